@@ -15,6 +15,11 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, sync::Arc, 
 
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    id::{ApplicationId, Generation},
+    name::Name,
+};
+
 /// Why a text is not the part of a route that it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
@@ -295,6 +300,18 @@ short_name!(
     253
 );
 
+impl From<ApplicationId> for ApplicationKey {
+    fn from(id: ApplicationId) -> Self {
+        ApplicationKey(id.to_string().into())
+    }
+}
+
+impl From<&Name> for BackendPart {
+    fn from(name: &Name) -> Self {
+        BackendPart(name.as_str().into())
+    }
+}
+
 /// A port of a component, the thing that routes send traffic to. Text form: `APPLICATION/COMPONENT/PORT`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -394,9 +411,7 @@ impl WeightedBackend {
 }
 
 /// A span of time in whole milliseconds, as tables on disk hold it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Milliseconds(pub u32);
 
@@ -466,7 +481,7 @@ pub struct Route {
 pub struct RouteFragment {
     pub application: ApplicationKey,
     /// The application's generation that decided these routes. A smaller one never replaces a larger.
-    pub generation: u64,
+    pub generation: Generation,
     pub routes: Vec<Route>,
 }
 
@@ -484,7 +499,7 @@ pub enum FragmentOutcome {
     /// The table holds the same already.
     Unchanged,
     /// The table holds a newer generation; nothing changed.
-    Stale { held: u64 },
+    Stale { held: Generation },
 }
 
 impl RouteTable {
@@ -609,7 +624,7 @@ mod tests {
     fn fragment(generation: u64, host: &str) -> RouteFragment {
         RouteFragment {
             application: "shop".parse().unwrap(),
-            generation,
+            generation: Generation(generation),
             routes: vec![Route {
                 id: "shop-web".parse().unwrap(),
                 hosts: vec![host.parse().unwrap()],
@@ -623,10 +638,8 @@ mod tests {
 
     #[test]
     fn host_names_are_lowered_and_bad_ones_refused_with_a_reason() {
-        let check = |text: &str, want: Result<&str, &str>| match (
-            text.parse::<HostPattern>(),
-            want,
-        ) {
+        let check = |text: &str, want: Result<&str, &str>| match (text.parse::<HostPattern>(), want)
+        {
             (Ok(host), Ok(shown)) => assert_eq!(host.to_string(), shown),
             (Err(RouteError::Host { why, .. }), Err(reason)) => assert_eq!(why, reason),
             (got, want) => panic!("{text}: got {got:?}, want {want:?}"),
@@ -650,7 +663,9 @@ mod tests {
         for good in ["/", "/a", "/a/", "/a/b.c", "/~x/@y"] {
             assert_eq!(good.parse::<RoutePath>().unwrap().as_str(), good);
         }
-        for bad in ["", "a", "/a?b", "/a#b", "/a//b", "/a/../b", "/./a", "/a b", "/%41"] {
+        for bad in [
+            "", "a", "/a?b", "/a#b", "/a//b", "/a/../b", "/./a", "/a b", "/%41",
+        ] {
             assert!(bad.parse::<RoutePath>().is_err(), "{bad}");
         }
     }
@@ -659,10 +674,15 @@ mod tests {
     fn a_stale_fragment_never_replaces_a_newer_one() {
         let mut table = RouteTable::default();
         assert_eq!(table.offer(fragment(2, "a.test")), FragmentOutcome::Taken);
-        assert_eq!(table.offer(fragment(2, "a.test")), FragmentOutcome::Unchanged);
+        assert_eq!(
+            table.offer(fragment(2, "a.test")),
+            FragmentOutcome::Unchanged
+        );
         assert_eq!(
             table.offer(fragment(1, "b.test")),
-            FragmentOutcome::Stale { held: 2 }
+            FragmentOutcome::Stale {
+                held: Generation(2)
+            }
         );
         assert_eq!(table.offer(fragment(3, "c.test")), FragmentOutcome::Taken);
         assert_eq!(table.fragments().count(), 1);

@@ -1,0 +1,134 @@
+//! What is seen. Never stored in the database; cached with its age.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ApplicationId, Generation};
+use crate::image::ContentHash;
+use crate::name::Name;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    pub at: Option<jiff::Timestamp>,
+    pub applications: BTreeMap<ApplicationId, ObservedApplication>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedApplication {
+    /// Of the stage the runtime works by.
+    pub generation: Generation,
+    pub components: BTreeMap<Name, ObservedComponent>,
+    /// True when what runs is what the stage wants, old instances gone, gateway acknowledged.
+    pub settled: bool,
+    /// Why the runtime cannot go on (network, volume, image), if so. Retried all the while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<crate::problem::Problem>,
+    /// Volumes there, by name in the application.
+    #[serde(default)]
+    pub volumes: BTreeMap<Name, ObservedVolume>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedVolume {
+    /// The runtime's own name of it.
+    pub handle: String,
+    pub bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedComponent {
+    /// The content that the stage wants.
+    pub wanted: ContentHash,
+    pub wanted_instances: u32,
+    /// When the runtime began to work towards `wanted`.
+    pub since: jiff::Timestamp,
+    pub instances: Vec<ObservedInstance>,
+    /// True when exactly the wanted instances run and are ready, and no others.
+    pub settled: bool,
+    /// Where the rollout is.
+    pub step: RolloutStep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RolloutStep {
+    /// Starting new instances and waiting for them.
+    Start,
+    /// New instances serve; old ones leave the endpoints.
+    Shift,
+    Drain,
+    Stop,
+    Done,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedInstance {
+    /// Unique and stable: `shop--web--3f9c1d2e-k2x7`.
+    pub name: String,
+    pub hash: ContentHash,
+    /// The release it was made for.
+    pub release: u64,
+    pub state: InstanceState,
+    /// Where it is dialled, `10.201.0.5`.
+    pub address: Option<String>,
+    pub started_at: Option<jiff::Timestamp>,
+    /// Starts after the first, by Pluvio.
+    pub restarts: u32,
+    pub last_exit: Option<ExitRecord>,
+    /// The last answer of the probe that counts now.
+    pub probe: Option<ProbeAnswer>,
+    /// Requests in flight through the gateway.
+    pub in_flight: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum InstanceState {
+    Creating,
+    /// Runs; startup or readiness has not passed yet.
+    Starting,
+    Ready,
+    /// Was ready, now is not.
+    NotReady,
+    /// Leaving: no new requests.
+    Draining,
+    Stopping,
+    /// Ended; is started again at `until`.
+    BackOff {
+        until: jiff::Timestamp,
+    },
+    /// Ended and not started again.
+    Exited,
+    /// The engine does not tell.
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    pub code: i64,
+    /// Killed for memory, as far as can be told.
+    pub oom: bool,
+    pub at: jiff::Timestamp,
+    /// The last lines of its log, at most 20.
+    pub last_lines: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeAnswer {
+    pub kind: ProbeKind,
+    pub ok: bool,
+    /// `GET /healthz on 8080: connection refused`
+    pub message: String,
+    pub at: jiff::Timestamp,
+    /// Failures or successes in a row.
+    pub in_a_row: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    Startup,
+    Ready,
+    Live,
+}

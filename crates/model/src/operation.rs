@@ -1,0 +1,176 @@
+//! What a person or hook asked for: steps, live log, outcome.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ApplicationId, OperationId};
+use crate::problem::Problem;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperationKind {
+    Deploy,
+    Apply,
+    Rollback,
+    Scale,
+    /// A change of settings: environment, files, routes, resources.
+    Configure,
+    Restart,
+    Stop,
+    Start,
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepName {
+    Fetch,
+    Base,
+    Build,
+    Keep,
+    Pull,
+    Decide,
+    Task,
+    /// Hand the stage to the runtime.
+    Apply,
+    Start,
+    Shift,
+    Drain,
+    Stop,
+    Remove,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepState {
+    Waiting,
+    Running,
+    Done,
+    Skipped,
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub name: StepName,
+    pub state: StepState,
+    /// `2 of 3 instances ready`
+    #[serde(default)]
+    pub note: String,
+    pub started_at: Option<jiff::Timestamp>,
+    pub ended_at: Option<jiff::Timestamp>,
+    /// How long it usually takes, in milliseconds, from earlier operations.
+    #[serde(default)]
+    pub usual_ms: Option<u64>,
+}
+
+impl Step {
+    pub fn waiting(name: StepName) -> Step {
+        Step {
+            name,
+            state: StepState::Waiting,
+            note: String::new(),
+            started_at: None,
+            ended_at: None,
+            usual_ms: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+pub enum Outcome {
+    Succeeded,
+    Failed {
+        problem: Box<Problem>,
+    },
+    Cancelled,
+    /// A later operation took its place.
+    Superseded {
+        by: Option<OperationId>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    pub id: OperationId,
+    pub application: ApplicationId,
+    pub application_name: String,
+    pub kind: OperationKind,
+    pub actor: String,
+    pub asked_at: jiff::Timestamp,
+    pub ended_at: Option<jiff::Timestamp>,
+    /// The release it made, once decided.
+    pub release: Option<u64>,
+    pub steps: Vec<Step>,
+    /// `None` while it runs.
+    pub outcome: Option<Outcome>,
+    /// Someone asked to cancel it.
+    #[serde(default)]
+    pub cancel_requested: bool,
+    /// In a sentence: `Deploy storefront from main @ 4f1c9ae`.
+    #[serde(default)]
+    pub title: String,
+}
+
+impl Operation {
+    pub fn is_over(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// The step, added at its place if it is not there yet.
+    pub fn step_mut(&mut self, name: StepName) -> &mut Step {
+        match self.steps.iter().position(|s| s.name >= name) {
+            Some(at) if self.steps[at].name == name => &mut self.steps[at],
+            Some(at) => {
+                self.steps.insert(at, Step::waiting(name));
+                &mut self.steps[at]
+            }
+            None => {
+                self.steps.push(Step::waiting(name));
+                self.steps.last_mut().expect("just pushed")
+            }
+        }
+    }
+
+    pub fn begin(&mut self, name: StepName, now: jiff::Timestamp) {
+        let step = self.step_mut(name);
+        if step.state != StepState::Running {
+            step.state = StepState::Running;
+            step.started_at.get_or_insert(now);
+            step.ended_at = None;
+        }
+    }
+
+    pub fn finish(&mut self, name: StepName, note: impl Into<String>, now: jiff::Timestamp) {
+        let step = self.step_mut(name);
+        step.started_at.get_or_insert(now);
+        if step.state != StepState::Done {
+            step.state = StepState::Done;
+            step.ended_at = Some(now);
+        }
+        let note = note.into();
+        if !note.is_empty() {
+            step.note = note;
+        }
+    }
+
+    /// Ends the operation: running steps take the outcome's colour, waiting ones are skipped.
+    pub fn end(&mut self, outcome: Outcome, now: jiff::Timestamp) {
+        for step in &mut self.steps {
+            match step.state {
+                StepState::Running => {
+                    step.state = if outcome == Outcome::Succeeded {
+                        StepState::Done
+                    } else {
+                        StepState::Failed
+                    };
+                    step.ended_at = Some(now);
+                }
+                StepState::Waiting => step.state = StepState::Skipped,
+                _ => {}
+            }
+        }
+        self.outcome = Some(outcome);
+        self.ended_at = Some(now);
+    }
+}

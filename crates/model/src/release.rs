@@ -1,0 +1,263 @@
+//! What one revision became: every choice made, nothing left to decide.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ApplicationId, VolumeId};
+use crate::image::{ContentHash, ImageReference};
+use crate::name::{EnvName, Name};
+use crate::quantity::{Bytes, Cpu, Span};
+use crate::revision::SourceRecord;
+use crate::route::Route;
+use crate::spec::{
+    AbsolutePath, FileMode, HostOptions, Kind, PatchSpec, PortProtocol, PublishSpec, Reload,
+    RestartPolicy, VolumeAccess, VolumeKind,
+};
+use crate::template::{Rendered, SecretRef};
+
+/// An application's release. Immutable; its number is the revision's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub application: ApplicationId,
+    pub application_name: Name,
+    pub team: Name,
+    pub environment: Name,
+    pub number: u64,
+    /// The release that was the target when this one was decided.
+    pub parent: Option<u64>,
+    pub components: IndexMap<Name, DecidedComponent>,
+    /// Named volumes, by their name in the application.
+    pub volumes: IndexMap<Name, DecidedVolume>,
+    pub networks: IndexMap<Name, DecidedNetwork>,
+    /// The application's routes, ready for the gateway.
+    pub routes: Vec<Route>,
+    /// Where people find it, the best first: `http://shop.localhost:8080`.
+    pub urls: Vec<String>,
+    /// Raw Kubernetes objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<serde_json::Value>,
+}
+
+/// One component with every choice made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedComponent {
+    pub name: Name,
+    pub kind: Kind,
+    /// Over [`Content`]: instances with the same hash need no replacement.
+    pub hash: ContentHash,
+    pub content: Content,
+    pub instances: u32,
+    pub rollout: DecidedRollout,
+    /// Hot files: content outside the hash, carried into running instances.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub hot_files: IndexMap<AbsolutePath, DecidedFile>,
+    /// Components that must be ready before this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Name>,
+    /// How its image was made; for history, not for running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<BuildRecord>,
+}
+
+/// All that makes one instance different from another: a change here replaces instances, any other does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub main: DecidedContainer,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub sidecars: IndexMap<Name, DecidedContainer>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub init: IndexMap<Name, DecidedContainer>,
+    pub ports: IndexMap<Name, DecidedPort>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<PublishSpec>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Name>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub extra_hosts: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub labels: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub node_labels: IndexMap<String, String>,
+    pub restart: RestartPolicy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_task: Option<DecidedTask>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<PatchSpec>,
+    /// Grows with each restart asked for: the same content, new instances.
+    #[serde(default)]
+    pub restarts: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedTask {
+    pub command: Vec<String>,
+    pub timeout: Span,
+    /// Names the run: the same hash runs once.
+    pub hash: ContentHash,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedContainer {
+    /// As asked, for people.
+    pub image: ImageReference,
+    /// The engine's image id or a digest: what really runs.
+    pub image_id: String,
+    /// `None`: the image's own.
+    pub entrypoint: Option<Vec<String>>,
+    pub command: Option<Vec<String>>,
+    pub working_dir: Option<AbsolutePath>,
+    pub user: Option<String>,
+    pub stop_signal: Option<String>,
+    pub env: IndexMap<EnvName, Rendered>,
+    pub files: IndexMap<AbsolutePath, DecidedFile>,
+    pub mounts: IndexMap<AbsolutePath, DecidedMount>,
+    pub cpu_request: Option<Cpu>,
+    pub cpu_limit: Option<Cpu>,
+    pub memory_request: Option<Bytes>,
+    pub memory_limit: Option<Bytes>,
+    pub pids_limit: u32,
+    pub probes: DecidedProbes,
+    pub host: Option<HostOptions>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedFile {
+    pub content: Rendered,
+    pub mode: FileMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Reload>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedMount {
+    pub kind: VolumeKind,
+    /// For `disk`: the volume's name in the application.
+    pub volume: Option<Name>,
+    pub read_only: bool,
+    pub size: Option<Bytes>,
+    pub host_path: Option<AbsolutePath>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedPort {
+    pub port: u16,
+    pub protocol: PortProtocol,
+}
+
+/// Every default put in. `ready` is `None` only for components without TCP ports: they are ready when they run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedProbes {
+    pub startup: Option<DecidedProbe>,
+    pub ready: Option<DecidedProbe>,
+    pub live: Option<DecidedProbe>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedProbe {
+    pub check: Check,
+    pub period: Span,
+    pub timeout: Span,
+    pub delay: Span,
+    pub failures: u32,
+    pub successes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    Http {
+        port: u16,
+        path: String,
+        host: Option<String>,
+        headers: IndexMap<String, String>,
+        status: Vec<(u16, u16)>,
+    },
+    Tcp {
+        port: u16,
+    },
+    Command(Vec<String>),
+}
+
+/// How instances are replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedRollout {
+    pub strategy: Strategy,
+    /// How long an old instance may finish its requests.
+    pub drain: Span,
+    /// How long a process may take to end after its stop signal.
+    pub grace: Span,
+    /// How long new instances may take to become ready.
+    pub deadline: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// New instances first; old ones leave when they are ready.
+    Surge { surge: u32, unavailable: u32 },
+    /// An exclusive volume: the old instance stops, then the new one starts; requests are held.
+    StopThenStart,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedVolume {
+    pub id: VolumeId,
+    pub access: VolumeAccess,
+    pub size: Option<Bytes>,
+    pub class: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedNetwork {
+    pub internal: bool,
+}
+
+/// How an image was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildRecord {
+    pub source: SourceRecord,
+    /// `node 22`, `Dockerfile` …
+    pub builder: String,
+    /// Seconds, in thousandths.
+    pub duration_ms: u64,
+    /// Names the log in the blob store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Names the SBOM (CycloneDX JSON) in the blob store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<String>,
+}
+
+impl Release {
+    /// Every secret version the release names, each once.
+    pub fn secrets(&self) -> Vec<SecretRef> {
+        let mut all: Vec<SecretRef> = Vec::new();
+        for component in self.components.values() {
+            let containers = std::iter::once(&component.content.main)
+                .chain(component.content.sidecars.values())
+                .chain(component.content.init.values());
+            for container in containers {
+                all.extend(container.env.values().flat_map(Rendered::secrets).cloned());
+                all.extend(
+                    container
+                        .files
+                        .values()
+                        .flat_map(|f| f.content.secrets())
+                        .cloned(),
+                );
+            }
+            all.extend(
+                component
+                    .hot_files
+                    .values()
+                    .flat_map(|f| f.content.secrets())
+                    .cloned(),
+            );
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+}

@@ -1,0 +1,374 @@
+//! What a container is: program, environment, files, mounts, probes, limits. Shared by components, sidecars and init steps.
+
+use std::fmt;
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::{EnvName, Name};
+use crate::quantity::{Bytes, Cpu, Span};
+use crate::text::text_newtype;
+
+/// A path inside a container: starts with `/`, holds no `..` segment and no NUL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AbsolutePath(Box<str>);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an absolute path inside a container, such as /data")]
+pub struct InvalidPath(pub String);
+
+impl AbsolutePath {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+impl FromStr for AbsolutePath {
+    type Err = InvalidPath;
+    fn from_str(text: &str) -> Result<Self, InvalidPath> {
+        let ok = text.starts_with('/')
+            && text.len() > 1
+            && !text.contains('\0')
+            && !text.split('/').any(|s| s == "..");
+        if ok {
+            Ok(AbsolutePath(text.trim_end_matches('/').into()))
+        } else {
+            Err(InvalidPath(text.to_owned()))
+        }
+    }
+}
+impl fmt::Display for AbsolutePath {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+text_newtype!(AbsolutePath, Some("^/."), "a path inside the container");
+
+/// A program to run: a list of words, or one string that `/bin/sh -c` reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Command {
+    Shell(String),
+    Words(Vec<String>),
+}
+
+impl Command {
+    /// The words an engine is given.
+    pub fn words(&self) -> Vec<String> {
+        match self {
+            Command::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+            Command::Words(words) => words.clone(),
+        }
+    }
+}
+
+/// The value of a variable: text (with `${…}` references). YAML's numbers and booleans are taken as they are written.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct EnvValue(pub String);
+
+impl fmt::Debug for EnvValue {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+impl From<&str> for EnvValue {
+    fn from(text: &str) -> Self {
+        EnvValue(text.to_owned())
+    }
+}
+impl<'de> Deserialize<'de> for EnvValue {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = EnvValue;
+            fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+                out.write_str("a text, a number or true/false")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<EnvValue, E> {
+                Ok(EnvValue(text.to_owned()))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<EnvValue, E> {
+                Ok(EnvValue(value.to_string()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<EnvValue, E> {
+                Ok(EnvValue(value.to_string()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<EnvValue, E> {
+                Ok(EnvValue(value.to_string()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<EnvValue, E> {
+                Ok(EnvValue(value.to_string()))
+            }
+            fn visit_unit<E>(self) -> Result<EnvValue, E> {
+                Ok(EnvValue(String::new()))
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
+}
+
+/// A configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FileSpec {
+    /// Text, with `${…}` references unless `raw`.
+    pub content: String,
+    /// Changes reach running instances without a restart.
+    #[serde(default)]
+    pub hot: bool,
+    /// Octal mode, `0644` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FileMode>,
+    /// Take `content` as it is: no references.
+    #[serde(default)]
+    pub raw: bool,
+    /// For hot files: what to do in the container after a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Reload>,
+}
+
+/// Octal permission bits, `0644`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMode(pub u16);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a file mode, such as \"0644\"")]
+pub struct InvalidMode(String);
+
+impl FromStr for FileMode {
+    type Err = InvalidMode;
+    fn from_str(text: &str) -> Result<Self, InvalidMode> {
+        u16::from_str_radix(text, 8)
+            .ok()
+            .filter(|m| *m <= 0o7777)
+            .map(FileMode)
+            .ok_or_else(|| InvalidMode(text.to_owned()))
+    }
+}
+impl fmt::Display for FileMode {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{:04o}", self.0)
+    }
+}
+text_newtype!(
+    FileMode,
+    Some("^[0-7]{3,4}$"),
+    "octal permission bits: \"0644\""
+);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Reload {
+    /// A signal to process 1, such as `HUP`.
+    Signal(String),
+    /// A command run in the container.
+    Command(Command),
+}
+
+/// Where a volume is mounted and which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MountSpec {
+    /// The volume's name in the application. Absent for `memory` and `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    #[serde(default, rename = "type")]
+    pub kind: VolumeKind,
+    #[serde(default)]
+    pub access: VolumeAccess,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Bytes>,
+    #[serde(default)]
+    pub read_only: bool,
+    /// `host` only: the path on the machine (needs a permission).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<AbsolutePath>,
+    /// Kubernetes: the StorageClass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeKind {
+    /// Data with a life of its own.
+    #[default]
+    Disk,
+    /// A tmpfs, gone with the instance.
+    Memory,
+    /// A folder of the machine.
+    Host,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeAccess {
+    /// One instance at a time: a deploy stops, then starts.
+    #[default]
+    Exclusive,
+    /// Any number of instances at once.
+    Shared,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Resources {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuRange>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryRange>,
+    /// The most processes; 4,096 when absent on an engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CpuRange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Cpu>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Cpu>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryRange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Bytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Bytes>,
+}
+
+/// Health checks, run by Pluvio on every engine. Without `ready`, an open TCP port is readiness.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probes {
+    /// Until it succeeds once, the other two are not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<Probe>,
+    /// Whether the instance gets traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Probe>,
+    /// Whether the instance must be restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Probe>,
+}
+
+/// One check: exactly one of `http`, `tcp`, `command`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Probe {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpProbe>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpProbe>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// Time between two checks, 5 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Span>,
+    /// How long one answer may take, 2 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// Before the first check, 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// Failures in a row that count as failed: 3 when absent, 60 for `startup`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+    /// Successes in a row that count as passed, 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successes: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpProbe {
+    #[serde(default = "root_path")]
+    pub path: String,
+    /// A port's name or number; the first HTTP port when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<PortRef>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub headers: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Accepted answers; 200 to 399 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Vec<u16>>,
+}
+
+fn root_path() -> String {
+    "/".to_owned()
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpProbe {
+    /// The first port when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<PortRef>,
+}
+
+/// A port by number or by its name in `ports`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PortRef {
+    Number(u16),
+    Name(Name),
+}
+
+/// A container beside the main one (`sidecars`) or before it (`init`): shares its network and scratch space.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ContainerSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<crate::image::ImageReference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Command>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env: IndexMap<EnvName, EnvValue>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub files: IndexMap<AbsolutePath, FileSpec>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub volumes: IndexMap<AbsolutePath, MountSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<AbsolutePath>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostOptions>,
+}
+
+/// What reaches beyond the container. Each needs a permission and shows in every diff.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HostOptions {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub privileged: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pid: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ipc: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop_capabilities: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security: Vec<String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub sysctls: IndexMap<String, String>,
+}

@@ -1,0 +1,99 @@
+//! What was asked: the full specification of an application, as text (`app.yaml`) and as JSON one and the same shape.
+//!
+//! Unknown keys are errors everywhere (`deny_unknown_fields`). The schema holds from its first version what later work
+//! needs (sidecars, networks, raw objects, placement …), so that revisions stored today stay readable. What a runtime
+//! cannot do is refused by name when it is lowered, never dropped.
+
+mod component;
+mod container;
+mod source;
+
+pub use component::*;
+pub use container::*;
+pub use source::*;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::name::{EnvName, Name};
+
+/// The version of the schema, `pluvio/v1`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    #[default]
+    #[serde(rename = "pluvio/v1")]
+    V1,
+}
+
+/// An application: components that belong together, the unit of revision, rollback and copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AppSpec {
+    #[serde(default)]
+    pub api_version: ApiVersion,
+    pub name: Name,
+    /// A free name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    #[serde(default)]
+    pub components: IndexMap<Name, ComponentSpec>,
+    /// Values that are sealed and referenced as `${secrets.NAME}`; a revision holds the reference only.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: IndexMap<EnvName, SecretSpec>,
+    /// Values that whoever deploys may or must set, referenced as `${settings.NAME}`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub settings: IndexMap<EnvName, SettingSpec>,
+    /// Variables and files shared by several components.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub groups: IndexMap<Name, GroupSpec>,
+    /// Further networks; every application has one of its own without asking.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub networks: IndexMap<Name, NetworkSpec>,
+    /// Raw Kubernetes objects, applied with the application; refused by name on an engine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<serde_json::Value>,
+}
+
+/// A secret's rule. Its value is set apart (`pluvio secret set`) or generated once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SecretSpec {
+    /// Make a random value the first time the application is deployed, and keep it.
+    #[serde(default)]
+    pub generate: bool,
+    /// Length of a generated value in characters, 8 to 256; 32 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u16>,
+    /// What to tell whoever must set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SettingSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    #[serde(default)]
+    pub required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct GroupSpec {
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env: IndexMap<EnvName, EnvValue>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub files: IndexMap<AbsolutePath, FileSpec>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NetworkSpec {
+    /// No way out of the network but through declared routes.
+    #[serde(default)]
+    pub internal: bool,
+}

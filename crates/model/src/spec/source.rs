@@ -1,0 +1,90 @@
+//! Where a component's code comes from and how it is built.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::container::Command;
+use crate::name::EnvName;
+
+/// Exactly one of `path`, `git`, `svn`, `upload`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceSpec {
+    /// A folder, relative to the file; uploaded when deployed.
+    Path(String),
+    Git(GitSource),
+    Svn(SvnSource),
+    /// An uploaded archive, by the SHA-256 of its content.
+    Upload(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitSource {
+    /// `https://…`, `ssh://…`, `git@host:path` or `file://…`.
+    pub url: String,
+    /// A branch, tag or commit; the remote's default branch when absent.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// A folder in the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The name of a stored credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SvnSource {
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// How source becomes an image. Everything absent is detected, and the plan says why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BuildSpec {
+    #[serde(default)]
+    pub builder: BuilderChoice,
+    /// The language's version, `20`, `3.11`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Replaces the detected build command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// `static`: the folder that is served after the build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// `dockerfile`: its path in the source, `Dockerfile` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub args: IndexMap<String, String>,
+    /// Variables of the build only.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env: IndexMap<EnvName, String>,
+    /// Secrets the build may read as files under `/run/secrets`; never in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<EnvName>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BuilderChoice {
+    #[default]
+    Auto,
+    Dockerfile,
+    Node,
+    Python,
+    Go,
+    Static,
+}
