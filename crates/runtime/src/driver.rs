@@ -1,0 +1,135 @@
+//! The few verbs of a container engine. A driver makes no choices: names, addresses and bodies come from `plan`.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use indexmap::IndexMap;
+use pluvio_model::facts::{Facts, ImageFacts};
+use pluvio_model::problem::{self, Problem};
+use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan};
+
+use crate::{BoxStream, ExecRequest, ExecSession, LogStream};
+
+/// A container engine. Every verb is idempotent where the name says `ensure`, and says [`DriverError::NotFound`] otherwise.
+#[async_trait]
+pub trait Driver: Send + Sync + 'static {
+    async fn facts(&self) -> Result<Facts, DriverError>;
+
+    /// Every container of this installation (by label), running or not.
+    async fn containers(&self) -> Result<Vec<SeenContainer>, DriverError>;
+    async fn networks(&self) -> Result<Vec<SeenNetwork>, DriverError>;
+    async fn volumes(&self) -> Result<Vec<SeenVolume>, DriverError>;
+    /// Subnets that the machine routes or another network uses, as `10.88.0.0/16`: not to be chosen.
+    async fn taken_subnets(&self) -> Result<Vec<String>, DriverError>;
+
+    async fn ensure_network(&self, network: &NetworkPlan, subnet: &str) -> Result<(), DriverError>;
+    async fn remove_network(&self, name: &str) -> Result<(), DriverError>;
+    async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError>;
+    async fn remove_volume(&self, name: &str) -> Result<(), DriverError>;
+
+    /// Creates, does not start. `AlreadyExists` when the name is taken by one of ours; look before creating.
+    async fn create(&self, container: &ContainerCreate, address: Option<IpAddr>) -> Result<(), DriverError>;
+    /// Puts files into a created or running container.
+    async fn write_files(&self, container: &str, files: &[FileToWrite]) -> Result<(), DriverError>;
+    async fn start(&self, container: &str) -> Result<(), DriverError>;
+    /// Stop signal, then kill after `grace_seconds`. Returns when it has ended.
+    async fn stop(&self, container: &str, grace_seconds: u64) -> Result<(), DriverError>;
+    async fn signal(&self, container: &str, signal: &str) -> Result<(), DriverError>;
+    /// With its anonymous volumes; kills it if it runs.
+    async fn remove(&self, container: &str) -> Result<(), DriverError>;
+
+    /// Output since a time (or from the start), going on while the container runs if `follow`.
+    async fn logs(&self, container: &str, since: Option<jiff::Timestamp>, follow: bool) -> Result<BoxStream<DriverLogLine>, DriverError>;
+    /// Runs a command in a running container. `request.instance` is the container's name.
+    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError>;
+
+    async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError>;
+
+    /// Wakes when something may have happened in the engine (start, die, oom, destroy). Ends when the engine goes away; ask again.
+    async fn events(&self) -> Result<BoxStream<()>, DriverError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileToWrite {
+    pub path: String,
+    pub mode: u16,
+    pub content: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverLogLine {
+    pub at: jiff::Timestamp,
+    pub stream: LogStream,
+    pub text: String,
+}
+
+/// A container as the engine tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenContainer {
+    pub name: String,
+    pub id: String,
+    pub labels: IndexMap<String, String>,
+    pub state: ContainerState,
+    /// Its address on the application's network (or loopback for published ports).
+    pub address: Option<IpAddr>,
+    /// Ports published on loopback, container port → machine port.
+    pub published: IndexMap<u16, u16>,
+    /// Process 1 on the machine, while it runs: leads to its cgroup.
+    pub pid: Option<u32>,
+    pub created_at: jiff::Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    Created,
+    Running { started_at: jiff::Timestamp },
+    Exited { code: i64, oom: bool, finished_at: jiff::Timestamp },
+    /// Being removed, dead, paused: not to be used.
+    Other(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenNetwork {
+    pub name: String,
+    pub labels: IndexMap<String, String>,
+    pub subnet: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenVolume {
+    pub name: String,
+    pub labels: IndexMap<String, String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    #[error("{what} is not there")]
+    NotFound { what: String },
+    #[error("{what} is there already")]
+    AlreadyExists { what: String },
+    #[error("the engine does not answer: {0}")]
+    Unreachable(String),
+    #[error("no space is left on the engine's disk: {0}")]
+    NoSpace(String),
+    #[error("the port {0} of the machine is in use")]
+    PortTaken(String),
+    #[error("the engine refused to {attempt}: {message}")]
+    Refused { attempt: String, message: String },
+}
+
+impl DriverError {
+    /// What a user may read. The engine's own words are shown: they name the user's image, command or path.
+    pub fn to_problem(&self) -> Problem {
+        match self {
+            DriverError::NoSpace(_) => problem::DISK_FULL.problem(self.to_string(), "Free space on the engine's disk (`docker system df` shows what takes it), then Pluvio goes on by itself."),
+            DriverError::PortTaken(port) => problem::PORT_TAKEN.problem(self.to_string(), format!("Choose another port under `publish`, or end what listens on {port}.")),
+            DriverError::Unreachable(_) => problem::ENGINE_MISSING.problem(self.to_string(), "Start the engine; running applications go on. `pluvio doctor` shows which socket is tried."),
+            _ => problem::ENGINE_FAILED.problem(self.to_string(), "Read the engine's words above; `pluvio doctor` checks the engine."),
+        }
+    }
+    /// Whether trying the same again later can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, DriverError::Unreachable(_) | DriverError::NoSpace(_))
+    }
+}

@@ -1,0 +1,1 @@
+//! An engine in memory that can be told to fail.

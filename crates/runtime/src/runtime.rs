@@ -1,0 +1,181 @@
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+use pluvio_model::facts::{Facts, ImageFacts};
+use pluvio_model::id::{ApplicationId, Generation};
+use pluvio_model::name::Name;
+use pluvio_model::observed::Observed;
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::stage::Stage;
+
+/// A place where applications run.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// What it can do and holds. Cheap enough to ask before each decision.
+    async fn facts(&self) -> Result<Facts, RuntimeError>;
+    /// Takes the stage as the wish for its application, durably, and works towards it from now on without being asked again.
+    /// Idempotent. Refuses a generation older than the one it has with [`RuntimeError::Stale`].
+    async fn apply(&self, stage: &Stage) -> Result<(), RuntimeError>;
+    /// One application or all, in one call.
+    async fn observe(&self, scope: Scope) -> Result<Observed, RuntimeError>;
+    /// Wakes when something may have changed: hints only, never data.
+    fn changes(&self) -> Changes;
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Application(ApplicationId),
+}
+
+/// A receiver of hints: a counter that grows. `changed().await` returns when something may have changed since.
+pub type Changes = tokio::sync::watch::Receiver<u64>;
+
+pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    #[error("the runtime has generation {held}, which is newer than {offered}")]
+    Stale { held: Generation, offered: Generation },
+    #[error("the runtime cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("{0}")]
+    Refused(Problem),
+    #[error("{what} is not there")]
+    NotFound { what: String },
+}
+
+impl RuntimeError {
+    pub fn into_problem(self) -> Problem {
+        match self {
+            RuntimeError::Stale { .. } => problem::STALE_GENERATION.problem(self.to_string(), "Nothing needs to be done: the newer decision goes on."),
+            RuntimeError::Unreachable(why) => problem::NODE_UNREACHABLE.problem(why, "Applications go on running. Start the node with `pluvio up`; `pluvio doctor` tells more."),
+            RuntimeError::Refused(problem) => problem,
+            RuntimeError::NotFound { what } => problem::NOT_FOUND.problem(format!("{what} is not there."), "`pluvio status` shows what runs."),
+        }
+    }
+}
+
+/// Live and kept logs of instances.
+#[async_trait]
+pub trait Logs: Send + Sync {
+    /// Lines in the order of their time; with `follow` the stream goes on until dropped.
+    async fn logs(&self, query: LogQuery) -> Result<BoxStream<LogLine>, RuntimeError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogQuery {
+    pub application: ApplicationId,
+    #[serde(default)]
+    pub component: Option<Name>,
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// Only lines at or after.
+    #[serde(default)]
+    pub since: Option<jiff::Timestamp>,
+    #[serde(default)]
+    pub until: Option<jiff::Timestamp>,
+    /// Only lines that contain it.
+    #[serde(default)]
+    pub contains: Option<String>,
+    /// Only the last so many of what is kept.
+    #[serde(default)]
+    pub tail: Option<usize>,
+    #[serde(default)]
+    pub follow: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogLine {
+    pub at: jiff::Timestamp,
+    pub component: Name,
+    pub instance: String,
+    pub stream: LogStream,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    Out,
+    Err,
+    /// What Pluvio itself says about the instance: started, killed, probe failed.
+    Pluvio,
+}
+
+/// Commands and connections into instances.
+#[async_trait]
+pub trait Exec: Send + Sync {
+    async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError>;
+    /// A TCP connection to a port of an instance.
+    async fn connect(&self, application: ApplicationId, instance: &str, port: u16) -> Result<Box<dyn Duplex>, RuntimeError>;
+}
+
+pub trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for T {}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ExecRequest {
+    pub application: ApplicationId,
+    pub instance: String,
+    pub command: Vec<String>,
+    #[serde(default)]
+    pub tty: bool,
+    /// Columns and rows of the terminal.
+    #[serde(default)]
+    pub size: Option<(u16, u16)>,
+}
+
+/// A running command. Dropping it ends the command's terminal.
+pub struct ExecSession {
+    pub output: BoxStream<ExecOutput>,
+    pub input: tokio::sync::mpsc::Sender<ExecInput>,
+}
+
+impl std::fmt::Debug for ExecSession {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        out.write_str("ExecSession")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecOutput {
+    Out(Bytes),
+    Err(Bytes),
+    /// The last item: the exit code.
+    Exit(i64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecInput {
+    Bytes(Bytes),
+    Resize(u16, u16),
+    End,
+}
+
+/// Resource use of instances.
+#[async_trait]
+pub trait UsageSource: Send + Sync {
+    /// The last sample and, with `history`, those of the last hour (one each ten seconds), by instance.
+    async fn usage(&self, application: ApplicationId, history: bool) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct UsageSample {
+    pub at: jiff::Timestamp,
+    /// Thousandths of a core over the time since the sample before.
+    pub cpu_millis: u32,
+    /// Resident memory without page cache.
+    pub memory_bytes: u64,
+}
+
+/// Images that a runtime holds.
+#[async_trait]
+pub trait Images: Send + Sync {
+    /// `None` when it is not at hand.
+    async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError>;
+}
