@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ApplicationId, OperationId};
 
 /// A row of the event log. `seq` grows over the whole installation and is what `Last-Event-ID` holds.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub seq: u64,
@@ -14,6 +15,7 @@ pub struct Event {
     pub body: EventBody,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EventBody {

@@ -9,6 +9,7 @@ use crate::id::{ApplicationId, ClusterId};
 use crate::image::ImageReference;
 use crate::name::{EnvName, Name};
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeKind {
@@ -19,6 +20,7 @@ pub enum RuntimeKind {
 }
 
 /// How the gateway reaches instances.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
@@ -28,6 +30,7 @@ pub enum Reach {
     PublishedLoopback,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     pub cluster: ClusterId,

@@ -163,6 +163,7 @@ text_newtype!(
 /// A SHA-256 over a canonical form, as 64 hex digits. Two equal hashes mean equal content.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct ContentHash(Box<str>);
 
 impl ContentHash {

@@ -12,6 +12,7 @@ pub mod event;
 pub mod facts;
 pub mod id;
 pub mod image;
+pub mod interpolate;
 pub mod name;
 pub mod observed;
 pub mod operation;

@@ -12,6 +12,7 @@ pub const DERIVED_MAX: usize = 52;
 
 /// A slug: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 bytes, without `--` (which joins derived names).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct Name(Box<str>);
 
 /// Why a text is not a [`Name`]. The message names the rule and, where one exists, a name that would do.
@@ -129,6 +130,7 @@ pub fn derived(parts: &[&str]) -> String {
 
 /// The name of an environment variable or a secret: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 256 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct EnvName(Box<str>);
 
 impl EnvName {

@@ -29,6 +29,7 @@ pub struct ObservedApplication {
     pub volumes: BTreeMap<Name, ObservedVolume>,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedVolume {
     /// The runtime's own name of it.
@@ -36,6 +37,7 @@ pub struct ObservedVolume {
     pub bytes: Option<u64>,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedComponent {
     /// The content that the stage wants.
@@ -50,6 +52,7 @@ pub struct ObservedComponent {
     pub step: RolloutStep,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RolloutStep {
@@ -62,6 +65,7 @@ pub enum RolloutStep {
     Done,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedInstance {
     /// Unique and stable: `shop--web--3f9c1d2e-k2x7`.
@@ -82,6 +86,7 @@ pub struct ObservedInstance {
     pub in_flight: u64,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum InstanceState {
@@ -104,6 +109,7 @@ pub enum InstanceState {
     Unknown,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {
     pub code: i64,
@@ -114,6 +120,7 @@ pub struct ExitRecord {
     pub last_lines: Vec<String>,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeAnswer {
     pub kind: ProbeKind,
@@ -125,6 +132,7 @@ pub struct ProbeAnswer {
     pub in_a_row: u32,
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProbeKind {

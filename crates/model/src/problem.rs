@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A problem, in the wire form of RFC 9457 (`application/problem+json`).
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{title}: {cause}")]
 pub struct Problem {
@@ -30,6 +31,7 @@ pub struct Problem {
 }
 
 /// A place in a text: line and column from 1, and the path of keys.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
     #[serde(default, skip_serializing_if = "Option::is_none")]

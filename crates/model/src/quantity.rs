@@ -21,6 +21,7 @@ fn invalid(text: &str, what: &'static str) -> InvalidQuantity {
 
 /// CPU in thousandths of a core: `100m`, `0.5`, `2`. At least 1m, at most 1,000 cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct Cpu(pub u32);
 
 impl FromStr for Cpu {
@@ -54,6 +55,7 @@ text_newtype!(Cpu, None, "CPU: 100m, 0.5, 2");
 
 /// A number of bytes: `512Mi`, `1G`, `64k`, `1048576`. Suffixes `Ki Mi Gi Ti` are powers of 1024; `k K M G T` powers of 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct Bytes(pub u64);
 
 impl FromStr for Bytes {
@@ -107,6 +109,7 @@ text_newtype!(Bytes, None, "a size in bytes: 512Mi, 1Gi, 500M");
 
 /// A span of time in milliseconds: `500ms`, `5s`, `1m30s`, `2h`, `7d`; a plain number is seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct Span(pub u64);
 
 impl Span {

@@ -215,6 +215,7 @@ pub struct DecidedNetwork {
 }
 
 /// How an image was made.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildRecord {
     pub source: SourceRecord,

@@ -6,6 +6,7 @@ use crate::id::ApplicationId;
 use crate::spec::AppSpec;
 
 /// Where a revision came from.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Origin {
@@ -35,6 +36,7 @@ pub struct Revision {
 }
 
 /// What is known of the code that a component was built from.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -49,6 +49,7 @@ impl RunWish {
     }
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Power {
@@ -65,6 +66,19 @@ pub struct SecretValue(pub String);
 impl fmt::Debug for SecretValue {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         out.write_str("‹secret›")
+    }
+}
+impl fmt::Debug for RunWish {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "RunWish(r{} {:?})", self.release.number, self.power)
+    }
+}
+impl fmt::Debug for Wish {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Wish::Run(run) => run.fmt(out),
+            Wish::Gone => out.write_str("Gone"),
+        }
     }
 }
 impl fmt::Debug for Stage {

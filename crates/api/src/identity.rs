@@ -1,0 +1,99 @@
+//! Who: sign-in, sessions, tokens, credentials.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    pub user: UserSummary,
+    pub team: String,
+    pub environment: String,
+    /// What this person may do here: `application:deploy` …
+    pub permissions: Vec<String>,
+    /// Sent back as `X-Pluvio-Csrf` with every change made by cookie.
+    pub csrf: String,
+    /// True until a password is set: the next sign-in needs another link.
+    pub password_unset: bool,
+    pub version: String,
+    /// The gateway's address for people: `http://*.localhost:8080`.
+    pub gateway: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UserSummary {
+    pub name: String,
+    pub display_name: Option<String>,
+}
+
+/// A one-time sign-in link's token.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct LinkSignIn {
+    pub token: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasswordSignIn {
+    pub name: String,
+    pub password: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasswordChange {
+    /// Needed when one is set.
+    #[serde(default)]
+    pub current: Option<String>,
+    /// At least 10 characters.
+    pub password: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SigninLink {
+    pub url: String,
+    pub expires_at: jiff::Timestamp,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TokenRequest {
+    pub name: String,
+    /// `owner` or `reader`.
+    #[serde(default)]
+    pub role: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TokenSummary {
+    pub id: String,
+    pub name: String,
+    pub role: String,
+    pub created_at: jiff::Timestamp,
+    pub used_at: Option<jiff::Timestamp>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TokenCreated {
+    #[serde(flatten)]
+    pub token: TokenSummary,
+    /// Shown once.
+    pub value: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CredentialRequest {
+    /// `registry`, `git-https`, `git-ssh`
+    pub kind: String,
+    /// The host it is for: `ghcr.io`, `github.com`.
+    pub host: String,
+    #[serde(default)]
+    pub username: Option<String>,
+    /// A password, token or private key. Sealed; never shown again.
+    pub secret: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CredentialSummary {
+    pub name: String,
+    pub kind: String,
+    pub host: String,
+    pub username: Option<String>,
+    pub set_at: jiff::Timestamp,
+}
