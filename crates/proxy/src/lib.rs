@@ -1,1 +1,41 @@
+//! The data plane: what stands between clients and instances.
+//!
+//! A [`Gateway`] is a library of the node. It is given two things, which change independently: routes (decided, a
+//! [`RouteTable`](pluvio_model::route::RouteTable)) and endpoints (observed, [`Endpoints`](pluvio_model::route::Endpoints)).
+//! Keeping both on disk, watching runtimes and stopping instances is the node's part; this crate forwards, counts, and tells
+//! when an instance may be stopped.
+//!
+//! Start with [`Gateway`], then follow a request: `worker` accepts a connection and hands it to hyper, `forward` takes each
+//! request through `table` (host, path, weight), `backend` (which endpoint; holding), `h1` or `h2` (there and back), `body`
+//! (the answer, then log and metrics). `gate` is why a swap of endpoints loses no request.
+//!
+//! Rules: no SQL, no runtime, no files but the access log. Nothing that a client is sent names an address or an instance.
+//! Requests allocate little and never wait for another thread: each worker has its own connections, pools and log buffer.
+//!
+//! Deliberately absent, with room left: TLS (a client's stream is generic in `client::Watched`), TCP and UDP listeners, filters
+//! and header predicates (`table::Node` holds one route where it will hold a list), and the mesh posture (a listener that
+//! chooses its backend by its address instead of by host).
 
+mod access_log;
+mod backend;
+mod body;
+mod client;
+mod config;
+mod forward;
+mod gate;
+mod gateway;
+mod h1;
+mod h2;
+mod metrics;
+mod outgoing;
+mod refusal;
+mod table;
+mod tunnel;
+mod upstream;
+mod worker;
+
+pub use config::{AccessLog, ClientLimits, GatewayConfig, InvalidNetwork, Network};
+pub use gateway::{Drain, Gateway, GatewayError, ShutdownReport};
+pub use metrics::{BackendTraffic, LastMinute, MetricsSnapshot, RouteTraffic, Totals, Traffic};
+pub use refusal::Refusal;
+pub use table::Conflict;
