@@ -179,3 +179,24 @@ pub trait Images: Send + Sync {
     /// `None` when it is not at hand.
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError>;
 }
+
+/// Data that outlives the applications it was made for.
+#[async_trait]
+pub trait Volumes: Send + Sync {
+    /// Every volume of the scope, also those whose application is gone.
+    async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError>;
+    /// Deletes one, by [`KeptVolume::handle`]. Refused while a container uses it.
+    async fn delete_volume(&self, application: ApplicationId, handle: &str) -> Result<(), RuntimeError>;
+}
+
+/// A volume as a runtime holds it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeptVolume {
+    pub application: ApplicationId,
+    /// Its name in the application.
+    pub name: Name,
+    /// The runtime's own name of it.
+    pub handle: String,
+    /// True while the application's stage names it.
+    pub wanted: bool,
+}
