@@ -78,7 +78,11 @@ pub struct DecideFacts {
     pub environment: Name,
     pub runtime: Facts,
     /// For each component that has an image or was built: what became of it.
+    /// A component that is absent takes its parent's image, if it may (`pluvio_plan::images_needed`).
     pub images: BTreeMap<Name, ImageAtHand>,
+    /// Images of sidecars and init steps, by the reference's text.
+    #[serde(default)]
+    pub other_images: BTreeMap<String, ImageAtHand>,
     /// The newest version of each secret that has a value.
     pub secrets: BTreeMap<EnvName, u32>,
     pub settings: BTreeMap<EnvName, String>,

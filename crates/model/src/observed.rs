@@ -18,6 +18,9 @@ pub struct Observed {
 pub struct ObservedApplication {
     /// Of the stage the runtime works by.
     pub generation: Generation,
+    /// The components that the stage names: those whose wish is the release's. In no particular order.
+    #[serde(default)]
+    pub stage: Vec<Name>,
     pub components: BTreeMap<Name, ObservedComponent>,
     /// True when what runs is what the stage wants, old instances gone, gateway acknowledged.
     pub settled: bool,
@@ -76,7 +79,11 @@ pub struct ObservedInstance {
     pub state: InstanceState,
     /// Where it is dialled, `10.201.0.5`.
     pub address: Option<String>,
+    /// When its program last started.
     pub started_at: Option<jiff::Timestamp>,
+    /// When it first was ready; `None` while it never was.
+    #[serde(default)]
+    pub ready_at: Option<jiff::Timestamp>,
     /// Starts after the first, by Pluvio.
     pub restarts: u32,
     pub last_exit: Option<ExitRecord>,

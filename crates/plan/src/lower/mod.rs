@@ -1,0 +1,4 @@
+//! A release in a runtime's own words: pure, in small structs of our own.
+
+pub mod engine;
+pub mod kubernetes;

@@ -1,0 +1,1 @@
+//! Imperative writes as pure changes of a specification.
