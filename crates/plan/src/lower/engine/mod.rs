@@ -4,21 +4,29 @@
 //! puts that in (name, slot, address) and resolves secrets, and gives the body to post as it is.
 
 mod api;
+mod container;
+mod instance;
+mod merge;
+mod refuse;
 
 pub use api::*;
-
-use std::net::IpAddr;
+pub use instance::{
+    ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
+    resolve_files,
+};
 
 use indexmap::IndexMap;
 use pluvio_model::facts::Facts;
-use pluvio_model::id::{ApplicationId, ClusterId, Generation, VolumeId};
+use pluvio_model::id::{ApplicationId, Generation, VolumeId};
 use pluvio_model::image::ContentHash;
-use pluvio_model::name::{EnvName, Name};
+use pluvio_model::name::{Name, derived};
 use pluvio_model::problem::Problem;
-use pluvio_model::release::{DecidedFile, DecidedPort, DecidedProbes, DecidedRollout};
+use pluvio_model::release::{
+    DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, Release,
+};
 use pluvio_model::spec::{AbsolutePath, RestartPolicy};
 use pluvio_model::stage::RunWish;
-use pluvio_model::template::{Rendered, SecretRef};
+use serde_json::{Value, json};
 
 /// What is whose: labels on every object that Pluvio makes on an engine.
 pub mod label {
@@ -83,76 +91,11 @@ pub struct ComponentPlan {
     pub restart: RestartPolicy,
     pub probes: DecidedProbes,
     pub ports: IndexMap<Name, DecidedPort>,
+    /// Further names on the application's network, besides the component's own.
+    pub aliases: Vec<String>,
     pub instance: InstanceTemplate,
     /// Files that are written into running instances when they change.
     pub hot_files: IndexMap<AbsolutePath, DecidedFile>,
-}
-
-/// The containers of one instance, in the order they are made: each init step runs to its end before the next; then main.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InstanceTemplate {
-    application_name: Name,
-    component: Name,
-    application: ApplicationId,
-    installation: ClusterId,
-    release: u64,
-    generation: Generation,
-    hash: ContentHash,
-    pub init: Vec<ContainerTemplate>,
-    pub main: ContainerTemplate,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerTemplate {
-    /// `None` for the main container.
-    pub name: Option<Name>,
-    pub body: CreateBody,
-    pub env: IndexMap<EnvName, Rendered>,
-    /// Written into the created container before it starts, hot ones included.
-    pub files: IndexMap<AbsolutePath, DecidedFile>,
-    /// The engine's names of the networks it joins; the first at creation, the rest before it starts.
-    pub networks: Vec<String>,
-    patch: Option<serde_json::Value>,
-}
-
-/// What belongs to one instance only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InstancePlace {
-    pub slot: u32,
-    /// Its address on the application's network.
-    pub address: Option<IpAddr>,
-    /// Inner names and where they lead, besides the release's own `extra_hosts`.
-    pub hosts: IndexMap<String, IpAddr>,
-}
-
-/// A container to make, nothing left open. Holds secret values: never logged.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ContainerCreate {
-    pub name: String,
-    /// The body of `POST /containers/create?name=…`, the user's `patch.engine` merged in.
-    pub body: serde_json::Value,
-    /// Absolute path, octal permission bits, content: written before it starts.
-    pub files: Vec<FileCreate>,
-    /// Networks to join besides the one in the body, before it starts.
-    pub further_networks: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub struct FileCreate {
-    pub path: AbsolutePath,
-    pub mode: u16,
-    pub content: String,
-}
-
-impl std::fmt::Debug for ContainerCreate {
-    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(out, "ContainerCreate({})", self.name)
-    }
-}
-impl std::fmt::Debug for FileCreate {
-    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(out, "FileCreate({} {:04o})", self.path, self.mode)
-    }
 }
 
 /// Lowers a stage. What an engine cannot do is refused by name, with its path in the specification.
@@ -162,35 +105,156 @@ pub fn engine(
     generation: Generation,
     facts: &Facts,
 ) -> Result<EnginePlan, Vec<Problem>> {
-    todo!("{application} {generation} {facts:?} {:?}", wish.power)
+    let release = &wish.release;
+    let named: Vec<&DecidedComponent> = wish
+        .components
+        .iter()
+        .filter_map(|name| release.components.get(name))
+        .collect();
+    let problems = refuse::unsupported(release, &named, facts);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let owner = Owner {
+        application,
+        release,
+        generation,
+        facts,
+    };
+    Ok(EnginePlan {
+        networks: owner.networks(),
+        volumes: owner.volumes(),
+        components: named
+            .into_iter()
+            .map(|component| owner.component(component))
+            .collect(),
+    })
 }
 
 /// The name of the application's own network.
 pub fn network_name(application_name: &Name, application: ApplicationId) -> String {
-    todo!("{application_name} {application}")
+    derived(&["pluvio", application_name.as_str(), &tail(application.0)])
 }
 
-impl InstanceTemplate {
-    /// The instance's name, which is its main container's: `shop--web--3f9c1d-0`. The hex digits are of the application's id and
-    /// the content, so that two applications of one name never meet.
-    pub fn name(&self, slot: u32) -> String {
-        todo!("{slot}")
+/// Eight digits that tell two things of one name apart. The end of a UUIDv7 is random; its beginning is the time.
+fn tail(id: impl ToString) -> String {
+    let text = id.to_string();
+    text[text.len() - 8..].to_owned()
+}
+
+/// Whose things are lowered, and for what.
+struct Owner<'a> {
+    application: ApplicationId,
+    release: &'a Release,
+    generation: Generation,
+    facts: &'a Facts,
+}
+
+impl Owner<'_> {
+    fn labels(&self, more: &[(&str, String)]) -> IndexMap<String, String> {
+        let own = [
+            (label::INSTALLATION, self.facts.cluster.to_string()),
+            (label::APPLICATION, self.application.to_string()),
+            (
+                label::APPLICATION_NAME,
+                self.release.application_name.to_string(),
+            ),
+        ];
+        own.iter()
+            .chain(more)
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect()
     }
 
-    /// The containers of one instance, in the order they are made: init steps, then main. `Err` names a secret without a value.
-    pub fn create(
-        &self,
-        place: &InstancePlace,
-        secret: &dyn Fn(&SecretRef) -> Option<String>,
-    ) -> Result<Vec<ContainerCreate>, SecretRef> {
-        todo!("{place:?} {:?}", secret(todo!()))
+    fn networks(&self) -> Vec<NetworkPlan> {
+        let own = NetworkPlan {
+            name: network_name(&self.release.application_name, self.application),
+            labels: self.labels(&[(label::NETWORK, "default".to_owned())]),
+            internal: false,
+        };
+        let further = self
+            .release
+            .networks
+            .iter()
+            .map(|(name, network)| NetworkPlan {
+                name: self.further_network(name),
+                labels: self.labels(&[(label::NETWORK, name.to_string())]),
+                internal: network.internal,
+            });
+        std::iter::once(own).chain(further).collect()
+    }
+
+    fn further_network(&self, name: &Name) -> String {
+        derived(&[
+            "pluvio",
+            self.release.application_name.as_str(),
+            name.as_str(),
+            &tail(self.application.0),
+        ])
+    }
+
+    fn volumes(&self) -> Vec<VolumePlan> {
+        self.release
+            .volumes
+            .iter()
+            .map(|(name, volume)| VolumePlan {
+                name: self.volume_name(name, volume.id),
+                volume: name.clone(),
+                id: volume.id,
+                labels: self.labels(&[
+                    (label::VOLUME, name.to_string()),
+                    (label::VOLUME_ID, volume.id.to_string()),
+                ]),
+            })
+            .collect()
+    }
+
+    /// By the volume's own id: data outlives releases, renames and the application itself.
+    fn volume_name(&self, name: &Name, id: VolumeId) -> String {
+        derived(&[
+            "pluvio",
+            self.release.application_name.as_str(),
+            name.as_str(),
+            &tail(id.0),
+        ])
+    }
+
+    fn component(&self, component: &DecidedComponent) -> ComponentPlan {
+        let content = &component.content;
+        ComponentPlan {
+            name: component.name.clone(),
+            hash: component.hash.clone(),
+            instances: component.instances,
+            rollout: component.rollout.clone(),
+            restart: content.restart,
+            probes: content.main.probes.clone(),
+            ports: content.ports.clone(),
+            aliases: content.aliases.clone(),
+            instance: self.instance(component),
+            hot_files: component.hot_files.clone(),
+        }
     }
 }
 
-/// Files with their secrets put in: for hot files that changed.
-pub fn resolve_files(
-    files: &IndexMap<AbsolutePath, DecidedFile>,
-    secret: &dyn Fn(&SecretRef) -> Option<String>,
-) -> Result<Vec<FileCreate>, SecretRef> {
-    todo!("{files:?} {:?}", secret(todo!()))
+impl EnginePlan {
+    /// The objects as a person may read them: the bodies of the engine's API, each secret as its reference.
+    pub fn manifests(&self) -> Value {
+        let containers: Vec<Value> = self
+            .components
+            .iter()
+            .flat_map(|component| component.instance.manifests())
+            .collect();
+        json!({
+            "networks": self.networks.iter().map(|n| json!({
+                "Name": n.name, "Internal": n.internal, "Labels": n.labels,
+            })).collect::<Vec<_>>(),
+            "volumes": self.volumes.iter().map(|v| json!({
+                "Name": v.name, "Labels": v.labels,
+            })).collect::<Vec<_>>(),
+            "containers": containers,
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;

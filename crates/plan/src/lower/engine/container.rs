@@ -1,0 +1,202 @@
+//! A decided container in the engine's words.
+
+use indexmap::IndexMap;
+use pluvio_model::facts::Reach;
+use pluvio_model::release::{Content, DecidedComponent, DecidedContainer, DecidedMount};
+use pluvio_model::spec::{HostOptions, PortProtocol, PortRef, VolumeKind};
+
+use super::api::*;
+use super::instance::{ContainerTemplate, InstanceTemplate, Role};
+use super::{Owner, network_name};
+
+impl Owner<'_> {
+    pub(super) fn instance(&self, component: &DecidedComponent) -> InstanceTemplate {
+        let content = &component.content;
+        let mut main = self.container(content, &content.main, Role::Main);
+        main.files.extend(component.hot_files.clone());
+        self.ports(content, &mut main.body);
+        main.patch = content
+            .patch
+            .as_ref()
+            .and_then(|patch| patch.engine.clone());
+        InstanceTemplate {
+            application_name: self.release.application_name.clone(),
+            component: component.name.clone(),
+            application: self.application,
+            installation: self.facts.cluster,
+            release: self.release.number,
+            generation: self.generation,
+            hash: component.hash.clone(),
+            init: content
+                .init
+                .iter()
+                .map(|(name, init)| self.container(content, init, Role::Init(name.clone())))
+                .collect(),
+            main,
+        }
+    }
+
+    fn container(
+        &self,
+        content: &Content,
+        container: &DecidedContainer,
+        role: Role,
+    ) -> ContainerTemplate {
+        let mut body = CreateBody {
+            image: container.image_id.clone(),
+            entrypoint: container.entrypoint.clone(),
+            cmd: container.command.clone(),
+            working_dir: container.working_dir.as_ref().map(ToString::to_string),
+            user: container.user.clone(),
+            stop_signal: container.stop_signal.clone(),
+            labels: content.labels.clone(),
+            host_config: HostConfig {
+                memory: container.memory_limit.map(|bytes| bytes.0),
+                memory_reservation: container.memory_request.map(|bytes| bytes.0),
+                nano_cpus: container.cpu_limit.map(|cpu| u64::from(cpu.0) * 1_000_000),
+                // The engine takes 2 at least.
+                cpu_shares: container
+                    .cpu_request
+                    .map(|cpu| (u64::from(cpu.0) * 1024 / 1000).max(2)),
+                pids_limit: i64::from(container.pids_limit),
+                init: true,
+                ..HostConfig::default()
+            },
+            ..CreateBody::default()
+        };
+        for (path, mount) in &container.mounts {
+            self.mount(path.as_str(), mount, &mut body.host_config);
+        }
+        if let Some(host) = &container.host {
+            host_options(host, &mut body.host_config);
+        }
+        ContainerTemplate {
+            role,
+            body,
+            env: container.env.clone(),
+            files: container.files.clone(),
+            hosts: content.extra_hosts.clone(),
+            networks: std::iter::once(network_name(
+                &self.release.application_name,
+                self.application,
+            ))
+            .chain(
+                content
+                    .networks
+                    .iter()
+                    .map(|name| self.further_network(name)),
+            )
+            .collect(),
+            patch: None,
+        }
+    }
+
+    fn mount(&self, target: &str, mount: &DecidedMount, config: &mut HostConfig) {
+        match mount.kind {
+            VolumeKind::Memory => {
+                let options = mount.size.map(|size| format!("size={}", size.0));
+                config
+                    .tmpfs
+                    .insert(target.to_owned(), options.unwrap_or_default());
+            }
+            VolumeKind::Host => config.mounts.push(Mount {
+                r#type: "bind".to_owned(),
+                source: mount
+                    .host_path
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                target: target.to_owned(),
+                read_only: mount.read_only,
+            }),
+            VolumeKind::Disk => {
+                let volume = mount.volume.as_ref().and_then(|name| {
+                    self.release
+                        .volumes
+                        .get(name)
+                        .map(|volume| self.volume_name(name, volume.id))
+                });
+                config.mounts.push(Mount {
+                    r#type: "volume".to_owned(),
+                    source: volume.unwrap_or_default(),
+                    target: target.to_owned(),
+                    read_only: mount.read_only,
+                });
+            }
+        }
+    }
+
+    fn ports(&self, content: &Content, body: &mut CreateBody) {
+        for port in content.ports.values() {
+            let key = key(port.port, port.protocol);
+            if self.facts.reach == Reach::PublishedLoopback && port.protocol != PortProtocol::Udp {
+                bind(
+                    &mut body.host_config.port_bindings,
+                    &key,
+                    "127.0.0.1".to_owned(),
+                    String::new(),
+                );
+            }
+            body.exposed_ports.insert(key, Empty {});
+        }
+        for publish in &content.publish {
+            let inner = match &publish.port {
+                PortRef::Number(number) => Some(*number),
+                PortRef::Name(name) => content.ports.get(name).map(|port| port.port),
+            };
+            let Some(inner) = inner else { continue };
+            let key = key(inner, publish.protocol);
+            let address = publish
+                .address
+                .map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_string());
+            bind(
+                &mut body.host_config.port_bindings,
+                &key,
+                address,
+                publish.host.to_string(),
+            );
+            body.exposed_ports.insert(key, Empty {});
+        }
+    }
+}
+
+fn key(port: u16, protocol: PortProtocol) -> String {
+    match protocol {
+        PortProtocol::Udp => format!("{port}/udp"),
+        PortProtocol::Http | PortProtocol::Http2 | PortProtocol::Tcp => format!("{port}/tcp"),
+    }
+}
+
+fn bind(
+    bindings: &mut IndexMap<String, Vec<PortBinding>>,
+    key: &str,
+    host_ip: String,
+    host_port: String,
+) {
+    bindings
+        .entry(key.to_owned())
+        .or_default()
+        .push(PortBinding { host_ip, host_port });
+}
+
+fn host_options(host: &HostOptions, config: &mut HostConfig) {
+    config.privileged = host.privileged;
+    config.pid_mode = host.pid.then(|| "host".to_owned());
+    config.ipc_mode = host.ipc.then(|| "host".to_owned());
+    config.cap_add.clone_from(&host.capabilities);
+    config.cap_drop.clone_from(&host.drop_capabilities);
+    config.security_opt.clone_from(&host.security);
+    config.sysctls.clone_from(&host.sysctls);
+    config.devices = host.devices.iter().map(|text| device(text)).collect();
+}
+
+/// `HOST[:CONTAINER[:PERMISSIONS]]`, as `docker run --device` writes it.
+fn device(text: &str) -> Device {
+    let mut parts = text.splitn(3, ':');
+    let on_host = parts.next().unwrap_or_default();
+    Device {
+        path_on_host: on_host.to_owned(),
+        path_in_container: parts.next().unwrap_or(on_host).to_owned(),
+        cgroup_permissions: parts.next().unwrap_or("rwm").to_owned(),
+    }
+}

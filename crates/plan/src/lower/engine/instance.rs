@@ -1,0 +1,250 @@
+//! One instance of a component: its containers' templates, and what makes them whole.
+
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+use pluvio_model::id::{ApplicationId, ClusterId, Generation};
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::{EnvName, Name, derived};
+use pluvio_model::release::DecidedFile;
+use pluvio_model::spec::AbsolutePath;
+use pluvio_model::template::{Rendered, SecretRef};
+use serde_json::{Value, json};
+
+use super::api::*;
+use super::{label, merge};
+
+/// The containers of one instance, in the order they are made: each init step runs to its end before the next is made; then
+/// main.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceTemplate {
+    pub(super) application_name: Name,
+    pub(super) component: Name,
+    pub(super) application: ApplicationId,
+    pub(super) installation: ClusterId,
+    pub(super) release: u64,
+    pub(super) generation: Generation,
+    pub(super) hash: ContentHash,
+    pub(super) init: Vec<ContainerTemplate>,
+    pub(super) main: ContainerTemplate,
+}
+
+/// A container but for what belongs to one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerTemplate {
+    pub(super) role: Role,
+    /// Without `Env`, `Hostname`, our labels and addresses: those are put in by [`InstanceTemplate::create`].
+    pub(super) body: CreateBody,
+    pub(super) env: IndexMap<EnvName, Rendered>,
+    /// Hot ones included.
+    pub(super) files: IndexMap<AbsolutePath, DecidedFile>,
+    /// Names on the network besides what the node adds.
+    pub(super) hosts: IndexMap<String, String>,
+    /// The engine's names of the networks it joins; the first at creation, the rest before it starts.
+    pub(super) networks: Vec<String>,
+    pub(super) patch: Option<Value>,
+}
+
+/// What a container is in its instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    Init(Name),
+    Main,
+}
+
+impl Role {
+    /// The value of [`label::ROLE`].
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Role::Init(_) => "init",
+            Role::Main => "main",
+        }
+    }
+}
+
+/// What belongs to one instance only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstancePlace {
+    pub slot: u32,
+    /// Its address on the application's network.
+    pub address: Option<IpAddr>,
+    /// Inner names and where they lead, besides the release's own `extraHosts`, which win.
+    pub hosts: IndexMap<String, IpAddr>,
+}
+
+/// A container to make, nothing left open. Holds secret values: never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ContainerCreate {
+    pub name: String,
+    pub role: Role,
+    /// The body of `POST /containers/create?name=…`, the user's `patch.engine` merged in.
+    pub body: Value,
+    /// Written before it starts.
+    pub files: Vec<FileCreate>,
+    /// Networks to join besides the one in the body, before it starts.
+    pub further_networks: Vec<String>,
+}
+
+/// A file to write into a container. Holds secret values: never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileCreate {
+    pub path: AbsolutePath,
+    /// Octal permission bits.
+    pub mode: u16,
+    pub content: String,
+}
+
+impl std::fmt::Debug for ContainerCreate {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "ContainerCreate({})", self.name)
+    }
+}
+impl std::fmt::Debug for FileCreate {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "FileCreate({} {:04o})", self.path, self.mode)
+    }
+}
+
+impl InstanceTemplate {
+    /// The instance's name, which is its main container's: `shop--web--3f9c1d-0`. The hex digits are of the application's id
+    /// and the content, so that two applications of one name (in two environments) never meet.
+    pub fn name(&self, slot: u32) -> String {
+        let digits = ContentHash::of(&(self.application, &self.hash));
+        derived(&[
+            self.application_name.as_str(),
+            self.component.as_str(),
+            &format!("{}-{slot}", &digits.as_str()[..6]),
+        ])
+    }
+
+    /// The containers of one instance, in the order they are made: init steps, then main. `Err` names a secret without a
+    /// value.
+    pub fn create(
+        &self,
+        place: &InstancePlace,
+        secret: &dyn Fn(&SecretRef) -> Option<String>,
+    ) -> Result<Vec<ContainerCreate>, SecretRef> {
+        self.init
+            .iter()
+            .chain([&self.main])
+            .map(|container| self.container(container, place, secret))
+            .collect()
+    }
+
+    fn container(
+        &self,
+        template: &ContainerTemplate,
+        place: &InstancePlace,
+        secret: &dyn Fn(&SecretRef) -> Option<String>,
+    ) -> Result<ContainerCreate, SecretRef> {
+        let instance = self.name(place.slot);
+        let name = match &template.role {
+            Role::Main => instance.clone(),
+            Role::Init(init) => derived(&[&instance, "init", init.as_str()]),
+        };
+        let mut body = template.body.clone();
+        body.hostname.clone_from(&name);
+        for (key, value) in &template.env {
+            let value = value.resolve(secret).map_err(Clone::clone)?;
+            body.env.push(format!("{key}={value}"));
+        }
+        for (host, address) in &place.hosts {
+            if !template.hosts.contains_key(host) {
+                body.host_config
+                    .extra_hosts
+                    .push(format!("{host}:{address}"));
+            }
+        }
+        for (host, address) in &template.hosts {
+            body.host_config
+                .extra_hosts
+                .push(format!("{host}:{address}"));
+        }
+        if let Some(network) = template.networks.first() {
+            body.host_config.network_mode = Some(network.clone());
+            // An init step has ended before main starts, yet both may exist at once: only main takes the address.
+            let address = place.address.filter(|_| template.role == Role::Main);
+            body.networking_config = Some(NetworkingConfig {
+                endpoints_config: [(
+                    network.clone(),
+                    EndpointConfig {
+                        ipam_config: address.map(|address| IpamConfig {
+                            ipv4_address: address.to_string(),
+                        }),
+                    },
+                )]
+                .into(),
+            });
+        }
+        let mut body = serde_json::to_value(&body).expect("a body serialises");
+        if let Some(patch) = &template.patch {
+            merge::merge(&mut body, patch);
+        }
+        // After the patch: a container without them would be nobody's, and stay for ever.
+        self.mark(&mut body, place.slot, &template.role);
+        Ok(ContainerCreate {
+            name,
+            role: template.role.clone(),
+            body,
+            files: resolve_files(&template.files, secret)?,
+            further_networks: template.networks.iter().skip(1).cloned().collect(),
+        })
+    }
+
+    fn mark(&self, body: &mut Value, slot: u32, role: &Role) {
+        let ours = [
+            (label::INSTALLATION, self.installation.to_string()),
+            (label::APPLICATION, self.application.to_string()),
+            (label::APPLICATION_NAME, self.application_name.to_string()),
+            (label::COMPONENT, self.component.to_string()),
+            (label::HASH, self.hash.to_string()),
+            (label::RELEASE, self.release.to_string()),
+            (label::GENERATION, self.generation.to_string()),
+            (label::SLOT, slot.to_string()),
+            (label::ROLE, role.as_str().to_owned()),
+        ];
+        if !body["Labels"].is_object() {
+            body["Labels"] = json!({});
+        }
+        for (key, value) in ours {
+            body["Labels"][key] = value.into();
+        }
+    }
+
+    pub(super) fn manifests(&self) -> Vec<Value> {
+        let place = InstancePlace::default();
+        let shown = |secret: &SecretRef| Some(format!("${{secrets.{}}}", secret.name));
+        let containers = self.create(&place, &shown).unwrap_or_default();
+        containers
+            .into_iter()
+            .map(|container| {
+                json!({
+                    "name": container.name,
+                    "body": container.body,
+                    "files": container.files.iter().map(|file| json!({
+                        "path": file.path,
+                        "mode": format!("{:04o}", file.mode),
+                        "content": file.content,
+                    })).collect::<Vec<_>>(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Files with their secrets put in. `Err` names a secret without a value.
+pub fn resolve_files(
+    files: &IndexMap<AbsolutePath, DecidedFile>,
+    secret: &dyn Fn(&SecretRef) -> Option<String>,
+) -> Result<Vec<FileCreate>, SecretRef> {
+    files
+        .iter()
+        .map(|(path, file)| {
+            Ok(FileCreate {
+                path: path.clone(),
+                mode: file.mode.0,
+                content: file.content.resolve(secret).map_err(Clone::clone)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! What an engine cannot do, each thing by its name and place.
+
+use pluvio_model::facts::Facts;
+use pluvio_model::problem::{Problem, SPEC_UNSUPPORTED};
+use pluvio_model::release::{DecidedComponent, Release};
+use pluvio_model::spec::Kind;
+
+/// Empty when everything can be done.
+pub(super) fn unsupported(
+    release: &Release,
+    components: &[&DecidedComponent],
+    facts: &Facts,
+) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if !release.objects.is_empty() {
+        found.push(problem(
+            "objects",
+            "Raw Kubernetes objects need a Kubernetes cluster; this is a container engine.",
+            "Take `objects` out, or choose a Kubernetes cluster.",
+        ));
+    }
+    for component in components {
+        kind(component, &mut found);
+        content(component, facts, &mut found);
+    }
+    found
+}
+
+fn problem(path: impl Into<String>, cause: impl Into<String>, remedy: &str) -> Problem {
+    SPEC_UNSUPPORTED.problem(cause, remedy).path(path)
+}
+
+fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
+    let name = &component.name;
+    let (what, remedy) = match component.kind {
+        Kind::Service | Kind::Daemon => return,
+        Kind::Stateful if component.instances <= 1 => return,
+        Kind::Stateful => {
+            found.push(problem(
+                format!("components.{name}.instances"),
+                format!(
+                    "{} instances of the stateful component {name} would need a volume each; an engine runs one.",
+                    component.instances
+                ),
+                "Set `instances: 1`, or choose a Kubernetes cluster.",
+            ));
+            return;
+        }
+        Kind::Job => ("A job", "Run its command with `pluvio exec` in a service."),
+        Kind::Cron => (
+            "A schedule",
+            "Run its command from a service that keeps the time.",
+        ),
+        Kind::Database => (
+            "A managed database",
+            "Give the component its image (`image: postgres:15`) and a volume, with `kind: stateful`.",
+        ),
+        Kind::Vm => (
+            "A virtual machine",
+            "Choose a Kubernetes cluster with KubeVirt.",
+        ),
+        Kind::External => (
+            "An external address",
+            "Put the address into the environment of the components that use it.",
+        ),
+    };
+    found.push(problem(
+        format!("components.{name}.kind"),
+        format!("{what} cannot be run on a container engine by this version; {name} is one."),
+        remedy,
+    ));
+}
+
+fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>) {
+    let (name, content) = (&component.name, &component.content);
+    let mut refuse = |path: String, cause: &str, remedy: &str| {
+        found.push(problem(format!("components.{name}.{path}"), cause, remedy));
+    };
+    if let Some(sidecar) = content.sidecars.keys().next() {
+        refuse(
+            format!("sidecars.{sidecar}"),
+            "Sidecars cannot be run on a container engine by this version.",
+            "Make it a component of its own, or choose a Kubernetes cluster.",
+        );
+    }
+    if let Some(key) = content.node_labels.keys().next() {
+        refuse(
+            format!("placement.nodeLabels.{key}"),
+            "An engine is one machine: there is nothing to choose among.",
+            "Take `nodeLabels` out, or choose a Kubernetes cluster.",
+        );
+    }
+    let containers = std::iter::once((String::new(), &content.main)).chain(
+        content
+            .init
+            .iter()
+            .map(|(init, container)| (format!("init.{init}."), container)),
+    );
+    for (prefix, container) in containers {
+        let Some(host) = &container.host else {
+            continue;
+        };
+        if host.network {
+            refuse(
+                format!("{prefix}host.network"),
+                "On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.",
+                "Use `publish` for ports of the machine.",
+            );
+        }
+        if host.privileged && facts.rootless {
+            refuse(
+                format!("{prefix}host.privileged"),
+                "The engine runs without root: it has no privileges to give.",
+                "Take `privileged` out, or use an engine that runs as root.",
+            );
+        }
+    }
+    if facts.rootless {
+        for (index, publish) in content.publish.iter().enumerate() {
+            if publish.host < 1024 {
+                refuse(
+                    format!("publish.{index}.host"),
+                    "The engine runs without root: it may not listen on ports below 1024.",
+                    "Choose a port of 1024 or above.",
+                );
+            }
+        }
+    }
+}
