@@ -26,3 +26,5 @@ pub mod spec;
 pub mod stage;
 pub mod template;
 mod text;
+
+pub use text::WRITTEN;

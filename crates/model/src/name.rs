@@ -45,7 +45,9 @@ impl Name {
                 break;
             }
         }
-        out.trim_end_matches('-').parse().ok()
+        // A name by construction: parsing it here would ask for a suggestion again when nothing remains.
+        let name = out.trim_end_matches('-');
+        (!name.is_empty()).then(|| Name(name.into()))
     }
 }
 

@@ -30,16 +30,26 @@ macro_rules! text_newtype {
 }
 pub(crate) use text_newtype;
 
+/// The newtype name under which a scalar's text is asked for. A reader that knows how a scalar was written gives that to
+/// `visit_str` (`version: 1.10` is not `1.1`); any other does as always.
+pub const WRITTEN: &str = "pluvio::Written";
+
 /// A scalar taken as its text: YAML writes `cpu: 1` and `cpu: 100m` for the same kind of value.
 pub(crate) struct ScalarText(pub(crate) String);
 
 impl<'de> serde::Deserialize<'de> for ScalarText {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
+        impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = ScalarText;
             fn expecting(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
                 out.write_str("a string or a number")
+            }
+            fn visit_newtype_struct<D: serde::Deserializer<'de>>(
+                self,
+                from: D,
+            ) -> Result<ScalarText, D::Error> {
+                from.deserialize_any(self)
             }
             fn visit_str<E>(self, text: &str) -> Result<ScalarText, E> {
                 Ok(ScalarText(text.to_owned()))
@@ -54,6 +64,6 @@ impl<'de> serde::Deserialize<'de> for ScalarText {
                 Ok(ScalarText(number.to_string()))
             }
         }
-        from.deserialize_any(Visitor)
+        from.deserialize_newtype_struct(WRITTEN, Visitor)
     }
 }

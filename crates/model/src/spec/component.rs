@@ -1,7 +1,10 @@
 //! A component: one thing that runs.
 
+use std::fmt;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 
 use super::container::*;
@@ -144,11 +147,30 @@ pub enum PortProtocol {
 }
 
 /// `uses: [db]` or `uses: [{component: cache, as: CACHE}]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Use {
     Component(Name),
     As(UseAs),
+}
+
+impl<'de> Deserialize<'de> for Use {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Use;
+            fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+                out.write_str("a component's name, or { component: NAME, as: PREFIX }")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Use, E> {
+                name.parse().map(Use::Component).map_err(E::custom)
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Use, A::Error> {
+                UseAs::deserialize(MapAccessDeserializer::new(map)).map(Use::As)
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -248,11 +270,33 @@ pub struct ExternalSpec {
 }
 
 /// A schedule: five fields of cron, or with a time zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ScheduleSpec {
     Cron(String),
     In(ScheduleIn),
+}
+
+impl<'de> Deserialize<'de> for ScheduleSpec {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = ScheduleSpec;
+            fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+                out.write_str("five fields of cron in quotes, or { cron: …, timeZone: … }")
+            }
+            fn visit_str<E>(self, cron: &str) -> Result<ScheduleSpec, E> {
+                Ok(ScheduleSpec::Cron(cron.to_owned()))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<ScheduleSpec, A::Error> {
+                ScheduleIn::deserialize(MapAccessDeserializer::new(map)).map(ScheduleSpec::In)
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

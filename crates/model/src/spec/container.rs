@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{EnvName, Name};
 use crate::quantity::{Bytes, Cpu, Span};
-use crate::text::text_newtype;
+use crate::text::{ScalarText, text_newtype};
 
 /// A path inside a container: starts with `/`, holds no `..` segment and no NUL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,11 +46,38 @@ impl fmt::Display for AbsolutePath {
 text_newtype!(AbsolutePath, Some("^/."), "a path inside the container");
 
 /// A program to run: a list of words, or one string that `/bin/sh -c` reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Command {
     Shell(String),
     Words(Vec<String>),
+}
+
+// Written out, as for the other values with two forms: serde's `untagged` cannot say what is wrong.
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Command;
+            fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+                out.write_str("a command: a list of words, or one line for the shell")
+            }
+            fn visit_str<E>(self, line: &str) -> Result<Command, E> {
+                Ok(Command::Shell(line.to_owned()))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut words: A,
+            ) -> Result<Command, A::Error> {
+                let mut all = Vec::new();
+                while let Some(word) = words.next_element::<ScalarText>()? {
+                    all.push(word.0);
+                }
+                Ok(Command::Words(all))
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
 }
 
 impl Command {
@@ -81,10 +108,16 @@ impl From<&str> for EnvValue {
 impl<'de> Deserialize<'de> for EnvValue {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
+        impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = EnvValue;
             fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
                 out.write_str("a text, a number or true/false")
+            }
+            fn visit_newtype_struct<D: serde::Deserializer<'de>>(
+                self,
+                from: D,
+            ) -> Result<EnvValue, D::Error> {
+                from.deserialize_any(self)
             }
             fn visit_str<E>(self, text: &str) -> Result<EnvValue, E> {
                 Ok(EnvValue(text.to_owned()))
@@ -105,7 +138,7 @@ impl<'de> Deserialize<'de> for EnvValue {
                 Ok(EnvValue(String::new()))
             }
         }
-        from.deserialize_any(Visitor)
+        from.deserialize_newtype_struct(crate::WRITTEN, Visitor)
     }
 }
 
@@ -314,11 +347,25 @@ pub struct TcpProbe {
 }
 
 /// A port by number or by its name in `ports`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PortRef {
     Number(u16),
     Name(Name),
+}
+
+impl<'de> Deserialize<'de> for PortRef {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = ScalarText::deserialize(from)?.0;
+        match text.parse() {
+            Ok(number) => Ok(PortRef::Number(number)),
+            Err(_) => text.parse().map(PortRef::Name).map_err(|_| {
+                serde::de::Error::custom(format_args!(
+                    "{text:?} is not a port: a number from 0 to 65535 or a name under `ports`"
+                ))
+            }),
+        }
+    }
 }
 
 /// A container beside the main one (`sidecars`) or before it (`init`): shares its network and scratch space.
