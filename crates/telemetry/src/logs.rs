@@ -27,11 +27,21 @@ pub struct LogStore {
     bytes: u64,
     age: Duration,
     components: Mutex<HashMap<(ApplicationId, Name), Arc<Mutex<Component>>>>,
-    live: Mutex<HashMap<ApplicationId, broadcast::Sender<Arc<LogLine>>>>,
+    live: Mutex<HashMap<ApplicationId, broadcast::Sender<Arc<Shown>>>>,
+}
+
+/// A line as followers get it.
+#[derive(Debug)]
+struct Shown {
+    /// Counts the component's lines since the store was opened.
+    number: u64,
+    line: LogLine,
 }
 
 struct Component {
     current: Current,
+    /// Lines taken since the store was opened.
+    taken: u64,
     /// Lines that could not be written, told of when writing works again.
     lost: u64,
 }
@@ -77,7 +87,11 @@ impl LogStore {
             return Ok(known.clone());
         }
         let current = Current::open(&self.component_folder(application, name), name)?;
-        let component = Arc::new(Mutex::new(Component { current, lost: 0 }));
+        let component = Arc::new(Mutex::new(Component {
+            current,
+            taken: 0,
+            lost: 0,
+        }));
         components.insert(key, component.clone());
         Ok(component)
     }
@@ -90,7 +104,7 @@ impl LogStore {
         }
         let Ok(held) = self.component(application, component) else {
             tracing::warn!(%application, %component, "the folder for logs cannot be written");
-            self.show(application, lines);
+            self.show(application, 0, lines);
             return;
         };
         // Shown under the lock: a follower that has read the file up to here sees each line once.
@@ -112,7 +126,9 @@ impl LogStore {
                 held.lost += lines.len() as u64;
             }
         }
-        self.show(application, lines);
+        let before = held.taken;
+        held.taken += lines.len() as u64;
+        self.show(application, before, lines);
         if held.current.is_full() {
             match held.current.seal() {
                 Ok(aside) => {
@@ -132,12 +148,12 @@ impl LogStore {
         }
     }
 
-    fn show(&self, application: ApplicationId, lines: Vec<LogLine>) {
+    fn show(&self, application: ApplicationId, before: u64, lines: Vec<LogLine>) {
         let live = lock(&self.live);
-        if let Some(sender) = live.get(&application) {
-            for line in lines {
+        if let Some(sender) = live.get(&application).filter(|s| s.receiver_count() > 0) {
+            for (number, line) in (before + 1..).zip(lines) {
                 // Fails when nobody follows, which is no failure.
-                let _ = sender.send(Arc::new(line));
+                let _ = sender.send(Arc::new(Shown { number, line }));
             }
         }
     }
@@ -151,7 +167,7 @@ impl LogStore {
         instance: &str,
     ) -> Option<(Timestamp, usize)> {
         let mut found: Option<(Timestamp, usize)> = None;
-        for handle in self.handles(application, component).ok()?.into_iter().rev() {
+        for handle in self.handles(application, component).ok()?.0.into_iter().rev() {
             for line in handle.lines().ok()? {
                 if line.instance != instance || line.stream == LogStream::Pluvio {
                     continue;
@@ -206,10 +222,14 @@ impl LogStore {
         names
     }
 
-    /// Every segment of a component as of now, oldest first.
-    fn handles(&self, application: ApplicationId, component: &Name) -> io::Result<Vec<Handle>> {
+    /// Every segment of a component as of now, oldest first, and the number of the last line in them.
+    fn handles(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> io::Result<(Vec<Handle>, u64)> {
         if !self.component_folder(application, component).is_dir() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
         let held = self.component(application, component)?;
         let held = lock(&held);
@@ -218,7 +238,7 @@ impl LogStore {
             .filter_map(|segment| segment.handle(component))
             .collect();
         handles.push(held.current.handle()?);
-        Ok(handles)
+        Ok((handles, held.taken))
     }
 
     /// The last `count` lines of an instance's own output, oldest first.
@@ -229,7 +249,7 @@ impl LogStore {
         instance: &str,
         count: usize,
     ) -> Vec<String> {
-        let Ok(handles) = self.handles(application, component) else {
+        let Ok((handles, _)) = self.handles(application, component) else {
             return Vec::new();
         };
         let wanted =
@@ -248,58 +268,58 @@ impl LogStore {
                 .or_insert_with(|| broadcast::channel(BEHIND).0)
                 .subscribe()
         });
-        // From here on lines reach `live`; what is kept is looked at after, and what is in both is left out once below.
-        let (kept, lines) = mpsc::channel(256);
-        let (store, asked) = (self.clone(), query.clone());
-        tokio::task::spawn_blocking(move || store.send_kept(&asked, &kept));
-        let kept = tokio_stream::wrappers::ReceiverStream::new(lines);
-        match live {
-            Some(live) => Box::pin(follow(kept, live, query)),
-            None => Box::pin(kept),
-        }
-    }
-
-    fn send_kept(&self, query: &LogQuery, to: &mpsc::Sender<LogLine>) {
+        // Opened after subscribing: a line that comes meanwhile is in both, and is known by its number.
         let components = match &query.component {
             Some(component) => vec![component.clone()],
             None => self.components_of(query.application),
         };
-        let mut sources = Vec::new();
-        for component in &components {
-            let Ok(mut handles) = self.handles(query.application, component) else {
-                continue;
-            };
-            handles.retain(|handle| handle.touches(query.since, query.until));
-            sources.push(handles);
-        }
-        let wanted = |line: &LogLine| matches(query, line);
-        if let Some(tail) = query.tail {
-            let mut lines: Vec<LogLine> = sources
-                .into_iter()
-                .flat_map(|handles| last(handles, tail, &wanted))
-                .collect();
-            lines.sort_by_key(|line| line.at);
-            let from = lines.len().saturating_sub(tail);
-            for line in lines.drain(..).skip(from) {
-                if to.blocking_send(line).is_err() {
-                    return;
-                }
+        let (mut sources, mut opened) = (Vec::new(), BTreeMap::new());
+        for component in components {
+            if let Ok((mut handles, last)) = self.handles(query.application, &component) {
+                handles.retain(|handle| handle.touches(query.since, query.until));
+                sources.push(handles);
+                opened.insert(component, last);
             }
+        }
+        let (kept, lines) = mpsc::channel(256);
+        let asked = query.clone();
+        tokio::task::spawn_blocking(move || send_kept(sources, &asked, &kept));
+        let kept = tokio_stream::wrappers::ReceiverStream::new(lines);
+        match live {
+            Some(live) => Box::pin(kept.chain(follow(live, opened, query))),
+            None => Box::pin(kept),
+        }
+    }
+}
+
+fn send_kept(sources: Vec<Vec<Handle>>, query: &LogQuery, to: &mpsc::Sender<LogLine>) {
+    let wanted = |line: &LogLine| matches(query, line);
+    if let Some(tail) = query.tail {
+        let mut lines: Vec<LogLine> = sources
+            .into_iter()
+            .flat_map(|handles| last(handles, tail, &wanted))
+            .collect();
+        lines.sort_by_key(|line| line.at);
+        let from = lines.len().saturating_sub(tail);
+        for line in lines.drain(..).skip(from) {
+            if to.blocking_send(line).is_err() {
+                return;
+            }
+        }
+        return;
+    }
+    let mut sources: Vec<Source> = sources.into_iter().map(Source::new).collect();
+    loop {
+        // The earliest of the sources' next lines. Components are few.
+        let next = sources
+            .iter_mut()
+            .filter_map(|source| Some((source.peek()?.at, source)))
+            .min_by_key(|(at, _)| *at);
+        let Some(line) = next.and_then(|(_, source)| source.ready.pop_front()) else {
             return;
-        }
-        let mut sources: Vec<Source> = sources.into_iter().map(Source::new).collect();
-        loop {
-            // The earliest of the sources' next lines. Components are few.
-            let next = sources
-                .iter_mut()
-                .filter_map(|source| Some((source.peek()?.at, source)))
-                .min_by_key(|(at, _)| *at);
-            let Some(line) = next.and_then(|(_, source)| source.ready.pop_front()) else {
-                return;
-            };
-            if wanted(&line) && to.blocking_send(line).is_err() {
-                return;
-            }
+        };
+        if wanted(&line) && to.blocking_send(line).is_err() {
+            return;
         }
     }
 }
@@ -368,65 +388,37 @@ impl Source {
     }
 }
 
-/// What is kept, then what comes. Lines that arrived while the kept ones were read are in both: those are left out once.
+/// What comes. Lines up to those `opened` are among the kept ones.
 fn follow(
-    kept: impl Stream<Item = LogLine> + Send + Unpin + 'static,
-    live: broadcast::Receiver<Arc<LogLine>>,
+    live: broadcast::Receiver<Arc<Shown>>,
+    opened: BTreeMap<Name, u64>,
     query: LogQuery,
 ) -> impl Stream<Item = LogLine> + Send {
-    /// Lines shown from disk that may come again, by how often.
-    type Seen = BTreeMap<(Timestamp, String, String), usize>;
-    enum State<K> {
-        Kept(K, Seen),
-        Live(Seen),
-    }
-    let key = |line: &LogLine| (line.at, line.instance.clone(), line.text.clone());
-    let began = Timestamp::now() - jiff::SignedDuration::from_mins(2);
-    let start = (State::Kept(kept, Seen::new()), live, query);
-    futures::stream::unfold(start, move |(mut state, mut live, query)| async move {
+    futures::stream::unfold((live, opened, query), |(mut live, opened, query)| async move {
         loop {
-            match &mut state {
-                State::Kept(kept, seen) => match kept.next().await {
-                    Some(line) => {
-                        if line.at >= began {
-                            *seen.entry(key(&line)).or_default() += 1;
-                        }
-                        return Some((line, (state, live, query)));
-                    }
-                    None => state = State::Live(std::mem::take(seen)),
-                },
-                State::Live(seen) => {
-                    let line = match live.recv().await {
-                        Ok(line) => line,
-                        Err(broadcast::error::RecvError::Closed) => return None,
-                        Err(broadcast::error::RecvError::Lagged(count)) => {
-                            let component = query.component.clone();
-                            let line = LogLine {
-                                at: Timestamp::now(),
-                                component: component
-                                    .unwrap_or_else(|| "log".parse().expect("a name")),
-                                instance: String::new(),
-                                stream: LogStream::Pluvio,
-                                text: format!(
-                                    "{count} lines came too fast to be shown here; they are kept"
-                                ),
-                            };
-                            return Some((line, (state, live, query)));
-                        }
-                    };
-                    if !matches(&query, &line) {
+            let line = match live.recv().await {
+                Ok(shown) => {
+                    let kept = opened.get(&shown.line.component);
+                    if kept.is_some_and(|last| shown.number <= *last)
+                        || !matches(&query, &shown.line)
+                    {
                         continue;
                     }
-                    if let Some(count) = seen.get_mut(&key(&line)) {
-                        *count -= 1;
-                        if *count == 0 {
-                            seen.remove(&key(&line));
-                        }
-                        continue;
-                    }
-                    return Some((LogLine::clone(&line), (state, live, query)));
+                    shown.line.clone()
                 }
-            }
+                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::error::RecvError::Lagged(count)) => LogLine {
+                    at: Timestamp::now(),
+                    component: query
+                        .component
+                        .clone()
+                        .unwrap_or_else(|| "log".parse().expect("a name")),
+                    instance: String::new(),
+                    stream: LogStream::Pluvio,
+                    text: format!("{count} lines came too fast to be shown here; they are kept"),
+                },
+            };
+            return Some((line, (live, opened, query)));
         }
     })
 }
