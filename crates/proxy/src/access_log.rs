@@ -202,7 +202,7 @@ impl BufferState {
             ("application", line.application),
             ("route", line.route),
             ("instance", line.instance),
-            ("code", line.refusal.map(Refusal::code)),
+            ("code", line.refusal.map(|refusal| refusal.code().code)),
         ] {
             if let Some(value) = value {
                 put_text(out, name, value.as_bytes());

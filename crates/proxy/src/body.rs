@@ -108,6 +108,8 @@ impl Drop for Record {
 /// What hyper sends to the client.
 pub(crate) struct ClientBody {
     source: Source,
+    /// Why the answer ends early. hyper drops what it has not written yet when it is told, so it is told a turn later.
+    fault: Option<io::Error>,
     record: Option<Box<Record>>,
 }
 
@@ -128,6 +130,7 @@ impl ClientBody {
         };
         ClientBody {
             source,
+            fault: None,
             record: Some(record),
         }
     }
@@ -136,13 +139,15 @@ impl ClientBody {
     pub(crate) fn tunnel() -> Self {
         ClientBody {
             source: Source::Empty,
+            fault: None,
             record: None,
         }
     }
 
-    pub(crate) fn answer(body: AnswerBody, lease: Lease, record: Box<Record>) -> Self {
+    pub(crate) fn answer(body: Box<AnswerBody>, lease: Lease, record: Box<Record>) -> Self {
         let mut this = ClientBody {
-            source: Source::Answer(Box::new(body), Some(lease)),
+            source: Source::Answer(body, Some(lease)),
+            fault: None,
             record: Some(record),
         };
         this.release();
@@ -152,6 +157,7 @@ impl ClientBody {
     pub(crate) fn session(body: Incoming, lease: Lease, record: Box<Record>) -> Self {
         ClientBody {
             source: Source::Session(body, Some(lease)),
+            fault: None,
             record: Some(record),
         }
     }
@@ -210,7 +216,17 @@ impl Body for ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
-        let piece = ready!(this.poll_source(cx));
+        let piece = match this.fault.take() {
+            Some(fault) => Some(Err(fault)),
+            None => match ready!(this.poll_source(cx)) {
+                Some(Err(fault)) => {
+                    this.fault = Some(fault);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                piece => piece,
+            },
+        };
         match &piece {
             Some(Ok(frame)) => {
                 if let (Some(record), Some(data)) = (&mut this.record, frame.data_ref()) {
@@ -238,6 +254,7 @@ impl Body for ClientBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
+            _ if self.fault.is_some() => false,
             Source::Empty => true,
             Source::Whole(_) => false,
             Source::Answer(body, _) => body.is_over(),

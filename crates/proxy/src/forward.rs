@@ -18,7 +18,7 @@ use crate::{
     backend::Backend,
     body::{ClientBody, Record},
     client::{Client, Command},
-    h1::{Answer, Connection, Exchange, Failure, Forwarded, Framing, write_head},
+    h1::{Answer, AnswerBody, Connection, Exchange, Failure, Forwarded, Framing, write_head},
     h2::{self, Session},
     outgoing::{BodyFault, Outgoing},
     refusal::Refusal,
@@ -101,7 +101,7 @@ pub(crate) async fn serve(
 enum Passage {
     Answer {
         answer: Answer,
-        body: crate::h1::AnswerBody,
+        body: Box<AnswerBody>,
         lease: Lease,
     },
     Session {
@@ -247,7 +247,7 @@ impl Attempt<'_> {
                     });
                 }
                 Ok(answer) => {
-                    let body = exchange.into_body(&answer, self.limits.idle);
+                    let body = Box::new(exchange.into_body(&answer, self.limits.idle));
                     return Ok(Passage::Answer {
                         answer,
                         body,

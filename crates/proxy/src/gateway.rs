@@ -13,8 +13,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use pluvio_model::route::{
-    ApplicationKey, BackendId, BackendState, Endpoints, InstanceKey, RouteId, RouteTable,
+use pluvio_model::{
+    problem::{self, Problem},
+    route::{ApplicationKey, BackendId, BackendState, Endpoints, InstanceKey, RouteId, RouteTable},
 };
 use tokio::sync::{Notify, watch};
 
@@ -66,40 +67,37 @@ pub enum GatewayError {
     Thread(#[source] io::Error),
 }
 
-impl GatewayError {
-    /// Stable, for the problem that a user is shown.
-    pub fn code(&self) -> &'static str {
-        match self {
-            GatewayError::AddressInUse { .. } => "gateway-address-in-use",
-            GatewayError::AddressRefused { .. } => "gateway-address-refused",
-            GatewayError::Listen { .. } => "gateway-listen",
-            GatewayError::AccessLog { .. } => "gateway-access-log",
-            GatewayError::Thread(_) => "gateway-thread",
-        }
-    }
-
-    /// What to do about it.
-    pub fn remedy(&self) -> String {
-        match self {
-            GatewayError::AddressInUse { address, .. } => format!(
-                "`ss -ltnp 'sport = :{}'` shows which program; stop it, or configure another address for the gateway.",
-                address.port()
-            ),
-            GatewayError::AddressRefused { address, .. } => format!(
-                "Ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a port above, or grant it ({address})."
-            ),
-            GatewayError::Listen { address, .. } => {
-                format!("Check that this machine has the address {}.", address.ip())
-            }
-            GatewayError::AccessLog { path, .. } => {
+impl From<&GatewayError> for Problem {
+    fn from(error: &GatewayError) -> Problem {
+        use std::error::Error;
+        let cause = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        match error {
+            GatewayError::AddressInUse { address, .. } => problem::PORT_TAKEN.problem(
+                error.to_string(),
                 format!(
-                    "Check that {} can be written and its disk has space.",
-                    path.display()
-                )
-            }
-            GatewayError::Thread(_) => {
-                "Check the limits on threads and memory of this user.".to_owned()
-            }
+                    "`ss -ltnp 'sport = :{}'` shows which; stop it, or give the gateway another address.",
+                    address.port()
+                ),
+            ),
+            GatewayError::AddressRefused { .. } => problem::GATEWAY_FAILED.problem(
+                cause,
+                "Ports below 1024 need root or CAP_NET_BIND_SERVICE: grant it, or choose a higher port.",
+            ),
+            GatewayError::Listen { address, .. } => problem::GATEWAY_FAILED.problem(
+                cause,
+                format!("Check that this machine has the address {}.", address.ip()),
+            ),
+            GatewayError::AccessLog { .. } => problem::GATEWAY_FAILED.problem(
+                cause,
+                "Check that the file can be written and that its disk has space.",
+            ),
+            GatewayError::Thread(_) => problem::GATEWAY_FAILED.problem(
+                cause,
+                "Check this user's limits on threads, open files and memory.",
+            ),
         }
     }
 }

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::{
-    h1::{Forwarded, is_dropped},
+    h1::{Forwarded, connection_options, is_dropped},
     outgoing::Outgoing,
 };
 
@@ -79,8 +79,10 @@ pub(crate) fn request(
     forwarded: &Forwarded<'_>,
 ) -> Request<Outgoing> {
     let mut headers = HeaderMap::with_capacity(parts.headers.len() + 3);
+    let named = connection_options(&parts.headers);
     for (name, value) in &parts.headers {
-        if !is_dropped(name, forwarded) {
+        let hop_by_hop = named.as_ref().is_some_and(|named| named.contains(name));
+        if !hop_by_hop && !is_dropped(name, forwarded) {
             headers.append(name, value.clone());
         }
     }

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use pluvio_model::problem::{self, Code, Problem};
 
 /// Why a request got no answer from an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,108 +61,89 @@ impl Refusal {
     ];
 
     /// Stable: in the answer, the access log and the error pages.
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         self.parts().0
     }
 
     pub fn status(self) -> StatusCode {
-        self.parts().1
+        StatusCode::from_u16(self.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What happened, for whoever sent the request.
-    pub fn cause(self) -> &'static str {
-        self.parts().2
+    /// What is told to whoever sent the request.
+    pub fn problem(self) -> Problem {
+        let (code, cause, remedy) = self.parts();
+        code.problem(cause, remedy)
     }
 
-    /// What they, or the application's operator, can do.
-    pub fn remedy(self) -> &'static str {
-        self.parts().3
-    }
-
-    fn parts(self) -> (&'static str, StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
+    fn parts(self) -> (Code, &'static str, &'static str) {
         match self {
             Refusal::BadHost => (
-                "gateway-bad-host",
-                S::BAD_REQUEST,
+                problem::GATEWAY_BAD_HOST,
                 "The request does not name one valid host.",
                 "Send exactly one Host header with the name of the application.",
             ),
             Refusal::Method => (
-                "gateway-method-refused",
-                S::METHOD_NOT_ALLOWED,
+                problem::GATEWAY_METHOD,
                 "The gateway does not open tunnels to other hosts.",
                 "Do not configure this address as a forward proxy.",
             ),
             Refusal::NoRoute => (
-                "gateway-no-route",
-                S::NOT_FOUND,
+                problem::GATEWAY_NO_ROUTE,
                 "Nothing is published under this host and path.",
                 "Check the address; `pluvio route` lists what an application publishes.",
             ),
             Refusal::BodyTooLarge => (
-                "gateway-body-too-large",
-                S::PAYLOAD_TOO_LARGE,
+                problem::GATEWAY_BODY_TOO_LARGE,
                 "The request's body is larger than this route allows.",
                 "Send less, or raise the route's body limit.",
             ),
             Refusal::BodyBroken => (
-                "gateway-body-broken",
-                S::BAD_REQUEST,
+                problem::GATEWAY_BODY_BROKEN,
                 "The request's body ended before it was complete or is not well-formed.",
                 "Send the request again.",
             ),
             Refusal::BodyStalled => (
-                "gateway-body-stalled",
-                S::REQUEST_TIMEOUT,
+                problem::GATEWAY_BODY_STALLED,
                 "The request's body was not sent in time.",
                 "Send the request again.",
             ),
             Refusal::NoEndpoint => (
-                "gateway-no-instance",
-                S::SERVICE_UNAVAILABLE,
+                problem::GATEWAY_NO_INSTANCE,
                 "The application has no instance that is ready.",
                 "Try again shortly; `pluvio status` and `pluvio logs` show why none is ready.",
             ),
             Refusal::Stopped => (
-                "gateway-stopped",
-                S::SERVICE_UNAVAILABLE,
+                problem::GATEWAY_STOPPED,
                 "The application is stopped.",
                 "`pluvio start` starts it.",
             ),
             Refusal::HeldTooLong => (
-                "gateway-held-too-long",
-                S::SERVICE_UNAVAILABLE,
+                problem::GATEWAY_HELD,
                 "The application is being replaced and its new instance is not ready yet.",
                 "Try again shortly; `pluvio operations` shows the operation.",
             ),
             Refusal::Unreachable => (
-                "gateway-unreachable",
-                S::BAD_GATEWAY,
+                problem::GATEWAY_UNREACHABLE,
                 "No instance of the application accepts connections.",
                 "`pluvio logs` shows what the application says; check the port it listens on.",
             ),
             Refusal::ConnectTimeout => (
-                "gateway-connect-timeout",
-                S::GATEWAY_TIMEOUT,
+                problem::GATEWAY_CONNECT_TIMEOUT,
                 "No instance of the application accepted a connection in time.",
                 "Try again shortly; the application may be overloaded.",
             ),
             Refusal::NoAnswer => (
-                "gateway-no-answer",
-                S::BAD_GATEWAY,
+                problem::GATEWAY_NO_ANSWER,
                 "The application closed the connection before it answered.",
                 "`pluvio logs` shows what the application says; it may have crashed.",
             ),
             Refusal::AnswerTimeout => (
-                "gateway-answer-timeout",
-                S::GATEWAY_TIMEOUT,
+                problem::GATEWAY_ANSWER_TIMEOUT,
                 "The application did not answer in time.",
                 "Try again, or raise the route's response timeout.",
             ),
             Refusal::InvalidAnswer => (
-                "gateway-invalid-answer",
-                S::BAD_GATEWAY,
+                problem::GATEWAY_INVALID_ANSWER,
                 "The application's answer is not valid HTTP.",
                 "Check that the route's port speaks HTTP and which version of it.",
             ),
@@ -206,31 +188,26 @@ impl Refusal {
     }
 
     fn json(self) -> String {
-        let (code, status, cause, remedy) = self.parts();
-        serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "code": code,
-            "detail": cause,
-            "cause": cause,
-            "remedy": remedy,
-        })
-        .to_string()
+        serde_json::to_string(&self.problem()).unwrap_or_default()
     }
 
     fn html(self) -> String {
-        let (code, status, cause, remedy) = self.parts();
-        let number = status.as_u16();
-        let title = status.canonical_reason().unwrap_or_default();
-        // The texts are this file's own; the only character of theirs that HTML minds is `&`, and none has it.
+        let Problem {
+            code,
+            status,
+            title,
+            cause,
+            remedy,
+            ..
+        } = self.problem();
+        // The texts are this crate's own, without characters that HTML minds (a test holds that).
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\"><title>{number} {title}</title>\
+             <meta name=\"viewport\" content=\"width=device-width\"><title>{status} {title}</title>\
              <style>body{{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34rem;padding:0 1rem;\
              color:#1c2430;background:#fff}}small{{color:#5b6675}}@media(prefers-color-scheme:dark)\
              {{body{{color:#e6eaf0;background:#12161c}}small{{color:#93a0b0}}}}</style>\
-             <h1>{number} {title}</h1><p>{cause}<p>{remedy}<p><small>{code}</small></html>"
+             <h1>{title}</h1><p>{cause}<p>{remedy}<p><small>{status} {code}</small></html>"
         )
     }
 }
@@ -241,13 +218,18 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_texts_need_no_escaping() {
-        let mut codes: Vec<_> = Refusal::ALL.iter().map(|r| r.code()).collect();
+        let mut codes: Vec<_> = Refusal::ALL.iter().map(|r| r.code().code).collect();
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Refusal::ALL.len());
         for refusal in Refusal::ALL {
-            assert!(!refusal.cause().contains(['&', '<', '>']));
-            assert!(!refusal.remedy().contains(['&', '<', '>']));
+            let Problem {
+                title,
+                cause,
+                remedy,
+                ..
+            } = refusal.problem();
+            assert!(![title, cause, remedy].concat().contains(['&', '<', '>']));
         }
     }
 
@@ -262,7 +244,7 @@ mod tests {
             assert_eq!(answer.status(), 404);
             assert_eq!(answer.headers()["content-type"], kind);
             assert!(
-                String::from_utf8_lossy(answer.body()).contains("gateway-no-route"),
+                String::from_utf8_lossy(answer.body()).contains("gateway.no-route"),
                 "{accept:?}"
             );
         };

@@ -35,6 +35,10 @@ pub(crate) struct Upstream {
 
 #[derive(Default)]
 struct Shard {
+    #[expect(
+        clippy::vec_box,
+        reason = "connections go back and forth between pool and requests: only pointers move"
+    )]
     idle: Mutex<Vec<Box<Connection>>>,
     session: Mutex<Option<Session>>,
 }

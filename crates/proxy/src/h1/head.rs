@@ -175,7 +175,7 @@ pub(crate) fn put_decimal(out: &mut BytesMut, mut number: u64) {
 }
 
 /// The further headers that the `Connection` header makes hop-by-hop. None in the usual case, without allocation.
-fn connection_options(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
+pub(crate) fn connection_options(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
     let mut named = None;
     for value in headers.get_all(header::CONNECTION) {
         for option in value.as_bytes().split(|b| *b == b',') {

@@ -15,4 +15,4 @@ mod head;
 pub(crate) use answer::Answer;
 pub(crate) use connection::Connection;
 pub(crate) use exchange::{AnswerBody, Exchange, Failure};
-pub(crate) use head::{Forwarded, Framing, is_dropped, write_head};
+pub(crate) use head::{Forwarded, Framing, connection_options, is_dropped, write_head};

@@ -31,7 +31,7 @@ async fn hosts_and_paths_that_nobody_publishes_are_not_found() {
         let reply = get(&gateway, host, path).await;
         assert_eq!(
             (reply.status, reply.code().as_str()),
-            (404, "gateway-no-route"),
+            (404, "gateway.no-route"),
             "{host}{path}"
         );
         assert_eq!(
@@ -46,7 +46,7 @@ async fn hosts_and_paths_that_nobody_publishes_are_not_found() {
         .send("GET / HTTP/1.1\r\nhost: b.test\r\naccept: text/html,*/*;q=0.8\r\n\r\n")
         .await;
     let page = browser.reply().await.unwrap();
-    assert!(page.text().starts_with("<!doctype html>") && page.text().contains("gateway-no-route"));
+    assert!(page.text().starts_with("<!doctype html>") && page.text().contains("gateway.no-route"));
 }
 
 /// Every one of these is read differently by some server somewhere; the gateway passes none of them on.
@@ -172,7 +172,7 @@ async fn hosts_that_could_mean_two_things_are_refused() {
         let reply = wire.reply().await.unwrap();
         assert_eq!(
             (reply.status, reply.code().as_str()),
-            (400, "gateway-bad-host"),
+            (400, "gateway.bad-host"),
             "{head:?}"
         );
     }
@@ -296,17 +296,17 @@ async fn instances_that_misbehave_give_a_clear_code_and_no_address() {
         assert_eq!((reply.status, reply.code().as_str()), (status, code));
         assert!(!reply.text().contains("127.0.0.1") && !reply.text().contains("instance-"));
     };
-    check(serving(&[&origin(b"").await]), 502, "gateway-no-answer").await;
+    check(serving(&[&origin(b"").await]), 502, "gateway.no-answer").await;
     check(
         serving(&[&origin(b"HTTP/1.1 200 OK\r\ncontent-le").await]),
         502,
-        "gateway-no-answer",
+        "gateway.no-answer",
     )
     .await;
     check(
         serving(&[&origin(b"* OK IMAP4 ready\r\n").await]),
         502,
-        "gateway-invalid-answer",
+        "gateway.invalid-answer",
     )
     .await;
     let both =
@@ -314,23 +314,23 @@ async fn instances_that_misbehave_give_a_clear_code_and_no_address() {
     check(
         serving(&[&origin(both).await]),
         502,
-        "gateway-invalid-answer",
+        "gateway.invalid-answer",
     )
     .await;
     check(
         serving(&[&origin(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n").await]),
         502,
-        "gateway-invalid-answer",
+        "gateway.invalid-answer",
     )
     .await;
     let closed = origin(b"").await.endpoint();
     let closed = BackendState::Serving {
         endpoints: vec![closed],
     };
-    check(closed, 502, "gateway-unreachable").await;
-    check(serving(&[]), 503, "gateway-no-instance").await;
-    check(BackendState::Absent, 503, "gateway-no-instance").await;
-    check(BackendState::Stopped, 503, "gateway-stopped").await;
+    check(closed, 502, "gateway.unreachable").await;
+    check(serving(&[]), 503, "gateway.no-instance").await;
+    check(BackendState::Absent, 503, "gateway.no-instance").await;
+    check(BackendState::Stopped, 503, "gateway.stopped").await;
 }
 
 #[tokio::test]
@@ -349,7 +349,7 @@ async fn time_limits_of_a_route_hold() {
     let reply = get(&gateway, "a.test", "/").await;
     assert_eq!(
         (reply.status, reply.code().as_str()),
-        (504, "gateway-answer-timeout")
+        (504, "gateway.answer-timeout")
     );
 
     let mut stalled = Wire::open(&gateway).await;
@@ -359,7 +359,7 @@ async fn time_limits_of_a_route_hold() {
     let reply = stalled.reply().await.unwrap();
     assert_eq!(
         (reply.status, reply.code().as_str()),
-        (408, "gateway-body-stalled")
+        (408, "gateway.body-stalled")
     );
 
     let mut large = Wire::open(&gateway).await;
@@ -368,7 +368,7 @@ async fn time_limits_of_a_route_hold() {
         .await;
     assert_eq!(
         large.reply().await.unwrap().code(),
-        "gateway-body-too-large"
+        "gateway.body-too-large"
     );
     let mut growing = Wire::open(&gateway).await;
     growing
@@ -378,7 +378,7 @@ async fn time_limits_of_a_route_hold() {
     growing.send("\r\n").await;
     assert_eq!(
         growing.reply().await.unwrap().code(),
-        "gateway-body-too-large"
+        "gateway.body-too-large"
     );
 }
 

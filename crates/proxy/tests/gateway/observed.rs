@@ -90,7 +90,7 @@ async fn each_request_is_a_line_of_the_access_log() {
             .unwrap()
             .starts_with("\"quoted\\\" ")
     );
-    assert_eq!(lines[1]["code"], "gateway-no-route");
+    assert_eq!(lines[1]["code"], "gateway.no-route");
     let time: jiff::Timestamp = lines[0]["time"].as_str().unwrap().parse().unwrap();
     assert!(jiff::Timestamp::now().duration_since(time).as_secs() < 60);
 }

@@ -288,10 +288,7 @@ async fn requests_wait_while_a_component_with_an_exclusive_volume_is_replaced() 
     };
     gateway.set_backend(&"shop/web/http".parse().unwrap(), &brief);
     let reply = get(&gateway, "a.test", "/").await;
-    assert_eq!(
-        (reply.status, reply.code().as_str()),
-        (503, "gateway-held-too-long")
-    );
+    assert_eq!((reply.status, reply.code().as_str()), (503, "gateway.held"));
     assert!(reply.header("retry-after").is_some());
 }
 
