@@ -1,0 +1,272 @@
+//! When a release is given up, and what its user is told: the probe's answer, the exit code, the last lines.
+
+use jiff::Timestamp;
+use pluvio_model::name::Name;
+use pluvio_model::observed::{
+    ExitRecord, InstanceState, ObservedApplication, ObservedComponent, ObservedInstance,
+};
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::quantity::Span;
+use pluvio_model::release::DecidedComponent;
+use pluvio_model::spec::PortProtocol;
+use pluvio_model::stage::Power;
+
+use super::{Input, of_target, ready};
+
+/// Ends without ever having been ready after which a new instance is not hoped for any more.
+const EXITS: u32 = 3;
+
+/// What the runtime may say that no waiting heals.
+const FINAL: [problem::Code; 11] = [
+    problem::SPEC_UNSUPPORTED,
+    problem::SPEC_INVALID,
+    problem::SECRET_MISSING,
+    problem::IMAGE_NOT_FOUND,
+    problem::IMAGE_UNAUTHORIZED,
+    problem::PORT_TAKEN,
+    problem::NAME_TAKEN,
+    problem::ENGINE_UNREACHABLE,
+    problem::ENGINE_FOREIGN,
+    problem::ENGINE_TOO_OLD,
+    problem::RELEASE_EXITED,
+];
+
+/// Why the operation at work has failed, if it has.
+pub(super) fn find(input: &Input, observed: &ObservedApplication, due: &[Name]) -> Option<Problem> {
+    let since = input.since?;
+    if let Some(problem) = &observed.problem
+        && FINAL.iter().any(|code| problem.is(*code))
+    {
+        return Some(problem.clone());
+    }
+    if input.power == Power::Off {
+        return None;
+    }
+    due.iter().find_map(|name| {
+        let component = input.target.components.get(name)?;
+        match observed.components.get(name) {
+            Some(seen) => of_component(input, observed, since, component, seen),
+            None => {
+                let late = is_past(since, component.rollout.deadline, input.now);
+                (late && component.instances > 0)
+                    .then(|| not_ready(input, component, 0, None, observed))
+            }
+        }
+    })
+}
+
+fn of_component(
+    input: &Input,
+    observed: &ObservedApplication,
+    since: Timestamp,
+    component: &DecidedComponent,
+    seen: &ObservedComponent,
+) -> Option<Problem> {
+    let up = ready(seen, component);
+    if seen.settled || up >= component.instances as usize {
+        return None;
+    }
+    let given_up = of_target(seen, component)
+        .find(|instance| instance.ready_at.is_none() && has_ended_for_good(instance));
+    if let Some(instance) = given_up {
+        return Some(exited(component, instance));
+    }
+    let begun = begun(since, component, seen);
+    if !is_past(begun, patience(component, seen), input.now) {
+        return None;
+    }
+    let culprit = of_target(seen, component)
+        .filter(|instance| instance.state != InstanceState::Ready)
+        .max_by_key(|instance| (instance.last_exit.is_some(), instance.probe.is_some()));
+    Some(match culprit {
+        Some(instance) if instance.last_exit.is_some() && instance.ready_at.is_none() => {
+            exited(component, instance)
+        }
+        Some(instance) if refuses(instance) => port_closed(input, component, instance),
+        culprit => not_ready(input, component, up, culprit, observed),
+    })
+}
+
+fn has_ended_for_good(instance: &ObservedInstance) -> bool {
+    match &instance.state {
+        InstanceState::Exited => {
+            instance
+                .last_exit
+                .as_ref()
+                .is_some_and(|exit| exit.code != 0)
+                || exits(instance) >= EXITS
+        }
+        _ => exits(instance) >= EXITS,
+    }
+}
+
+fn exits(instance: &ObservedInstance) -> u32 {
+    let ended = matches!(
+        instance.state,
+        InstanceState::BackOff { .. } | InstanceState::Exited
+    );
+    instance.restarts + u32::from(ended)
+}
+
+/// From when the deadline counts: each instance that starts or becomes ready is progress, an instance that starts again is not.
+fn begun(since: Timestamp, component: &DecidedComponent, seen: &ObservedComponent) -> Timestamp {
+    of_target(seen, component)
+        .flat_map(|instance| {
+            let first_start = instance.started_at.filter(|_| instance.restarts == 0);
+            [instance.ready_at, first_start]
+        })
+        .flatten()
+        .fold(seen.since.max(since), Timestamp::max)
+}
+
+/// The deadline; while old instances are on their way out, new ones may have to wait for them.
+fn patience(component: &DecidedComponent, seen: &ObservedComponent) -> Span {
+    let rollout = &component.rollout;
+    let leaving = seen.instances.iter().any(|instance| {
+        instance.hash != component.hash
+            && matches!(
+                instance.state,
+                InstanceState::Draining | InstanceState::Stopping
+            )
+    });
+    let extra = if leaving {
+        rollout.drain.millis() + rollout.grace.millis()
+    } else {
+        0
+    };
+    Span(rollout.deadline.millis() + extra)
+}
+
+fn is_past(since: Timestamp, span: Span, now: Timestamp) -> bool {
+    now.duration_since(since).as_millis() >= i128::from(span.millis())
+}
+
+fn refuses(instance: &ObservedInstance) -> bool {
+    instance
+        .probe
+        .as_ref()
+        .is_some_and(|probe| !probe.ok && probe.message.contains("refused"))
+}
+
+fn exited(component: &DecidedComponent, instance: &ObservedInstance) -> Problem {
+    let name = &component.name;
+    let unknown = ExitRecord {
+        code: -1,
+        oom: false,
+        at: Timestamp::UNIX_EPOCH,
+        last_lines: Vec::new(),
+    };
+    let exit = instance.last_exit.as_ref().unwrap_or(&unknown);
+    let times = match exits(instance) {
+        0 | 1 => "once".to_owned(),
+        many => format!("{many} times"),
+    };
+    let (how, remedy) = match (exit.oom, exit.code) {
+        (true, _) => {
+            let limit = component.content.main.memory_limit;
+            let limit = limit.map_or_else(
+                || "the machine's".to_owned(),
+                |limit| format!("its {limit}"),
+            );
+            (
+                format!("killed for memory: it wanted more than {limit}"),
+                "Raise `resources.memory.limit`, or find out what takes the memory.",
+            )
+        }
+        (_, 127) => (
+            "with exit code 127: a program it needs is not in the image".to_owned(),
+            "Check `command` and `entrypoint` against what the image holds.",
+        ),
+        (_, 126) => (
+            "with exit code 126: a file it was told to run cannot be executed".to_owned(),
+            "Check the file's mode and its first line.",
+        ),
+        (_, 0) => (
+            "with exit code 0, as if its work were done".to_owned(),
+            "A service runs until it is stopped: start the program in the foreground.",
+        ),
+        (_, code) => (
+            format!("with exit code {code}"),
+            "Its last lines say why. Correct it, then deploy again.",
+        ),
+    };
+    let cause = format!("The program of {name} ended {times} before it was ready, {how}.");
+    problem::RELEASE_EXITED
+        .problem(cause, remedy)
+        .path(format!("components.{name}"))
+        .evidence(exit.last_lines.iter().cloned())
+}
+
+fn port_closed(
+    input: &Input,
+    component: &DecidedComponent,
+    instance: &ObservedInstance,
+) -> Problem {
+    let name = &component.name;
+    let ports: Vec<String> = component
+        .content
+        .ports
+        .values()
+        .filter(|port| port.protocol != PortProtocol::Udp)
+        .map(|port| port.port.to_string())
+        .collect();
+    let ports = match &ports[..] {
+        [one] => format!("port {one}"),
+        many => format!("ports {}", many.join(", ")),
+    };
+    let waited = component.rollout.deadline;
+    problem::RELEASE_PORT_CLOSED
+        .problem(
+            format!("The program of {name} runs, but nobody listened on {ports} within {waited}."),
+            "Let it listen on 0.0.0.0 and that port (the variable PORT holds the first HTTP port; 127.0.0.1 is the container's own), or declare under `ports` the one it does listen on.",
+        )
+        .path(format!("components.{name}.ports"))
+        .evidence(shown(input, instance))
+}
+
+fn not_ready(
+    input: &Input,
+    component: &DecidedComponent,
+    up: usize,
+    culprit: Option<&ObservedInstance>,
+    observed: &ObservedApplication,
+) -> Problem {
+    // The runtime's own reason is the better one.
+    if let Some(problem) = &observed.problem {
+        return problem.clone();
+    }
+    let (name, wanted, deadline) = (
+        &component.name,
+        component.instances,
+        component.rollout.deadline,
+    );
+    let answer = culprit
+        .and_then(|instance| instance.probe.as_ref())
+        .filter(|probe| !probe.ok);
+    let answer = answer
+        .map(|probe| format!(" The probe: {}.", probe.message))
+        .unwrap_or_default();
+    let mut problem = problem::RELEASE_NOT_READY
+        .problem(
+            format!("{up} of {wanted} instances of {name} were ready within {deadline}.{answer}"),
+            "Correct what the probe's answer and the last lines show; if it only needs longer, raise `rollout.deadline`.",
+        )
+        .path(format!("components.{name}.probes"));
+    if let Some(instance) = culprit {
+        problem = problem.evidence(shown(input, instance));
+    }
+    problem
+}
+
+/// The probe's answer, then the last lines of the log.
+fn shown(input: &Input, instance: &ObservedInstance) -> Vec<String> {
+    let probe = instance.probe.iter().map(|probe| probe.message.clone());
+    let lines = match input.last_lines.get(&instance.name) {
+        Some(lines) => lines.as_slice(),
+        None => instance
+            .last_exit
+            .as_ref()
+            .map_or(&[][..], |exit| &exit.last_lines),
+    };
+    probe.chain(lines.iter().cloned()).collect()
+}

@@ -1,0 +1,142 @@
+//! What an operation tells while it waits.
+
+use pluvio_model::observed::{InstanceState, ObservedApplication};
+use pluvio_model::operation::{StepName, StepState};
+use pluvio_model::stage::Power;
+
+use super::{Input, StepNote, of_target, ready};
+
+/// The steps from `Apply` on, those that have begun.
+pub(super) fn steps(input: &Input, observed: &ObservedApplication) -> Vec<StepNote> {
+    let mut steps = Vec::new();
+    let mut tell = |name, state, note: String| steps.push(StepNote { name, state, note });
+    if observed.generation < input.generation {
+        tell(StepName::Apply, StepState::Running, String::new());
+        return steps;
+    }
+    tell(StepName::Apply, StepState::Done, String::new());
+
+    let counts = Counts::of(input, observed);
+    let started = counts.ready >= counts.wanted;
+    if input.power == Power::On && counts.wanted > 0 {
+        let state = match (started, counts.new, counts.leaving()) {
+            (true, ..) => StepState::Done,
+            // An exclusive volume: the old instance goes first.
+            (false, 0, 1..) => StepState::Waiting,
+            (false, ..) => StepState::Running,
+        };
+        tell(StepName::Start, state, counts.start_note());
+    }
+    if started || input.power == Power::Off {
+        let state = if counts.old_serving > 0 {
+            StepState::Running
+        } else {
+            StepState::Done
+        };
+        tell(StepName::Shift, state, String::new());
+    }
+    if counts.draining > 0 {
+        let note = match (counts.draining, counts.in_flight) {
+            (1, 0) => "1 old instance finishes its requests".to_owned(),
+            (1, n) => format!("1 old instance finishes its requests, {n} in flight"),
+            (many, 0) => format!("{many} old instances finish their requests"),
+            (many, n) => format!("{many} old instances finish their requests, {n} in flight"),
+        };
+        tell(StepName::Drain, StepState::Running, note);
+    }
+    if counts.stopping > 0 {
+        tell(
+            StepName::Stop,
+            StepState::Running,
+            format!("{} ending", counts.stopping),
+        );
+    }
+    if let Some(problem) = &observed.problem {
+        // What the runtime tries again all the while is worth knowing before it is a failure.
+        if let Some(last) = steps
+            .iter_mut()
+            .rfind(|step| step.state == StepState::Running)
+        {
+            last.note = format!("{}; trying again", problem.cause.trim_end_matches('.'));
+        }
+    }
+    steps
+}
+
+#[derive(Default)]
+struct Counts {
+    wanted: usize,
+    ready: usize,
+    /// Instances of the target's content that run or are about to.
+    new: usize,
+    resting: usize,
+    old_serving: usize,
+    draining: usize,
+    stopping: usize,
+    in_flight: u64,
+}
+
+impl Counts {
+    fn of(input: &Input, observed: &ObservedApplication) -> Counts {
+        let mut counts = Counts::default();
+        for component in input.target.components.values() {
+            let wanted = if input.power == Power::On {
+                component.instances as usize
+            } else {
+                0
+            };
+            counts.wanted += wanted;
+            if let Some(seen) = observed.components.get(&component.name) {
+                counts.ready += ready(seen, component).min(wanted);
+                for instance in of_target(seen, component) {
+                    match instance.state {
+                        InstanceState::Creating => {}
+                        InstanceState::BackOff { .. } => counts.resting += 1,
+                        _ => counts.new += 1,
+                    }
+                }
+            }
+        }
+        for (name, seen) in &observed.components {
+            let hash = input
+                .target
+                .components
+                .get(name)
+                .map(|component| &component.hash);
+            for instance in &seen.instances {
+                match instance.state {
+                    InstanceState::Draining => {
+                        counts.draining += 1;
+                        counts.in_flight += instance.in_flight;
+                    }
+                    InstanceState::Stopping => counts.stopping += 1,
+                    InstanceState::Ready | InstanceState::NotReady
+                        if Some(&instance.hash) != hash || input.power == Power::Off =>
+                    {
+                        counts.old_serving += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        counts
+    }
+
+    fn leaving(&self) -> usize {
+        self.draining + self.stopping
+    }
+
+    fn start_note(&self) -> String {
+        let plural = if self.wanted == 1 {
+            "instance"
+        } else {
+            "instances"
+        };
+        let ready = format!("{} of {} {plural} ready", self.ready, self.wanted);
+        match self.resting {
+            0 => ready,
+            1 => format!("{ready}, 1 ended and will be started again"),
+            many => format!("{ready}, {many} ended and will be started again"),
+        }
+    }
+}
