@@ -10,7 +10,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -33,7 +33,8 @@ pub(crate) struct Line<'a> {
     pub(crate) complete: bool,
     pub(crate) received: u64,
     pub(crate) sent: u64,
-    pub(crate) latency: Duration,
+    /// To the last byte of the answer.
+    pub(crate) duration: Duration,
     pub(crate) application: Option<&'a str>,
     pub(crate) route: Option<&'a str>,
     pub(crate) instance: Option<&'a str>,
@@ -42,7 +43,9 @@ pub(crate) struct Line<'a> {
 
 /// Where workers hand over what they have buffered.
 pub(crate) struct Log {
-    sender: Option<SyncSender<Vec<u8>>>,
+    /// None once it is closed.
+    sender: Mutex<Option<SyncSender<Vec<u8>>>>,
+    off: bool,
     lost: AtomicU64,
 }
 
@@ -67,7 +70,8 @@ impl Log {
             }
         };
         let log = Arc::new(Log {
-            sender,
+            off: sender.is_none(),
+            sender: Mutex::new(sender),
             lost: AtomicU64::new(0),
         });
         Ok((log, Writer(thread)))
@@ -78,23 +82,33 @@ impl Log {
     }
 
     pub(crate) fn is_off(&self) -> bool {
-        self.sender.is_none()
+        self.off
+    }
+
+    /// Lets the writer end once it has written what was handed over.
+    pub(crate) fn close(&self) {
+        self.sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 
     fn hand_over(&self, lines: Vec<u8>) {
-        if let Some(sender) = &self.sender
-            && let Err(error) = sender.try_send(lines)
-        {
-            let (std::sync::mpsc::TrySendError::Full(lines)
-            | std::sync::mpsc::TrySendError::Disconnected(lines)) = error;
-            let count = lines.iter().filter(|byte| **byte == b'\n').count();
-            self.lost.fetch_add(count as u64, Ordering::Relaxed);
-        }
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match &*sender {
+            Some(sender) => match sender.try_send(lines) {
+                Ok(()) => return,
+                Err(TrySendError::Full(lines) | TrySendError::Disconnected(lines)) => lines,
+            },
+            None => lines,
+        };
+        let count = refused.iter().filter(|byte| **byte == b'\n').count();
+        self.lost.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
 
 impl Writer {
-    /// Waits until everything handed over is written. Every [`Log`] must be gone by then.
+    /// Waits until everything handed over is written. The [`Log`] must be closed by then.
     pub(crate) fn finish(mut self) {
         if let Some(thread) = self.0.take() {
             let _ = thread.join();
@@ -141,6 +155,12 @@ impl LogBuffer {
         if !state.lines.is_empty() {
             self.log.hand_over(std::mem::take(&mut state.lines));
         }
+    }
+}
+
+impl Drop for LogBuffer {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 
@@ -191,7 +211,7 @@ impl BufferState {
         if line.received > 0 {
             put_number(out, "received", line.received);
         }
-        let micros = line.latency.as_micros() as u64;
+        let micros = line.duration.as_micros() as u64;
         put_number(out, "ms", micros / 1000);
         out.push(b'.');
         put_padded(out, micros % 1000);

@@ -8,11 +8,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -33,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) parts: Parts,
     pub(crate) began: Instant,
     pub(crate) status: u16,
+    /// When the answer's head was there.
+    pub(crate) answered: Option<Duration>,
     pub(crate) sent: u64,
     /// Bytes of the request's body; None where it has none.
     pub(crate) received: Option<Arc<AtomicU64>>,
@@ -52,6 +54,7 @@ impl Record {
             parts,
             began: Instant::now(),
             status: 0,
+            answered: None,
             sent: 0,
             received: None,
             route: None,
@@ -60,6 +63,12 @@ impl Record {
             refusal: None,
             complete: false,
         }
+    }
+
+    /// The answer's head is there.
+    pub(crate) fn answer(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.answered = Some(self.began.elapsed());
     }
 }
 
@@ -74,7 +83,7 @@ impl Drop for Record {
             complete: self.complete,
             received,
             sent: self.sent,
-            latency: self.began.elapsed(),
+            latency: self.answered.unwrap_or_else(|| self.began.elapsed()),
         };
         let worker = &self.client.worker;
         match &self.route {
@@ -95,7 +104,7 @@ impl Drop for Record {
             complete: self.complete,
             received,
             sent: self.sent,
-            latency: passed.latency,
+            duration: self.began.elapsed(),
             application: self.route.as_ref().map(|route| route.application.as_str()),
             route: self.route.as_ref().map(|route| route.id.as_str()),
             instance: self.instance.as_ref().map(|instance| instance.as_str()),

@@ -45,7 +45,7 @@ pub(crate) async fn serve(
             body,
             lease,
         }) => {
-            record.status = answer.status.as_u16();
+            record.answer(answer.status);
             let mut response = Response::new(ClientBody::answer(body, lease, record));
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
@@ -53,7 +53,7 @@ pub(crate) async fn serve(
         }
         Ok(Passage::Session { answer, lease }) => {
             let (mut head, body) = answer.into_parts();
-            record.status = head.status.as_u16();
+            record.answer(head.status);
             head.version = Version::HTTP_11;
             head.headers.remove(header::CONNECTION);
             Response::from_parts(head, ClientBody::session(body, lease, record))
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
             connection,
             lease,
         }) => {
-            record.status = answer.status.as_u16();
+            record.answer(answer.status);
             let mut response = Response::new(ClientBody::tunnel());
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
@@ -82,7 +82,7 @@ pub(crate) async fn serve(
         }
         Err(refusal) => {
             record.refusal = Some(refusal);
-            record.status = refusal.status().as_u16();
+            record.answer(refusal.status());
             let answer = refusal.answer(&record.parts.method, &record.parts.headers);
             answer.map(|bytes| ClientBody::whole(bytes, record))
         }

@@ -129,7 +129,7 @@ pub(crate) struct Shared {
     refused: AtomicU64,
     closed: Notify,
     orders: watch::Sender<Command>,
-    log: Mutex<Option<Arc<Log>>>,
+    log: Arc<Log>,
 }
 
 /// What outlives a table: backends with their endpoints, and counters.
@@ -290,7 +290,10 @@ impl Gateway {
         })?;
         let addresses = listeners
             .iter()
-            .map(TcpListener::local_addr)
+            .map(|listener| {
+                listener.set_nonblocking(true)?;
+                listener.local_addr()
+            })
             .collect::<io::Result<_>>()
             .map_err(GatewayError::Thread)?;
         let workers = config.workers.max(1);
@@ -305,7 +308,7 @@ impl Gateway {
             refused: AtomicU64::new(0),
             closed: Notify::new(),
             orders,
-            log: Mutex::new(Some(log.clone())),
+            log: log.clone(),
         });
         let mut gateway = Gateway {
             shared: shared.clone(),
@@ -422,16 +425,11 @@ impl Gateway {
         drop(registry);
         routes.sort_by(|a, b| (&a.application, &a.route).cmp(&(&b.application, &b.route)));
         backends.sort_by(|a, b| a.backend.cmp(&b.backend));
-        let log = self
-            .shared
-            .log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         MetricsSnapshot {
             connections: self.shared.open.load(Ordering::Relaxed),
             connections_refused: self.shared.refused.load(Ordering::Relaxed),
             unrouted: reading.of(&self.shared.unrouted),
-            log_lines_lost: log.as_ref().map_or(0, |log| log.lost()),
+            log_lines_lost: self.shared.log.lost(),
             routes,
             backends,
         }
@@ -460,14 +458,8 @@ impl Gateway {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        // The workers' shares of the log are gone with them; with this one gone too the writer ends.
-        drop(
-            self.shared
-                .log
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        // The workers have handed over their last lines.
+        self.shared.log.close();
         if let Some(writer) = self.writer.take() {
             writer.finish();
         }

@@ -80,6 +80,7 @@ pub(crate) struct Passed {
     pub(crate) complete: bool,
     pub(crate) received: u64,
     pub(crate) sent: u64,
+    /// To the head of the answer: streams and tunnels may last for hours without anything being slow.
     pub(crate) latency: Duration,
 }
 
@@ -178,7 +179,7 @@ pub struct Totals {
     pub classes: [u64; 6],
     /// Bytes of request bodies.
     pub received: u64,
-    /// Bytes of answers' bodies, and of both directions of tunnels.
+    /// Bytes of answers' bodies. Tunnels count in both.
     pub sent: u64,
     /// Requests in flight now.
     pub active: u64,
@@ -190,7 +191,7 @@ impl Totals {
         self.classes.iter().sum()
     }
 
-    /// Requests answered within each of these times, as cumulative counts (what a Prometheus histogram holds).
+    /// Requests whose answer began within each of these times, as cumulative counts (what a Prometheus histogram holds).
     pub fn latency_buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
         self.latencies
             .iter()
@@ -255,7 +256,7 @@ pub struct LastMinute {
     pub client_errors_per_second: f64,
     /// Bytes of answers' bodies.
     pub sent_per_second: f64,
-    /// From the request's head to the last byte of the answer.
+    /// From the request's head to the answer's, as are the others.
     pub p50: Option<Duration>,
     pub p95: Option<Duration>,
     pub p99: Option<Duration>,

@@ -1,12 +1,20 @@
 //! Connections that changed protocols (WebSocket and whatever else a client and an instance agree on): bytes, both ways.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
 
 use bytes::BytesMut;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncWriteExt, copy_bidirectional_with_sizes},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
     net::TcpStream,
 };
 
@@ -29,15 +37,17 @@ pub(crate) async fn join(
 ) {
     let client = record.client.clone();
     client.become_tunnel();
-    let joined = pass(upgrade, instance, read_ahead, &mut record);
+    let (received, sent) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+    record.received = Some(received.clone());
     tokio::select! {
-        joined = joined => {
+        joined = pass(upgrade, instance, &read_ahead, &received, &sent) => {
             if let Err(error) = joined {
                 tracing::debug!(%error, "a tunnel ended");
             }
         }
         () = told_to_end(&client) => {}
     }
+    record.sent = sent.load(Ordering::Relaxed);
     record.complete = true;
     drop(lease);
 }
@@ -45,14 +55,17 @@ pub(crate) async fn join(
 async fn pass(
     upgrade: OnUpgrade,
     mut instance: TcpStream,
-    read_ahead: BytesMut,
-    record: &mut Record,
+    read_ahead: &[u8],
+    received: &AtomicU64,
+    sent: &AtomicU64,
 ) -> io::Result<()> {
-    let mut client = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
-    client.write_all(&read_ahead).await?;
-    let (up, down) =
-        copy_bidirectional_with_sizes(&mut client, &mut instance, BUFFER, BUFFER).await?;
-    record.sent += read_ahead.len() as u64 + up + down;
+    let mut client = Counted {
+        stream: TokioIo::new(upgrade.await.map_err(io::Error::other)?),
+        received,
+        sent,
+    };
+    client.write_all(read_ahead).await?;
+    copy_bidirectional_with_sizes(&mut client, &mut instance, BUFFER, BUFFER).await?;
     Ok(())
 }
 
@@ -61,10 +74,53 @@ async fn told_to_end(client: &Arc<Client>) {
     std::future::poll_fn(|cx| {
         client.listen(cx);
         if client.command() == Command::Cut {
-            std::task::Poll::Ready(())
+            Poll::Ready(())
         } else {
-            std::task::Poll::Pending
+            Poll::Pending
         }
     })
     .await;
+}
+
+/// The client's side, counted as bytes pass, so that a tunnel that breaks is counted too.
+struct Counted<'a> {
+    stream: TokioIo<Upgraded>,
+    received: &'a AtomicU64,
+    sent: &'a AtomicU64,
+}
+
+impl AsyncRead for Counted<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let count = buffer.filled().len() - before;
+        self.received.fetch_add(count as u64, Ordering::Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for Counted<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = &wrote {
+            self.sent.fetch_add(*count as u64, Ordering::Relaxed);
+        }
+        wrote
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
