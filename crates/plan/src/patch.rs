@@ -1,1 +1,229 @@
-//! Imperative writes as pure changes of a specification.
+//! Imperative writes (`scale`, `config set`, the console's settings) as pure changes of a specification.
+//!
+//! A patch is applied to the *target's* specification inside the transaction that stores the new revision, so two at once
+//! both survive.
+
+use indexmap::IndexMap;
+use pluvio_model::image::ImageReference;
+use pluvio_model::name::{EnvName, Name};
+use pluvio_model::problem::{NOT_FOUND, Problem};
+use pluvio_model::spec::{
+    AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, Probes, Resources,
+    RouteSpec, SecretSpec,
+};
+use serde::{Deserialize, Serialize};
+
+/// One change. What it does not name stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "patch", rename_all = "kebab-case")]
+pub enum Patch {
+    Scale {
+        component: Name,
+        instances: u32,
+    },
+    /// `None` removes the variable.
+    SetEnv {
+        component: Name,
+        env: IndexMap<EnvName, Option<EnvValue>>,
+    },
+    /// `None` removes the file.
+    SetFiles {
+        component: Name,
+        files: IndexMap<AbsolutePath, Option<FileSpec>>,
+    },
+    /// All of it; `None` for the defaults.
+    SetResources {
+        component: Name,
+        resources: Option<Resources>,
+    },
+    SetProbes {
+        component: Name,
+        probes: Option<Probes>,
+    },
+    /// `None` for the default route, an empty list for none.
+    SetRoutes {
+        component: Name,
+        routes: Option<Vec<RouteSpec>>,
+    },
+    SetVolumes {
+        component: Name,
+        volumes: IndexMap<AbsolutePath, MountSpec>,
+    },
+    SetImage {
+        component: Name,
+        image: ImageReference,
+    },
+    /// `None` forgets the rule of the secret; its values are the store's.
+    SetSecretSpec {
+        name: EnvName,
+        secret: Option<SecretSpec>,
+    },
+    /// Changes nothing of the specification: the revision's origin
+    /// ([`pluvio_model::revision::Origin::Restart`]) makes new instances of the same content.
+    Restart,
+}
+
+impl Patch {
+    /// Whether something must be pulled or built before it can be decided.
+    pub fn changes_image(&self) -> bool {
+        matches!(self, Patch::SetImage { .. })
+    }
+
+    /// The specification with the change. A component that is not there is refused by name.
+    pub fn apply(&self, spec: &AppSpec) -> Result<AppSpec, Problem> {
+        let mut spec = spec.clone();
+        match self {
+            Patch::Scale {
+                component,
+                instances,
+            } => find(&mut spec, component)?.instances = Some(*instances),
+            Patch::SetEnv { component, env } => merge(&mut find(&mut spec, component)?.env, env),
+            Patch::SetFiles { component, files } => {
+                merge(&mut find(&mut spec, component)?.files, files);
+            }
+            Patch::SetResources {
+                component,
+                resources,
+            } => find(&mut spec, component)?.resources.clone_from(resources),
+            Patch::SetProbes { component, probes } => {
+                find(&mut spec, component)?.probes.clone_from(probes);
+            }
+            Patch::SetRoutes { component, routes } => {
+                find(&mut spec, component)?.routes.clone_from(routes);
+            }
+            Patch::SetVolumes { component, volumes } => {
+                find(&mut spec, component)?.volumes.clone_from(volumes);
+            }
+            Patch::SetImage { component, image } => {
+                let component = find(&mut spec, component)?;
+                component.image = Some(image.clone());
+                // It replaces the source: a component has one or the other.
+                component.source = None;
+                component.build = None;
+            }
+            Patch::SetSecretSpec { name, secret } => match secret {
+                Some(secret) => {
+                    spec.secrets.insert(name.clone(), secret.clone());
+                }
+                None => {
+                    spec.secrets.shift_remove(name);
+                }
+            },
+            Patch::Restart => {}
+        }
+        Ok(spec)
+    }
+}
+
+fn find<'a>(spec: &'a mut AppSpec, component: &Name) -> Result<&'a mut ComponentSpec, Problem> {
+    let names: Vec<String> = spec.components.keys().map(ToString::to_string).collect();
+    let application = spec.name.clone();
+    spec.components.get_mut(component).ok_or_else(|| {
+        NOT_FOUND.problem(
+            format!("{application} has no component {component}."),
+            format!("Its components are: {}.", names.join(", ")),
+        )
+    })
+}
+
+fn merge<K: Clone + std::hash::Hash + Eq, V: Clone>(
+    map: &mut IndexMap<K, V>,
+    changes: &IndexMap<K, Option<V>>,
+) {
+    for (key, change) in changes {
+        match change {
+            Some(value) => {
+                map.insert(key.clone(), value.clone());
+            }
+            None => {
+                map.shift_remove(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> AppSpec {
+        serde_json::from_value(serde_json::json!({
+            "name": "shop",
+            "components": { "web": {
+                "image": "localhost/shop:1",
+                "env": { "A": "1", "B": "2" },
+                "ports": { "http": { "port": 8080 } },
+            } },
+        }))
+        .unwrap()
+    }
+
+    fn check(patch: serde_json::Value, at: &str, want: serde_json::Value) {
+        let patch: Patch = serde_json::from_value(patch).unwrap();
+        let spec = serde_json::to_value(patch.apply(&spec()).unwrap()).unwrap();
+        assert_eq!(
+            spec.pointer(at).cloned().unwrap_or_default(),
+            want,
+            "{patch:?}"
+        );
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_nothing_else() {
+        use serde_json::json;
+        let web = "/components/web";
+        check(
+            json!({"patch": "scale", "component": "web", "instances": 3}),
+            &format!("{web}/instances"),
+            json!(3),
+        );
+        check(
+            json!({"patch": "set-env", "component": "web", "env": {"A": null, "C": "3", "B": "x"}}),
+            &format!("{web}/env"),
+            json!({"B": "x", "C": "3"}),
+        );
+        check(
+            json!({"patch": "set-routes", "component": "web", "routes": []}),
+            &format!("{web}/routes"),
+            json!([]),
+        );
+        check(
+            json!({"patch": "set-image", "component": "web", "image": "localhost/shop:2"}),
+            &format!("{web}/image"),
+            json!("localhost/shop:2"),
+        );
+        check(
+            json!({"patch": "set-secret-spec", "name": "KEY", "secret": {"generate": true}}),
+            "/secrets/KEY/generate",
+            json!(true),
+        );
+        assert_eq!(Patch::Restart.apply(&spec()).unwrap(), spec());
+    }
+
+    #[test]
+    fn two_patches_both_survive() {
+        let name: Name = "web".parse().unwrap();
+        let scale = Patch::Scale {
+            component: name.clone(),
+            instances: 2,
+        };
+        let env = Patch::SetEnv {
+            component: name,
+            env: [("A".parse().unwrap(), Some("9".into()))].into(),
+        };
+        let one = env.apply(&scale.apply(&spec()).unwrap()).unwrap();
+        let other = scale.apply(&env.apply(&spec()).unwrap()).unwrap();
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn an_unknown_component_is_named_with_those_there_are() {
+        let patch = Patch::Scale {
+            component: "wev".parse().unwrap(),
+            instances: 1,
+        };
+        let problem = patch.apply(&spec()).unwrap_err();
+        assert_eq!(problem.cause, "shop has no component wev.");
+        assert_eq!(problem.remedy, "Its components are: web.");
+    }
+}
