@@ -4,6 +4,9 @@
 //! both are pure. Fetching and executing follow the plan and choose nothing. Only this crate and `engine` talk to an
 //! engine's API.
 
+mod builder;
 pub mod detect;
 pub mod glob;
 pub mod plan;
+
+pub use builder::*;
