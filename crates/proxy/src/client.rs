@@ -4,6 +4,7 @@
 //! writes down what it is doing since when, in a clock of its worker that costs one load; [`Client::overdue`] decides.
 
 use std::{
+    error::Error,
     future::Future,
     io,
     net::SocketAddr,
@@ -12,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures::task::AtomicWaker;
@@ -258,7 +259,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 /// A protocol's server on one connection, which can be asked to end.
-pub(crate) trait Serve: Future {
+pub(crate) trait Serve: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> {
     fn finish(self: Pin<&mut Self>);
 }
 
@@ -285,6 +286,10 @@ impl<S: Serve> Future for Obedient<S> {
             // Dropping the connection closes the socket.
             Command::Cut => return Poll::Ready(()),
         }
-        this.served.as_mut().poll(cx).map(|_| ())
+        let ended = ready!(this.served.as_mut().poll(cx));
+        if let Err(error) = ended {
+            this.client.worker.shared.note_broken(&*error);
+        }
+        Poll::Ready(())
     }
 }

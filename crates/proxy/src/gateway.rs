@@ -127,6 +127,7 @@ pub(crate) struct Shared {
     registry: Mutex<Registry>,
     open: AtomicUsize,
     refused: AtomicU64,
+    malformed: AtomicU64,
     closed: Notify,
     orders: watch::Sender<Command>,
     log: Arc<Log>,
@@ -201,6 +202,18 @@ impl Shared {
         } else {
             self.refused.fetch_add(1, Ordering::Relaxed);
             None
+        }
+    }
+
+    /// A connection ended with an error. Those of clients that sent what is no HTTP are counted; those of clients that just
+    /// went away are not.
+    pub(crate) fn note_broken(&self, error: &(dyn std::error::Error + 'static)) {
+        let parse = error
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse);
+        if parse {
+            self.malformed.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(error, "a client sent what is no HTTP");
         }
     }
 
@@ -306,6 +319,7 @@ impl Gateway {
             registry: Mutex::default(),
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
             closed: Notify::new(),
             orders,
             log: log.clone(),
@@ -428,6 +442,7 @@ impl Gateway {
         MetricsSnapshot {
             connections: self.shared.open.load(Ordering::Relaxed),
             connections_refused: self.shared.refused.load(Ordering::Relaxed),
+            malformed: self.shared.malformed.load(Ordering::Relaxed),
             unrouted: reading.of(&self.shared.unrouted),
             log_lines_lost: self.shared.log.lost(),
             routes,

@@ -275,7 +275,9 @@ pub struct MetricsSnapshot {
     pub connections: usize,
     /// Connections closed at once because too many were open.
     pub connections_refused: u64,
-    /// Requests that matched no route, by now.
+    /// Requests refused before they were understood (400, 414, 431), which appear in no access log.
+    pub malformed: u64,
+    /// Requests that no route takes.
     pub unrouted: Option<Traffic>,
     /// Access-log lines lost because the disk did not keep up.
     pub log_lines_lost: u64,

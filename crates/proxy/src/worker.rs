@@ -252,7 +252,7 @@ async fn serve(stream: TcpStream, client: Arc<Client>, present: Arc<Present>) {
 
 impl<I, S, E, B> Serve for auto::UpgradeableConnection<'_, I, S, E>
 where
-    Self: Future,
+    Self: Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>>,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: http_body::Body + 'static,

@@ -102,6 +102,7 @@ async fn ambiguous_requests_are_refused_and_reach_no_instance() {
     check("GET /a b HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
     check("GET / HTTP/3.7\r\nhost: a.test\r\n\r\n").await;
     check("\x16\x03\x01\x02\0\x01\0\x01\x01\x03\x03hello tls").await;
+    until("each was counted", || gateway.metrics().malformed == 12).await;
 }
 
 /// hyper reads these in the one way that the specification allows; what follows the request is then a request of its own.

@@ -192,6 +192,19 @@ async fn d1_replacing_instances_under_open_load_loses_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d1_replacing_instances_that_speak_http2_loses_no_request() {
+    let first = Instance::start().await;
+    let gateway = Arc::new(gateway_to(&[&first.origin]));
+    let routes = table(vec![over_http2(route("a.test", "/", "shop/web/http"))]);
+    gateway.set_routes(&routes);
+    let load = Load::closed(&gateway, 16);
+    replace_instances(&gateway, 10).await;
+    let (answered, failed) = load.end().await;
+    assert!(answered > 200);
+    assert_eq!(failed, 0, "of {answered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g1_ten_thousand_routes_change_within_a_second_without_a_failed_request() {
     let origin = Origin::saying("hello").await;
     let gateway = Arc::new(gateway_to(&[&origin]));
