@@ -4,8 +4,14 @@ use jiff::Timestamp;
 use pluvio_model::facts::RuntimeKind;
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
+use pluvio_model::problem;
 
-use crate::{Result, Store};
+use sqlx::any::AnyRow;
+
+use crate::audit::record;
+use crate::row::{Columns, fresh, word};
+use crate::transaction::{Tx, transaction};
+use crate::{Result, Store, StoreError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
@@ -29,8 +35,48 @@ impl Store {
         identity: &str,
         address: &str,
     ) -> Result<Cluster> {
-        todo!()
+        transaction!(self, tx => {
+            let Some(known) = by_name(&mut tx, name).await? else {
+                let cluster = Cluster {
+                    id: ClusterId(fresh()),
+                    name: name.clone(),
+                    kind,
+                    identity: identity.to_owned(),
+                    address: address.to_owned(),
+                    created_at: tx.now,
+                };
+                let insert = sqlx::query(
+                    "INSERT INTO clusters (id, name, kind, identity, address, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6)",
+                )
+                .bind(cluster.id.to_string())
+                .bind(name.to_string())
+                .bind(word(kind))
+                .bind(identity.to_owned())
+                .bind(address.to_owned())
+                .bind(tx.now_ms());
+                tx.run(insert).await?;
+                let object = format!("cluster {name}");
+                record(&mut tx, None, "pluvio", "cluster:manage", &object, "bound").await?;
+                return Ok(cluster);
+            };
+            if known.identity != identity {
+                return Err(StoreError::Refused(Box::new(problem::ENGINE_FOREIGN.problem(
+                    format!(
+                        "The engine at {address} has the identity {identity}; {name} was bound to {} at {}.",
+                        known.identity, known.address
+                    ),
+                    "Start the engine that was there before, or, when it is gone for good, run \
+                     `pluvio cluster rebind`: applications are then made anew here.",
+                ))));
+            }
+            if known.address == address && known.kind == kind {
+                return Ok(known);
+            }
+            update(&mut tx, known, kind, identity, address).await
+        })
     }
+
     /// Takes the engine that answers now in place of the one that was bound (`pluvio cluster rebind`).
     pub async fn rebind_cluster(
         &self,
@@ -40,12 +86,61 @@ impl Store {
         address: &str,
         actor: &str,
     ) -> Result<Cluster> {
-        todo!()
+        transaction!(self, tx => {
+            let known = by_name(&mut tx, name).await?;
+            let known = known.ok_or(StoreError::NotFound { what: "cluster" })?;
+            let object = format!("cluster {name}");
+            record(&mut tx, None, actor, "cluster:manage", &object, "rebound").await?;
+            update(&mut tx, known, kind, identity, address).await
+        })
     }
+
+    /// The oldest first.
     pub async fn clusters(&self) -> Result<Vec<Cluster>> {
-        todo!()
+        let query = sqlx::query("SELECT * FROM clusters ORDER BY id");
+        self.read_all(query).await?.iter().map(read).collect()
     }
+
     pub async fn cluster(&self, id: ClusterId) -> Result<Cluster> {
-        todo!()
+        let query = sqlx::query("SELECT * FROM clusters WHERE id = $1").bind(id.to_string());
+        read(&self.read_one("cluster", query).await?)
     }
+}
+
+async fn by_name(tx: &mut Tx, name: &Name) -> Result<Option<Cluster>> {
+    let query = sqlx::query("SELECT * FROM clusters WHERE name = $1").bind(name.to_string());
+    tx.maybe(query).await?.as_ref().map(read).transpose()
+}
+
+async fn update(
+    tx: &mut Tx,
+    known: Cluster,
+    kind: RuntimeKind,
+    identity: &str,
+    address: &str,
+) -> Result<Cluster> {
+    let update =
+        sqlx::query("UPDATE clusters SET kind = $2, identity = $3, address = $4 WHERE id = $1")
+            .bind(known.id.to_string())
+            .bind(word(kind))
+            .bind(identity.to_owned())
+            .bind(address.to_owned());
+    tx.run(update).await?;
+    Ok(Cluster {
+        kind,
+        identity: identity.to_owned(),
+        address: address.to_owned(),
+        ..known
+    })
+}
+
+fn read(row: &AnyRow) -> Result<Cluster> {
+    Ok(Cluster {
+        id: row.parsed("id")?,
+        name: row.parsed("name")?,
+        kind: row.word("kind")?,
+        identity: row.text("identity")?,
+        address: row.text("address")?,
+        created_at: row.time("created_at")?,
+    })
 }

@@ -5,7 +5,12 @@ use pluvio_model::id::TeamId;
 use pluvio_model::name::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Store};
+use sqlx::any::AnyRow;
+
+use crate::audit::record;
+use crate::row::{Columns, word};
+use crate::transaction::transaction;
+use crate::{Result, Store, StoreError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,18 +54,53 @@ pub struct NewCredential {
 impl Store {
     /// Stores a credential, in place of the one of that name.
     pub async fn put_credential(&self, new: NewCredential, actor: &str) -> Result<Credential> {
-        todo!()
+        transaction!(self, tx => {
+            let place = place(new.team, new.name.as_str());
+            let sealed = tx.seal.seal(&place, new.secret.0.as_bytes())?;
+            let put = sqlx::query(
+                "INSERT INTO credentials (team, name, kind, host, username, sealed, updated_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (team, name) DO UPDATE \
+                 SET kind = $3, host = $4, username = $5, sealed = $6, updated_at = $7",
+            )
+            .bind(new.team.to_string())
+            .bind(new.name.to_string())
+            .bind(word(new.kind))
+            .bind(new.host.clone())
+            .bind(new.username.clone())
+            .bind(sealed)
+            .bind(tx.now_ms());
+            tx.run(put).await?;
+            let object = format!("credential {}", new.name);
+            record(&mut tx, Some(new.team), actor, "credential:write", &object, "set").await?;
+            Ok(Credential {
+                name: new.name.clone(),
+                kind: new.kind,
+                host: new.host.clone(),
+                username: new.username.clone(),
+                updated_at: tx.now,
+            })
+        })
     }
+
+    /// By name.
     pub async fn credentials(&self, team: TeamId) -> Result<Vec<Credential>> {
-        todo!()
+        let query = sqlx::query("SELECT * FROM credentials WHERE team = $1 ORDER BY name")
+            .bind(team.to_string());
+        self.read_all(query).await?.iter().map(read).collect()
     }
+
     pub async fn credential(
         &self,
         team: TeamId,
         name: &str,
     ) -> Result<(Credential, CredentialSecret)> {
-        todo!()
+        let query = sqlx::query("SELECT * FROM credentials WHERE team = $1 AND name = $2")
+            .bind(team.to_string())
+            .bind(name.to_owned());
+        let row = self.read_one("credential", query).await?;
+        self.open_credential(team, &row)
     }
+
     /// The team's credential for a host, if it has one: what a pull or fetch without a named one uses.
     pub async fn credential_for(
         &self,
@@ -68,9 +108,55 @@ impl Store {
         kind: CredentialKind,
         host: &str,
     ) -> Result<Option<(Credential, CredentialSecret)>> {
-        todo!()
+        let query = sqlx::query(
+            "SELECT * FROM credentials WHERE team = $1 AND kind = $2 AND host = $3 ORDER BY name LIMIT 1",
+        )
+        .bind(team.to_string())
+        .bind(word(kind))
+        .bind(host.to_owned());
+        let row = self.read_maybe(query).await?;
+        row.map(|row| self.open_credential(team, &row)).transpose()
     }
+
     pub async fn delete_credential(&self, team: TeamId, name: &str, actor: &str) -> Result<()> {
-        todo!()
+        transaction!(self, tx => {
+            let delete = sqlx::query("DELETE FROM credentials WHERE team = $1 AND name = $2")
+                .bind(team.to_string())
+                .bind(name.to_owned());
+            if tx.run(delete).await? == 0 {
+                return Err(StoreError::NotFound { what: "credential" });
+            }
+            let object = format!("credential {name}");
+            record(&mut tx, Some(team), actor, "credential:write", &object, "deleted").await
+        })
     }
+
+    fn open_credential(
+        &self,
+        team: TeamId,
+        row: &AnyRow,
+    ) -> Result<(Credential, CredentialSecret)> {
+        let credential = read(row)?;
+        let place = place(team, credential.name.as_str());
+        let plain = self.inner.seal.open(&place, &row.bytes("sealed")?)?;
+        let plain = String::from_utf8(plain).map_err(|error| StoreError::Corrupt {
+            what: "a credential",
+            why: error.to_string(),
+        })?;
+        Ok((credential, CredentialSecret(plain)))
+    }
+}
+
+fn place(team: TeamId, name: &str) -> String {
+    format!("credentials/{team}/{name}")
+}
+
+fn read(row: &AnyRow) -> Result<Credential> {
+    Ok(Credential {
+        name: row.parsed("name")?,
+        kind: row.word("kind")?,
+        host: row.text("host")?,
+        username: row.maybe_text("username")?,
+        updated_at: row.time("updated_at")?,
+    })
 }

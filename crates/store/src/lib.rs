@@ -18,16 +18,21 @@ mod blobs;
 pub mod cluster;
 pub mod credential;
 pub mod deploy;
+mod dialect;
+mod edits;
 mod error;
 pub mod event;
 pub mod host;
 pub mod job;
+mod migrations;
 pub mod operation;
 mod page;
 pub mod release;
+mod row;
 mod seal;
 pub mod secret;
 pub mod target;
+mod transaction;
 pub mod volume;
 
 pub use account::{Home, Membership, NewToken, Opened, Scope, Session, Token, User};
@@ -36,21 +41,38 @@ pub use audit::{AuditRecord, AuditVerdict, NewAudit};
 pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
 pub use cluster::Cluster;
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};
-pub use deploy::{Ask, Asked, Completed, Deciding, Idempotency, Reverted, Then, Whose};
+pub use deploy::{
+    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Reverted, Then, Whose,
+};
 pub use error::StoreError;
 pub use event::{EventFilter, Hint};
 pub use job::{Job, JobState, Lease, LeasedJob, NewJob, Pulse};
 pub use operation::OperationFilter;
-pub use page::{Page, PageRequest};
+pub use page::{LIMIT_MAX, Page, PageRequest};
 pub use release::{ReleaseRow, ReleaseState, StoredRelease};
 pub use seal::Seal;
 pub use secret::SecretRow;
 pub use target::Target;
 pub use volume::VolumeRow;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool};
+use tokio::sync::watch;
+
+use dialect::Dialect;
+use transaction::transaction;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// How long another process's commit may go unnoticed: half of the promised 200 ms and a bit.
+const LOOK: Duration = Duration::from_millis(120);
 
 /// The database. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
@@ -59,37 +81,168 @@ pub struct Store {
 }
 
 struct Inner {
-    home: Home,
+    dialect: Dialect,
+    /// One connection on SQLite; several on PostgreSQL, where the lock is the database's.
+    writer: AnyPool,
+    readers: AnyPool,
+    seal: Seal,
+    home: std::sync::OnceLock<Home>,
+    /// Counts commits that told of something; never read as a number, only seen to change.
+    wake: watch::Sender<u64>,
+    /// The newest event this process knows of.
+    last_event: AtomicU64,
 }
 
 impl Store {
     /// Opens the database at `url` (`sqlite:///path/pluvio.db` or `postgres://…`), makes it when it is new, brings it up to
     /// this version, and makes the default organization, team, environment and owner at first start. Data that a newer
-    /// version wrote is refused ([`StoreError::NewerVersion`]).
+    /// version wrote is refused ([`StoreError::NewerVersion`]), and so is a seal key that is not the data's.
     pub async fn open(url: &str, seal: Seal) -> Result<Store> {
-        let _ = (url, seal);
-        todo!()
+        sqlx::any::install_default_drivers();
+        let dialect = Dialect::of(url)?;
+        let (writers, readers) = match dialect {
+            Dialect::Sqlite => (1, 4),
+            Dialect::Postgres => (4, 6),
+        };
+        let writer = pool(dialect, url, writers, false).await?;
+        let readers = pool(dialect, url, readers, true).await?;
+        let store = Store {
+            inner: Arc::new(Inner {
+                dialect,
+                writer,
+                readers,
+                seal,
+                home: std::sync::OnceLock::new(),
+                wake: watch::Sender::new(0),
+                last_event: AtomicU64::new(0),
+            }),
+        };
+        migrations::migrate(&store).await?;
+        let home = account::first_start(&store).await?;
+        let _ = store.inner.home.set(home);
+        let last = store.last_event().await?;
+        store.inner.last_event.store(last, Ordering::Relaxed);
+        tokio::spawn(look_for_commits(Arc::downgrade(&store.inner)));
+        Ok(store)
+    }
+
+    /// The URL of a SQLite database in a file.
+    pub fn sqlite_url(file: &Path) -> String {
+        let mut url = "sqlite://".to_owned();
+        for byte in file.to_string_lossy().bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                    url.push(byte as char);
+                }
+                _ => url.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        url + "?mode=rwc"
     }
 
     /// What first start made: one of each.
     pub fn home(&self) -> &Home {
-        &self.inner.home
+        let home = self.inner.home.get();
+        home.expect("set before a store is handed out")
     }
 
     /// Answers when the database does: for `/readyz`.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        self.read_maybe(sqlx::query("SELECT 1 AS one")).await?;
+        Ok(())
     }
 
     /// Drops what has had its time: idempotency keys after 24 h, ended sessions, used links, finished jobs and events after
     /// seven days. Run it now and then.
-    pub async fn prune(&self) -> Result<()> {
-        todo!()
+    pub async fn prune(&self, now: Timestamp) -> Result<()> {
+        let before = |hours: i64| {
+            let time = now.checked_sub(SignedDuration::from_hours(hours));
+            time.unwrap_or(Timestamp::MIN).as_millisecond()
+        };
+        transaction!(self, tx => {
+            for (statement, limit) in [
+                ("DELETE FROM idempotency WHERE created_at < $1", before(24)),
+                ("DELETE FROM sessions WHERE expires_at < $1 OR seen_at + idle_ms < $1", before(0)),
+                ("DELETE FROM signin_links WHERE expires_at < $1", before(24)),
+                ("DELETE FROM jobs WHERE ended_at < $1", before(7 * 24)),
+                // The newest stays, so that readers never see the numbers begin anew.
+                (
+                    "DELETE FROM events WHERE happened_at < $1 AND seq < (SELECT max(seq) FROM events)",
+                    before(7 * 24),
+                ),
+            ] {
+                tx.run(sqlx::query(statement).bind(limit)).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Waits for running transactions and closes the connections.
     pub async fn close(&self) {
-        todo!()
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+    }
+
+    pub(crate) async fn read_all(
+        &self,
+        query: Query<'_, Any, AnyArguments>,
+    ) -> Result<Vec<AnyRow>> {
+        Ok(query.fetch_all(&self.inner.readers).await?)
+    }
+
+    pub(crate) async fn read_maybe(
+        &self,
+        query: Query<'_, Any, AnyArguments>,
+    ) -> Result<Option<AnyRow>> {
+        Ok(query.fetch_optional(&self.inner.readers).await?)
+    }
+
+    pub(crate) async fn read_one(
+        &self,
+        what: &'static str,
+        query: Query<'_, Any, AnyArguments>,
+    ) -> Result<AnyRow> {
+        let row = self.read_maybe(query).await?;
+        row.ok_or(StoreError::NotFound { what })
+    }
+}
+
+async fn pool(dialect: Dialect, url: &str, most: u32, read_only: bool) -> Result<AnyPool> {
+    let session = dialect.session(read_only);
+    let pool = AnyPoolOptions::new()
+        .max_connections(most)
+        .min_connections(if read_only { 0 } else { 1 })
+        .acquire_timeout(Duration::from_secs(10))
+        .idle_timeout(Duration::from_secs(60))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(session).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await?;
+    Ok(pool)
+}
+
+/// Wakes this process's waiters when another process has committed something. Ends with the store.
+async fn look_for_commits(store: std::sync::Weak<Inner>) {
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(inner) = store.upgrade() else { return };
+        if inner.wake.receiver_count() == 0 {
+            continue;
+        }
+        let store = Store { inner };
+        // A database that does not answer is told of by whoever asks it for something.
+        let Ok(last) = store.last_event().await else {
+            continue;
+        };
+        if store.inner.last_event.fetch_max(last, Ordering::Relaxed) < last {
+            store.inner.wake.send_modify(|count| *count += 1);
+        }
     }
 }
 
