@@ -1,0 +1,251 @@
+/** Every question the console asks and every change it makes, by name. */
+import { useCallback, useMemo, useState } from 'react'
+import { base, type Place, usePlace } from '../shell/place'
+import { ask, get, onSignedOut, patch, post, put, remove, setCsrf } from './client'
+import { forget, invalidate, place, useResource } from './resource'
+import type {
+  ApplicationDetail,
+  ApplicationSummary,
+  ChangePreview,
+  ComponentPatch,
+  CredentialSummary,
+  DeployRequest,
+  DoctorReport,
+  Operation,
+  Overview,
+  Page,
+  PlanReport,
+  ReleaseDiff,
+  ReleaseSummary,
+  RouteDetail,
+  SecretRow,
+  Session,
+  SourceRequest,
+  SpecDocument,
+  UsageReport,
+} from './types'
+
+// Who
+
+let signedIn: Promise<Session> | undefined
+onSignedOut(() => {
+  signedIn = undefined
+})
+const keep = (session: Session) => {
+  signedIn = Promise.resolve(session)
+  setCsrf(session.csrf)
+  place<Session>('/session', () => session)
+  localStorage.setItem('pluvio.user', session.user.name)
+  return session
+}
+const readSession = () => get<Session>('/session').then(keep)
+/** Who is signed in: asked once, then again only after it was refused. */
+export function whoever(): Promise<Session> {
+  signedIn ??= readSession().catch((thrown: unknown) => {
+    signedIn = undefined
+    throw thrown
+  })
+  return signedIn
+}
+export const redeemLink = (token: string) => post<Session>('/session/link', { token }).then(keep)
+export const signIn = (name: string, password: string) =>
+  post<Session>('/session', { name, password }).then(keep)
+export async function setPassword(password: string, current?: string) {
+  await put('/session/password', { password, current })
+  // The answer is empty; the session may have a new token.
+  await readSession()
+}
+export async function signOut() {
+  await remove('/session')
+  signedIn = undefined
+  setCsrf('')
+  forget()
+}
+export const useSession = () => useResource<Session>('/session')
+/** Whether this person may do a thing here, such as `application:deploy`. */
+export function useMay(permission: string) {
+  const session = useSession()
+  return session.data?.permissions.includes(permission) ?? false
+}
+
+// Lists
+
+export const useOverview = () => useResource<Overview>(`${base(usePlace())}/overview`)
+export const useDoctor = () => useResource<DoctorReport>('/doctor')
+export const useRoutes = () => useResource<Page<RouteDetail>>(`${base(usePlace())}/gateway/routes`)
+export const useCredentials = () =>
+  useResource<Page<CredentialSummary>>(`/teams/${usePlace().team}/credentials`)
+
+/** A list by pages: the first is kept live, the others are what "show more" brought. */
+export function usePages<T>(path: string | undefined) {
+  const first = useResource<Page<T>>(path)
+  const [rest, setRest] = useState<{ path?: string; items: T[]; next?: string }>({ items: [] })
+  const [loadingMore, setLoading] = useState(false)
+  const mine = rest.path === path ? rest : { items: [], next: undefined }
+  const next = mine.items.length ? mine.next : first.data?.next
+  const items = useMemo(
+    () => (first.data ? [...first.data.items, ...mine.items] : undefined),
+    [first.data, mine.items],
+  )
+  const more = useCallback(async () => {
+    if (!path || !next) return
+    setLoading(true)
+    try {
+      const page = await get<Page<T>>(
+        `${path}${path.includes('?') ? '&' : '?'}after=${encodeURIComponent(next)}`,
+      )
+      setRest((old) => ({
+        path,
+        items: [...(old.path === path ? old.items : []), ...page.items],
+        next: page.next,
+      }))
+    } finally {
+      setLoading(false)
+    }
+  }, [path, next])
+  return { ...first, data: items, more: next ? () => void more() : undefined, loadingMore }
+}
+
+export const useApplications = () =>
+  usePages<ApplicationSummary>(`${base(usePlace())}/applications?limit=100`)
+export const useOperations = () => usePages<Operation>(`${base(usePlace())}/operations?limit=50`)
+export const useReleases = (app: string) =>
+  usePages<ReleaseSummary>(`${base(usePlace())}/applications/${app}/releases?limit=50`)
+
+// One thing
+
+export const applicationPath = (where: Place, app: string) => `${base(where)}/applications/${app}`
+export const useApplication = (app: string) =>
+  useResource<ApplicationDetail>(applicationPath(usePlace(), app))
+export const useSpec = (app: string) => useResource<SpecDocument>(`${applicationPath(usePlace(), app)}/spec`)
+export const useSecrets = (app: string) =>
+  useResource<Page<SecretRow>>(`${applicationPath(usePlace(), app)}/secrets`)
+export const useUsage = (app: string) =>
+  useResource<UsageReport>(`${applicationPath(usePlace(), app)}/usage?history=true`)
+export const useDiff = (app: string, from: number | undefined, to: number | undefined) => {
+  const path = applicationPath(usePlace(), app)
+  return useResource<ReleaseDiff>(
+    from !== undefined && to !== undefined ? `${path}/releases/diff?from=${from}&to=${to}` : undefined,
+  )
+}
+export const useRollbackPreview = (app: string, to: number | undefined) => {
+  const path = applicationPath(usePlace(), app)
+  return useResource<ChangePreview>(to !== undefined ? `${path}/releases/${to}/preview` : undefined)
+}
+export const useOperation = (id: string) => useResource<Operation>(`/operations/${id}`)
+
+// Changes. Each answers with the operation, which is at once in every list that shows it.
+
+const started = (where: Place) => (operation: Operation) => {
+  operationChanged(operation, where)
+  return operation
+}
+export const plan = (where: Place, source: SourceRequest, name?: string, signal?: AbortSignal) =>
+  ask<PlanReport>('POST', `${base(where)}/plan`, { body: { source, name }, signal }).then(
+    (answer) => answer.data,
+  )
+export const upload = (archive: Blob, type: string, signal?: AbortSignal) =>
+  ask<{ upload: string; bytes: number }>('POST', '/uploads', {
+    upload: { bytes: archive, type },
+    signal,
+  }).then((answer) => answer.data)
+export const deploy = (where: Place, app: string, body: DeployRequest) =>
+  post<Operation>(`${applicationPath(where, app)}/deploy`, body).then(started(where))
+export const patchComponent = (
+  where: Place,
+  app: string,
+  component: string,
+  body: ComponentPatch,
+  ifMatch?: string,
+) =>
+  patch<Operation>(`${applicationPath(where, app)}/components/${component}`, body, { ifMatch }).then(
+    started(where),
+  )
+export const previewPatch = (where: Place, app: string, component: string, body: ComponentPatch) =>
+  post<ChangePreview>(`${applicationPath(where, app)}/components/${component}/preview`, body)
+export const scale = (where: Place, app: string, component: string, instances: number) =>
+  post<Operation>(`${applicationPath(where, app)}/scale`, { component, instances }).then(started(where))
+export const act = (where: Place, app: string, what: 'restart' | 'stop' | 'start') =>
+  post<Operation>(`${applicationPath(where, app)}/${what}`).then(started(where))
+export const rollback = (where: Place, app: string, to: number) =>
+  post<Operation>(`${applicationPath(where, app)}/rollback`, { to }).then(started(where))
+export const deleteApplication = (where: Place, app: string) =>
+  remove<Operation>(`${applicationPath(where, app)}?confirm=${app}`).then(started(where))
+export const cancelOperation = (where: Place, id: string) =>
+  post<Operation>(`/operations/${id}/cancel`).then(started(where))
+export async function setSecret(where: Place, app: string, name: string, value: string, roll: boolean) {
+  const answer = await put<SecretRow | Operation>(`${applicationPath(where, app)}/secrets/${name}`, {
+    value,
+    deploy: roll,
+  })
+  invalidate(`${applicationPath(where, app)}/secrets`)
+  if ('steps' in answer) started(where)(answer)
+}
+export async function deleteSecret(where: Place, app: string, name: string) {
+  await remove(`${applicationPath(where, app)}/secrets/${name}`)
+  invalidate(`${applicationPath(where, app)}/secrets`)
+}
+
+// What the event stream says
+
+/** Puts an operation as it is now wherever operations are shown. */
+export function operationChanged(operation: Operation, where: Place) {
+  const here = base(where)
+  const app = operation.application_name
+  place<Operation>(`/operations/${operation.id}`, () => operation)
+  place<Overview>(`${here}/overview`, (old) => {
+    if (!old) return old
+    const others = old.running.filter((one) => one.id !== operation.id)
+    const over = old.lately.filter((one) => one.id !== operation.id)
+    return operation.outcome
+      ? { ...old, running: others, lately: [operation, ...over].slice(0, 10) }
+      : { ...old, running: [operation, ...others] }
+  })
+  place<Page<Operation>>(`${here}/operations?limit=50`, (old) => {
+    if (!old) return old
+    const known = old.items.some((one) => one.id === operation.id)
+    return {
+      ...old,
+      items: known
+        ? old.items.map((one) => (one.id === operation.id ? operation : one))
+        : [operation, ...old.items],
+    }
+  })
+  place<ApplicationDetail>(applicationPath(where, app), (old) => {
+    if (!old) return old
+    const others = old.operations.filter((one) => one.id !== operation.id)
+    return { ...old, operations: [operation, ...others] }
+  })
+  if (operation.outcome || operation.kind === 'delete') {
+    invalidate(`${here}/overview`)
+    invalidate(`${here}/applications`)
+    invalidate(`${here}/gateway`)
+  } else if (operation.release) {
+    invalidate(`${applicationPath(where, app)}/releases`)
+  }
+}
+
+export function applicationChanged(summary: ApplicationSummary, where: Place) {
+  const here = base(where)
+  const upsert = (items: ApplicationSummary[]) =>
+    items.some((one) => one.id === summary.id)
+      ? items.map((one) => (one.id === summary.id ? summary : one))
+      : [...items, summary].sort((a, b) => a.name.localeCompare(b.name))
+  place<Overview>(`${here}/overview`, (old) =>
+    old ? { ...old, applications: { ...old.applications, items: upsert(old.applications.items) } } : old,
+  )
+  place<Page<ApplicationSummary>>(`${here}/applications?limit=100`, (old) =>
+    old ? { ...old, items: upsert(old.items) } : old,
+  )
+  // Instances, routes and volumes are not in the event: the page that shows them reads them anew.
+  invalidate(applicationPath(where, summary.name))
+  invalidate(`${here}/overview`)
+}
+export async function putCredential(
+  team: string,
+  name: string,
+  body: { kind: string; host: string; username?: string; secret: string },
+) {
+  await put(`/teams/${team}/credentials/${name}`, body)
+  invalidate(`/teams/${team}/credentials`)
+}

@@ -1,0 +1,351 @@
+/** What do you want to run? The whole plan is shown before anything starts. */
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { Ban, Check, CornerDownRight, ShieldCheck } from 'lucide-react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Problem } from '../api/problem'
+import { plan as askPlan, deploy, upload } from '../api/queries'
+import type { PlanReport, SourceRequest } from '../api/types'
+import { pack } from '../create/folder'
+import { nameOk, PlanPanel } from '../create/plan-panel'
+import { type Chosen, FolderSource, GitSource, ImageSource, icons, type SourceKind } from '../create/source'
+import { type Key, useI18n } from '../i18n'
+import { useKeys } from '../shell/keys'
+import { usePlace } from '../shell/place'
+import { Top } from '../shell/top'
+import { CodeView, type LineNote } from '../ui/code'
+import { Button } from '../ui/controls'
+import { cx } from '../ui/cx'
+import { ProblemPanel } from '../ui/panels'
+import { Turning } from '../ui/steps'
+
+type Work = 'packing' | 'sending' | 'reading'
+
+export default function Create() {
+  const { t } = useI18n()
+  const place = usePlace()
+  const navigate = useNavigate()
+  const { app, sample } = useSearch({ strict: false }) as { app?: string; sample?: string }
+  const [kind, setKind] = useState<SourceKind>('folder')
+  const [chosen, setChosen] = useState<Chosen>()
+  const [source, setSource] = useState<SourceRequest>()
+  const [plan, setPlan] = useState<PlanReport>()
+  const [name, setName] = useState(app ?? '')
+  const [secrets, setSecrets] = useState<Record<string, string>>({})
+  const [work, setWork] = useState<Work>()
+  const [problem, setProblem] = useState<Problem>()
+  const [refused, setRefused] = useState<Problem>()
+  const [starting, setStarting] = useState(false)
+  const running = useRef<AbortController>(undefined)
+
+  const make = useCallback(
+    async (from: Chosen) => {
+      running.current?.abort()
+      const controller = new AbortController()
+      running.current = controller
+      const { signal } = controller
+      setProblem(undefined)
+      setRefused(undefined)
+      setPlan(undefined)
+      try {
+        const request = await sourceOf(from, setWork, signal)
+        setSource(request)
+        setWork('reading')
+        const made = await askPlan(place, request, app, signal)
+        setPlan(made)
+        setName(made.spec.name)
+      } catch (thrown) {
+        if (!signal.aborted) setProblem(Problem.of(thrown))
+      } finally {
+        if (running.current === controller) setWork(undefined)
+      }
+    },
+    [place, app],
+  )
+  const choose = useCallback(
+    (from: Chosen | undefined) => {
+      setChosen(from)
+      if (from) void make(from)
+      else {
+        running.current?.abort()
+        setPlan(undefined)
+        setProblem(undefined)
+        setWork(undefined)
+      }
+    },
+    [make],
+  )
+  useEffect(() => {
+    if (sample) choose({ kind: 'sample', sample })
+  }, [sample, choose])
+
+  // The name decides the address, so a new name asks for a new plan; the typed name stays whatever comes back.
+  useEffect(() => {
+    if (!plan || !source || !nameOk(name) || plan.spec.name === name) return
+    const timer = setTimeout(() => {
+      askPlan(place, source, name).then(setPlan, (thrown: unknown) => setRefused(Problem.of(thrown)))
+    }, 400)
+    return () => clearTimeout(timer)
+  }, [name, plan, source, place])
+
+  const start = async () => {
+    if (!plan || starting || plan.errors.length || !nameOk(name)) return
+    setStarting(true)
+    setRefused(undefined)
+    try {
+      // A name typed a moment ago may not be in the plan on screen yet.
+      const current = plan.spec.name === name || !source ? plan : await askPlan(place, source, name)
+      const operation = await deploy(place, name, {
+        spec: current.spec,
+        upload: source && 'upload' in source ? source.upload : undefined,
+        secrets,
+        create_only: !app,
+      })
+      await navigate({ to: '/t/$team/e/$env/operations/$id', params: { ...place, id: operation.id } })
+    } catch (thrown) {
+      setRefused(Problem.of(thrown))
+      setStarting(false)
+    }
+  }
+  useKeys({ 'ctrl+enter': () => void start() })
+
+  const kinds: [SourceKind, Key][] = [
+    ['folder', 'create.kind.folder'],
+    ['git', 'create.kind.git'],
+    ['image', 'create.kind.image'],
+  ]
+  return (
+    <div className="flex min-h-full flex-col md:h-full">
+      <Top
+        crumbs={[
+          <Link key="env" to="/t/$team/e/$env" params={place} className="hover:text-fg">
+            {place.env}
+          </Link>,
+          t('nav.create'),
+        ]}
+        right={
+          <span className="flex items-center gap-1.5 text-xs text-fg-3">
+            <ShieldCheck size={14} aria-hidden />
+            {t('create.nothingRan')}
+          </span>
+        }
+      />
+      <div className="mx-auto flex w-full min-h-0 max-w-[1240px] flex-1 flex-col px-4 pb-5 md:px-6">
+        <div className="flex flex-wrap items-end justify-between gap-x-6 gap-y-3 pb-4 pt-5">
+          <div className="min-w-0">
+            <h1 className="text-2xl tracking-[-0.02em]">
+              {app ? t('create.titleApp', { app }) : t('create.title')}
+            </h1>
+            <p className="mt-1 text-base text-fg-2">{t('create.text')}</p>
+          </div>
+          <fieldset aria-label={t('create.from')} className="flex min-w-0 flex-wrap gap-1">
+            {kinds.map(([one, label]) => {
+              const Icon = icons[one]
+              const on = kind === one && chosen?.kind !== 'sample'
+              return (
+                <button
+                  key={one}
+                  type="button"
+                  aria-pressed={on}
+                  onClick={() => {
+                    setKind(one)
+                    choose(undefined)
+                  }}
+                  className={cx(
+                    'touch flex h-7 items-center gap-1.5 rounded-full border px-2.5 text-xs',
+                    on
+                      ? 'border-accent-line bg-accent-soft font-medium text-accent-fg'
+                      : 'border-line-2 text-fg-2 hover:bg-hover',
+                  )}
+                >
+                  <Icon size={13} aria-hidden />
+                  {t(label)}
+                </button>
+              )
+            })}
+          </fieldset>
+        </div>
+        <div className="grid min-h-0 flex-1 gap-5 md:grid-rows-[minmax(0,1fr)] lg:grid-cols-[minmax(0,1fr)_412px]">
+          <section
+            aria-label={t('create.source')}
+            className={cx(
+              'flex min-h-0 flex-col overflow-hidden rounded-2xl border bg-surface',
+              plan ? 'shadow-1' : 'border-accent shadow-2 ring-3 ring-accent/14',
+            )}
+          >
+            {plan ? (
+              <Understood plan={plan} chosen={chosen} onBack={() => choose(undefined)} />
+            ) : kind === 'folder' ? (
+              <FolderSource chosen={chosen} onChoose={choose} />
+            ) : kind === 'git' ? (
+              <GitSource onChoose={choose} busy={work !== undefined} />
+            ) : (
+              <ImageSource onChoose={choose} busy={work !== undefined} />
+            )}
+            {problem && (
+              <div className="border-t">
+                <ProblemPanel bare problem={problem} onRetry={chosen ? () => void make(chosen) : undefined} />
+              </div>
+            )}
+          </section>
+          {plan ? (
+            <PlanPanel
+              plan={plan}
+              name={name}
+              fixedName={app !== undefined}
+              onName={setName}
+              secrets={secrets}
+              onSecret={(secret, value) => setSecrets((old) => ({ ...old, [secret]: value }))}
+              environment={place.env}
+              busy={starting}
+              problem={refused}
+              onDeploy={() => void start()}
+            />
+          ) : (
+            <section
+              aria-label={t('create.plan')}
+              className="flex flex-col rounded-2xl border border-dashed border-line-2 p-6"
+            >
+              <h2 className="text-sm font-semibold">{t('create.plan')}</h2>
+              {work ? (
+                <p role="status" className="mt-3 flex items-center gap-2 text-sm text-fg-2">
+                  <span className="text-accent-fg">
+                    <Turning size={14} />
+                  </span>
+                  {t(`create.work.${work}`)}
+                </p>
+              ) : (
+                <>
+                  <p className="mt-1 text-sm text-fg-2">{t('create.planEmpty')}</p>
+                  <ul className="mt-4 space-y-2 text-sm text-fg-2">
+                    {(['create.planWhat', 'create.planWhy', 'create.planWhere'] as const).map((key) => (
+                      <li key={key} className="flex gap-2">
+                        <Check size={15} aria-hidden className="mt-0.5 shrink-0 text-fg-3" />
+                        {t(key)}
+                      </li>
+                    ))}
+                  </ul>
+                </>
+              )}
+            </section>
+          )}
+        </div>
+      </div>
+    </div>
+  )
+}
+
+async function sourceOf(
+  from: Chosen,
+  onWork: (work: Work) => void,
+  signal: AbortSignal,
+): Promise<SourceRequest> {
+  switch (from.kind) {
+    case 'git':
+      return { git: from.git }
+    case 'image':
+      return { image: from.image }
+    case 'sample':
+      return { sample: from.sample }
+    case 'folder': {
+      onWork('packing')
+      const archive = await pack(from.folder)
+      onWork('sending')
+      return { upload: (await upload(archive, 'application/gzip', signal)).upload }
+    }
+    case 'archive': {
+      onWork('sending')
+      const type = /\.tar$/i.test(from.file.name) ? 'application/x-tar' : 'application/gzip'
+      return { upload: (await upload(from.file, type, signal)).upload }
+    }
+  }
+}
+
+/** How the source was understood: as the file that `pluvio init` would write, with the report on its lines. */
+function Understood({
+  plan,
+  chosen,
+  onBack,
+}: {
+  plan: PlanReport
+  chosen: Chosen | undefined
+  onBack: () => void
+}) {
+  const { t } = useI18n()
+  const lines = useMemo(() => plan.yaml.replace(/\n$/, '').split('\n'), [plan.yaml])
+  const count = (outcome: string) => plan.report.filter((row) => row.outcome === outcome).length
+  const told = plan.report.filter((row) => row.outcome !== 'kept')
+  const notes = useMemo(() => notesOf(plan, lines, t), [plan, lines, t])
+  const what =
+    chosen?.kind === 'git'
+      ? chosen.git.url
+      : chosen?.kind === 'image'
+        ? chosen.image
+        : chosen?.kind === 'archive'
+          ? chosen.file.name
+          : chosen?.kind === 'folder'
+            ? chosen.folder.name
+            : chosen?.sample
+  return (
+    <>
+      <div className="flex min-h-11 shrink-0 flex-wrap items-center gap-x-2 border-b px-4 py-1.5">
+        <span className="grid h-5 w-5 shrink-0 place-items-center rounded-full bg-ok-soft text-ok">
+          <Check size={12} strokeWidth={3} aria-hidden />
+        </span>
+        <h2 className="text-sm font-semibold">{plan.detected.kind}</h2>
+        <span className="min-w-0 flex-1 truncate text-sm text-fg-3">{what}</span>
+        <Button size="sm" variant="ghost" onClick={onBack}>
+          {t('create.another')}
+        </Button>
+      </div>
+      <div className="min-h-48 flex-1 overflow-hidden">
+        <CodeView lines={lines} notes={notes} label={t('create.spec')} />
+      </div>
+      <div className="max-h-48 overflow-auto border-t bg-sunken px-4 py-2.5 text-xs">
+        <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <h3 className="font-semibold">{t('create.report')}</h3>
+          <span className="flex items-center gap-1 text-ok">
+            <Check size={13} aria-hidden />
+            {t('create.kept', { n: count('kept') })}
+          </span>
+          {count('adapted') > 0 && (
+            <span className="flex items-center gap-1 text-warn">
+              <CornerDownRight size={13} aria-hidden />
+              {t('create.adapted', { n: count('adapted') })}
+            </span>
+          )}
+          {count('refused') > 0 && (
+            <span className="flex items-center gap-1 text-bad">
+              <Ban size={13} aria-hidden />
+              {t('create.refused', { n: count('refused') })}
+            </span>
+          )}
+          {count('ignored') > 0 && (
+            <span className="text-fg-3">{t('create.ignored', { n: count('ignored') })}</span>
+          )}
+        </div>
+        {told.length > 0 && (
+          <ul className="mt-1.5 space-y-1">
+            {told.map((row) => (
+              <li key={`${row.at}-${row.message}`} className="break-words text-fg-2">
+                <span className="mono text-fg">{row.at}</span> {row.message}
+                {row.remedy && <span className="text-fg-3"> {row.remedy}</span>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </>
+  )
+}
+
+function notesOf(plan: PlanReport, lines: string[], t: (key: Key) => string): Map<number, LineNote> {
+  const notes = new Map<number, LineNote>()
+  for (const row of plan.report) {
+    if (row.outcome !== 'adapted' && row.outcome !== 'refused') continue
+    // The report speaks of the input's lines; on the result, the last key of its path is the nearest thing.
+    const key = row.at.split('.').at(-1)
+    const line = lines.findIndex((text) => text.trimStart().startsWith(`${key}:`)) + 1
+    if (line > 0) notes.set(line, { tone: row.outcome, text: t(`create.note.${row.outcome}`) })
+  }
+  return notes
+}

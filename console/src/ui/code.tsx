@@ -1,0 +1,88 @@
+/** Text that machines read, with line numbers and notes on the lines themselves. */
+import { Ban, CornerDownRight } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { cx } from './cx'
+
+export interface LineNote {
+  tone: 'adapted' | 'refused'
+  text: string
+}
+
+export function CodeView({
+  lines,
+  notes,
+  label,
+}: {
+  lines: string[]
+  /** By line, from 1. */
+  notes?: Map<number, LineNote>
+  label: string
+}) {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a region that scrolls needs a name and a tab stop.
+    <div
+      role="region"
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region must be reachable by the keyboard.
+      tabIndex={0}
+      className="mono h-full overflow-auto py-2.5 leading-[22px] outline-offset-[-2px]"
+    >
+      {lines.map((line, index) => {
+        const note = notes?.get(index + 1)
+        return (
+          <div
+            // biome-ignore lint/suspicious/noArrayIndexKey: a line is its number.
+            key={index}
+            className={cx(
+              'flex w-max min-w-full px-4',
+              note?.tone === 'adapted' && 'bg-warn-soft',
+              note?.tone === 'refused' && 'bg-bad-soft',
+            )}
+          >
+            <span aria-hidden className="num w-7 shrink-0 select-none text-fg-3">
+              {index + 1}
+            </span>
+            <span className="whitespace-pre pr-6">{highlight(line)}</span>
+            {note && (
+              <span
+                className={cx(
+                  'ml-auto flex items-center gap-1 whitespace-nowrap font-sans text-2xs font-medium',
+                  note.tone === 'adapted' ? 'text-warn' : 'text-bad',
+                )}
+              >
+                {note.tone === 'adapted' ? (
+                  <CornerDownRight size={11} aria-hidden />
+                ) : (
+                  <Ban size={11} aria-hidden />
+                )}
+                {note.text}
+              </span>
+            )}
+          </div>
+        )
+      })}
+    </div>
+  )
+}
+
+function highlight(line: string): ReactNode {
+  const match = /^(\s*(?:- )?)("[^"]*"|[\w./-]+)(:)( .*)?$/.exec(line)
+  if (!match) return line
+  const value = (match[4] ?? '').split(/(\$\{[^}]+\}|"[^"]*")/)
+  return (
+    <>
+      {match[1]}
+      <span className="text-accent-fg">{match[2]}</span>
+      <span className="text-fg-3">{match[3]}</span>
+      {value.map((part, index) => (
+        <span
+          // biome-ignore lint/suspicious/noArrayIndexKey: parts of one line never move.
+          key={index}
+          className={part.startsWith('${') ? 'text-idle' : part.startsWith('"') ? 'text-ok' : undefined}
+        >
+          {part}
+        </span>
+      ))}
+    </>
+  )
+}
