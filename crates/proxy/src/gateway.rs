@@ -229,7 +229,7 @@ impl Shared {
     }
 
     fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registry)
     }
 
     /// Waits until no connection is open.
@@ -265,7 +265,12 @@ impl Drop for Open {
 pub struct Gateway {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Arc<Mutex<Threads>>,
+}
+
+/// What is waited for at the end.
+struct Threads {
+    workers: Vec<JoinHandle<()>>,
     writer: Option<Writer>,
 }
 
@@ -324,16 +329,20 @@ impl Gateway {
             orders,
             log: log.clone(),
         });
-        let mut gateway = Gateway {
+        // Made before the threads: if one of them cannot be started, dropping it ends the others.
+        let gateway = Gateway {
             shared: shared.clone(),
             addresses,
-            threads: Vec::with_capacity(workers),
-            writer: Some(writer),
+            threads: Arc::new(Mutex::new(Threads {
+                workers: Vec::with_capacity(workers),
+                writer: Some(writer),
+            })),
         };
         for index in 0..workers {
             let worker = Worker::new(index, shared.clone(), LogBuffer::new(log.clone()));
             let thread = start_thread(worker, &listeners, received.clone());
-            gateway.threads.push(thread.map_err(GatewayError::Thread)?);
+            let thread = thread.map_err(GatewayError::Thread)?;
+            lock(&gateway.threads).workers.push(thread);
         }
         Ok(gateway)
     }
@@ -451,8 +460,8 @@ impl Gateway {
     }
 
     /// Ends the gateway: no further connection is accepted, clients are told that theirs ends, what is in flight may go on
-    /// for `grace`, what is left then is cut.
-    pub async fn shutdown(mut self, grace: Duration) -> ShutdownReport {
+    /// for `grace`, what is left then is cut. After that it does nothing more; its counters can still be read.
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let end = tokio::time::Instant::now() + grace;
         self.shared.orders.send_replace(Command::Finish);
         let linger = LINGER.min(grace / 4);
@@ -462,28 +471,30 @@ impl Gateway {
             let _ = tokio::time::timeout_at(end, self.shared.all_closed()).await;
         }
         let cut = self.shared.open.load(Ordering::Acquire);
-        let ended = tokio::task::spawn_blocking(move || self.end());
+        let (shared, threads) = (self.shared.clone(), self.threads.clone());
+        let ended = tokio::task::spawn_blocking(move || finish(&shared, &threads));
         let _ = ended.await;
         ShutdownReport { cut }
     }
+}
 
-    /// Cuts what is left and waits for the threads.
-    fn end(&mut self) {
-        self.shared.orders.send_replace(Command::Cut);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-        // The workers have handed over their last lines.
-        self.shared.log.close();
-        if let Some(writer) = self.writer.take() {
-            writer.finish();
-        }
+/// Cuts what is left and waits for the threads.
+fn finish(shared: &Shared, threads: &Mutex<Threads>) {
+    shared.orders.send_replace(Command::Cut);
+    let mut threads = lock(threads);
+    for thread in threads.workers.drain(..) {
+        let _ = thread.join();
+    }
+    // The workers have handed over their last lines.
+    shared.log.close();
+    if let Some(writer) = threads.writer.take() {
+        writer.finish();
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.end();
+        finish(&self.shared, &self.threads);
     }
 }
 
@@ -529,4 +540,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener, GatewayError> {
         io::ErrorKind::PermissionDenied => GatewayError::AddressRefused { address, source },
         _ => GatewayError::Listen { address, source },
     })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -435,7 +435,7 @@ async fn a_gateway_that_ends_answers_what_it_has_accepted() {
     assert_eq!(asking.get("x.test", "/").await.status, 404);
     busy.send("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
     until("it is in flight", || gateway.in_flight(&instance) == 1).await;
-    let ending = tokio::spawn(gateway.shutdown(Duration::from_secs(10)));
+    let ending = tokio::spawn(async move { gateway.shutdown(Duration::from_secs(10)).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
     // A kept connection is told with its next answer, not closed under the client's hands.
     let last = asking.get("x.test", "/").await;
