@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ApplicationId, ClusterId};
+use crate::id::{ApplicationId, ClusterId, VolumeId};
 use crate::image::ImageReference;
 use crate::name::{EnvName, Name};
 
@@ -83,6 +83,9 @@ pub struct DecideFacts {
     /// Images of sidecars and init steps, by the reference's text.
     #[serde(default)]
     pub other_images: BTreeMap<String, ImageAtHand>,
+    /// Volumes of earlier releases that are kept, by name: bound again where a specification names them again.
+    #[serde(default)]
+    pub kept_volumes: BTreeMap<Name, VolumeId>,
     /// The newest version of each secret that has a value.
     pub secrets: BTreeMap<EnvName, u32>,
     pub settings: BTreeMap<EnvName, String>,

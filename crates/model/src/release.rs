@@ -11,7 +11,7 @@ use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
     AbsolutePath, FileMode, HostOptions, Kind, PatchSpec, PortProtocol, PublishSpec, Reload,
-    RestartPolicy, VolumeAccess, VolumeKind,
+    RestartPolicy, ScheduleIn, VolumeAccess, VolumeKind,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -54,6 +54,9 @@ pub struct DecidedComponent {
     /// Components that must be ready before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Name>,
+    /// `kind: cron`: when it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleIn>,
     /// How its image was made; for history, not for running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildRecord>,

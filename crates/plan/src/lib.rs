@@ -18,5 +18,7 @@ pub mod permissions;
 pub mod preview;
 pub mod rollback;
 pub mod rollout;
+#[cfg(test)]
+mod sample;
 
 pub use decide::{ImageNeed, decide, images_needed};

@@ -1,12 +1,16 @@
-//! Which images a decision needs before it can be made.
+//! Which images a decision needs, and which it takes.
 
 use std::collections::BTreeMap;
 
+use pluvio_model::facts::{DecideFacts, ImageAtHand};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
-use pluvio_model::release::Release;
+use pluvio_model::problem::{IMAGE_NOT_FOUND, Problem, SOURCE_MISSING};
+use pluvio_model::release::{BuildRecord, DecidedPort, Release};
 use pluvio_model::revision::Origin;
-use pluvio_model::spec::AppSpec;
+use pluvio_model::spec::{AppSpec, ComponentSpec, Kind};
+
+use indexmap::IndexMap;
 
 /// Where a component's image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +26,149 @@ pub enum ImageNeed {
 
 /// What must be at hand before [`crate::decide`]: for each component that runs a container here.
 ///
-/// A deploy builds its sources and resolves its references anew; any other origin inherits what its spec did not change.
-/// `parent` is the target's spec and release.
+/// A deploy builds its sources and resolves its references anew (a reference with a digest cannot have changed); any other
+/// origin inherits what its specification did not change. `parent` is the target's specification and release.
 pub fn images_needed(
     spec: &AppSpec,
     origin: &Origin,
     parent: Option<(&AppSpec, &Release)>,
 ) -> BTreeMap<Name, ImageNeed> {
-    todo!("{spec:?} {origin:?} {parent:?}")
+    let runs = spec
+        .components
+        .iter()
+        .filter(|(_, component)| has_container(component.kind));
+    runs.filter_map(|(name, component)| {
+        let inherited = parent.and_then(|(before, release)| {
+            let before = before.components.get(name)?;
+            let same = component.source == before.source
+                && component.build == before.build
+                && component.image == before.image;
+            let pinned = component
+                .image
+                .as_ref()
+                .is_some_and(|image| image.digest().is_some());
+            if !same || (*origin == Origin::Deploy && !pinned) {
+                return None;
+            }
+            let image_id = release.components.get(name)?.content.main.image_id.clone();
+            Some(ImageNeed::Inherit { image_id })
+        });
+        let need = inherited.or_else(|| match (&component.source, &component.image) {
+            (Some(_), _) => Some(ImageNeed::Build),
+            (None, Some(image)) => Some(ImageNeed::Pull(image.clone())),
+            (None, None) => None,
+        });
+        need.map(|need| (name.clone(), need))
+    })
+    .collect()
+}
+
+/// Whether a component of this kind is a container of an image that its specification names.
+pub(super) fn has_container(kind: Kind) -> bool {
+    match kind {
+        Kind::Service | Kind::Stateful | Kind::Job | Kind::Cron | Kind::Daemon => true,
+        Kind::Database | Kind::Vm | Kind::External => false,
+    }
+}
+
+/// The image that a component shall run.
+pub(super) struct Image {
+    pub(super) reference: ImageReference,
+    pub(super) id: String,
+    pub(super) built: Option<BuildRecord>,
+    pub(super) ports: ImagePorts,
+}
+
+/// What the image says of ports, for components that do not say it themselves.
+pub(super) enum ImagePorts {
+    Exposed(Vec<u16>),
+    /// Nothing was looked up: as the parent has it.
+    AsBefore(IndexMap<Name, DecidedPort>),
+}
+
+/// The component's image: at hand, else its parent's.
+pub(super) fn of_component(
+    name: &Name,
+    component: &ComponentSpec,
+    parent: Option<&Release>,
+    facts: &DecideFacts,
+) -> Result<Image, Problem> {
+    if let Some(image) = facts.images.get(name) {
+        return Ok(at_hand(image));
+    }
+    let before = parent.and_then(|release| release.components.get(name));
+    let unchanged = before.filter(|before| match &component.image {
+        Some(image) => *image == before.content.main.image,
+        None => component.source.is_some() && before.build.is_some(),
+    });
+    match (unchanged, &component.image, &component.source) {
+        (Some(before), ..) => Ok(Image {
+            reference: before.content.main.image.clone(),
+            id: before.content.main.image_id.clone(),
+            built: before.build.clone(),
+            ports: ImagePorts::AsBefore(before.content.ports.clone()),
+        }),
+        (None, None, None) => Err(SOURCE_MISSING
+            .problem(
+                format!("The component {name} has neither `image` nor `source`."),
+                "Name an image (`image: registry/name:tag`) or a source (`source: { path: . }`).",
+            )
+            .path(format!("components.{name}"))),
+        (None, Some(image), _) => Err(IMAGE_NOT_FOUND
+            .problem(
+                format!("The image {image} of {name} is not at hand."),
+                "Check its name; deploy again, so that it is pulled.",
+            )
+            .path(format!("components.{name}.image"))),
+        (None, None, Some(_)) => Err(IMAGE_NOT_FOUND
+            .problem(
+                format!("{name} was not built yet."),
+                "Deploy it, so that its source is built.",
+            )
+            .path(format!("components.{name}.source"))),
+    }
+}
+
+/// The image of a sidecar or init step, which has a reference of its own or is the component's.
+pub(super) fn of_other(
+    reference: &ImageReference,
+    path: &str,
+    parent: Option<&Release>,
+    facts: &DecideFacts,
+) -> Result<Image, Problem> {
+    if let Some(image) = facts.other_images.get(&reference.to_string()) {
+        return Ok(at_hand(image));
+    }
+    let mut before = parent.into_iter().flat_map(|release| {
+        release.components.values().flat_map(|component| {
+            component
+                .content
+                .sidecars
+                .values()
+                .chain(component.content.init.values())
+        })
+    });
+    match before.find(|container| container.image == *reference) {
+        Some(container) => Ok(Image {
+            reference: reference.clone(),
+            id: container.image_id.clone(),
+            built: None,
+            ports: ImagePorts::Exposed(Vec::new()),
+        }),
+        None => Err(IMAGE_NOT_FOUND
+            .problem(
+                format!("The image {reference} is not at hand."),
+                "Check its name; deploy again, so that it is pulled.",
+            )
+            .path(format!("{path}.image"))),
+    }
+}
+
+fn at_hand(image: &ImageAtHand) -> Image {
+    Image {
+        reference: image.reference.clone(),
+        id: image.facts.id.clone(),
+        built: image.built.clone(),
+        ports: ImagePorts::Exposed(image.facts.exposed.clone()),
+    }
 }

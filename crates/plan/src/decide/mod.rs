@@ -1,24 +1,425 @@
-//! Revision → release: every choice made.
+//! Revision → release: every choice made, by one pure function.
+//!
+//! Each part of the decision has a file: [`images`], [`ports`], [`environment`] (the one renderer of `${…}`), [`containers`],
+//! [`probes`], [`volumes`], [`rollout`], [`routes`], [`order`]. All problems of a revision are told at once.
 
+mod containers;
+mod environment;
 mod images;
+mod order;
+mod ports;
+mod probes;
+mod rollout;
+mod routes;
+mod volumes;
 
 pub use images::{ImageNeed, images_needed};
 
-use pluvio_model::facts::DecideFacts;
+use std::collections::HashSet;
+
+use containers::{Files, Parts};
+use environment::Environments;
+use images::Image;
+use indexmap::IndexMap;
+use ports::Ports;
+use volumes::Volumes;
+
+use pluvio_model::facts::{DecideFacts, RuntimeKind};
 use pluvio_model::id::VolumeId;
-use pluvio_model::problem::Problem;
-use pluvio_model::release::Release;
-use pluvio_model::revision::Revision;
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{
+    Problem, SOURCE_MISSING, SPEC_INVALID, SPEC_UNKNOWN_REFERENCE, SPEC_UNSUPPORTED,
+};
+use pluvio_model::quantity::Span;
+use pluvio_model::release::{
+    Content, DecidedComponent, DecidedContainer, DecidedNetwork, DecidedTask, Release,
+};
+use pluvio_model::revision::{Origin, Revision};
+use pluvio_model::spec::{AppSpec, ComponentSpec, ContainerSpec, Kind, ScheduleIn, ScheduleSpec};
+
+/// How long a release task may take when nothing is said.
+const TASK_TIMEOUT: Span = Span::seconds(600);
 
 /// Decides a revision: images, ports, environment, probes, rollout, volumes, routes, order. `parent` is the release that is the
 /// target now. `volume_ids` yields fresh ids for volumes that are new.
 ///
-/// All problems are told at once, each with the path of keys where it is.
+/// All problems are told at once, each with the path of keys where it is. What the runtime of `facts` cannot do is among them.
 pub fn decide(
     revision: &Revision,
     parent: Option<&Release>,
     facts: &DecideFacts,
     volume_ids: &mut dyn Iterator<Item = VolumeId>,
 ) -> Result<Release, Vec<Problem>> {
-    todo!("{revision:?} {parent:?} {facts:?} {:?}", volume_ids.next())
+    let spec = &revision.spec;
+    let mut problems = Vec::new();
+    if spec.components.is_empty() {
+        let remedy = "Name at least one component with an `image` or a `source`.";
+        problems.push(
+            SOURCE_MISSING
+                .problem(format!("{} has no components.", spec.name), remedy)
+                .path("components"),
+        );
+    }
+    let mut all_images: IndexMap<&Name, Image> = IndexMap::new();
+    let mut all_ports: IndexMap<Name, Ports> = IndexMap::new();
+    for (name, component) in &spec.components {
+        if images::has_container(component.kind) {
+            match images::of_component(name, component, parent, facts) {
+                Ok(image) => {
+                    all_images.insert(name, image);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        } else {
+            problems.push(unsupported_kind(name, component.kind));
+        }
+        let ports = ports::decide(name, component, all_images.get(name), &mut problems);
+        all_ports.insert(name.clone(), ports);
+    }
+    let after = order::decide(spec, &mut problems);
+    let mut deciding = Deciding {
+        spec,
+        parent,
+        facts,
+        restarts: u64::from(revision.origin == Origin::Restart),
+        ports: &all_ports,
+        environments: Environments::new(spec, facts, &all_ports),
+        volumes: Volumes::new(parent, facts, volume_ids),
+        problems,
+    };
+    let mut components = IndexMap::new();
+    for (name, component) in &spec.components {
+        let after = after.get(name).cloned().unwrap_or_default();
+        // Without an image, the rest is decided all the same: its problems are told with the others.
+        let image = all_images.get(name);
+        if let Some(decided) = deciding.component(name, component, image, after) {
+            components.insert(name.clone(), decided);
+        }
+    }
+    let volumes = deciding.volumes.decided;
+    let mut problems = deciding.problems;
+    problems.append(&mut deciding.environments.problems);
+    let routes = routes::decide(spec, &all_ports, facts, &mut problems);
+    let release = Release {
+        application: revision.application,
+        application_name: spec.name.clone(),
+        team: facts.team.clone(),
+        environment: facts.environment.clone(),
+        number: revision.number,
+        parent: parent.map(|parent| parent.number),
+        components,
+        volumes,
+        networks: spec
+            .networks
+            .iter()
+            .map(|(name, network)| {
+                let internal = network.internal;
+                (name.clone(), DecidedNetwork { internal })
+            })
+            .collect(),
+        routes: routes.routes,
+        urls: routes.urls,
+        objects: spec.objects.clone(),
+    };
+    match facts.runtime.runtime {
+        RuntimeKind::Kubernetes => {}
+        RuntimeKind::Docker | RuntimeKind::Podman | RuntimeKind::Memory => {
+            let all: Vec<&DecidedComponent> = release.components.values().collect();
+            problems.extend(crate::lower::engine::unsupported(
+                &release,
+                &all,
+                &facts.runtime,
+            ));
+        }
+    }
+    if problems.is_empty() {
+        Ok(release)
+    } else {
+        Err(each_once(problems))
+    }
 }
+
+/// A value that several places read tells of its problem in each of them.
+fn each_once(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut told = HashSet::new();
+    problems
+        .into_iter()
+        .filter(|problem| {
+            let path = problem.at.as_ref().map(|at| at.path.clone());
+            told.insert((problem.code.clone(), problem.cause.clone(), path))
+        })
+        .collect()
+}
+
+struct Deciding<'a> {
+    spec: &'a AppSpec,
+    parent: Option<&'a Release>,
+    facts: &'a DecideFacts,
+    /// Added to the parent's.
+    restarts: u64,
+    ports: &'a IndexMap<Name, Ports>,
+    environments: Environments<'a>,
+    volumes: Volumes<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Deciding<'_> {
+    fn component(
+        &mut self,
+        name: &Name,
+        component: &ComponentSpec,
+        image: Option<&Image>,
+        after: Vec<Name>,
+    ) -> Option<DecidedComponent> {
+        let path = format!("components.{name}");
+        self.references(name, component);
+        let env = self.environments.render_all(name);
+        let mut files = Files::default();
+        files.add(&mut self.environments, name, &path, &component.files);
+        for group in &component.groups {
+            if let Some(found) = self.spec.groups.get(group) {
+                let path = format!("groups.{group}");
+                files.add(&mut self.environments, name, &path, &found.files);
+            }
+        }
+        let mounts = self
+            .volumes
+            .mounts(name, &path, &component.volumes, &mut self.problems);
+        let ports = &self.ports[name];
+        let probes = probes::decide(
+            &path,
+            component.probes.as_ref(),
+            ports,
+            true,
+            &mut self.problems,
+        );
+        let rollout = rollout::decide(name, component, &mut self.problems);
+        let sidecars = self.further(name, "sidecars", &component.sidecars, image);
+        let init = self.further(name, "init", &component.init, image);
+        let image = image?;
+        let main = containers::decide(
+            Parts {
+                path,
+                image,
+                entrypoint: component.entrypoint.as_ref(),
+                command: component.command.as_ref(),
+                working_dir: component.working_dir.as_ref(),
+                user: component.user.as_ref(),
+                stop_signal: component.stop_signal.as_ref(),
+                resources: component.resources.as_ref(),
+                host: component.host.as_ref(),
+                env,
+                files: files.cold,
+                mounts,
+                probes,
+            },
+            &mut self.problems,
+        );
+        let before = self.parent.and_then(|parent| parent.components.get(name));
+        let before = before.map_or(0, |before| before.content.restarts);
+        let content = Content {
+            release_task: component.release.as_ref().map(|task| {
+                let command = task.command.words();
+                let hash =
+                    ContentHash::of(&(name, &main.image_id, &command, &main.env, &main.files));
+                DecidedTask {
+                    command,
+                    timeout: task.timeout.unwrap_or(TASK_TIMEOUT),
+                    hash,
+                }
+            }),
+            main,
+            sidecars,
+            init,
+            ports: ports.clone(),
+            publish: component.publish.clone(),
+            networks: component.networks.clone(),
+            aliases: component.aliases.clone(),
+            extra_hosts: component.extra_hosts.clone(),
+            labels: component.labels.clone(),
+            node_labels: component
+                .placement
+                .as_ref()
+                .map(|placement| placement.node_labels.clone())
+                .unwrap_or_default(),
+            restart: component.restart.unwrap_or_default(),
+            patch: component.patch.clone(),
+            restarts: before + self.restarts,
+        };
+        Some(DecidedComponent {
+            name: name.clone(),
+            kind: component.kind,
+            hash: ContentHash::of(&content),
+            content,
+            instances: rollout::instances(component),
+            rollout,
+            hot_files: files.hot,
+            after,
+            schedule: component.schedule.as_ref().map(schedule),
+            build: image.built.clone(),
+        })
+    }
+
+    /// Sidecars or init steps.
+    fn further(
+        &mut self,
+        name: &Name,
+        what: &str,
+        containers: &IndexMap<Name, ContainerSpec>,
+        own: Option<&Image>,
+    ) -> IndexMap<Name, DecidedContainer> {
+        let mut decided = IndexMap::new();
+        for (each, container) in containers {
+            let path = format!("components.{name}.{what}.{each}");
+            let env = container
+                .env
+                .iter()
+                .map(|(key, value)| {
+                    let at = format!("{path}.env.{key}");
+                    (key.clone(), self.environments.render(name, &value.0, &at))
+                })
+                .collect();
+            let mut files = Files::default();
+            files.add(&mut self.environments, name, &path, &container.files);
+            let files = files.all_cold(&path, &mut self.problems);
+            let mounts = self
+                .volumes
+                .mounts(name, &path, &container.volumes, &mut self.problems);
+            let probes = probes::decide(
+                &path,
+                container.probes.as_ref(),
+                &Ports::new(),
+                false,
+                &mut self.problems,
+            );
+            let image = match &container.image {
+                Some(reference) => {
+                    match images::of_other(reference, &path, self.parent, self.facts) {
+                        Ok(image) => Some(image),
+                        Err(problem) => {
+                            self.problems.push(problem);
+                            None
+                        }
+                    }
+                }
+                None => None,
+            };
+            // Without an image of its own it is another program of the component's.
+            let Some(image) = image.as_ref().or(own.filter(|_| container.image.is_none())) else {
+                continue;
+            };
+            let parts = Parts {
+                path,
+                image,
+                entrypoint: container.entrypoint.as_ref(),
+                command: container.command.as_ref(),
+                working_dir: container.working_dir.as_ref(),
+                user: container.user.as_ref(),
+                stop_signal: None,
+                resources: container.resources.as_ref(),
+                host: container.host.as_ref(),
+                env,
+                files,
+                mounts,
+                probes,
+            };
+            decided.insert(each.clone(), containers::decide(parts, &mut self.problems));
+        }
+        decided
+    }
+
+    /// Names of networks and ports that the component refers to, and kinds that need something said.
+    fn references(&mut self, name: &Name, component: &ComponentSpec) {
+        for (index, network) in component.networks.iter().enumerate() {
+            if !self.spec.networks.contains_key(network) {
+                self.problems.push(
+                    SPEC_UNKNOWN_REFERENCE
+                        .problem(
+                            format!(
+                                "{name} joins the network {network}, and there is no such network."
+                            ),
+                            format!("Declare it: `networks: {{ {network}: {{}} }}`."),
+                        )
+                        .path(format!("components.{name}.networks.{index}")),
+                );
+            }
+        }
+        for (index, publish) in component.publish.iter().enumerate() {
+            if ports::number(&self.ports[name], &publish.port).is_none() {
+                self.problems.push(
+                    SPEC_UNKNOWN_REFERENCE
+                        .problem(
+                            format!("{name} publishes a port that it does not have."),
+                            "Declare it under `ports`, or write its number.",
+                        )
+                        .path(format!("components.{name}.publish.{index}.port")),
+                );
+            }
+        }
+        if component.kind == Kind::Cron && component.schedule.is_none() {
+            self.problems.push(
+                SPEC_INVALID
+                    .problem(
+                        format!("{name} runs on a schedule, and has none."),
+                        "Write when it runs: `schedule: \"0 3 * * *\"`.",
+                    )
+                    .path(format!("components.{name}.schedule")),
+            );
+        }
+        let Some(placement) = &component.placement else {
+            return;
+        };
+        let asks = [
+            ("clusters", !placement.clusters.is_empty()),
+            ("spread", placement.spread == Some(true)),
+        ];
+        for (key, _) in asks.iter().filter(|(_, asked)| *asked) {
+            self.problems.push(
+                SPEC_UNSUPPORTED
+                    .problem(
+                        format!("{name} asks for `placement.{key}`; an application runs on one cluster in this version."),
+                        format!("Take `{key}` out."),
+                    )
+                    .path(format!("components.{name}.placement.{key}")),
+            );
+        }
+    }
+}
+
+fn schedule(schedule: &ScheduleSpec) -> ScheduleIn {
+    match schedule {
+        ScheduleSpec::In(schedule) => schedule.clone(),
+        ScheduleSpec::Cron(cron) => ScheduleIn {
+            cron: cron.clone(),
+            time_zone: None,
+            overlap: false,
+        },
+    }
+}
+
+fn unsupported_kind(name: &Name, kind: Kind) -> Problem {
+    let (what, remedy) = match kind {
+        Kind::Database => (
+            "A managed database",
+            "Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.",
+        ),
+        Kind::Vm => (
+            "A virtual machine",
+            "Take it out, or run its program in a container.",
+        ),
+        _ => (
+            "An external address",
+            "Write the address into the environment of the components that use it.",
+        ),
+    };
+    SPEC_UNSUPPORTED
+        .problem(
+            format!("{what} cannot be run by this version; {name} is one."),
+            remedy,
+        )
+        .path(format!("components.{name}.kind"))
+}
+
+#[cfg(test)]
+mod tests;

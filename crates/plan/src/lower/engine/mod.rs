@@ -9,6 +9,8 @@ mod instance;
 mod merge;
 mod refuse;
 
+pub(crate) use refuse::unsupported;
+
 pub use api::*;
 pub use instance::{
     ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
@@ -111,7 +113,7 @@ pub fn engine(
         .iter()
         .filter_map(|name| release.components.get(name))
         .collect();
-    let problems = refuse::unsupported(release, &named, facts);
+    let problems = unsupported(release, &named, facts);
     if !problems.is_empty() {
         return Err(problems);
     }

@@ -6,7 +6,7 @@ use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::Kind;
 
 /// Empty when everything can be done.
-pub(super) fn unsupported(
+pub(crate) fn unsupported(
     release: &Release,
     components: &[&DecidedComponent],
     facts: &Facts,
@@ -81,6 +81,13 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
             format!("sidecars.{sidecar}"),
             "Sidecars cannot be run on a container engine by this version.",
             "Make it a component of its own, or choose a Kubernetes cluster.",
+        );
+    }
+    if content.release_task.is_some() {
+        refuse(
+            "release".to_owned(),
+            "Release tasks cannot be run on a container engine by this version.",
+            "Let the program do it when it starts, or run the command with `pluvio exec`.",
         );
     }
     if let Some(key) = content.node_labels.keys().next() {

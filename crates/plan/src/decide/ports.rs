@@ -1,0 +1,119 @@
+//! Which ports a component listens on: as declared, else as its image exposes them.
+
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID};
+use pluvio_model::release::DecidedPort;
+use pluvio_model::spec::{ComponentSpec, PortProtocol, PortRef};
+
+use super::images::{Image, ImagePorts};
+
+pub(super) type Ports = IndexMap<Name, DecidedPort>;
+
+/// Registered TCP ports of well-known programs that do not speak plain HTTP (IANA's service name registry, and the images'
+/// own documents). A wrong guess is corrected by declaring `ports`.
+const NOT_HTTP: &[u16] = &[
+    21, 22, 23, 25, 53, 88, 110, 143, 389, 443, 465, 587, 636, 993, 995, 1433, 1521, 1883, 2181,
+    3306, 4222, 5432, 5671, 5672, 6379, 6380, 8443, 8883, 9042, 9092, 11211, 26257, 27017,
+];
+
+pub(super) fn decide(
+    name: &Name,
+    component: &ComponentSpec,
+    image: Option<&Image>,
+    problems: &mut Vec<Problem>,
+) -> Ports {
+    if component.ports.is_empty() {
+        return match image.map(|image| &image.ports) {
+            Some(ImagePorts::Exposed(exposed)) => from_image(exposed),
+            Some(ImagePorts::AsBefore(ports)) => ports.clone(),
+            None => Ports::new(),
+        };
+    }
+    let mut ports = Ports::new();
+    for (port_name, port) in &component.ports {
+        let path = format!("components.{name}.ports.{port_name}");
+        if port.port == 0 {
+            problems.push(
+                SPEC_INVALID
+                    .problem(
+                        format!("The port {port_name} of {name} is 0."),
+                        "Write the number that the program listens on, 1 to 65535.",
+                    )
+                    .path(path),
+            );
+            continue;
+        }
+        let udp = port.protocol == PortProtocol::Udp;
+        let twin = ports.iter().find(|(_, other): &(&Name, &DecidedPort)| {
+            other.port == port.port && (other.protocol == PortProtocol::Udp) == udp
+        });
+        if let Some((twin, _)) = twin {
+            problems.push(
+                SPEC_CONFLICT
+                    .problem(
+                        format!(
+                            "{twin} and {port_name} of {name} are both port {}.",
+                            port.port
+                        ),
+                        "Keep one of them.",
+                    )
+                    .path(path),
+            );
+            continue;
+        }
+        let decided = DecidedPort {
+            port: port.port,
+            protocol: port.protocol,
+        };
+        ports.insert(port_name.clone(), decided);
+    }
+    ports
+}
+
+/// The first HTTP port is `http`, others say their number: `http-9000`, `tcp-5432`.
+fn from_image(exposed: &[u16]) -> Ports {
+    let mut ports = Ports::new();
+    for port in exposed.iter().filter(|port| **port != 0) {
+        let (name, protocol) = if NOT_HTTP.contains(port) {
+            (format!("tcp-{port}"), PortProtocol::Tcp)
+        } else if ports
+            .values()
+            .all(|port: &DecidedPort| port.protocol != PortProtocol::Http)
+        {
+            ("http".to_owned(), PortProtocol::Http)
+        } else {
+            (format!("http-{port}"), PortProtocol::Http)
+        };
+        let name = name.parse().expect("a slug by construction");
+        let decided = DecidedPort {
+            port: *port,
+            protocol,
+        };
+        ports.entry(name).or_insert(decided);
+    }
+    ports
+}
+
+pub(super) fn is_http(protocol: PortProtocol) -> bool {
+    matches!(protocol, PortProtocol::Http | PortProtocol::Http2)
+}
+
+pub(super) fn first_http(ports: &Ports) -> Option<(&Name, &DecidedPort)> {
+    ports.iter().find(|(_, port)| is_http(port.protocol))
+}
+
+/// The first port that a TCP connection can be made to.
+pub(super) fn first_tcp(ports: &Ports) -> Option<(&Name, &DecidedPort)> {
+    ports
+        .iter()
+        .find(|(_, port)| port.protocol != PortProtocol::Udp)
+}
+
+/// The number that a reference means; `None` for a name that no port has.
+pub(super) fn number(ports: &Ports, reference: &PortRef) -> Option<u16> {
+    match reference {
+        PortRef::Number(number) => Some(*number),
+        PortRef::Name(name) => ports.get(name).map(|port| port.port),
+    }
+}

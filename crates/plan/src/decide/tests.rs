@@ -1,0 +1,978 @@
+use expect_test::{Expect, expect};
+use pluvio_model::problem::Problem;
+use pluvio_model::release::Release;
+use pluvio_model::revision::Origin;
+use pluvio_model::spec::AppSpec;
+use serde_json::{Value, json};
+
+use super::{ImageNeed, images_needed};
+use crate::sample;
+
+/// The decided value at a JSON pointer.
+fn check(spec: &AppSpec, at: &str, want: Expect) {
+    let release = sample::decide(1, spec, None).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    check_release(&release, at, want);
+}
+
+fn check_release(release: &Release, at: &str, want: Expect) {
+    let json = serde_json::to_value(release).unwrap();
+    let value = json.pointer(at).unwrap_or(&Value::Null);
+    want.assert_eq(&format!(
+        "{}\n",
+        serde_json::to_string_pretty(value).unwrap()
+    ));
+}
+
+fn told(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| {
+        let at = problem
+            .at
+            .as_ref()
+            .map(|at| at.path.clone())
+            .unwrap_or_default();
+        format!(
+            "{} at {at}\n  {}\n  {}\n",
+            problem.code, problem.cause, problem.remedy
+        )
+    };
+    problems.iter().map(line).collect()
+}
+
+fn refused(spec: &AppSpec, want: Expect) {
+    let problems = sample::decide(1, spec, None).expect_err("it was decided");
+    want.assert_eq(&told(&problems));
+}
+
+/// The environment as a person reads it, one variable a line.
+fn env(spec: &AppSpec, component: &str, want: Expect) {
+    let release = sample::decide(1, spec, None).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let env = &release.components[component].content.main.env;
+    let lines: Vec<String> = env
+        .iter()
+        .map(|(k, v)| format!("{k}={}", v.masked()))
+        .collect();
+    want.assert_eq(&format!("{}\n", lines.join("\n")));
+}
+
+#[test]
+fn an_image_alone_is_a_whole_application() {
+    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
+    check(
+        &spec,
+        "",
+        expect![[r#"
+        {
+          "application": "01936b2a-0000-7000-8000-0000aaaa0001",
+          "application_name": "shop",
+          "team": "crew",
+          "environment": "production",
+          "number": 1,
+          "parent": null,
+          "components": {
+            "web": {
+              "name": "web",
+              "kind": "service",
+              "hash": "dc66252bb068dd242619398651c9a010d142d7e85ac24b9757a580d15af98c20",
+              "content": {
+                "main": {
+                  "image": "localhost/shop:1",
+                  "image_id": "sha256:shop",
+                  "entrypoint": null,
+                  "command": null,
+                  "working_dir": null,
+                  "user": null,
+                  "stop_signal": null,
+                  "env": {
+                    "PORT": [
+                      {
+                        "text": "8080"
+                      }
+                    ]
+                  },
+                  "files": {},
+                  "mounts": {},
+                  "cpu_request": null,
+                  "cpu_limit": null,
+                  "memory_request": null,
+                  "memory_limit": null,
+                  "pids_limit": 4096,
+                  "probes": {
+                    "startup": null,
+                    "ready": {
+                      "check": {
+                        "tcp": {
+                          "port": 8080
+                        }
+                      },
+                      "period": "5s",
+                      "timeout": "2s",
+                      "delay": "0s",
+                      "failures": 3,
+                      "successes": 1
+                    },
+                    "live": null
+                  },
+                  "host": null
+                },
+                "ports": {
+                  "http": {
+                    "port": 8080,
+                    "protocol": "http"
+                  }
+                },
+                "restart": "always",
+                "restarts": 0
+              },
+              "instances": 1,
+              "rollout": {
+                "strategy": {
+                  "surge": {
+                    "surge": 1,
+                    "unavailable": 0
+                  }
+                },
+                "drain": "30s",
+                "grace": "10s",
+                "deadline": "2m"
+              }
+            }
+          },
+          "volumes": {},
+          "networks": {},
+          "routes": [
+            {
+              "id": "web-7cf9d588",
+              "hosts": [
+                "shop.localhost"
+              ],
+              "backends": [
+                {
+                  "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/http",
+                  "weight": 1,
+                  "protocol": "http1"
+                }
+              ],
+              "limits": {
+                "connect": 5000,
+                "response": 60000,
+                "idle": 300000
+              }
+            }
+          ],
+          "urls": [
+            "http://shop.localhost:8080"
+          ]
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn exposed_ports_get_names_and_protocols() {
+    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
+    let mut facts = sample::facts(&spec);
+    let image = facts.images.values_mut().next().unwrap();
+    image.facts.exposed = vec![5432, 8080, 9000];
+    let revision = sample::revision(1, &spec, Origin::Deploy);
+    let release = super::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    let ports = &release.components["web"].content.ports;
+    let shown: Vec<String> = ports
+        .iter()
+        .map(|(name, port)| format!("{name} {} {:?}", port.port, port.protocol))
+        .collect();
+    assert_eq!(
+        shown,
+        ["tcp-5432 5432 Tcp", "http 8080 Http", "http-9000 9000 Http"]
+    );
+}
+
+#[test]
+fn an_exclusive_volume_stops_then_starts_and_allows_one_instance() {
+    let web = |more: Value| {
+        let mut web = json!({ "image": "localhost/shop:1", "volumes": { "/data": {} } });
+        web.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        sample::shop(json!({ "web": web }))
+    };
+    check(
+        &web(json!({})),
+        "/components/web/rollout/strategy",
+        expect![[r#"
+            "stop-then-start"
+        "#]],
+    );
+    check(
+        &web(json!({})),
+        "/volumes",
+        expect![[r#"
+        {
+          "web-data": {
+            "id": "01936b2a-0000-7000-8000-0000bbbb0000",
+            "access": "exclusive",
+            "size": null,
+            "class": null
+          }
+        }
+    "#]],
+    );
+    refused(
+        &web(json!({ "instances": 2 })),
+        expect![[r#"
+        spec.conflict at components.web.instances
+          web shall have 2 instances, but its volume at /data is exclusive: one instance at a time.
+          Set `instances: 1`, or write `access: shared` for the volume and take `publish` out.
+    "#]],
+    );
+    let shared = json!({ "volumes": { "/data": { "access": "shared" } }, "instances": 2 });
+    check(
+        &web(shared),
+        "/components/web/rollout/strategy",
+        expect![[r#"
+            {
+              "surge": {
+                "surge": 1,
+                "unavailable": 0
+              }
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_volume_keeps_its_id_by_name_and_never_shrinks() {
+    let with = |volumes: Value| {
+        sample::shop(json!({ "web": { "image": "localhost/shop:1", "volumes": volumes } }))
+    };
+    let first = sample::decide(
+        1,
+        &with(json!({ "/a": { "name": "one", "size": "2Gi" } })),
+        None,
+    );
+    let first = first.unwrap();
+    let both = with(json!({ "/b": { "name": "two" }, "/a": { "name": "one" } }));
+    let fresh = &mut sample::volume_ids().skip(1);
+    let revision = sample::revision(2, &both, Origin::Apply);
+    let second = super::decide(&revision, Some(&first), &sample::facts(&both), fresh).unwrap();
+    assert_eq!(second.volumes["one"].id, first.volumes["one"].id);
+    assert_eq!(second.volumes["one"].size, first.volumes["one"].size);
+    assert_ne!(second.volumes["two"].id, first.volumes["one"].id);
+    let smaller = with(json!({ "/a": { "name": "one", "size": "1Gi" } }));
+    let problems = sample::decide(3, &smaller, Some(&second)).unwrap_err();
+    expect![[r#"
+        spec.invalid at components.web.volumes./a.size
+          The volume one has 2Gi; it cannot shrink to 1Gi.
+          Write `size: 2Gi` or more.
+    "#]]
+    .assert_eq(&told(&problems));
+}
+
+#[test]
+fn a_volume_that_comes_back_is_the_same_volume() {
+    let spec = sample::shop(json!({ "web": {
+        "image": "localhost/shop:1", "volumes": { "/a": { "name": "one" } },
+    } }));
+    let kept = sample::volume_ids().nth(7).unwrap();
+    let mut facts = sample::facts(&spec);
+    facts.kept_volumes.insert("one".parse().unwrap(), kept);
+    let revision = sample::revision(3, &spec, Origin::Rollback { to: 1 });
+    let release = super::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    assert_eq!(release.volumes["one"].id, kept);
+}
+
+#[test]
+fn references_are_rendered_in_one_place_and_secrets_stay_references() {
+    let spec = sample::spec(json!({
+        "name": "shop",
+        "components": {
+            "web": {
+                "image": "localhost/shop:1",
+                "uses": ["db", { "component": "cache", "as": "CACHE" }],
+                "groups": ["common"],
+                "env": {
+                    "URL": "postgres://app:${secrets.KEY}@${db.host}:${db.port}/app",
+                    "LEVEL": "${LOG_LEVEL:-info}",
+                    "REGION": "${REGION_OF_TEAM}",
+                    "PRICE": "5$$ or $HOME",
+                    "ALL": "${SQL_HOST} ${CACHE_URL}",
+                },
+            },
+            "db": {
+                "image": "localhost/db:1",
+                "ports": { "sql": { "port": 5432, "protocol": "tcp" } },
+                "exports": { "SQL_HOST": "${db.host}", "SQL_PASSWORD": "${PASSWORD}" },
+                "env": { "PASSWORD": "${secrets.KEY}" },
+            },
+            "cache": {
+                "image": "localhost/cache:1",
+                "ports": { "redis": { "port": 6379, "protocol": "tcp" } },
+                "exports": { "URL": "${cache.url}" },
+            },
+        },
+        "groups": { "common": { "env": { "REGION_OF_TEAM": "${settings.REGION}" } } },
+        "settings": { "REGION": { "default": "eu" } },
+    }));
+    env(
+        &spec,
+        "web",
+        expect![[r#"
+        PORT=8080
+        URL=postgres://app:${secrets.KEY}@db:5432/app
+        LEVEL=info
+        REGION=eu
+        PRICE=5$ or $HOME
+        ALL=db tcp://cache:6379
+        REGION_OF_TEAM=eu
+        SQL_HOST=db
+        SQL_PASSWORD=${secrets.KEY}
+        CACHE_URL=tcp://cache:6379
+    "#]],
+    );
+    let release = sample::decide(1, &spec, None).unwrap();
+    assert!(release.components["web"].content.main.env["URL"].is_secret());
+    assert!(!serde_json::to_string(&release).unwrap().contains("hunter2"));
+    let secrets: Vec<String> = release
+        .secrets()
+        .iter()
+        .map(|s| format!("{}@{}", s.name, s.version))
+        .collect();
+    assert_eq!(secrets, ["KEY@3"]);
+    let after: Vec<&str> = release.components["web"]
+        .after
+        .iter()
+        .map(|n| n.as_str())
+        .collect();
+    assert_eq!(after, ["db", "cache"]);
+}
+
+#[test]
+fn two_exports_of_one_name_are_a_conflict_until_the_component_decides() {
+    let spec = |env: Value| {
+        sample::shop(json!({
+            "web": { "image": "localhost/shop:1", "uses": ["a", "b"], "env": env },
+            "a": { "image": "localhost/a:1", "exports": { "HOST": "a" }, "routes": [] },
+            "b": { "image": "localhost/b:1", "exports": { "HOST": "b" }, "routes": [] },
+        }))
+    };
+    refused(
+        &spec(json!({})),
+        expect![[r#"
+        spec.conflict at components.web.uses.1
+          web gets HOST twice: from the export of a and from the export of b.
+          Give one of them a prefix (`uses: [{ component: …, as: PREFIX }]`), or set HOST in the component's own `env`.
+    "#]],
+    );
+    env(
+        &spec(json!({ "HOST": "${b.HOST}" })),
+        "web",
+        expect![[r#"
+        PORT=8080
+        HOST=b
+    "#]],
+    );
+}
+
+#[test]
+fn everything_that_has_no_value_is_named_at_once() {
+    let spec = sample::spec(json!({
+        "name": "shop",
+        "components": { "web": {
+            "image": "localhost/shop:1",
+            "env": {
+                "A": "${MISSING}",
+                "B": "${OTHER:?say where the data is}",
+                "C": "${secrets.TOKEN}",
+                "D": "${settings.REGION}",
+                "E": "${db.url}",
+                "F": "${G}",
+                "G": "${F}",
+                "H": "${oops",
+                "I": "${web.nothing}",
+            },
+        } },
+        "settings": { "REGION": { "required": true, "message": "Where the data may be." } },
+    }));
+    refused(
+        &spec,
+        expect![[r#"
+        setting.missing at components.web.env.A
+          MISSING of web is not set, and has no default.
+          Set it under `components.web.env`, or write ${MISSING:-default}; for a dollar that means nothing write $$.
+        setting.missing at components.web.env.B
+          OTHER of web is not set: say where the data is.
+          Set it under `components.web.env`, or write ${OTHER:-default}; for a dollar that means nothing write $$.
+        secret.missing at components.web.env.C
+          The secret TOKEN has no value.
+          Set it with `pluvio secret set TOKEN`, or let it be made: `secrets: { TOKEN: { generate: true } }`.
+        setting.missing at components.web.env.D
+          The setting REGION has no value and no default. Where the data may be.
+          Give it one: `settings: { REGION: { default: … } }`.
+        spec.unknown-reference at components.web.env.E
+          web reads url of db, and there is no such component.
+          The components are: web.
+        spec.conflict at components.web.env.F
+          Variables need each other in a circle: F of web → G of web → F of web.
+          Write one of them out.
+        spec.invalid at components.web.env.H
+          ${oops is not a reference: its } is missing; close it, or write $$ for a dollar.
+          Close it, or write $$ for a dollar.
+        spec.unknown-reference at components.web.env.I
+          web exports no nothing.
+          It has: host, port, url. Declare more under `components.web.exports`.
+    "#]],
+    );
+}
+
+#[test]
+fn variables_that_repeat_variables_are_bounded() {
+    let mut env = json!({ "A0": "0123456789" });
+    for n in 1..64 {
+        let text = format!("${{A{0}}}${{A{0}}}", n - 1);
+        env[format!("A{n}")] = text.into();
+    }
+    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1", "env": env } }));
+    let problems = sample::decide(1, &spec, None).unwrap_err();
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.code == "spec.too-large")
+    );
+}
+
+#[test]
+fn probes_have_defaults_and_name_what_they_miss() {
+    let probes = |probes: Value| {
+        sample::shop(json!({ "web": {
+            "image": "localhost/shop:1",
+            "ports": { "admin": { "port": 9000, "protocol": "tcp" }, "http": { "port": 8080 } },
+            "probes": probes,
+        } }))
+    };
+    let at = "/components/web/content/main/probes";
+    check(
+        &probes(json!({})),
+        at,
+        expect![[r#"
+        {
+          "startup": null,
+          "ready": {
+            "check": {
+              "tcp": {
+                "port": 9000
+              }
+            },
+            "period": "5s",
+            "timeout": "2s",
+            "delay": "0s",
+            "failures": 3,
+            "successes": 1
+          },
+          "live": null
+        }
+    "#]],
+    );
+    let asked = json!({
+        "startup": { "command": "test -f /ready" },
+        "ready": { "http": { "path": "/healthz" }, "period": "1s" },
+        "live": { "tcp": { "port": "admin" }, "failures": 5 },
+    });
+    check(
+        &probes(asked),
+        at,
+        expect![[r#"
+        {
+          "startup": {
+            "check": {
+              "command": [
+                "/bin/sh",
+                "-c",
+                "test -f /ready"
+              ]
+            },
+            "period": "5s",
+            "timeout": "2s",
+            "delay": "0s",
+            "failures": 60,
+            "successes": 1
+          },
+          "ready": {
+            "check": {
+              "http": {
+                "port": 8080,
+                "path": "/healthz",
+                "host": null,
+                "headers": {},
+                "status": [
+                  [
+                    200,
+                    399
+                  ]
+                ]
+              }
+            },
+            "period": "1s",
+            "timeout": "2s",
+            "delay": "0s",
+            "failures": 3,
+            "successes": 1
+          },
+          "live": {
+            "check": {
+              "tcp": {
+                "port": 9000
+              }
+            },
+            "period": "5s",
+            "timeout": "2s",
+            "delay": "0s",
+            "failures": 5,
+            "successes": 1
+          }
+        }
+    "#]],
+    );
+    refused(
+        &probes(json!({ "ready": { "http": { "port": "web" } }, "live": { "period": "1s" } })),
+        expect![[r#"
+            spec.invalid at components.web.probes.live
+              A probe is exactly one of `http`, `tcp` and `command`.
+              Keep one of them; `http: { path: /healthz }` is the usual one.
+            spec.unknown-reference at components.web.probes.ready.http.port
+              The probe's port web is no port of this component.
+              Its ports are: admin, http.
+        "#]],
+    );
+}
+
+fn urls(components: Value) -> Vec<String> {
+    sample::release(components).urls
+}
+
+#[test]
+fn the_only_component_or_web_has_the_applications_host() {
+    let image = "localhost/shop:1";
+    assert_eq!(
+        urls(json!({ "api": { "image": image } })),
+        ["http://shop.localhost:8080"]
+    );
+    assert_eq!(
+        urls(json!({ "api": { "image": image }, "web": { "image": image } })),
+        [
+            "http://shop.localhost:8080",
+            "http://api--shop.localhost:8080"
+        ]
+    );
+    assert_eq!(
+        urls(json!({ "api": { "image": image }, "site": { "image": image, "routes": [] } })),
+        ["http://shop.localhost:8080"]
+    );
+    assert_eq!(
+        urls(
+            json!({ "api": { "image": image, "routes": [{ "path": "/" }] }, "site": { "image": image } })
+        ),
+        [
+            "http://shop.localhost:8080",
+            "http://site--shop.localhost:8080"
+        ]
+    );
+    assert_eq!(
+        urls(json!({ "api": { "image": image, "routes": [] } })),
+        [""; 0]
+    );
+    refused(
+        &sample::shop(json!({ "api": { "image": image }, "site": { "image": image } })),
+        expect![[r#"
+            spec.conflict at components
+              Several components serve HTTP (api, site), and none of them is called `web`: which one shall shop.localhost lead to?
+              Write `routes: [{ path: / }]` in the one that is meant; the others get hosts of their own.
+        "#]],
+    );
+}
+
+#[test]
+fn a_taken_host_gets_environment_and_team() {
+    let spec = sample::shop(
+        json!({ "api": { "image": "localhost/a:1" }, "web": { "image": "localhost/b:1" } }),
+    );
+    let mut facts = sample::facts(&spec);
+    facts.short_host_taken = true;
+    facts.gateway_port = 80;
+    let revision = sample::revision(1, &spec, Origin::Deploy);
+    let release = super::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    assert_eq!(
+        release.urls,
+        [
+            "http://shop--production--crew.localhost",
+            "http://api--shop--production--crew.localhost"
+        ]
+    );
+}
+
+#[test]
+fn routes_of_its_own_say_host_path_and_port() {
+    let spec = sample::shop(json!({ "web": {
+        "image": "localhost/shop:1",
+        "ports": { "http": { "port": 8080 }, "grpc": { "port": 9090, "protocol": "http2" } },
+        "routes": [
+            { "host": "shop.example.org" },
+            { "host": "shop.example.org", "path": "/rpc", "port": "grpc" },
+            { "host": "*.example.org", "path": "/only", "exact": true },
+        ],
+    } }));
+    check(
+        &spec,
+        "/routes",
+        expect![[r#"
+        [
+          {
+            "id": "web-a8b4743d",
+            "hosts": [
+              "shop.example.org"
+            ],
+            "backends": [
+              {
+                "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/http",
+                "weight": 1,
+                "protocol": "http1"
+              }
+            ],
+            "limits": {
+              "connect": 5000,
+              "response": 60000,
+              "idle": 300000
+            }
+          },
+          {
+            "id": "web-06414d4a",
+            "hosts": [
+              "shop.example.org"
+            ],
+            "matches": [
+              {
+                "path": {
+                  "prefix": "/rpc"
+                }
+              }
+            ],
+            "backends": [
+              {
+                "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/grpc",
+                "weight": 1,
+                "protocol": "http2"
+              }
+            ],
+            "limits": {
+              "connect": 5000,
+              "response": 60000,
+              "idle": 300000
+            }
+          },
+          {
+            "id": "web-5868a827",
+            "hosts": [
+              "*.example.org"
+            ],
+            "matches": [
+              {
+                "path": {
+                  "exact": "/only"
+                }
+              }
+            ],
+            "backends": [
+              {
+                "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/http",
+                "weight": 1,
+                "protocol": "http1"
+              }
+            ],
+            "limits": {
+              "connect": 5000,
+              "response": 60000,
+              "idle": 300000
+            }
+          }
+        ]
+    "#]],
+    );
+    check(
+        &spec,
+        "/urls",
+        expect![[r#"
+        [
+          "http://shop.example.org:8080",
+          "http://shop.example.org:8080/rpc"
+        ]
+    "#]],
+    );
+}
+
+#[test]
+fn routes_that_contradict_are_refused() {
+    let spec = sample::shop(json!({
+        "web": { "image": "localhost/shop:1", "routes": [{ "host": "a.test" }, { "port": "grpc" }] },
+        "api": { "image": "localhost/api:1", "routes": [{ "host": "a.test" }] },
+        "db": { "image": "localhost/db:1", "ports": { "sql": { "port": 1, "protocol": "tcp" } }, "routes": [{}] },
+    }));
+    refused(
+        &spec,
+        expect![[r#"
+        spec.unknown-reference at components.web.routes.1.port
+          web has no port grpc.
+          Its ports are: http.
+        spec.conflict at components.api.routes.0
+          web and api both answer for a.test/.
+          Give one of them another host or path.
+        spec.invalid at components.db.routes.0
+          db has a route and no HTTP port.
+          Declare the port under `ports`: `ports: { http: { port: 8080 } }`.
+    "#]],
+    );
+}
+
+#[test]
+fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
+    let spec = sample::spec(json!({
+        "name": "shop",
+        "components": {
+            "web": { "image": "localhost/shop:1", "host": { "network": true }, "placement": { "clusters": ["a"] } },
+            "db": { "kind": "database", "database": "postgres@15" },
+            "tick": { "kind": "cron", "image": "localhost/tick:1" },
+            "pair": { "image": "localhost/p:1", "routes": [], "sidecars": { "log": { "image": "localhost/log:1" } } },
+        },
+        "objects": [{ "kind": "ConfigMap" }],
+    }));
+    refused(
+        &spec,
+        expect![[r#"
+        spec.unsupported at components.db.kind
+          A managed database cannot be run by this version; db is one.
+          Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.
+        spec.unsupported at components.web.placement.clusters
+          web asks for `placement.clusters`; an application runs on one cluster in this version.
+          Take `clusters` out.
+        spec.invalid at components.tick.schedule
+          tick runs on a schedule, and has none.
+          Write when it runs: `schedule: "0 3 * * *"`.
+        spec.unsupported at objects
+          Raw Kubernetes objects need a Kubernetes cluster; this is a container engine.
+          Take `objects` out, or choose a Kubernetes cluster.
+        spec.unsupported at components.web.host.network
+          On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.
+          Use `publish` for ports of the machine.
+        spec.unsupported at components.tick.kind
+          A schedule cannot be run on a container engine by this version; tick is one.
+          Run its command from a service that keeps the time.
+        spec.unsupported at components.pair.sidecars.log
+          Sidecars cannot be run on a container engine by this version.
+          Make it a component of its own, or choose a Kubernetes cluster.
+    "#]],
+    );
+}
+
+#[test]
+fn circles_and_unknown_names_are_refused() {
+    let spec = sample::shop(json!({
+        "web": { "image": "localhost/shop:1", "uses": ["api", "nobody"], "networks": ["inner"], "groups": ["common"] },
+        "api": { "image": "localhost/api:1", "uses": ["web"] },
+    }));
+    refused(
+        &spec,
+        expect![[r#"
+        spec.unknown-reference at components.web.uses.1
+          web uses nobody, and there is no such component.
+          The components are: web, api.
+        spec.conflict at components.web.uses
+          The components use each other in a circle: web → api → web.
+          Take one of these out of `uses`; a reference such as ${web.url} in a variable needs no `uses`.
+        spec.unknown-reference at components.web.networks.0
+          web joins the network inner, and there is no such network.
+          Declare it: `networks: { inner: {} }`.
+        spec.unknown-reference at components.web.groups.0
+          web takes the group common, and there is no such group.
+          Declare it under `groups`.
+    "#]],
+    );
+    refused(
+        &sample::shop(json!({})),
+        expect![[r#"
+        source.missing at components
+          shop has no components.
+          Name at least one component with an `image` or a `source`.
+    "#]],
+    );
+}
+
+#[test]
+fn only_what_makes_instances_different_changes_the_hash() {
+    let with = |more: Value| {
+        let mut web = json!({ "image": "localhost/shop:1" });
+        web.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        sample::release(json!({ "web": web })).components["web"]
+            .hash
+            .clone()
+    };
+    let hot = |text: &str| json!({ "files": { "/etc/a": { "content": text, "hot": true } } });
+    let cold = |text: &str| json!({ "files": { "/etc/a": { "content": text } } });
+    let plain = with(json!({}));
+    assert_eq!(
+        plain,
+        with(json!({ "instances": 3, "rollout": { "drain": "1s" } }))
+    );
+    assert_eq!(
+        plain,
+        with(json!({ "routes": [{ "host": "a.test" }], "displayName": "Shop" }))
+    );
+    assert_eq!(with(hot("one")), with(hot("two")));
+    assert_ne!(with(cold("one")), with(cold("two")));
+    assert_ne!(plain, with(json!({ "env": { "A": "1" } })));
+    assert_ne!(
+        plain,
+        with(json!({ "resources": { "memory": { "limit": "64Mi" } } }))
+    );
+}
+
+#[test]
+fn a_restart_makes_new_content_and_later_releases_keep_it() {
+    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
+    let decide = |number, origin, parent: Option<&Release>| {
+        let revision = sample::revision(number, &spec, origin);
+        super::decide(
+            &revision,
+            parent,
+            &sample::facts(&spec),
+            &mut sample::volume_ids(),
+        )
+        .unwrap()
+    };
+    let hash = |release: &Release| release.components["web"].hash.clone();
+    let first = decide(1, Origin::Deploy, None);
+    let second = decide(2, Origin::Restart, Some(&first));
+    let third = decide(3, Origin::Apply, Some(&second));
+    assert_ne!(hash(&first), hash(&second));
+    assert_eq!(hash(&second), hash(&third));
+}
+
+#[test]
+fn an_unchanged_image_is_inherited_without_looking_it_up() {
+    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
+    let first = sample::decide(1, &spec, None).unwrap();
+    let mut facts = sample::facts(&spec);
+    facts.images.clear();
+    let revision = sample::revision(2, &spec, Origin::Apply);
+    let second = super::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap();
+    assert_eq!(second.components["web"].hash, first.components["web"].hash);
+
+    let changed = sample::shop(json!({ "web": { "image": "localhost/shop:2" } }));
+    let revision = sample::revision(3, &changed, Origin::Apply);
+    let problems =
+        super::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap_err();
+    expect![[r#"
+        image.not-found at components.web.image
+          The image localhost/shop:2 of web is not at hand.
+          Check its name; deploy again, so that it is pulled.
+    "#]]
+    .assert_eq(&told(&problems));
+}
+
+#[test]
+fn a_deploy_resolves_anew_and_a_patch_inherits() {
+    let before = sample::shop(json!({
+        "web": { "image": "localhost/shop:1" },
+        "pinned": { "image": format!("localhost/p@sha256:{}", "a".repeat(64)), "routes": [] },
+    }));
+    let release = sample::decide(1, &before, None).unwrap();
+    let mut after = before.clone();
+    after
+        .components
+        .extend(sample::shop(json!({ "built": { "source": { "path": "." } } })).components);
+    let needs = |origin| {
+        let needs = images_needed(&after, &origin, Some((&before, &release)));
+        let show = |need: &ImageNeed| match need {
+            ImageNeed::Build => "build".to_owned(),
+            ImageNeed::Pull(image) => format!("pull {image}"),
+            ImageNeed::Inherit { image_id } => format!("inherit {image_id}"),
+        };
+        needs
+            .iter()
+            .map(|(name, need)| format!("{name}: {}", show(need)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        needs(Origin::Deploy),
+        [
+            "built: build",
+            "pinned: inherit sha256:p",
+            "web: pull localhost/shop:1"
+        ]
+    );
+    assert_eq!(
+        needs(Origin::Apply),
+        [
+            "built: build",
+            "pinned: inherit sha256:p",
+            "web: inherit sha256:shop"
+        ]
+    );
+}
+
+#[test]
+fn files_are_rendered_unless_raw() {
+    let spec = sample::shop(json!({ "web": {
+        "image": "localhost/shop:1",
+        "env": { "NAME": "shop" },
+        "files": {
+            "/etc/a": { "content": "name = ${NAME}", "mode": "0600" },
+            "/etc/b": { "content": "name = ${NAME}", "raw": true },
+            "/etc/c": { "content": "${secrets.KEY}", "hot": true, "reload": { "signal": "HUP" } },
+        },
+    } }));
+    check(
+        &spec,
+        "/components/web/content/main/files",
+        expect![[r#"
+        {
+          "/etc/a": {
+            "content": [
+              {
+                "text": "name = shop"
+              }
+            ],
+            "mode": "0600"
+          },
+          "/etc/b": {
+            "content": [
+              {
+                "text": "name = ${NAME}"
+              }
+            ],
+            "mode": "0644"
+          }
+        }
+    "#]],
+    );
+    check(
+        &spec,
+        "/components/web/hot_files",
+        expect![[r#"
+        {
+          "/etc/c": {
+            "content": [
+              {
+                "secret": {
+                  "name": "KEY",
+                  "version": 3
+                }
+              }
+            ],
+            "mode": "0644",
+            "reload": {
+              "signal": "HUP"
+            }
+          }
+        }
+    "#]],
+    );
+}

@@ -1,0 +1,165 @@
+//! Named volumes of the application, and where containers mount them.
+
+use indexmap::IndexMap;
+use pluvio_model::facts::DecideFacts;
+use pluvio_model::id::VolumeId;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID};
+use pluvio_model::release::{DecidedMount, DecidedVolume, Release};
+use pluvio_model::spec::{AbsolutePath, Kind, MountSpec, VolumeAccess, VolumeKind};
+
+/// The volumes of the release as they are met.
+pub(super) struct Volumes<'a> {
+    pub(super) parent: Option<&'a Release>,
+    pub(super) facts: &'a DecideFacts,
+    pub(super) fresh: &'a mut dyn Iterator<Item = VolumeId>,
+    pub(super) decided: IndexMap<Name, DecidedVolume>,
+    /// Who has an exclusive volume: the component that mounts it.
+    owners: IndexMap<Name, Name>,
+}
+
+impl<'a> Volumes<'a> {
+    pub(super) fn new(
+        parent: Option<&'a Release>,
+        facts: &'a DecideFacts,
+        fresh: &'a mut dyn Iterator<Item = VolumeId>,
+    ) -> Self {
+        Volumes {
+            parent,
+            facts,
+            fresh,
+            decided: IndexMap::new(),
+            owners: IndexMap::new(),
+        }
+    }
+
+    /// The mounts of one container. `path` is the container's, `components.web`.
+    pub(super) fn mounts(
+        &mut self,
+        component: &Name,
+        path: &str,
+        mounts: &IndexMap<AbsolutePath, MountSpec>,
+        problems: &mut Vec<Problem>,
+    ) -> IndexMap<AbsolutePath, DecidedMount> {
+        mounts
+            .iter()
+            .map(|(target, mount)| {
+                let path = format!("{path}.volumes.{target}");
+                let volume = match mount.kind {
+                    VolumeKind::Disk => self.disk(component, target, mount, &path, problems),
+                    VolumeKind::Memory => None,
+                    VolumeKind::Host => {
+                        if mount.host_path.is_none() {
+                            problems.push(
+                                SPEC_INVALID
+                                    .problem(
+                                        "A volume of type `host` names no `hostPath`.",
+                                        "Write which folder of the machine is meant.",
+                                    )
+                                    .path(&path),
+                            );
+                        }
+                        None
+                    }
+                };
+                let decided = DecidedMount {
+                    kind: mount.kind,
+                    volume,
+                    read_only: mount.read_only,
+                    size: mount.size.filter(|_| mount.kind == VolumeKind::Memory),
+                    host_path: mount.host_path.clone(),
+                };
+                (target.clone(), decided)
+            })
+            .collect()
+    }
+
+    fn disk(
+        &mut self,
+        component: &Name,
+        target: &AbsolutePath,
+        mount: &MountSpec,
+        path: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Name> {
+        let name = match &mount.name {
+            Some(name) => name.clone(),
+            // Its place is its name: the same in every release, so the data stays.
+            None => Name::suggest(&format!("{component}{target}"))?,
+        };
+        let before = self.parent.and_then(|parent| parent.volumes.get(&name));
+        if let (Some(before), Some(asked)) = (before.and_then(|before| before.size), mount.size)
+            && asked < before
+        {
+            problems.push(
+                SPEC_INVALID
+                    .problem(
+                        format!("The volume {name} has {before}; it cannot shrink to {asked}."),
+                        format!("Write `size: {before}` or more."),
+                    )
+                    .path(format!("{path}.size")),
+            );
+        }
+        if let Some(owner) = self.owners.get(&name).filter(|owner| *owner != component) {
+            problems.push(
+                SPEC_CONFLICT
+                    .problem(
+                        format!("{owner} and {component} both mount the exclusive volume {name}."),
+                        "Write `access: shared` in both, or give each its own volume.",
+                    )
+                    .path(path),
+            );
+        }
+        match self.decided.get_mut(&name) {
+            Some(met) if met.access != mount.access => problems.push(
+                SPEC_CONFLICT
+                    .problem(
+                        format!("The volume {name} is both exclusive and shared."),
+                        "Write the same `access` wherever it is mounted.",
+                    )
+                    .path(path),
+            ),
+            Some(met) => met.size = met.size.max(mount.size),
+            None => {
+                let kept = || self.facts.kept_volumes.get(&name).copied();
+                let id = before.map(|before| before.id).or_else(kept);
+                let Some(id) = id.or_else(|| self.fresh.next()) else {
+                    problems.push(pluvio_model::problem::INTERNAL.problem(
+                        format!("No id was left for the volume {name}."),
+                        "Please report it.",
+                    ));
+                    return None;
+                };
+                let decided = DecidedVolume {
+                    id,
+                    access: mount.access,
+                    size: mount.size.or(before.and_then(|before| before.size)),
+                    class: mount
+                        .class
+                        .clone()
+                        .or_else(|| before.and_then(|b| b.class.clone())),
+                };
+                self.decided.insert(name.clone(), decided);
+            }
+        }
+        if mount.access == VolumeAccess::Exclusive {
+            self.owners.insert(name.clone(), component.clone());
+        }
+        Some(name)
+    }
+}
+
+/// The exclusive volume among the mounts, if any.
+pub(super) fn exclusive<'a>(
+    mounts: &'a IndexMap<AbsolutePath, MountSpec>,
+) -> Option<&'a AbsolutePath> {
+    let mut found = mounts.iter().filter(|(_, mount)| {
+        mount.kind == VolumeKind::Disk && mount.access == VolumeAccess::Exclusive
+    });
+    found.next().map(|(target, _)| target)
+}
+
+/// Whether several instances of the kind can have a volume each.
+pub(super) fn has_one_each(kind: Kind) -> bool {
+    kind == Kind::Stateful
+}
