@@ -1,0 +1,277 @@
+use expect_test::{Expect, expect};
+
+/// Each problem as `LINE:COLUMN PATH code: cause remedy`.
+fn check(text: &str, want: Expect) {
+    let (_, problems) = crate::app::check(text, "app.yaml");
+    let shown: String = problems
+        .iter()
+        .map(|problem| {
+            let at = problem.at.clone().unwrap_or_default();
+            format!(
+                "{}:{} {} {}\n    {}\n    {}\n",
+                at.line.unwrap_or_default(),
+                at.column.unwrap_or_default(),
+                at.path,
+                problem.code,
+                problem.cause,
+                problem.remedy
+            )
+        })
+        .collect();
+    want.assert_eq(&shown);
+}
+
+const WHOLE: &str = include_str!("../../tests/shop.yaml");
+
+#[test]
+fn the_example_of_the_interface_is_right() {
+    check(WHOLE, expect![[""]]);
+}
+
+#[test]
+fn a_component_runs_one_thing() {
+    check(
+        "
+name: shop
+components:
+  web: { source: { path: . }, image: nginx }
+  none: {}
+  db: { kind: database, database: postgres, image: postgres }
+  far: { kind: external }
+  night: { kind: cron, image: report, instances: 2 }
+  day: { kind: cron, image: report, schedule: 60 * * * *, routes: [] }
+  plain: { image: a, schedule: 0 3 * * *, build: {} }
+",
+        expect![[r#"
+            4:3 components.web spec.conflict
+                It has a `source` and an `image`, but it can run one of them only.
+                Remove `image` to build the source, or `source` to run the image.
+            5:3 components.none spec.invalid
+                It has neither a `source` nor an `image`, so there is nothing to run.
+                Add `source: { path: . }` to build this folder, or `image: NAME:TAG`.
+            6:35 components.db.database spec.invalid
+                `postgres` does not name an engine and its version.
+                Write ENGINE@VERSION, such as postgres@15.
+            6:52 components.db.image spec.conflict
+                A component of kind database has no `image`.
+                Remove `image`, or make it `kind: service`.
+            7:3 components.far spec.invalid
+                An external component needs its address.
+                Add `external: { addresses: [HOST] }`.
+            8:3 components.night spec.invalid
+                A cron component needs the times it runs at.
+                Add `schedule: "0 3 * * *"` (minute, hour, day, month, weekday).
+            8:50 components.night.instances spec.conflict
+                A component of kind cron runs once each time, so it has no `instances`.
+                Remove `instances`.
+            9:47 components.day.schedule spec.invalid
+                `60 * * * *` is not a schedule: `60` is no minute from 0 to 59.
+                Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).
+            9:59 components.day.routes spec.conflict
+                A cron has no `routes`: nobody can call it.
+                Remove `routes`.
+            10:32 components.plain.schedule spec.conflict
+                `schedule` belongs to `kind: cron`; this is a service.
+                Add `kind: cron`, or remove `schedule`.
+            10:43 components.plain.build spec.conflict
+                It has `build` but no `source` to build.
+                Add `source: { path: . }`, or remove `build`.
+        "#]],
+    );
+}
+
+#[test]
+fn names_must_refer_to_something() {
+    check(
+        "
+name: shop
+components:
+  web:
+    image: nginx
+    ports: { http: { port: 80 } }
+    uses: [bd, web]
+    groups: [comon]
+    networks: [back]
+    env:
+      A: ${db.url}
+      B: ${nobody.url}
+      C: ${secrets.KEY} ${secrets.KEY}
+      D: ${settings.SIZE}
+      E: ${MISSING}
+      F: ${PORT} ${MISSING:-x} ${LOG:?set it} $${NOT} $HOME
+      G: ${open
+      H: ${H}
+    routes: [{ port: htp }]
+    probes: { ready: { tcp: { port: web } } }
+    publish: [{ host: 80, port: other }]
+  db: { kind: database, database: postgres@15 }
+secrets: { KEYS: {} }
+groups: { common: {} }
+",
+        expect![[r#"
+            7:12 components.web.uses[0] spec.unknown-reference
+                There is no component `bd`.
+                Did you mean `db`? Otherwise declare it under `components`.
+            7:16 components.web.uses[1] spec.conflict
+                A component cannot wait for itself.
+                Remove it; its own variables are there anyway.
+            8:14 components.web.groups[0] spec.unknown-reference
+                There is no group `comon`.
+                Did you mean `common`? Otherwise declare it under `groups` at the top of the file.
+            9:16 components.web.networks[0] spec.unknown-reference
+                There is no network `back`.
+                Declare it under `networks` at the top of the file.
+            11:10 components.web.env.A spec.unknown-reference
+                `${db.url}` is not known here: this component does not use `db`.
+                Add `uses: [db]`; then it starts after it and may reach it.
+            12:10 components.web.env.B spec.unknown-reference
+                There is no component `nobody`.
+                There is web, db. Otherwise declare it under `components`, or write $${ for the characters themselves.
+            13:10 components.web.env.C spec.unknown-reference
+                There is no secret `KEY`.
+                Did you mean `KEYS`? Otherwise declare it: `secrets: { KEY: { generate: false } }`.
+            14:10 components.web.env.D spec.unknown-reference
+                There is no setting `SIZE`.
+                Declare it: `settings: { SIZE: { default: … } }`.
+            17:10 components.web.env.G spec.invalid
+                ${open is not a reference: its } is missing.
+                Close it, or write $$ for a dollar.
+            18:10 components.web.env.H spec.conflict
+                `H` refers to itself.
+                Write the value, or `${H:-default}` under another name.
+            19:22 components.web.routes[0].port spec.unknown-reference
+                There is no port `htp`.
+                Did you mean `http`? Otherwise declare it under `ports`.
+            20:37 components.web.probes.ready.tcp.port spec.unknown-reference
+                There is no port `web`.
+                There is http. Otherwise declare it under `ports`.
+            21:33 components.web.publish[0].port spec.unknown-reference
+                There is no port `other`.
+                There is http. Otherwise declare it under `ports`.
+        "#]],
+    );
+}
+
+#[test]
+fn parts_must_not_contradict_each_other() {
+    check(
+        "
+name: shop
+components:
+  a:
+    image: x
+    instances: 2
+    ports: { one: { port: 80 }, two: { port: 80 }, dns: { port: 53, protocol: udp } }
+    volumes:
+      /data: { name: data }
+      /cache: { type: memory, name: c }
+      /home: { type: host }
+      /lost: {}
+    files: { /data: { content: x, reload: { signal: HUPP } } }
+    probes: { ready: { http: { path: x }, tcp: {}, failures: 0 }, live: {} }
+    resources: { cpu: { request: 2, limit: 1 }, memory: { limit: 512 } }
+    rollout: { surge: 0 }
+    routes: [{ host: shop.localhost, path: /a/ }, { exact: true }]
+    uses: [b]
+  b:
+    image: y
+    volumes: { /data: { name: data, size: 1Gi } }
+    routes: [{ host: shop.localhost, path: /a }]
+    publish: [{ host: 90, port: 1 }, { host: 90, port: 2 }]
+    uses: [a]
+    env: { X: '${Y}', Y: '${X}' }
+    build: { target: t }
+  secrets: { image: z }
+",
+        expect![[r#"
+            6:16 components.a.instances spec.conflict
+                Several instances cannot share the volume `data`, which is exclusive.
+                Write `access: shared` if the program can share it, `kind: stateful` for a volume for each instance, or `instances: 1`.
+            7:33 components.a.ports.two spec.conflict
+                `two` and `one` are the same port, 80.
+                Keep one of them.
+            10:37 components.a.volumes./cache.name spec.conflict
+                Only volumes of `type: disk` have names.
+                Remove `name`.
+            11:7 components.a.volumes./home spec.invalid
+                It does not say which folder of the machine.
+                Add `hostPath: /…`.
+            12:7 components.a.volumes./lost spec.invalid
+                The volume has no name, so a later release could not find its data.
+                Add `name: …`.
+            13:14 components.a.files./data spec.conflict
+                A volume is mounted at the same path.
+                Give one of them another path.
+            13:35 components.a.files./data.reload spec.conflict
+                `reload` is for files that change while the program runs.
+                Add `hot: true`, or remove `reload`.
+            14:15 components.a.probes.ready spec.conflict
+                It has 2 checks (http, tcp); a probe is one.
+                Keep one of them.
+            14:38 components.a.probes.ready.http.path spec.invalid
+                `x` is not a path.
+                Begin it with `/`.
+            14:62 components.a.probes.ready.failures spec.invalid
+                `failures: 0` would mean an answer before any check.
+                Choose 1 or more.
+            14:67 components.a.probes.live spec.invalid
+                It says nothing to check.
+                Add one of `http: { path: /healthz }`, `tcp: {}` and `command: […]`.
+            15:18 components.a.resources.cpu spec.conflict
+                It asks for 2, which is more than its limit.
+                Raise `limit`, or lower `request`.
+            15:66 components.a.resources.memory.limit spec.invalid
+                No program runs in 512 of memory.
+                Write the unit: 512Mi, 1Gi. The least is 6Mi.
+            16:5 components.a.rollout spec.conflict
+                With `surge: 0` and `unavailable: 0` no instance could ever be replaced.
+                Let one of them be 1.
+            17:51 components.a.routes[1] spec.conflict
+                `exact` needs a `path`.
+                Add `path: /…`, or remove `exact`.
+            18:5 components.a.uses spec.conflict
+                Each waits for the next: a → b → a.
+                Remove one of these `uses`; a component that is only called now and then need not be waited for.
+            21:16 components.b.volumes./data spec.conflict
+                The volume `data` is exclusive, and component `a` has it already.
+                Write `access: shared` in both, or give this one a volume of its own.
+            22:14 components.b.routes[0] spec.conflict
+                `shop.localhost` with the path `/a` leads to component `a` already.
+                Give one of them another host or path, or remove it.
+            23:38 components.b.publish[1] spec.conflict
+                The machine's port 90 is published by component `b` already.
+                Choose another `host` port for one of them.
+            25:15 components.b.env.X spec.conflict
+                `X` is made of variables that are made of `X`.
+                Write one of the values out.
+            26:5 components.b.build spec.conflict
+                It has `build` but no `source` to build.
+                Add `source: { path: . }`, or remove `build`.
+            27:3 components.secrets spec.conflict
+                `secrets` cannot be a component's name: `${secrets.…}` means something else.
+                Choose another name.
+        "#]],
+    );
+}
+
+#[test]
+fn two_exports_of_one_name_are_a_conflict_in_their_consumer() {
+    check(
+        "
+name: shop
+components:
+  a: { image: a, exports: { URL: 'http://a' } }
+  b: { image: b, exports: { URL: 'http://b', TOKEN: '1' } }
+  both: { image: c, uses: [a, b], env: { X: '${b.TOKN} ${a.host}' } }
+  apart: { image: c, uses: [a, { component: b, as: B }], env: { X: '${URL} ${B_URL} ${B_TOKEN}' } }
+",
+        expect![[r#"
+            6:31 components.both.uses[1] spec.conflict
+                `a` and `b` both export `URL` to this component.
+                Give one of them a prefix: `uses: [{ component: …, as: PREFIX }]`.
+            6:45 components.both.env.X spec.unknown-reference
+                There is no export of `b` called `TOKN`.
+                Did you mean `TOKEN`? Otherwise declare it: `exports: { TOKN: … }` in `b`.
+        "#]],
+    );
+}

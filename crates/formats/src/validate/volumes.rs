@@ -1,0 +1,134 @@
+//! Volumes: what a mount needs, and who may share what.
+
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
+use pluvio_model::spec::{
+    AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec, VolumeAccess, VolumeKind,
+};
+
+use super::Found;
+
+pub(super) fn of_container(
+    path: &str,
+    volumes: &IndexMap<AbsolutePath, MountSpec>,
+    found: &mut Found,
+) {
+    for (target, mount) in volumes {
+        let path = format!("{path}.volumes.{target}");
+        match mount.kind {
+            VolumeKind::Disk if mount.name.is_none() => found.invalid(
+                &path,
+                "The volume has no name, so a later release could not find its data.",
+                "Add `name: …`.",
+            ),
+            VolumeKind::Memory | VolumeKind::Host if mount.name.is_some() => found.conflict(
+                format!("{path}.name"),
+                "Only volumes of `type: disk` have names.",
+                "Remove `name`.",
+            ),
+            VolumeKind::Host if mount.host_path.is_none() => found.invalid(
+                &path,
+                "It does not say which folder of the machine.",
+                "Add `hostPath: /…`.",
+            ),
+            _ => {}
+        }
+        if mount.kind != VolumeKind::Host && mount.host_path.is_some() {
+            found.conflict(
+                format!("{path}.hostPath"),
+                "`hostPath` is for `type: host`.",
+                "Add `type: host`, or remove `hostPath`.",
+            );
+        }
+    }
+}
+
+/// Every mount of a named volume in a component, with the path of its keys.
+fn named_mounts<'s>(
+    name: &'s Name,
+    component: &'s ComponentSpec,
+) -> impl Iterator<Item = (String, &'s Name, &'s MountSpec)> {
+    let main = component
+        .volumes
+        .iter()
+        .map(move |(target, mount)| (format!("components.{name}.volumes.{target}"), mount));
+    let others = [("sidecars", &component.sidecars), ("init", &component.init)]
+        .into_iter()
+        .flat_map(move |(list, containers)| {
+            containers.iter().flat_map(move |(inner, container)| {
+                container.volumes.iter().map(move |(target, mount)| {
+                    (
+                        format!("components.{name}.{list}.{inner}.volumes.{target}"),
+                        mount,
+                    )
+                })
+            })
+        });
+    main.chain(others)
+        .filter(|(_, mount)| mount.kind == VolumeKind::Disk)
+        .filter_map(|(path, mount)| Some((path, mount.name.as_ref()?, mount)))
+}
+
+/// A volume is one thing wherever it is mounted, and an exclusive one belongs to one component.
+pub(super) fn across_components(spec: &AppSpec, found: &mut Found) {
+    let mut first: IndexMap<&Name, (&Name, &MountSpec)> = IndexMap::new();
+    for (component_name, component) in &spec.components {
+        for (path, volume, mount) in named_mounts(component_name, component) {
+            let Some((owner, earlier)) = first.get(volume) else {
+                first.insert(volume, (component_name, mount));
+                continue;
+            };
+            if earlier.access != mount.access {
+                found.conflict(
+                    &path,
+                    format!("The volume `{volume}` is exclusive in one place and shared in another (component `{owner}`)."),
+                    "Write the same `access` wherever it is mounted.",
+                );
+            } else if *owner != component_name && mount.access == VolumeAccess::Exclusive {
+                found.conflict(
+                    &path,
+                    format!("The volume `{volume}` is exclusive, and component `{owner}` has it already."),
+                    "Write `access: shared` in both, or give this one a volume of its own.",
+                );
+            }
+            for (key, differ) in [
+                ("size", differ(&earlier.size, &mount.size)),
+                ("class", differ(&earlier.class, &mount.class)),
+            ] {
+                if differ {
+                    found.conflict(
+                        format!("{path}.{key}"),
+                        format!(
+                            "The volume `{volume}` has another `{key}` in component `{owner}`."
+                        ),
+                        format!("Write the same `{key}` in both, or write it once."),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+    a.is_some() && b.is_some() && a != b
+}
+
+/// Several instances cannot share what is exclusive. Stateful components have a volume for each instance.
+pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found) {
+    let several = component.instances.is_some_and(|count| count > 1);
+    if !several || component.kind != Kind::Service {
+        return;
+    }
+    let exclusive = component.volumes.values().find(|mount| {
+        mount.kind == VolumeKind::Disk
+            && mount.access == VolumeAccess::Exclusive
+            && !mount.read_only
+    });
+    if let Some(name) = exclusive.and_then(|mount| mount.name.as_ref()) {
+        found.conflict(
+            format!("{path}.instances"),
+            format!("Several instances cannot share the volume `{name}`, which is exclusive."),
+            "Write `access: shared` if the program can share it, `kind: stateful` for a volume for each instance, or `instances: 1`.",
+        );
+    }
+}
