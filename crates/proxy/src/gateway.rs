@@ -67,38 +67,43 @@ pub enum GatewayError {
     Thread(#[source] io::Error),
 }
 
+impl GatewayError {
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            GatewayError::AddressInUse { address, .. } => format!(
+                "`ss -ltnp 'sport = :{}'` shows which; stop it, or give the gateway another address.",
+                address.port()
+            ),
+            GatewayError::AddressRefused { .. } => {
+                "Ports below 1024 need root or CAP_NET_BIND_SERVICE: grant it, or choose a higher port."
+                    .to_owned()
+            }
+            GatewayError::Listen { address, .. } => {
+                format!("Check that this machine has the address {}.", address.ip())
+            }
+            GatewayError::AccessLog { .. } => {
+                "Check that the file can be written and that its disk has space.".to_owned()
+            }
+            GatewayError::Thread(_) => {
+                "Check this user's limits on threads, open files and memory.".to_owned()
+            }
+        }
+    }
+}
+
 impl From<&GatewayError> for Problem {
     fn from(error: &GatewayError) -> Problem {
         use std::error::Error;
-        let cause = match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
+        let code = match error {
+            GatewayError::AddressInUse { .. } => problem::PORT_TAKEN,
+            _ => problem::GATEWAY_FAILED,
         };
-        match error {
-            GatewayError::AddressInUse { address, .. } => problem::PORT_TAKEN.problem(
-                error.to_string(),
-                format!(
-                    "`ss -ltnp 'sport = :{}'` shows which; stop it, or give the gateway another address.",
-                    address.port()
-                ),
-            ),
-            GatewayError::AddressRefused { .. } => problem::GATEWAY_FAILED.problem(
-                cause,
-                "Ports below 1024 need root or CAP_NET_BIND_SERVICE: grant it, or choose a higher port.",
-            ),
-            GatewayError::Listen { address, .. } => problem::GATEWAY_FAILED.problem(
-                cause,
-                format!("Check that this machine has the address {}.", address.ip()),
-            ),
-            GatewayError::AccessLog { .. } => problem::GATEWAY_FAILED.problem(
-                cause,
-                "Check that the file can be written and that its disk has space.",
-            ),
-            GatewayError::Thread(_) => problem::GATEWAY_FAILED.problem(
-                cause,
-                "Check this user's limits on threads, open files and memory.",
-            ),
-        }
+        let cause = match error.source() {
+            Some(source) => format!("{error}: {source}."),
+            None => format!("{error}."),
+        };
+        code.problem(cause, error.remedy())
     }
 }
 
