@@ -178,6 +178,8 @@ impl Client {
         }
         match phase {
             Phase::Head if over(since, limits.header_time) => Some(Command::Cut),
+            // One that does not end when asked to (HTTP/2, in the middle of a head) is not asked twice.
+            Phase::Idle if over(since, limits.idle + limits.header_time) => Some(Command::Cut),
             Phase::Idle if over(since, limits.idle) => Some(Command::Close),
             _ => None,
         }

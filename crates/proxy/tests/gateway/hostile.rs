@@ -10,7 +10,7 @@ use std::{
 };
 
 use hyper::Response;
-use pluvio_model::route::{BackendState, Milliseconds};
+use pluvio_model::route::{BackendState, Endpoint, Milliseconds};
 use pluvio_proxy::{ClientLimits, GatewayConfig};
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
@@ -380,6 +380,80 @@ async fn time_limits_of_a_route_hold() {
     assert_eq!(
         growing.reply().await.unwrap().code(),
         "gateway.body-too-large"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_or_that_stops_midway_is_cut() {
+    let endless = Origin::raw(|mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        while stream.write_all(&[0; 65_536]).await.is_ok() {}
+    })
+    .await;
+    let gateway = gateway(GatewayConfig {
+        limits: ClientLimits {
+            stalled: Duration::from_millis(500),
+            ..ClientLimits::default()
+        },
+        ..GatewayConfig::default()
+    });
+    let mut limited = route("a.test", "/", "shop/web/http");
+    limited.limits.idle = Milliseconds(300);
+    gateway.set_routes(&table(vec![limited]));
+    gateway.set_endpoints(&endpoints([("shop/web/http", serving(&[&endless]))]));
+    let instance = endless.endpoint().instance;
+    let mut lazy = Wire::open(&gateway).await;
+    lazy.send("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
+    until("it is in flight", || gateway.in_flight(&instance) == 1).await;
+    until("it is cut", || gateway.in_flight(&instance) == 0).await;
+
+    let stopping = Origin::raw(|mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        let part = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+        stream.write_all(part).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    gateway.set_endpoints(&endpoints([("shop/web/http", serving(&[&stopping]))]));
+    let mut waiting = Wire::open(&gateway).await;
+    waiting.send("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
+    assert!(
+        waiting.reply().await.is_none(),
+        "half an answer is no answer"
+    );
+}
+
+#[tokio::test]
+async fn an_instance_that_accepts_nobody_is_a_timeout() {
+    // A listener whose queue is full: the kernel leaves further connections unanswered.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) =
+        std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200))
+    {
+        queued.push(stream);
+    }
+    let gateway = gateway(GatewayConfig::default());
+    let mut limited = route("a.test", "/", "shop/web/http");
+    limited.limits.connect = Milliseconds(200);
+    gateway.set_routes(&table(vec![limited]));
+    let endpoint = Endpoint {
+        address,
+        instance: "full".parse().unwrap(),
+    };
+    let state = BackendState::Serving {
+        endpoints: vec![endpoint],
+    };
+    gateway.set_endpoints(&endpoints([("shop/web/http", state)]));
+    let reply = get(&gateway, "a.test", "/").await;
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (504, "gateway.connect-timeout")
     );
 }
 

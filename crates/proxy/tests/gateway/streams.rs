@@ -1,6 +1,8 @@
 //! Bodies of any size and answers without an end pass in both directions at once, and nobody's slowness fills the memory (G5).
 
 use std::{
+    future::Future,
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::{Response, body::Frame};
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
@@ -220,4 +223,131 @@ async fn a_client_that_leaves_takes_its_request_along() {
     drop(wire);
     until("the instance was told", || gone.load(Ordering::SeqCst) == 1).await;
     assert_eq!(gateway.in_flight(&instance), 0);
+}
+
+/// How a body's end is told.
+#[derive(Debug, Clone, Copy)]
+enum Framing {
+    Length,
+    Chunked,
+    Close,
+}
+
+/// A message's bytes after its head, and the header that announces them.
+fn framed(framing: Framing, pieces: &[usize]) -> (String, Vec<u8>, Vec<u8>) {
+    let total = pieces.iter().sum();
+    let body: Vec<u8> = (0..total).map(pattern).collect();
+    match framing {
+        Framing::Length => (format!("content-length: {total}\r\n"), body.clone(), body),
+        Framing::Close => ("connection: close\r\n".to_owned(), body.clone(), body),
+        Framing::Chunked => {
+            let mut coded = Vec::new();
+            let mut rest = &body[..];
+            for size in pieces.iter().filter(|size| **size > 0) {
+                coded.extend(format!("{size:X}\r\n").into_bytes());
+                coded.extend(&rest[..*size]);
+                coded.extend(b"\r\n");
+                rest = &rest[*size..];
+            }
+            coded.extend(b"0\r\n\r\n");
+            ("transfer-encoding: chunked\r\n".to_owned(), coded, body)
+        }
+    }
+}
+
+impl Wire {
+    /// Sends a request in pieces while its answer is read: the instance may send back what it has not wholly read.
+    async fn exchange(&mut self, request: &[u8], cuts: &[usize]) -> Reply {
+        let copy = self.stream.as_fd().try_clone_to_owned().unwrap();
+        let mut writer = tokio::net::TcpStream::from_std(std::net::TcpStream::from(copy)).unwrap();
+        let (reply, ()) = tokio::join!(self.reply(), write_in_pieces(&mut writer, request, cuts));
+        reply.unwrap()
+    }
+}
+
+/// Writes in pieces that the other side sees apart.
+async fn write_in_pieces(stream: &mut tokio::net::TcpStream, bytes: &[u8], cuts: &[usize]) {
+    let mut rest = bytes;
+    for cut in cuts {
+        let (piece, tail) = rest.split_at((*cut).min(rest.len()));
+        stream.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+        rest = tail;
+    }
+    stream.write_all(rest).await.unwrap();
+}
+
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let size = prop_oneof![0usize..20, 4090usize..4100, Just(70_000), Just(140_000)];
+    prop::collection::vec(size, 0..6)
+}
+
+fn cuts() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(prop_oneof![1usize..8, 1usize..400, 4000usize..9000], 0..12)
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn however_a_request_is_cut_and_framed_its_body_arrives_whole(
+        chunked in any::<bool>(), pieces in sizes(), cuts in cuts(),
+    ) {
+        run(async {
+            let origin = echo().await;
+            let gateway = gateway_to(&[&origin]);
+            let framing = if chunked { Framing::Chunked } else { Framing::Length };
+            let (header, coded, body) = framed(framing, &pieces);
+            let mut request = format!("POST / HTTP/1.1\r\nhost: a.test\r\n{header}\r\n").into_bytes();
+            request.extend(coded);
+            // Twice on one connection: the first ends exactly where it should.
+            let mut wire = Wire::open(&gateway).await;
+            for _ in 0..2 {
+                let reply = wire.exchange(&request, &cuts).await;
+                assert_eq!(reply.status, 200);
+                assert!(reply.body == body);
+            }
+        });
+    }
+
+    #[test]
+    fn however_an_answer_is_cut_and_framed_its_body_arrives_whole(
+        framing in prop_oneof![Just(Framing::Length), Just(Framing::Chunked), Just(Framing::Close)],
+        pieces in sizes(),
+        cuts in cuts(),
+    ) {
+        run(async {
+            let (header, coded, body) = framed(framing, &pieces);
+            let mut answer = format!("HTTP/1.1 200 OK\r\n{header}\r\n").into_bytes();
+            answer.extend(coded);
+            let answer = Arc::new((answer, cuts));
+            let origin = Origin::raw(move |mut stream| {
+                let answer = answer.clone();
+                async move {
+                    while read_head(&mut stream).await.is_some() {
+                        write_in_pieces(&mut stream, &answer.0, &answer.1).await;
+                        if matches!(framing, Framing::Close) {
+                            break;
+                        }
+                    }
+                }
+            })
+            .await;
+            let gateway = gateway_to(&[&origin]);
+            let mut wire = Wire::open(&gateway).await;
+            for _ in 0..3 {
+                let reply = wire.get("a.test", "/").await;
+                assert_eq!(reply.status, 200);
+                assert!(reply.body == body);
+            }
+        });
+    }
 }
