@@ -201,6 +201,14 @@ impl Refusal {
             ..
         } = self.problem();
         // The texts are this crate's own, without characters that HTML minds (a test holds that).
+        let remedy: String = remedy
+            .split('`')
+            .enumerate()
+            .map(|(nth, part)| match nth % 2 {
+                0 => part.to_owned(),
+                _ => format!("<code>{part}</code>"),
+            })
+            .collect();
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width\"><title>{status} {title}</title>\
@@ -254,6 +262,11 @@ mod tests {
         check(
             Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),
             "text/html; charset=utf-8",
+        );
+        assert!(
+            Refusal::Stopped
+                .html()
+                .contains("<p><code>pluvio start</code> starts it.")
         );
         let head = Refusal::NoRoute.answer(&Method::HEAD, &HeaderMap::new());
         assert!(head.body().is_empty());
