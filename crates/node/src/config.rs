@@ -78,7 +78,7 @@ pub struct Pool {
 }
 
 /// The size of an application's network, as prefix length: 64 addresses, for instances, surge and quarantine.
-pub const SUBNET_BITS: u8 = 26;
+pub(crate) const SUBNET_BITS: u8 = 26;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a range for networks, such as 10.201.0.0/16 (a prefix from 8 to 26)")]
@@ -173,9 +173,6 @@ impl Subnet {
     }
     pub(crate) fn overlaps(self, other: Subnet) -> bool {
         u32::from(self.base) <= other.last() && u32::from(other.base) <= self.last()
-    }
-    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
-        (u32::from(self.base)..=self.last()).contains(&u32::from(address))
     }
     /// Addresses that instances may be given: all but the network's, the gateway's (the first) and the broadcast.
     pub(crate) fn hosts(self) -> impl Iterator<Item = Ipv4Addr> {

@@ -7,13 +7,27 @@
 //! May depend on `model`, `plan`, `runtime`, `engine`, `proxy`, `telemetry`; never on the database. What to do next is decided
 //! by `plan::rollout` and nowhere here: this crate looks, acts and looks again.
 //!
-//! Start with [`Node`], then follow a stage: `stages` (kept on disk, fenced) → `application` (one loop for each) → `actions`
-//! (what the loop does to the engine) → `endpoints` (what the gateway is told). `probes`, `restarts`, `collect` and `usage`
-//! watch what runs. `server` and [`Client`] are the two ends of the socket between control and node.
+//! Start with [`Node`], then follow a stage: `stages` (kept on disk, fenced) → `application` (one loop for each, its
+//! actions beside it) → `traffic` (what the gateway is told). `engine` lists for all of them; `probes`, `collect` and `usage`
+//! watch what runs; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
 
+mod addresses;
+mod application;
+mod binding;
 mod client;
+mod clock;
+mod collect;
 mod config;
+mod disk;
+mod engine;
+mod node;
+mod probes;
+mod server;
+mod stages;
+mod traffic;
+mod usage;
 pub mod wire;
 
 pub use client::Client;
 pub use config::{Config, InvalidPool, LogLimits, Pool, socket_in};
+pub use node::{Node, NodeError, run};

@@ -110,6 +110,8 @@ pub enum DriverError {
     AlreadyExists { what: String },
     #[error("the engine does not answer: {0}")]
     Unreachable(String),
+    #[error("this is another engine than the one that has the applications: {0}")]
+    Foreign(String),
     #[error("no space is left on the engine's disk: {0}")]
     NoSpace(String),
     #[error("the port {0} of the machine is in use")]
@@ -125,6 +127,7 @@ impl DriverError {
             DriverError::NoSpace(_) => problem::DISK_FULL.problem(self.to_string(), "Free space on the engine's disk (`docker system df` shows what takes it), then Pluvio goes on by itself."),
             DriverError::PortTaken(port) => problem::PORT_TAKEN.problem(self.to_string(), format!("Choose another port under `publish`, or end what listens on {port}.")),
             DriverError::Unreachable(_) => problem::ENGINE_MISSING.problem(self.to_string(), "Start the engine; running applications go on. `pluvio doctor` shows which socket is tried."),
+            DriverError::Foreign(_) => problem::ENGINE_FOREIGN.problem(self.to_string(), "Start the engine that was used before, or move to this one with `pluvio cluster rebind`: its applications are made anew there."),
             _ => problem::ENGINE_FAILED.problem(self.to_string(), "Read the engine's words above; `pluvio doctor` checks the engine."),
         }
     }

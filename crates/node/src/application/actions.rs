@@ -1,0 +1,597 @@
+//! What the loop does. Everything that takes time runs beside it, one thing for each instance; how it ended comes back as
+//! [`Finished`], and the next step sees the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use pluvio_model::facts::Reach;
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::quantity::Span;
+use pluvio_model::release::DecidedFile;
+use pluvio_model::route::BackendState;
+use pluvio_model::spec::{AbsolutePath, PortProtocol, Reload};
+use pluvio_plan::lower::engine::{
+    ContainerCreate, FileCreate, InstancePlace, Role, resolve_files,
+};
+use pluvio_plan::rollout::{Action, EndpointsWish, StopReason};
+use pluvio_runtime::driver::{ContainerState, Driver, DriverError, FileToWrite};
+use pluvio_runtime::{ExecOutput, ExecRequest};
+
+use super::Application;
+use super::desired::{Desired, Wanted};
+use crate::engine::Engine;
+use crate::probes::dial;
+use crate::traffic::endpoint;
+
+/// How long an init step may take; the rollout's own deadline is control's to watch.
+const INIT: Duration = Duration::from_secs(600);
+/// How long the rest of a log may take before its container is removed.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a reload command may take.
+const RELOAD: Duration = Duration::from_secs(30);
+
+/// What is being done to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Create,
+    Start,
+    StartAgain,
+    Stop,
+    Remove,
+    /// These files, as they will be.
+    HotFiles(BTreeMap<String, ContentHash>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Finished {
+    name: String,
+    doing: Doing,
+    result: Result<(), Problem>,
+}
+
+impl Application {
+    fn begin(
+        &mut self,
+        name: &str,
+        doing: Doing,
+        job: impl Future<Output = Result<(), Problem>> + Send + 'static,
+    ) {
+        self.busy.insert(name.to_owned(), doing.clone());
+        let name = name.to_owned();
+        self.jobs.spawn(async move {
+            Finished {
+                name,
+                doing,
+                result: job.await,
+            }
+        });
+    }
+
+    /// Does one action, unless something is being done to that instance already or it rests after a failure. `ready`: networks
+    /// and volumes are there, so that something may start.
+    pub(crate) fn act(&mut self, desired: &Desired, component: &Name, action: Action, ready: bool) {
+        match action {
+            Action::SetEndpoints(wish) => {
+                if let Some(place) = self.components.get_mut(component) {
+                    place.endpoints = Some(wish);
+                }
+            }
+            Action::BeginDrain { name } => self.begin_drain(desired, component, &name),
+            Action::CancelDrain { name } => {
+                if let Some(instance) = self.instances.get_mut(&name) {
+                    instance.draining_since = None;
+                }
+            }
+            Action::Create { slot } => {
+                let Some(wanted) = desired.components.get(component) else {
+                    return;
+                };
+                let name = wanted.plan.instance.name(slot);
+                if ready && !self.busy.contains_key(&name) && !self.rests(&name) {
+                    self.create(desired, wanted, slot, &name);
+                }
+            }
+            Action::Start { name } if ready && self.is_free(&name) => self.start(&name),
+            Action::StartAgain { name } if self.is_free(&name) => self.start_again(desired, &name),
+            Action::Stop { name, grace } if self.is_free(&name) => {
+                self.stop(&name, grace, StopReason::Leaving);
+            }
+            Action::KillUnhealthy { name, grace } if self.is_free(&name) => {
+                self.stop(&name, grace, StopReason::Unhealthy);
+            }
+            Action::Remove { name } if self.is_free(&name) => self.remove(&name),
+            Action::Start { .. }
+            | Action::StartAgain { .. }
+            | Action::Stop { .. }
+            | Action::KillUnhealthy { .. }
+            | Action::Remove { .. } => {}
+        }
+    }
+
+    fn is_free(&self, name: &str) -> bool {
+        self.part.problem.is_none() && !self.busy.contains_key(name) && !self.rests(name)
+    }
+
+    fn driver(&self) -> Arc<dyn Driver> {
+        self.shared.engine.driver.clone()
+    }
+
+    fn create(&mut self, desired: &Desired, wanted: &Wanted, slot: u32, name: &str) {
+        let containers = match self.containers(desired, wanted, slot, name) {
+            Ok(containers) => containers,
+            Err(problem) => return self.fail(name, problem),
+        };
+        let hot = hashes(&wanted.plan.hot_files);
+        self.memo.instances.entry(name.to_owned()).or_default().hot = hot;
+        let engine = self.shared.engine.clone();
+        self.begin(name, Doing::Create, async move {
+            for (container, address) in containers {
+                match container.role {
+                    Role::Main => create_new(&*engine.driver, &container, address).await?,
+                    Role::Init(_) => run_init(&engine, &container, address).await?,
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// The containers of a new instance, with its address and its secrets.
+    fn containers(
+        &self,
+        desired: &Desired,
+        wanted: &Wanted,
+        slot: u32,
+        name: &str,
+    ) -> Result<Vec<(ContainerCreate, Option<IpAddr>)>, Problem> {
+        let bridge = self
+            .shared
+            .engine
+            .known_facts()
+            .is_some_and(|facts| facts.reach == Reach::Bridge);
+        let host_network = desired
+            .kept
+            .content(&wanted.plan.name, &wanted.plan.hash)
+            .and_then(|decided| decided.content.main.host.as_ref())
+            .is_some_and(|host| host.network);
+        let address = match desired.networks.first() {
+            Some(network) if bridge && !host_network => {
+                let in_use: BTreeSet<Ipv4Addr> = self
+                    .part
+                    .containers
+                    .iter()
+                    .filter_map(|container| match container.address? {
+                        IpAddr::V4(address) => Some(address),
+                        IpAddr::V6(_) => None,
+                    })
+                    .collect();
+                let now = self.shared.clock.now();
+                let given = self.shared.addresses.give(&network.name, name, &in_use, now);
+                Some(IpAddr::V4(given.map_err(|error| {
+                    problem::ENGINE_FAILED.problem(
+                        error.to_string(),
+                        "Scale down; a network of an application has room for 61 instances.",
+                    )
+                })?))
+            }
+            _ => None,
+        };
+        let place = InstancePlace {
+            slot,
+            address,
+            ..InstancePlace::default()
+        };
+        let wish = desired.wish_of(wanted);
+        let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
+        let containers = wanted.plan.instance.create(&place, &secret).map_err(|missing| {
+            problem::SECRET_MISSING.problem(
+                format!("The secret {} has no value.", missing.name),
+                format!("Set it with `pluvio secret set {}`, then deploy again.", missing.name),
+            )
+        })?;
+        Ok(containers.into_iter().map(|container| (container, address)).collect())
+    }
+
+    fn start(&mut self, name: &str) {
+        let driver = self.driver();
+        let container = name.to_owned();
+        if !self.made.contains(name) {
+            // A node that was killed while it made this may have left it without its files: it is made anew.
+            self.begin(name, Doing::Remove, async move { remove(&*driver, &container).await });
+            return;
+        }
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.started_here = true;
+        }
+        self.begin(name, Doing::Start, async move {
+            let started = driver.start(&container).await;
+            started.map_err(|error| error.to_problem())
+        });
+    }
+
+    fn start_again(&mut self, desired: &Desired, name: &str) {
+        let files = self.changed_hot_files(desired, name);
+        let (driver, container) = (self.driver(), name.to_owned());
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.started_here = true;
+        }
+        if let (Ok((_, all)), Some(memo)) = (&files, self.memo.instances.get_mut(name)) {
+            memo.hot.clone_from(all);
+        }
+        self.begin(name, Doing::StartAgain, async move {
+            let (files, _) = files?;
+            let started = async {
+                if !files.is_empty() {
+                    driver.write_files(&container, &to_write(&files)).await?;
+                }
+                driver.start(&container).await
+            };
+            started.await.map_err(|error| error.to_problem())
+        });
+    }
+
+    fn stop(&mut self, name: &str, grace: Span, reason: StopReason) {
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.stop = Some(reason);
+        }
+        let (driver, container) = (self.driver(), name.to_owned());
+        self.begin(name, Doing::Stop, async move {
+            match driver.stop(&container, grace.millis().div_ceil(1000)).await {
+                Ok(()) | Err(DriverError::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error.to_problem()),
+            }
+        });
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.stop = Some(StopReason::Leaving);
+        }
+        let never_ran = self
+            .instances
+            .get(name)
+            .is_some_and(|instance| instance.seen.state == ContainerState::Created);
+        let words = if never_ran { None } else { self.last_words(name) };
+        let (driver, container) = (self.driver(), name.to_owned());
+        self.begin(name, Doing::Remove, async move {
+            if let Some(mut words) = words {
+                words.finish(LAST_WORDS).await;
+            }
+            remove(&*driver, &container).await
+        });
+    }
+
+    fn begin_drain(&mut self, desired: &Desired, component: &Name, name: &str) {
+        let drain = desired.component(component).rollout.drain.duration();
+        let now = self.shared.clock.now();
+        let Some(instance) = self.instances.get_mut(name) else {
+            return;
+        };
+        instance.draining_since = Some(now);
+        let (traffic, name) = (self.shared.traffic.clone(), name.to_owned());
+        // Its end only wakes the loop: whether the instance is drained, the next step sees by itself.
+        self.drains.spawn(async move { traffic.drained(&name, drain).await });
+        // An instance without requests is drained already, and the step after this one sees it.
+        self.wake.notify_one();
+    }
+
+    /// Takes in how something ended.
+    pub(crate) fn finish(&mut self, done: Result<Finished, tokio::task::JoinError>) {
+        let Ok(Finished { name, doing, result }) = done else {
+            tracing::error!(application = %self.id, "what was being done broke off");
+            // It is not known which: all are looked at anew.
+            self.busy.clear();
+            return;
+        };
+        self.busy.remove(&name);
+        match result {
+            Ok(()) => {
+                self.troubles.remove(&name);
+                match doing {
+                    Doing::Create => {
+                        self.made.insert(name);
+                    }
+                    Doing::StartAgain => {
+                        if let Some(memo) = self.memo.instances.get_mut(&name) {
+                            memo.restarts += 1;
+                        }
+                    }
+                    Doing::HotFiles(hot) => {
+                        if let Some(memo) = self.memo.instances.get_mut(&name) {
+                            memo.hot = hot;
+                        }
+                        self.say(&name, "configuration files were written into it");
+                    }
+                    Doing::Start | Doing::Stop | Doing::Remove => {}
+                }
+            }
+            Err(problem) => {
+                match doing {
+                    Doing::Create | Doing::Start => {
+                        // Perhaps its address is somebody's: the next attempt takes another.
+                        if problem.cause.contains("ddress already in use") {
+                            let now = self.shared.clock.now();
+                            self.shared.addresses.take_back(&name, now);
+                        }
+                        // One that cannot be started is made anew: its address or a mount may be at fault.
+                        self.made.remove(&name);
+                    }
+                    Doing::Stop => {
+                        if let Some(instance) = self.instances.get_mut(&name) {
+                            instance.stop = None;
+                        }
+                    }
+                    Doing::StartAgain | Doing::Remove | Doing::HotFiles(_) => {}
+                }
+                self.fail(&name, problem);
+            }
+        }
+    }
+
+    /// Tells the gateway where a component's requests go now.
+    pub(crate) fn set_endpoints(&mut self, desired: &Desired, component: &Name) {
+        let Some(wish) = self.components.get(component).and_then(|c| c.endpoints.clone()) else {
+            return;
+        };
+        let mut ports: BTreeMap<Name, BackendState> = BTreeMap::new();
+        let wanted = desired.components.get(component).map(|wanted| &wanted.plan.ports);
+        let served: Vec<_> = match &wish {
+            EndpointsWish::Serving(names) => {
+                names.iter().filter_map(|name| self.instances.get(name)).collect()
+            }
+            _ => Vec::new(),
+        };
+        // A former content may have ports that the wanted one has not: they serve as long as its instances do.
+        let contents: Vec<_> = served
+            .iter()
+            .filter_map(|instance| desired.ports(component, &instance.hash))
+            .chain(wanted)
+            .collect();
+        for (name, port) in contents.iter().flat_map(|ports| ports.iter()) {
+            if port.protocol == PortProtocol::Udp || ports.contains_key(name) {
+                continue;
+            }
+            let state = match &wish {
+                EndpointsWish::Serving(_) => BackendState::Serving {
+                    endpoints: served
+                        .iter()
+                        .filter_map(|instance| {
+                            let own = desired.ports(component, &instance.hash);
+                            let port = own.and_then(|ports| ports.get(name))?.port;
+                            let seen = &instance.seen;
+                            endpoint(&seen.name, dial(seen.address, &seen.published, port)?)
+                        })
+                        .collect(),
+                },
+                EndpointsWish::Holding => BackendState::holding(),
+                EndpointsWish::Stopped => BackendState::Stopped,
+                EndpointsWish::Absent => BackendState::Absent,
+            };
+            ports.insert(name.clone(), state);
+        }
+        self.shared.traffic.set_component(self.id, component, ports);
+        if let Some(memo) = self.memo.components.get_mut(component) {
+            memo.serving = match wish {
+                EndpointsWish::Serving(names) => names,
+                _ => Vec::new(),
+            };
+        }
+    }
+
+    /// Hot files that an instance does not have yet, and what it has with them.
+    #[allow(clippy::type_complexity, reason = "used twice, both times taken apart at once")]
+    fn changed_hot_files(
+        &self,
+        desired: &Desired,
+        name: &str,
+    ) -> Result<(Vec<FileCreate>, BTreeMap<String, ContentHash>), Problem> {
+        let nothing = || Ok((Vec::new(), BTreeMap::new()));
+        let Some(instance) = self.instances.get(name) else {
+            return nothing();
+        };
+        let Some(wanted) = desired.components.get(&instance.component) else {
+            return nothing();
+        };
+        if wanted.plan.hash != instance.hash {
+            return nothing();
+        }
+        let all = hashes(&wanted.plan.hot_files);
+        let has = self.memo.instances.get(name).map(|memo| &memo.hot);
+        let changed = wanted
+            .plan
+            .hot_files
+            .iter()
+            .filter(|(path, _)| {
+                has.is_none_or(|has| has.get(path.as_str()) != all.get(path.as_str()))
+            })
+            .map(|(path, file)| (path.clone(), file.clone()))
+            .collect();
+        let wish = desired.wish_of(wanted);
+        let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
+        let files = resolve_files(&changed, &secret).map_err(|missing| {
+            problem::SECRET_MISSING.problem(
+                format!("The secret {} has no value.", missing.name),
+                format!("Set it with `pluvio secret set {}`.", missing.name),
+            )
+        })?;
+        Ok((files, all))
+    }
+
+    /// Carries changed hot files into running instances, then has them reloaded.
+    pub(crate) fn carry_hot_files(&mut self, desired: &Desired) {
+        let running: Vec<String> = self
+            .instances
+            .iter()
+            .filter(|(name, instance)| {
+                instance.is_running() && instance.stop.is_none() && self.is_free(name)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in running {
+            let (files, all) = match self.changed_hot_files(desired, &name) {
+                Ok((files, _)) if files.is_empty() => continue,
+                Ok(changed) => changed,
+                Err(problem) => {
+                    self.fail(&name, problem);
+                    continue;
+                }
+            };
+            let Some(instance) = self.instances.get(&name) else {
+                continue;
+            };
+            let reloads: Vec<Reload> = desired
+                .components
+                .get(&instance.component)
+                .into_iter()
+                .flat_map(|wanted| &wanted.plan.hot_files)
+                .filter(|(path, _)| files.iter().any(|file| file.path == **path))
+                .filter_map(|(_, file)| file.reload.clone())
+                .fold(Vec::new(), |mut reloads, reload| {
+                    if !reloads.contains(&reload) {
+                        reloads.push(reload);
+                    }
+                    reloads
+                });
+            let (driver, container, id) = (self.driver(), name.clone(), self.id);
+            self.begin(&name, Doing::HotFiles(all), async move {
+                let written = driver.write_files(&container, &to_write(&files)).await;
+                written.map_err(|error| error.to_problem())?;
+                for reload in reloads {
+                    match reload {
+                        Reload::Signal(signal) => driver
+                            .signal(&container, &signal)
+                            .await
+                            .map_err(|error| error.to_problem())?,
+                        Reload::Command(command) => {
+                            let request = ExecRequest {
+                                application: id,
+                                instance: container.clone(),
+                                command: command.words(),
+                                tty: false,
+                                size: None,
+                            };
+                            run_reload(&*driver, &request).await?;
+                        }
+                    }
+                }
+                Ok(())
+            });
+        }
+    }
+}
+
+fn hashes(
+    files: &indexmap::IndexMap<AbsolutePath, DecidedFile>,
+) -> BTreeMap<String, ContentHash> {
+    files
+        .iter()
+        .map(|(path, file)| (path.to_string(), ContentHash::of(file)))
+        .collect()
+}
+
+fn to_write(files: &[FileCreate]) -> Vec<FileToWrite> {
+    files
+        .iter()
+        .map(|file| FileToWrite {
+            path: file.path.to_string(),
+            mode: file.mode,
+            content: file.content.clone().into(),
+        })
+        .collect()
+}
+
+/// Creates a container; one that is left of an attempt that broke off is made anew, since it may lack something.
+async fn create_new(
+    driver: &dyn Driver,
+    container: &ContainerCreate,
+    address: Option<IpAddr>,
+) -> Result<(), Problem> {
+    let created = match driver.create(container, address).await {
+        Err(DriverError::AlreadyExists { .. }) => {
+            remove(driver, &container.name).await?;
+            driver.create(container, address).await
+        }
+        created => created,
+    };
+    created.map_err(|error| error.to_problem())
+}
+
+async fn remove(driver: &dyn Driver, container: &str) -> Result<(), Problem> {
+    match driver.remove(container).await {
+        Ok(()) | Err(DriverError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.to_problem()),
+    }
+}
+
+/// Runs an init step to its end and removes it.
+async fn run_init(
+    engine: &Engine,
+    container: &ContainerCreate,
+    address: Option<IpAddr>,
+) -> Result<(), Problem> {
+    let driver = &*engine.driver;
+    create_new(driver, container, address).await?;
+    driver
+        .start(&container.name)
+        .await
+        .map_err(|error| error.to_problem())?;
+    let ended = async {
+        loop {
+            let view = engine.refresh().await;
+            let seen = view.containers().find(|seen| seen.name == container.name);
+            match seen.map(|seen| &seen.state) {
+                Some(ContainerState::Exited { code, .. }) => return Some(*code),
+                None if view.problem.is_none() => return None,
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    let code = tokio::time::timeout(INIT, ended).await.ok().flatten();
+    if code == Some(0) {
+        return remove(driver, &container.name).await;
+    }
+    let said: Vec<String> = match driver.logs(&container.name, None, false).await {
+        Ok(lines) => lines.map(|line| line.text).collect().await,
+        Err(_) => Vec::new(),
+    };
+    remove(driver, &container.name).await?;
+    let how = match code {
+        Some(code) => format!("ended with exit code {code}"),
+        None => "did not end in time".to_owned(),
+    };
+    let from = said.len().saturating_sub(20);
+    Err(problem::RELEASE_EXITED
+        .problem(
+            format!("The init step {} {how}.", container.name),
+            "Read its last lines; correct the step, then deploy again.",
+        )
+        .evidence(said.into_iter().skip(from)))
+}
+
+async fn run_reload(driver: &dyn Driver, request: &ExecRequest) -> Result<(), Problem> {
+    let run = async {
+        let mut session = driver.exec(request).await?;
+        while let Some(output) = session.output.next().await {
+            if let ExecOutput::Exit(code) = output {
+                return Ok(code);
+            }
+        }
+        Ok::<i64, DriverError>(0)
+    };
+    let failed = |how: String| {
+        problem::ENGINE_FAILED.problem(
+            format!("The reload command of {} {how}.", request.instance),
+            "The file is there; correct the command under `files`, or restart the component.",
+        )
+    };
+    match tokio::time::timeout(RELOAD, run).await {
+        Ok(Ok(0)) => Ok(()),
+        Ok(Ok(code)) => Err(failed(format!("ended with exit code {code}"))),
+        Ok(Err(error)) => Err(error.to_problem()),
+        Err(_) => Err(failed("did not end within 30 s".to_owned())),
+    }
+}

@@ -1,0 +1,429 @@
+//! Instances as they are: what the engine shows of them, what their probes say, how they ended.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
+use pluvio_model::observed::ExitRecord;
+use pluvio_plan::lower::engine::label;
+use pluvio_plan::rollout::{
+    EndpointsWish, Health, InstanceSeen, Place, SeenState, StopReason, count_exit, start_again_at,
+};
+use pluvio_runtime::driver::{ContainerState, SeenContainer};
+use tokio::time::Instant;
+
+use super::Application;
+use super::memo::InstanceMemo;
+use crate::collect::{Collector, Progress, Source, remark};
+use crate::probes::{Prober, Target};
+
+/// How long the end of an instance waits for the rest of what it said.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// One instance of a component: its main container.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) component: Name,
+    pub(crate) slot: u32,
+    pub(crate) hash: ContentHash,
+    pub(crate) release: u64,
+    pub(crate) seen: SeenContainer,
+    pub(crate) prober: Option<Prober>,
+    collector: Option<(Instant, Collector)>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) draining_since: Option<Timestamp>,
+    pub(crate) stop: Option<StopReason>,
+    /// This node started it: it is not one that served before.
+    pub(crate) started_here: bool,
+}
+
+impl Instance {
+    fn new(container: &SeenContainer) -> Option<Instance> {
+        let label = |key: &str| container.labels.get(key).map(String::as_str);
+        if label(label::ROLE).is_some_and(|role| role != "main") {
+            return None;
+        }
+        Some(Instance {
+            component: label(label::COMPONENT)?.parse().ok()?,
+            slot: label(label::SLOT)?.parse().ok()?,
+            hash: ContentHash::from_hex(label(label::HASH)?)?,
+            release: label(label::RELEASE).and_then(|r| r.parse().ok()).unwrap_or(0),
+            seen: container.clone(),
+            prober: None,
+            collector: None,
+            progress: Arc::default(),
+            draining_since: None,
+            stop: None,
+            started_here: false,
+        })
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        // Paused counts as running: its probes will tell.
+        matches!(&self.seen.state, ContainerState::Running { .. })
+            || matches!(&self.seen.state, ContainerState::Other(state) if state == "paused")
+    }
+
+    fn state(&self) -> Option<SeenState> {
+        match &self.seen.state {
+            ContainerState::Created => Some(SeenState::Created),
+            ContainerState::Running { .. } => Some(SeenState::Running),
+            ContainerState::Exited { .. } => Some(SeenState::Exited),
+            ContainerState::Other(state) => match state.as_str() {
+                "paused" | "restarting" => Some(SeenState::Running),
+                "dead" => Some(SeenState::Exited),
+                // On its way out.
+                _ => None,
+            },
+        }
+    }
+
+    pub(crate) fn health(&self, memo: Option<&InstanceMemo>) -> Health {
+        match &self.prober {
+            Some(prober) if self.is_running() => prober.verdict().health,
+            None if self.is_running() => Health::Unknown,
+            _ if memo.is_some_and(|memo| memo.ready_at.is_some()) => Health::NotReady,
+            _ => Health::Starting,
+        }
+    }
+}
+
+impl Application {
+    pub(crate) fn source(&self, instance: &Instance) -> Source {
+        Source {
+            application: self.id,
+            component: instance.component.clone(),
+            instance: instance.seen.name.clone(),
+        }
+    }
+
+    pub(crate) fn say(&self, name: &str, text: impl Into<String>) {
+        if let Some(instance) = self.instances.get(name) {
+            remark(&self.shared.logs, &self.source(instance), text);
+        }
+    }
+
+    /// Takes in what the engine shows.
+    pub(crate) async fn absorb(&mut self) {
+        let part = self.part.clone();
+        if !part.known {
+            return;
+        }
+        let gone: Vec<String> = self
+            .instances
+            .keys()
+            .filter(|name| !part.containers.iter().any(|c| c.name == **name))
+            .filter(|name| !self.busy.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in gone {
+            if self.instances.get(&name).is_some_and(|i| i.stop != Some(StopReason::Leaving)) {
+                self.say(&name, "its container was removed by somebody else");
+            }
+            self.forget(&name);
+        }
+        for container in part.containers.iter() {
+            let name = &container.name;
+            let known = self.instances.get_mut(name);
+            match known {
+                Some(known) if known.seen.id == container.id => {
+                    known.seen = container.clone();
+                }
+                _ => {
+                    let Some(instance) = Instance::new(container) else {
+                        continue;
+                    };
+                    self.instances.insert(name.clone(), instance);
+                }
+            }
+            let memo = self.memo.instances.entry(name.clone()).or_default();
+            if memo.container != container.id {
+                let hot = std::mem::take(&mut memo.hot);
+                let fresh = memo.container.is_empty();
+                *memo = InstanceMemo {
+                    container: container.id.clone(),
+                    hot: if fresh { hot } else { Default::default() },
+                    ..InstanceMemo::default()
+                };
+            }
+            if let Some(IpAddr::V4(address)) = container.address {
+                self.keep_address(name, address);
+            }
+            match container.state.clone() {
+                ContainerState::Running { started_at } => self.runs(name, started_at),
+                ContainerState::Exited {
+                    code,
+                    oom,
+                    finished_at,
+                } => self.ended(name, code, oom, finished_at).await,
+                ContainerState::Created | ContainerState::Other(_) => {}
+            }
+        }
+        let known: Vec<String> = self.instances.keys().cloned().collect();
+        let busy = &self.busy;
+        self.memo.instances.retain(|name, _| {
+            known.contains(name) || busy.contains_key(name)
+        });
+    }
+
+    fn keep_address(&self, name: &str, address: Ipv4Addr) {
+        if address.is_loopback() {
+            return;
+        }
+        let own = self
+            .desired
+            .as_ref()
+            .and_then(|desired| Some(desired.networks.first()?.name.clone()));
+        if let Some(network) = own {
+            self.shared.addresses.seen_instance(&network, name, address);
+        }
+    }
+
+    /// The container is no more.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.instances.remove(name);
+        self.memo.instances.remove(name);
+        self.troubles.remove(name);
+        self.made.remove(name);
+        self.shared.addresses.take_back(name, self.shared.clock.now());
+    }
+
+    fn runs(&mut self, name: &str, started_at: Timestamp) {
+        let (Some(instance), Some(memo)) =
+            (self.instances.get(name), self.memo.instances.get(name))
+        else {
+            return;
+        };
+        let new_run = memo.started_at != Some(started_at);
+        if new_run || instance.prober.is_none() {
+            // Known from before a restart of the node: it keeps what it has until a probe says otherwise.
+            let before = if instance.started_here || (new_run && memo.started_at.is_some()) {
+                Health::Starting
+            } else {
+                Health::Unknown
+            };
+            let content = self
+                .desired
+                .as_ref()
+                .and_then(|desired| desired.kept.content(&instance.component, &instance.hash));
+            let probes = content.map(|decided| decided.content.main.probes.clone());
+            let target = Target {
+                application: self.id,
+                instance: name.to_owned(),
+                address: instance.seen.address,
+                published: instance.seen.published.clone(),
+                driver: self.shared.engine.driver.clone(),
+            };
+            // Without its content (the stage is not readable) there is nothing to ask it: it keeps what it has.
+            let prober = match probes {
+                Some(probes) => Some(Prober::start(
+                    target,
+                    probes,
+                    started_at,
+                    before,
+                    self.wake.clone(),
+                )),
+                None => None,
+            };
+            let progress = instance.progress.clone();
+            if new_run {
+                progress.begin_run();
+                self.say(name, "started");
+            }
+            if let Some(instance) = self.instances.get_mut(name) {
+                instance.prober = prober;
+                if new_run && instance.stop == Some(StopReason::Unhealthy) {
+                    instance.stop = None;
+                }
+            }
+            if let Some(memo) = self.memo.instances.get_mut(name) {
+                if new_run {
+                    memo.ready_at = None;
+                }
+                memo.started_at = Some(started_at);
+            }
+        }
+        let health = self.instances.get(name).map(|i| i.health(None));
+        if let Some(memo) = self.memo.instances.get_mut(name)
+            && health == Some(Health::Ready)
+            && memo.ready_at.is_none()
+        {
+            memo.ready_at = Some(Timestamp::now());
+            self.say(name, "ready");
+        }
+        self.tell_of_failing_probe(name);
+        self.follow_log(name);
+    }
+
+    /// Says once that an instance that served no longer does, and why.
+    fn tell_of_failing_probe(&mut self, name: &str) {
+        let Some(instance) = self.instances.get_mut(name) else {
+            return;
+        };
+        let Some(verdict) = instance.prober.as_mut().and_then(Prober::news) else {
+            return;
+        };
+        let message = verdict.answer.map(|answer| answer.message).unwrap_or_default();
+        match (verdict.health, verdict.live_failed) {
+            (_, true) => self.say(name, format!("it does not answer and is restarted: {message}")),
+            (Health::NotReady, _) => {
+                self.say(name, format!("not ready, gets no requests: {message}"));
+            }
+            (Health::Ready, _) => self.say(name, "ready again"),
+            _ => {}
+        }
+    }
+
+    fn follow_log(&mut self, name: &str) {
+        let Some(instance) = self.instances.get(name) else {
+            return;
+        };
+        let due = match &instance.collector {
+            None => true,
+            // It ended while its container runs: the engine went away. Not more than one attempt a second.
+            Some((since, collector)) => {
+                collector.is_over() && since.elapsed() > Duration::from_secs(1)
+            }
+        };
+        if due {
+            let collector = self.collector(instance, true);
+            if let Some(instance) = self.instances.get_mut(name) {
+                instance.collector = Some((Instant::now(), collector));
+            }
+        }
+    }
+
+    fn collector(&self, instance: &Instance, follow: bool) -> Collector {
+        Collector::start(
+            self.source(instance),
+            instance.progress.clone(),
+            self.shared.engine.driver.clone(),
+            self.shared.logs.clone(),
+            follow,
+        )
+    }
+
+    async fn ended(&mut self, name: &str, code: i64, oom: bool, finished_at: Timestamp) {
+        let Some(memo) = self.memo.instances.get(name) else {
+            return;
+        };
+        if memo.finished_at == Some(finished_at) {
+            return;
+        }
+        let Some(instance) = self.instances.get_mut(name) else {
+            return;
+        };
+        instance.prober = None;
+        // What it said at last, also when it was over before anybody looked.
+        match instance.collector.take() {
+            Some((_, mut collector)) if !collector.is_over() => collector.finish(LAST_WORDS).await,
+            _ => {}
+        }
+        if let Some(instance) = self.instances.get(name) {
+            self.collector(instance, false).finish(LAST_WORDS).await;
+        }
+        let (Some(instance), Some(memo)) =
+            (self.instances.get(name), self.memo.instances.get_mut(name))
+        else {
+            return;
+        };
+        let limited = self
+            .desired
+            .as_ref()
+            .and_then(|desired| desired.kept.content(&instance.component, &instance.hash))
+            .is_some_and(|decided| decided.content.main.memory_limit.is_some());
+        // Podman does not say it: a SIGKILL that nobody here sent, under a limit, is the kernel's.
+        let oom = oom || (code == 137 && limited && instance.stop.is_none());
+        memo.finished_at = Some(finished_at);
+        memo.rests_since = Some(self.shared.clock.now());
+        memo.last_exit = Some(ExitRecord {
+            code,
+            oom,
+            at: finished_at,
+            last_lines: instance.progress.last_lines(),
+        });
+        let how = if oom {
+            "killed: it took more memory than its limit".to_owned()
+        } else {
+            format!("ended with exit code {code}")
+        };
+        if instance.stop == Some(StopReason::Leaving) {
+            self.say(name, how);
+            return;
+        }
+        memo.exits = count_exit(memo.exits, memo.started_at, finished_at);
+        let exits = memo.exits;
+        let (component, last) = (instance.component.clone(), memo.last(Timestamp::MAX));
+        let restart = self
+            .desired
+            .as_ref()
+            .map(|desired| desired.component(&component).restart);
+        let rest = restart
+            .zip(last)
+            .and_then(|(restart, last)| start_again_at(restart, exits, last))
+            .map(|at| self.shared.clock.until(at).as_secs_f64().round());
+        let what_next = match rest {
+            Some(rest) if rest > 0.0 => format!("; it starts again in {rest} s"),
+            Some(_) => "; it starts again".to_owned(),
+            None => String::new(),
+        };
+        self.say(name, format!("{how}{what_next}"));
+    }
+
+    /// Makes sure that what an instance said is kept before its container goes.
+    pub(crate) fn last_words(&self, name: &str) -> Option<Collector> {
+        let instance = self.instances.get(name)?;
+        Some(self.collector(instance, false))
+    }
+
+    /// A component's instances for the step.
+    pub(crate) fn seen(
+        &self,
+        component: &Name,
+        endpoints: Option<&EndpointsWish>,
+    ) -> Vec<InstanceSeen> {
+        let now = self.shared.clock.now();
+        let served = self
+            .memo
+            .components
+            .get(component)
+            .map(|memo| memo.serving.as_slice())
+            .unwrap_or_default();
+        let instances = self
+            .instances
+            .values()
+            .filter(|instance| instance.component == *component);
+        instances
+            .filter_map(|instance| {
+                let name = instance.seen.name.clone();
+                let memo = self.memo.instances.get(&name);
+                let health = instance.health(memo);
+                let chosen = match endpoints {
+                    Some(EndpointsWish::Serving(names)) => names.contains(&name),
+                    Some(_) => false,
+                    // The gateway is new, and those that served before go on.
+                    None => health == Health::Unknown && served.contains(&name),
+                };
+                let verdict = instance.prober.as_ref().map(Prober::verdict);
+                Some(InstanceSeen {
+                    slot: instance.slot,
+                    hash: instance.hash.clone(),
+                    state: instance.state()?,
+                    health,
+                    // The one gateway takes a change before the call returns: nothing is ever on its way.
+                    place: if chosen { Place::In } else { Place::Out },
+                    draining_since: instance.draining_since,
+                    in_flight: self.shared.traffic.in_flight(&name),
+                    stop: instance.stop,
+                    exits: memo.map_or(0, |memo| memo.exits),
+                    last_exit: memo.and_then(|memo| memo.last(now)),
+                    live_failed: verdict.is_some_and(|verdict| verdict.live_failed),
+                    name,
+                })
+            })
+            .collect()
+    }
+}

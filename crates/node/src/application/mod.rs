@@ -1,0 +1,236 @@
+//! One application: a loop that looks, asks `plan::rollout` what to do, does it, and looks again.
+//!
+//! Level-triggered: it is woken by a new stage, by what the engine shows, by probes, by requests that ended and by time, and
+//! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
+//! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
+//!
+//! `desired` is what the stage asks for, `instances` what is there, `actions` what the loop does, `observe` what it tells.
+
+mod actions;
+mod desired;
+mod instances;
+mod memo;
+mod observe;
+mod surroundings;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pluvio_model::id::ApplicationId;
+use pluvio_model::name::Name;
+use pluvio_model::observed::RolloutStep;
+use pluvio_model::problem::Problem;
+use pluvio_plan::rollout::{EndpointsWish, RolloutInput, step};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::engine::Part;
+use crate::node::Shared;
+
+use actions::Finished;
+pub(crate) use observe::AllPublished;
+use desired::Desired;
+use instances::Instance;
+use memo::Memo;
+
+/// Looked at again after this, even if nothing happens.
+const IDLE: Duration = Duration::from_secs(300);
+
+pub(crate) struct Application {
+    id: ApplicationId,
+    shared: Arc<Shared>,
+    wake: Arc<Notify>,
+    part: Part,
+    desired: Option<Desired>,
+    memo: Memo,
+    instances: BTreeMap<String, Instance>,
+    components: BTreeMap<Name, Component>,
+    /// What is being done, by instance; nothing else is done to it meanwhile.
+    busy: HashMap<String, actions::Doing>,
+    jobs: JoinSet<Finished>,
+    /// Waits for instances to finish their requests.
+    drains: JoinSet<()>,
+    /// Instances that this node made to the end; one that it did not may lack files or networks.
+    made: HashSet<String>,
+    /// What failed and is tried again later, by instance, network or volume.
+    troubles: BTreeMap<String, Trouble>,
+    ensured: surroundings::Ensured,
+}
+
+/// A component's place in its rollout, as of the last step.
+#[derive(Debug)]
+struct Component {
+    /// What was last set as its endpoints; `None` when this node has not set any.
+    endpoints: Option<EndpointsWish>,
+    phase: RolloutStep,
+    settled: bool,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    problem: Problem,
+    tries: u32,
+    until: Instant,
+}
+
+impl Application {
+    pub(crate) fn new(id: ApplicationId, shared: Arc<Shared>, wake: Arc<Notify>) -> Application {
+        let memo = Memo::load(&shared.memos, id);
+        Application {
+            id,
+            shared,
+            wake,
+            part: Part::default(),
+            desired: None,
+            memo,
+            instances: BTreeMap::new(),
+            components: BTreeMap::new(),
+            busy: HashMap::new(),
+            jobs: JoinSet::new(),
+            drains: JoinSet::new(),
+            made: HashSet::new(),
+            troubles: BTreeMap::new(),
+            ensured: surroundings::Ensured::default(),
+        }
+    }
+
+    /// Never ends: an application that is gone has nothing to do and costs nothing.
+    pub(crate) async fn run(mut self) {
+        let mut views = self.shared.engine.views();
+        loop {
+            let again = self.converge().await;
+            let pause = again
+                .map_or(IDLE, |at| self.shared.clock.until(at))
+                .min(self.troubles_end())
+                .min(IDLE);
+            let timer = tokio::time::sleep(pause);
+            tokio::pin!(timer);
+            loop {
+                tokio::select! {
+                    () = self.wake.notified() => break,
+                    Some(_) = self.drains.join_next() => break,
+                    Some(done) = self.jobs.join_next() => {
+                        self.finish(done);
+                        // Those that ended at the same time need no list of their own.
+                        while let Some(done) = self.jobs.try_join_next() {
+                            self.finish(done);
+                        }
+                        self.shared.engine.refresh().await;
+                        break;
+                    }
+                    changed = views.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        let part = views.borrow_and_update().part(self.id);
+                        if part != self.part {
+                            break;
+                        }
+                    }
+                    () = &mut timer => break,
+                }
+            }
+        }
+    }
+
+    fn troubles_end(&self) -> Duration {
+        let now = Instant::now();
+        self.troubles
+            .values()
+            .map(|trouble| trouble.until.saturating_duration_since(now))
+            // One that is over already waits for something else to happen.
+            .filter(|left| !left.is_zero())
+            .min()
+            .unwrap_or(IDLE)
+    }
+
+    /// Looks once and does what is to be done. Returns when to look again.
+    async fn converge(&mut self) -> Option<Timestamp> {
+        self.part = self.shared.engine.view().part(self.id);
+        self.renew_desired();
+        self.absorb().await;
+        let mut again = None;
+        if self.part.known
+            && let Some(desired) = self.desired.take()
+        {
+            let ready = self.part.problem.is_none() && self.prepare(&desired).await;
+            again = self.step(&desired, ready);
+            if self.part.problem.is_none() {
+                self.carry_hot_files(&desired);
+                self.tidy(&desired).await;
+            }
+            self.desired = Some(desired);
+        }
+        self.memo.save(&self.shared.memos, self.id);
+        self.publish();
+        again
+    }
+
+    /// One step of each component's rollout.
+    fn step(&mut self, desired: &Desired, ready: bool) -> Option<Timestamp> {
+        let now = self.shared.clock.now();
+        let mut names: Vec<Name> = desired.components.keys().cloned().collect();
+        for instance in self.instances.values() {
+            if !names.contains(&instance.component) {
+                names.push(instance.component.clone());
+            }
+        }
+        self.components.retain(|name, _| names.contains(name));
+        let mut again: Option<Timestamp> = None;
+        for name in names {
+            let component = desired.component(&name);
+            self.memo.work_towards(&name, component.hash(), now);
+            let known = self
+                .components
+                .get(&name)
+                .and_then(|component| component.endpoints.clone());
+            let input = RolloutInput {
+                wish: component.wish.clone(),
+                rollout: component.rollout.clone(),
+                restart: component.restart,
+                instances: self.seen(&name, known.as_ref()),
+                endpoints: known.clone(),
+            };
+            let step = step(&input, now);
+            let place = self.components.entry(name.clone()).or_insert(Component {
+                endpoints: known,
+                phase: step.phase,
+                settled: false,
+            });
+            place.phase = step.phase;
+            place.settled = step.settled;
+            if let Some(at) = step.again_at {
+                again = Some(again.map_or(at, |before| before.min(at)));
+            }
+            for action in step.actions {
+                self.act(desired, &name, action, ready);
+            }
+            self.set_endpoints(desired, &name);
+        }
+        again
+    }
+
+    /// Notes that something failed; it is tried again after a pause that grows.
+    fn fail(&mut self, what: &str, problem: Problem) {
+        let tries = self.troubles.get(what).map_or(0, |trouble| trouble.tries) + 1;
+        let pause = Duration::from_millis(250 << tries.min(7)).min(Duration::from_secs(30));
+        if tries == 1 {
+            tracing::warn!(application = %self.id, what, %problem, "it failed and is tried again");
+        }
+        let trouble = Trouble {
+            problem,
+            tries,
+            until: Instant::now() + pause,
+        };
+        self.troubles.insert(what.to_owned(), trouble);
+    }
+
+    fn rests(&self, what: &str) -> bool {
+        self.troubles
+            .get(what)
+            .is_some_and(|trouble| trouble.until > Instant::now())
+    }
+}

@@ -1,0 +1,227 @@
+//! What the loop tells of its application.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
+use pluvio_model::observed::{
+    InstanceState, ObservedApplication, ObservedComponent, ObservedInstance, ObservedVolume,
+};
+use pluvio_plan::lower::engine::label;
+use pluvio_plan::rollout::{ComponentWish, Health, StopReason, start_again_at};
+use pluvio_runtime::driver::ContainerState;
+
+use super::actions::Doing;
+use super::desired::Desired;
+use super::instances::Instance;
+use super::memo::InstanceMemo;
+use super::{Application, Component};
+use crate::probes::Verdict;
+use crate::traffic::Traffic;
+
+/// What is told, with what is looked up when somebody asks: the newest answers and requests in flight.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Published {
+    observed: ObservedApplication,
+    verdicts: HashMap<String, Arc<Mutex<Verdict>>>,
+}
+
+impl Published {
+    pub(crate) fn now(&self, traffic: &Traffic) -> ObservedApplication {
+        let mut observed = self.observed.clone();
+        for instance in observed.components.values_mut().flat_map(|c| &mut c.instances) {
+            instance.in_flight = traffic.in_flight(&instance.name);
+            if let Some(verdict) = self.verdicts.get(&instance.name) {
+                let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
+                instance.probe.clone_from(&verdict.answer);
+            }
+        }
+        observed
+    }
+}
+
+impl Application {
+    pub(crate) fn publish(&mut self) {
+        let observed = self.observed();
+        let verdicts = self
+            .instances
+            .iter()
+            .filter_map(|(name, instance)| Some((name.clone(), instance.prober.as_ref()?.shared())))
+            .collect();
+        let mut published = self.shared.published();
+        let changed = published
+            .get(&self.id)
+            .is_none_or(|before| before.observed != observed);
+        published.insert(self.id, Published { observed, verdicts });
+        drop(published);
+        if changed {
+            self.shared.hint();
+        }
+    }
+
+    fn observed(&self) -> ObservedApplication {
+        let stages = self.shared.stages();
+        let Some(kept) = stages.get(self.id) else {
+            return ObservedApplication::default();
+        };
+        let mut observed = ObservedApplication {
+            // Of the stage that was worked by in this look, which may not be the newest.
+            generation: self
+                .desired
+                .as_ref()
+                .map_or(kept.stage.generation, |desired| desired.kept.stage.generation),
+            stage: kept.wish().map(|wish| wish.components.clone()).unwrap_or_default(),
+            ..ObservedApplication::default()
+        };
+        drop(stages);
+        observed.problem = self.problem();
+        for volume in self.part.volumes.iter() {
+            let name = volume.labels.get(label::VOLUME).and_then(|name| name.parse().ok());
+            if let Some(name) = name {
+                let handle = volume.name.clone();
+                observed.volumes.insert(name, ObservedVolume { handle, bytes: None });
+            }
+        }
+        let Some(desired) = &self.desired else {
+            return observed;
+        };
+        for (name, component) in &self.components {
+            if let Some(seen) = self.component(desired, name, component) {
+                observed.components.insert(name.clone(), seen);
+            }
+        }
+        observed.settled = self.part.known
+            && observed.problem.is_none()
+            && self.busy.is_empty()
+            && self.components.values().all(|component| component.settled)
+            && if desired.is_gone() {
+                self.is_gone()
+            } else {
+                desired.components.keys().all(|name| self.components.contains_key(name))
+            };
+        observed
+    }
+
+    fn problem(&self) -> Option<pluvio_model::problem::Problem> {
+        let of_stage = self.desired.as_ref().and_then(|desired| desired.problem.clone());
+        of_stage
+            .or_else(|| self.part.problem.clone())
+            .or_else(|| self.troubles.values().next().map(|trouble| trouble.problem.clone()))
+    }
+
+    fn component(
+        &self,
+        desired: &Desired,
+        name: &Name,
+        component: &Component,
+    ) -> Option<ObservedComponent> {
+        let asked = desired.component(name);
+        let memo = self.memo.components.get(name);
+        let mut instances: Vec<ObservedInstance> = self
+            .instances
+            .values()
+            .filter(|instance| instance.component == *name)
+            .map(|instance| self.instance(desired, instance))
+            .collect();
+        let planned = desired.components.get(name);
+        let making = self.busy.iter().filter(|(_, doing)| **doing == Doing::Create);
+        for (slot_name, _) in making {
+            let plan = planned.map(|wanted| &wanted.plan);
+            let ours = plan.is_some_and(|plan| (0..64).any(|slot| plan.instance.name(slot) == *slot_name));
+            if let Some(plan) = plan.filter(|_| ours && !self.instances.contains_key(slot_name)) {
+                instances.push(creating(slot_name, &plan.hash, desired));
+            }
+        }
+        let (hash, count) = match &asked.wish {
+            ComponentWish::Run { hash, instances } => (hash.clone(), *instances),
+            ComponentWish::Stopped => (planned?.plan.hash.clone(), 0),
+            ComponentWish::Gone => (
+                instances.first().map(|instance| instance.hash.clone())?,
+                0,
+            ),
+        };
+        Some(ObservedComponent {
+            wanted: hash,
+            wanted_instances: count,
+            since: memo.map_or_else(|| self.shared.clock.now(), |memo| memo.since),
+            instances,
+            settled: component.settled,
+            step: component.phase,
+        })
+    }
+
+    fn instance(&self, desired: &Desired, instance: &Instance) -> ObservedInstance {
+        let name = &instance.seen.name;
+        let memo = self.memo.instances.get(name);
+        let none = InstanceMemo::default();
+        let told = memo.unwrap_or(&none);
+        ObservedInstance {
+            name: name.clone(),
+            hash: instance.hash.clone(),
+            release: instance.release,
+            state: self.state(desired, instance, told),
+            address: instance.seen.address.map(|address| address.to_string()),
+            started_at: match &instance.seen.state {
+                ContainerState::Running { started_at } => Some(*started_at),
+                _ => told.started_at,
+            },
+            ready_at: told.ready_at,
+            restarts: told.restarts,
+            last_exit: told.last_exit.clone(),
+            // Looked up when asked for.
+            probe: None,
+            in_flight: 0,
+        }
+    }
+
+    fn state(&self, desired: &Desired, instance: &Instance, memo: &InstanceMemo) -> InstanceState {
+        let stopping = instance.stop.is_some();
+        match &instance.seen.state {
+            ContainerState::Created => InstanceState::Creating,
+            ContainerState::Running { .. } if stopping => InstanceState::Stopping,
+            ContainerState::Running { .. } if instance.draining_since.is_some() => {
+                InstanceState::Draining
+            }
+            ContainerState::Running { .. } => match instance.health(Some(memo)) {
+                Health::Ready => InstanceState::Ready,
+                Health::NotReady => InstanceState::NotReady,
+                Health::Starting => InstanceState::Starting,
+                Health::Unknown => InstanceState::Unknown,
+            },
+            ContainerState::Exited { .. } if instance.stop == Some(StopReason::Leaving) => {
+                InstanceState::Exited
+            }
+            ContainerState::Exited { .. } => {
+                let restart = desired.component(&instance.component).restart;
+                let again = memo
+                    .last(self.shared.clock.now())
+                    .and_then(|last| start_again_at(restart, memo.exits, last));
+                match again {
+                    Some(until) => InstanceState::BackOff { until },
+                    None => InstanceState::Exited,
+                }
+            }
+            ContainerState::Other(_) => InstanceState::Unknown,
+        }
+    }
+}
+
+fn creating(name: &str, hash: &ContentHash, desired: &Desired) -> ObservedInstance {
+    ObservedInstance {
+        name: name.to_owned(),
+        hash: hash.clone(),
+        release: desired.kept.wish().map_or(0, |wish| wish.release.number),
+        state: InstanceState::Creating,
+        address: None,
+        started_at: None,
+        ready_at: None,
+        restarts: 0,
+        last_exit: None,
+        probe: None,
+        in_flight: 0,
+    }
+}
+
+/// All applications' latest.
+pub(crate) type AllPublished = BTreeMap<pluvio_model::id::ApplicationId, Published>;

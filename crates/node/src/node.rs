@@ -1,0 +1,548 @@
+//! A node as its owner holds it: started over a data folder and an engine, used as a runtime, ended.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use pluvio_model::facts::{Facts, ImageFacts};
+use pluvio_model::id::ApplicationId;
+use pluvio_model::image::ContentHash;
+use pluvio_model::observed::Observed;
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::stage::{Stage, Wish};
+use pluvio_plan::lower::engine::label;
+use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
+use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
+use pluvio_runtime::{
+    BoxStream, Changes, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine,
+    LogQuery, Logs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+};
+use pluvio_telemetry::logs::LogStore;
+use pluvio_telemetry::usage::UsageStore;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::addresses::Addresses;
+use crate::application::{AllPublished, Application};
+use crate::binding::BoundEngine;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::disk;
+use crate::engine::Engine;
+use crate::probes::dial;
+use crate::server;
+use crate::stages::StageStore;
+use crate::traffic::Traffic;
+use crate::usage::Meter;
+use crate::wire::{Health, Metrics};
+
+/// Between two readings of what instances use.
+const USAGE: Duration = Duration::from_secs(10);
+/// Between two looks for logs that are too old.
+const TRIM: Duration = Duration::from_secs(3600);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error("the node's folder {} cannot be used", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("another node runs on {}", path.display())]
+    Running { path: PathBuf },
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+impl NodeError {
+    /// What a user may read.
+    pub fn to_problem(&self) -> Problem {
+        match self {
+            NodeError::Folder { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                problem::DISK_FULL.problem(
+                    format!("{self}: {source}."),
+                    "Free space on the disk of Pluvio's data folder, then start again.",
+                )
+            }
+            NodeError::Folder { source, .. } => problem::CONFIG_INVALID.problem(
+                format!("{self}: {source}."),
+                "Check the folder's owner and permissions, or choose another with `--data`.",
+            ),
+            NodeError::Running { .. } => problem::CONFLICT.problem(
+                format!("{self}."),
+                "It goes on by itself; `pluvio status` shows what it does, `pluvio down` ends it.",
+            ),
+            NodeError::Gateway(error) => Problem::from(error),
+        }
+    }
+}
+
+/// What the parts of a node share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) addresses: Addresses,
+    pub(crate) logs: Arc<LogStore>,
+    pub(crate) usage: UsageStore,
+    pub(crate) clock: Clock,
+    /// Folder of what is remembered of applications.
+    pub(crate) memos: PathBuf,
+    stages: Mutex<StageStore>,
+    published: Mutex<AllPublished>,
+    changes: watch::Sender<u64>,
+    started_at: Timestamp,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn stages(&self) -> MutexGuard<'_, StageStore> {
+        lock(&self.stages)
+    }
+    pub(crate) fn published(&self) -> MutexGuard<'_, AllPublished> {
+        lock(&self.published)
+    }
+    pub(crate) fn hint(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// An instance of an application, as the engine last showed it.
+    fn instance(
+        &self,
+        application: ApplicationId,
+        instance: &str,
+    ) -> Result<SeenContainer, RuntimeError> {
+        let part = self.engine.view().part(application);
+        part.containers
+            .iter()
+            .find(|container| container.name == instance)
+            .cloned()
+            .ok_or_else(|| RuntimeError::NotFound {
+                what: format!("the instance {instance}"),
+            })
+    }
+}
+
+/// A running node. Dropping it ends everything it does at once, as a kill would: instances go on, and the next node over the
+/// same folder takes them up. [`shutdown`](Node::shutdown) lets requests finish.
+pub struct Node {
+    shared: Arc<Shared>,
+    applications: Mutex<HashMap<ApplicationId, Running>>,
+    tasks: Vec<JoinHandle<()>>,
+    grace: Duration,
+    /// Held as long as the node lives: one node a folder.
+    _lock: File,
+}
+
+struct Running {
+    wake: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        out.write_str("Node")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for running in lock(&self.applications).values() {
+            running.task.abort();
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Node {
+    /// Starts over a data folder and any driver: gateway first, then every application that has a stage. Needs a running
+    /// tokio runtime; does not wait for the engine.
+    pub fn start(config: &Config, driver: Arc<dyn Driver>) -> Result<Node, NodeError> {
+        let folder = config.folder();
+        let usable = |path: PathBuf| {
+            move |source: io::Error| NodeError::Folder { path, source }
+        };
+        disk::private_folder(&folder).map_err(usable(folder.clone()))?;
+        let lock_path = folder.join("lock");
+        let held = File::create(&lock_path).map_err(usable(lock_path.clone()))?;
+        if held.try_lock().is_err() {
+            return Err(NodeError::Running { path: folder });
+        }
+        let memos = folder.join("memos");
+        disk::private_folder(&memos).map_err(usable(memos.clone()))?;
+        let logs_folder = folder.join("logs");
+        let stages = StageStore::open(folder.join("stages")).map_err(usable(folder.clone()))?;
+        let addresses = Addresses::open(folder.join("addresses.json"), config.pool)
+            .map_err(usable(folder.clone()))?;
+        let logs = LogStore::open(
+            logs_folder.join("applications"),
+            config.logs.bytes,
+            config.logs.age,
+        )
+        .map_err(usable(logs_folder.clone()))?;
+        let gateway = Gateway::bind(
+            &config.listen,
+            GatewayConfig {
+                access_log: AccessLog::file(logs_folder.join("access.log")),
+                ..GatewayConfig::default()
+            },
+        )?;
+        let traffic = Traffic::new(gateway);
+        traffic.set_routes(
+            stages
+                .all()
+                .filter_map(|kept| {
+                    let routes = kept.wish()?.release.routes.clone();
+                    Some((kept.stage.application, kept.stage.generation, routes))
+                })
+                .collect(),
+        );
+        let known: Vec<ApplicationId> = stages.all().map(|kept| kept.stage.application).collect();
+        let shared = Arc::new(Shared {
+            engine: Arc::new(Engine::new(driver)),
+            traffic,
+            addresses,
+            logs: Arc::new(logs),
+            usage: UsageStore::open(&folder),
+            clock: Clock::start(),
+            memos,
+            stages: Mutex::new(stages),
+            published: Mutex::default(),
+            changes: watch::Sender::new(1),
+            started_at: Timestamp::now(),
+        });
+        let tasks = vec![
+            tokio::spawn(shared.engine.clone().watch()),
+            tokio::spawn(measure(shared.clone())),
+            tokio::spawn(trim_logs(shared.clone())),
+        ];
+        let node = Node {
+            shared,
+            applications: Mutex::default(),
+            tasks,
+            grace: config.grace,
+            _lock: held,
+        };
+        for application in known {
+            node.wake(application);
+        }
+        Ok(node)
+    }
+
+    /// Wakes an application's loop, or begins it.
+    fn wake(&self, application: ApplicationId) {
+        let mut applications = lock(&self.applications);
+        if let Some(running) = applications.get(&application)
+            && !running.task.is_finished()
+        {
+            running.wake.notify_one();
+            return;
+        }
+        let wake = Arc::new(Notify::new());
+        let one = Application::new(application, self.shared.clone(), wake.clone());
+        let task = tokio::spawn(one.run());
+        applications.insert(application, Running { wake, task });
+    }
+
+    /// Where the gateway listens.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.shared.traffic.addresses()
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        self.shared.traffic.metrics()
+    }
+
+    pub fn health(&self) -> Health {
+        let view = self.shared.engine.view();
+        Health {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.shared.started_at,
+            listen: self.addresses(),
+            applications: self.shared.stages().running(),
+            engine: view.problem.clone(),
+            memory_bytes: resident_bytes(),
+        }
+    }
+
+    /// Ends it: clients are told, requests under way may finish, instances go on.
+    pub async fn shutdown(mut self) {
+        self.end_tasks().await;
+        self.shared.traffic.shutdown(self.grace).await;
+    }
+
+    /// Ends it at once, as a kill would; when this returns, nothing of it is at work any more.
+    pub async fn kill(mut self) {
+        self.end_tasks().await;
+        self.shared.traffic.shutdown(Duration::ZERO).await;
+    }
+
+    async fn end_tasks(&mut self) {
+        let mut ended: Vec<JoinHandle<()>> = std::mem::take(&mut self.tasks);
+        ended.extend(lock(&self.applications).drain().map(|(_, running)| running.task));
+        for task in &ended {
+            task.abort();
+        }
+        for task in ended {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Runs a node until `stop` is done: over the configured engine, with its socket for control.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+    let folder = config.folder();
+    let usable = |path: PathBuf| move |source: io::Error| NodeError::Folder { path, source };
+    disk::private_folder(&folder).map_err(usable(folder.clone()))?;
+    let driver = BoundEngine::open(&folder, config.engine.clone()).map_err(usable(folder))?;
+    let node = Arc::new(Node::start(&config, Arc::new(driver))?);
+    let listener = server::bind(&config.socket()).map_err(usable(config.socket()))?;
+    tracing::info!(listen = ?node.addresses(), socket = %config.socket().display(), "the node runs");
+    tokio::select! {
+        () = server::serve(listener, node.clone()) => {}
+        () = stop => {}
+    }
+    let _ = std::fs::remove_file(config.socket());
+    match Arc::try_unwrap(node) {
+        Ok(node) => node.shutdown().await,
+        // Somebody in the same process still holds it; it ends with them.
+        Err(node) => drop(node),
+    }
+    Ok(())
+}
+
+async fn measure(shared: Arc<Shared>) {
+    let mut meter = Meter::new();
+    let mut ticks = tokio::time::interval(USAGE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let view = shared.engine.view();
+        let readings = meter.read(view.containers());
+        shared.usage.record(Timestamp::now(), readings);
+    }
+}
+
+async fn trim_logs(shared: Arc<Shared>) {
+    loop {
+        let logs = shared.logs.clone();
+        let trimmed = tokio::task::spawn_blocking(move || logs.trim()).await;
+        if let Ok(Err(error)) = trimmed {
+            tracing::warn!(%error, "old logs cannot be removed");
+        }
+        tokio::time::sleep(TRIM).await;
+    }
+}
+
+/// What this process holds in memory.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+fn refused(error: DriverError) -> RuntimeError {
+    match error {
+        DriverError::NotFound { what } => RuntimeError::NotFound { what },
+        error => RuntimeError::Refused(error.to_problem()),
+    }
+}
+
+#[async_trait]
+impl Runtime for Node {
+    async fn facts(&self) -> Result<Facts, RuntimeError> {
+        self.shared.engine.facts().await.map_err(refused)
+    }
+
+    async fn apply(&self, stage: &Stage) -> Result<(), RuntimeError> {
+        if let Some(facts) = self.shared.engine.known_facts()
+            && facts.cluster != stage.cluster
+        {
+            return Err(refused(DriverError::Foreign(format!(
+                "the stage is for cluster {}, this is {}",
+                stage.cluster, facts.cluster
+            ))));
+        }
+        let view = self.shared.engine.view();
+        let part = view.part(stage.application);
+        let hashes = || {
+            part.containers
+                .iter()
+                .filter_map(|container| ContentHash::from_hex(container.labels.get(label::HASH)?))
+                .collect::<BTreeSet<_>>()
+        };
+        let present = (part.known && part.problem.is_none()).then(hashes);
+        let taken = self.shared.stages().put(stage, present.as_ref())?;
+        if taken && let Wish::Run(wish) = &stage.wish {
+            let routes = wish.release.routes.clone();
+            self.shared
+                .traffic
+                .set_routes(vec![(stage.application, stage.generation, routes)]);
+        }
+        self.wake(stage.application);
+        Ok(())
+    }
+
+    async fn observe(&self, scope: Scope) -> Result<Observed, RuntimeError> {
+        let published = self.shared.published();
+        let applications = published
+            .iter()
+            .filter(|(id, _)| match scope {
+                Scope::All => true,
+                Scope::Application(wanted) => **id == wanted,
+            })
+            .map(|(id, one)| (*id, one.now(&self.shared.traffic)))
+            .collect();
+        Ok(Observed {
+            at: Some(Timestamp::now()),
+            applications,
+        })
+    }
+
+    fn changes(&self) -> Changes {
+        self.shared.changes.subscribe()
+    }
+}
+
+#[async_trait]
+impl Logs for Node {
+    async fn logs(&self, query: LogQuery) -> Result<BoxStream<LogLine>, RuntimeError> {
+        Ok(self.shared.logs.read(query))
+    }
+}
+
+#[async_trait]
+impl Exec for Node {
+    async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
+        let instance = self.shared.instance(request.application, &request.instance)?;
+        if !matches!(instance.state, ContainerState::Running { .. }) {
+            return Err(not_running(&request.instance));
+        }
+        self.shared.engine.driver.exec(&request).await.map_err(refused)
+    }
+
+    async fn connect(
+        &self,
+        application: ApplicationId,
+        instance: &str,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, RuntimeError> {
+        let seen = self.shared.instance(application, instance)?;
+        let address = dial(seen.address, &seen.published, port)
+            .filter(|_| matches!(seen.state, ContainerState::Running { .. }))
+            .ok_or_else(|| not_running(instance))?;
+        let connecting = TcpStream::connect(address);
+        let closed = |why: String| {
+            RuntimeError::Refused(problem::RELEASE_PORT_CLOSED.problem(
+                format!("Nobody answers on port {port} of {instance}: {why}."),
+                "Check which port the program listens on, and that it listens on all addresses.",
+            ))
+        };
+        match tokio::time::timeout(Duration::from_secs(5), connecting).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(closed(error.to_string())),
+            Err(_) => Err(closed("no answer within 5 s".to_owned())),
+        }
+    }
+}
+
+fn not_running(instance: &str) -> RuntimeError {
+    RuntimeError::Refused(problem::REFUSED.problem(
+        format!("The instance {instance} does not run."),
+        "`pluvio status` shows why; `pluvio logs` shows what it said.",
+    ))
+}
+
+#[async_trait]
+impl UsageSource for Node {
+    async fn usage(
+        &self,
+        application: ApplicationId,
+        history: bool,
+    ) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError> {
+        let part = self.shared.engine.view().part(application);
+        let samples = part.containers.iter().map(|container| {
+            let samples = self.shared.usage.samples(&container.name, history);
+            (container.name.clone(), samples)
+        });
+        Ok(samples.filter(|(_, samples)| !samples.is_empty()).collect())
+    }
+}
+
+#[async_trait]
+impl Images for Node {
+    async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
+        self.shared.engine.driver.image(reference).await.map_err(refused)
+    }
+}
+
+#[async_trait]
+impl Volumes for Node {
+    async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError> {
+        let view = self.shared.engine.refresh().await;
+        if let Some(problem) = &view.problem {
+            return Err(RuntimeError::Refused(problem.clone()));
+        }
+        let stages = self.shared.stages();
+        let volumes = view.volumes().filter_map(|(application, volume)| {
+            if let Scope::Application(wanted) = scope
+                && application != wanted
+            {
+                return None;
+            }
+            let name = volume.labels.get(label::VOLUME)?.parse().ok()?;
+            let wish = stages.get(application).and_then(|kept| kept.wish());
+            Some(KeptVolume {
+                application,
+                wanted: wish.is_some_and(|wish| wish.release.volumes.contains_key(&name)),
+                name,
+                handle: volume.name.clone(),
+            })
+        });
+        Ok(volumes.collect())
+    }
+
+    async fn delete_volume(
+        &self,
+        application: ApplicationId,
+        handle: &str,
+    ) -> Result<(), RuntimeError> {
+        let volumes = self.volumes(Scope::Application(application)).await?;
+        let volume = volumes
+            .iter()
+            .find(|volume| volume.handle == handle)
+            .ok_or_else(|| RuntimeError::NotFound {
+                what: format!("the volume {handle}"),
+            })?;
+        if volume.wanted {
+            return Err(RuntimeError::Refused(problem::REFUSED.problem(
+                format!("The volume {} is in use by its application.", volume.name),
+                "Take it out of the application's `volumes` first, or delete the application.",
+            )));
+        }
+        self.shared
+            .engine
+            .driver
+            .remove_volume(handle)
+            .await
+            .map_err(refused)?;
+        self.shared.engine.refresh().await;
+        Ok(())
+    }
+}
