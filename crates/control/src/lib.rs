@@ -1,1 +1,183 @@
+//! The control plane: what was asked becomes what runs.
+//!
+//! Verbs ([`Control`]'s methods in `asks`) turn requests into one transaction of the store. Two kinds of work follow from it:
+//! finite work is a leased job ([`worker`]: fetch, build, keep, decide), and what must stay true is a reconcile loop
+//! ([`reconcile`]: stage, observe, next step). Both may be killed at any moment and go on where they were, in this process
+//! or another; both are woken by hint and by timer.
+//!
+//! No SQL here (that is `store`), no HTTP (that is `server`), no engine (that is `node`, reached through its client, and
+//! `build`). Decisions are `plan`'s; this crate fetches what they read and does what they say.
+//!
+//! Start with `asks`, then [`worker`], then [`reconcile`].
 
+mod asks;
+pub mod crash;
+mod oplog;
+pub mod reconcile;
+pub mod sources;
+pub mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pluvio_build::Builder;
+use pluvio_model::facts::Facts;
+use pluvio_model::problem::{self, Problem};
+use pluvio_node::Client;
+use pluvio_runtime::Runtime;
+use pluvio_store::{Blobs, Cluster, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use asks::{Asker, DeployAsk, PatchAsk};
+pub use oplog::{Line as OperationLine, OperationLog, read_log};
+
+/// What control is told once, at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data: PathBuf,
+    /// Applications answer at `APP.DOMAIN`.
+    pub domain: String,
+    /// The gateway's port as people type it.
+    pub gateway_port: u16,
+    /// Builds at once.
+    pub builds: usize,
+    /// Names this process among those that share the database.
+    pub owner: String,
+}
+
+/// The control plane of one process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
+    pub(crate) node: Client,
+    pub(crate) builder: Builder,
+    pub(crate) cluster: tokio::sync::watch::Sender<Option<Cluster>>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Control {
+    pub fn new(config: Config, store: Store, blobs: Blobs, node: Client, builder: Builder) -> Control {
+        let inner = Inner { config, store, blobs, node, builder, cluster: tokio::sync::watch::Sender::new(None), stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        Control { inner: Arc::new(inner) }
+    }
+
+    /// Starts the loops: binding to the engine, workers, the reconciler, housekeeping.
+    pub fn start(&self) {
+        let spawn = |task: futures::future::BoxFuture<'static, ()>| {
+            let stop = self.inner.stop.clone();
+            self.inner.tasks.spawn(async move {
+                tokio::select! { () = stop.cancelled() => {}, () = task => {} }
+            });
+        };
+        spawn(Box::pin(bind(self.clone())));
+        spawn(Box::pin(reconcile::run(self.clone())));
+        for number in 0..self.inner.config.builds.max(1) {
+            // Workers end by themselves, so that a build gives its job back in good order.
+            self.inner.tasks.spawn(worker::run(self.clone(), number));
+        }
+        spawn(Box::pin(housekeeping(self.clone())));
+        self.inner.tasks.close();
+    }
+
+    /// Stops the loops; running builds are given back to whoever comes next. Applications are not touched.
+    pub async fn stop(&self) {
+        self.inner.stop.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(8), self.inner.tasks.wait()).await;
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+    pub fn node(&self) -> &Client {
+        &self.inner.node
+    }
+    pub fn builder(&self) -> &Builder {
+        &self.inner.builder
+    }
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The cluster that applications run on, once the engine was seen; waits a little for it at start.
+    pub async fn cluster(&self) -> Result<Cluster, Problem> {
+        let mut seen = self.inner.cluster.subscribe();
+        let bound = tokio::time::timeout(Duration::from_secs(5), seen.wait_for(Option::is_some)).await;
+        match bound {
+            Ok(Ok(cluster)) => Ok(cluster.clone().expect("waited for it")),
+            _ => Err(match self.facts().await {
+                Err(problem) => problem,
+                Ok(facts) => self.bind_to(&facts).await.err().unwrap_or_else(|| problem::NODE_UNREACHABLE.problem("The node has only just answered.", "Try again in a moment.")),
+            }),
+        }
+    }
+
+    pub(crate) async fn facts(&self) -> Result<Facts, Problem> {
+        self.inner.node.facts().await.map_err(pluvio_runtime::RuntimeError::into_problem)
+    }
+
+    pub(crate) async fn bind_to(&self, facts: &Facts) -> Result<Cluster, Problem> {
+        let name = "local".parse().expect("a name");
+        let cluster = self.inner.store.bind_cluster(&name, facts.runtime, &facts.cluster.to_string(), "local").await.map_err(Problem::from)?;
+        self.inner.cluster.send_replace(Some(cluster.clone()));
+        Ok(cluster)
+    }
+
+    /// Takes the engine that answers now for the one of before: what ran on the other is decided to run here.
+    pub async fn rebind(&self, actor: &str) -> Result<Cluster, Problem> {
+        let facts = self.facts().await?;
+        let name = "local".parse().expect("a name");
+        let cluster = self.inner.store.rebind_cluster(&name, facts.runtime, &facts.cluster.to_string(), "local", actor).await.map_err(Problem::from)?;
+        self.inner.cluster.send_replace(Some(cluster.clone()));
+        Ok(cluster)
+    }
+}
+
+/// Finds the node and binds to its engine. Another engine than before is refused, again and again, until somebody decides.
+async fn bind(control: Control) {
+    let mut said = String::new();
+    loop {
+        let outcome = match control.facts().await {
+            Ok(facts) => control.bind_to(&facts).await,
+            Err(problem) => Err(problem),
+        };
+        match outcome {
+            Ok(cluster) => {
+                tracing::info!(cluster = %cluster.id, "bound to the engine");
+                return;
+            }
+            Err(problem) => {
+                if problem.cause != said {
+                    tracing::warn!(code = problem.code, cause = problem.cause, "not bound to an engine yet");
+                    said = problem.cause;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// What builds that were killed left behind, and what the database has no use for any more.
+async fn housekeeping(control: Control) {
+    if let Err(problem) = control.inner.builder.sweep().await {
+        tracing::warn!(cause = problem.cause, "leftovers of builds were not swept");
+    }
+    loop {
+        if let Err(error) = control.inner.store.prune().await {
+            tracing::warn!(%error, "the database was not pruned");
+        }
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    }
+}

@@ -1,0 +1,306 @@
+//! The loop that keeps every application what its target says. Level-triggered: it takes no input, looks at everything, and
+//! is woken by hint (store, node) and by timer. What to do is [`pluvio_plan::next_step`]'s choice.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use pluvio_model::id::{ApplicationId, OperationId};
+use pluvio_model::observed::{InstanceState, ObservedApplication};
+use pluvio_model::operation::{Operation, StepName, StepState};
+use pluvio_model::problem::Problem;
+use pluvio_model::release::Release;
+use pluvio_model::stage::{RunWish, Stage, Wish};
+use pluvio_plan::next_step::{Input, Next, StepNote, next_step};
+use pluvio_runtime::{LogQuery, Logs, Runtime, RuntimeError, Scope};
+use pluvio_store::{StoreError, Target};
+
+use crate::{Control, crash};
+
+/// Between two looks when nothing hints and nothing is under way.
+const IDLE: Duration = Duration::from_secs(20);
+/// After an error, before the same application is looked at again.
+const RETRY: Duration = Duration::from_secs(2);
+
+pub async fn run(control: Control) {
+    let mut store_hint = control.inner.store.hint();
+    let mut node_hint = control.inner.node.changes();
+    let mut releases = Releases::default();
+    let mut waits: BTreeMap<ApplicationId, Instant> = BTreeMap::new();
+    loop {
+        let wake = match round(&control, &mut releases, &mut waits).await {
+            Ok(wake) => wake,
+            Err(problem) => {
+                tracing::warn!(cause = problem.cause, "a round of reconciling was cut short");
+                Instant::now() + RETRY
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(wake.into()) => {}
+            () = store_hint.changed() => {}
+            changed = node_hint.changed() => if changed.is_err() {
+                node_hint = control.inner.node.changes();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            },
+        }
+        // Bursts of hints make one round.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Decoded releases of applications under way: a rollout looks several times a second.
+#[derive(Debug, Default)]
+struct Releases {
+    cached: BTreeMap<ApplicationId, (u64, Release)>,
+}
+
+impl Releases {
+    async fn get(&mut self, control: &Control, target: &Target) -> Result<Release, Problem> {
+        if let Some((number, release)) = self.cached.get(&target.application)
+            && *number == target.release
+        {
+            return Ok(release.clone());
+        }
+        let release = control.inner.store.release(target.application, target.release).await?.release;
+        self.cached.insert(target.application, (target.release, release.clone()));
+        Ok(release)
+    }
+}
+
+/// One look at every target; answers when to look again.
+async fn round(control: &Control, releases: &mut Releases, waits: &mut BTreeMap<ApplicationId, Instant>) -> Result<Instant, Problem> {
+    let Some(cluster) = control.inner.cluster.borrow().clone() else {
+        return Ok(Instant::now() + Duration::from_millis(300));
+    };
+    let targets = control.inner.store.targets(cluster.id).await?;
+    if targets.is_empty() {
+        return Ok(Instant::now() + IDLE);
+    }
+    let observed = control.inner.node.observe(Scope::All).await.map_err(RuntimeError::into_problem)?;
+    let mut wake = Instant::now() + IDLE;
+    for target in &targets {
+        let seen = observed.applications.get(&target.application);
+        let current = seen.is_some_and(|s| s.generation == target.generation);
+        if target.is_settled() && current {
+            releases.cached.remove(&target.application);
+            waits.remove(&target.application);
+            continue;
+        }
+        let again = match step(control, releases, target, seen).await {
+            Ok(again) => again,
+            Err(problem) => {
+                tracing::warn!(application = %target.application, code = problem.code, cause = problem.cause, "an application could not be brought forward");
+                RETRY
+            }
+        };
+        wake = wake.min(Instant::now() + again);
+    }
+    Ok(wake)
+}
+
+async fn step(control: &Control, releases: &mut Releases, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
+    if target.gone {
+        return remove(control, target, seen).await;
+    }
+    let release = releases.get(control, target).await?;
+    let running = control.inner.store.running_operations(target.application).await?;
+    let operation = running.iter().find(|o| Some(o.id) == target.operation);
+    let evidence = evidence(control, target, seen).await;
+    let tasks = BTreeMap::new();
+    let input = Input {
+        target: &release,
+        generation: target.generation,
+        power: target.power,
+        live: target.live_release,
+        observed: seen,
+        since: operation.map(|_| target.moved_at),
+        cancel_requested: operation.is_some_and(|o| o.cancel_requested),
+        tasks: &tasks,
+        last_lines: &evidence,
+        now: Timestamp::now(),
+    };
+    match next_step(&input) {
+        Next::ApplyStage { components } => {
+            crash::point("apply");
+            let wanted = release.secrets();
+            let secrets = control.inner.store.secret_values(target.application, &wanted).await?;
+            let wish = RunWish { release, components, power: target.power, secrets };
+            let stage = Stage { cluster: target.cluster, application: target.application, generation: target.generation, wish: Wish::Run(Box::new(wish)) };
+            match control.inner.node.apply(&stage).await {
+                // A newer decision is at work already; the next look finds it.
+                Ok(()) | Err(RuntimeError::Stale { .. }) => {}
+                Err(RuntimeError::Refused(problem)) => {
+                    finish_failed(control, target, operation, &problem).await?;
+                }
+                Err(error) => return Err(error.into_problem()),
+            }
+            Ok(Duration::from_millis(100))
+        }
+        // A release with tasks is refused when it is decided, until tasks are run (docs/features.md, RB-50).
+        Next::RunTasks { .. } => Ok(IDLE),
+        Next::Wait(wait) => {
+            if let Some(operation) = operation {
+                note(control, operation.id, &wait.steps).await?;
+            }
+            Ok(wait.again_in.duration().clamp(Duration::from_millis(50), IDLE))
+        }
+        Next::Live => {
+            crash::point("live");
+            let now = Timestamp::now();
+            let edit = |operation: &mut Operation| settle(operation, now);
+            ignore_stale(control.inner.store.mark_live(target.application, target.cluster, target.generation, edit).await)?;
+            note_volumes(control, &input).await;
+            releases.cached.remove(&target.application);
+            Ok(Duration::from_millis(50))
+        }
+        Next::Failed(problem) => {
+            if target.failed {
+                return Ok(IDLE);
+            }
+            finish_failed(control, target, operation, &problem).await?;
+            releases.cached.remove(&target.application);
+            Ok(Duration::from_millis(50))
+        }
+        Next::Cancelled => {
+            ignore_stale(control.inner.store.cancel_and_revert(target.application, target.cluster, target.generation, |_| {}).await)?;
+            releases.cached.remove(&target.application);
+            Ok(Duration::from_millis(50))
+        }
+    }
+}
+
+/// Steps that the operation still shows as open are done when it is live.
+fn settle(operation: &mut Operation, now: Timestamp) {
+    for step in operation.steps.clone() {
+        if matches!(step.state, StepState::Running | StepState::Waiting) && step.name >= StepName::Apply {
+            let skipped = step.state == StepState::Waiting && matches!(step.name, StepName::Drain | StepName::Stop | StepName::Shift);
+            if skipped {
+                operation.step_mut(step.name).state = StepState::Skipped;
+            } else {
+                operation.finish(step.name, "", now);
+            }
+        }
+    }
+}
+
+async fn finish_failed(control: &Control, target: &Target, operation: Option<&Operation>, problem: &Problem) -> Result<(), Problem> {
+    if let Some(operation) = operation {
+        let mut log = crate::OperationLog::open(&control.inner.blobs, operation.id).await;
+        log.write(StepName::Start, "error", &format!("{}: {}", problem.title, problem.cause)).await;
+        for line in &problem.evidence {
+            log.write(StepName::Start, "error", line).await;
+        }
+        log.finish().await;
+    }
+    ignore_stale(control.inner.store.mark_failed_and_revert(target.application, target.cluster, target.generation, problem, |_| {}).await)?;
+    Ok(())
+}
+
+/// The target moved on between the look and the write: the next look decides anew.
+fn ignore_stale<T>(result: Result<T, StoreError>) -> Result<(), Problem> {
+    match result {
+        Ok(_) | Err(StoreError::Stale { .. } | StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn note(control: &Control, operation: OperationId, notes: &[StepNote]) -> Result<(), Problem> {
+    let now = Timestamp::now();
+    let edit = |operation: &mut Operation| {
+        for note in notes {
+            let step = operation.step_mut(note.name);
+            match note.state {
+                StepState::Running => operation.begin(note.name, now),
+                StepState::Done => operation.finish(note.name, note.note.clone(), now),
+                other => step.state = other,
+            }
+            if !note.note.is_empty() {
+                operation.step_mut(note.name).note.clone_from(&note.note);
+            }
+        }
+    };
+    for note in notes.iter().filter(|n| n.state == StepState::Running) {
+        match note.name {
+            StepName::Shift => crash::point("swap"),
+            StepName::Drain => crash::point("drain"),
+            StepName::Stop => crash::point("stop"),
+            StepName::Start => crash::point("start"),
+            _ => {}
+        }
+    }
+    control.inner.store.update_operation(operation, edit).await?;
+    Ok(())
+}
+
+/// The last lines of instances that are not well: they become a failure's evidence.
+async fn evidence(control: &Control, target: &Target, seen: Option<&ObservedApplication>) -> BTreeMap<String, Vec<String>> {
+    let mut out = BTreeMap::new();
+    let instances = seen.into_iter().flat_map(|s| s.components.values()).flat_map(|c| &c.instances);
+    for instance in instances.filter(|i| matches!(i.state, InstanceState::Starting | InstanceState::NotReady)) {
+        let query = LogQuery { application: target.application, component: None, instance: Some(instance.name.clone()), since: None, until: None, contains: None, tail: Some(10), follow: false };
+        if let Ok(lines) = control.inner.node.logs(query).await {
+            let lines = lines.map(|l| l.text).collect::<Vec<String>>();
+            if let Ok(lines) = tokio::time::timeout(Duration::from_secs(2), lines).await {
+                out.insert(instance.name.clone(), lines);
+            }
+        }
+    }
+    out
+}
+
+async fn note_volumes(control: &Control, input: &Input<'_>) {
+    let Some(seen) = input.observed else { return };
+    for (name, volume) in &input.target.volumes {
+        if let Some(there) = seen.volumes.get(name)
+            && let Err(error) = control.inner.store.note_volume(volume.id, &there.handle, there.bytes).await
+        {
+            tracing::debug!(%error, "a volume was not noted");
+        }
+    }
+}
+
+/// Takes the application off the node, its images out of the engine, its rows out of the database, in this order: killed
+/// anywhere, the next look goes on.
+async fn remove(control: &Control, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
+    let running = control.inner.store.running_operations(target.application).await?;
+    let operation = running.iter().find(|o| Some(o.id) == target.operation);
+    let gone = seen.is_none_or(|s| s.generation >= target.generation && s.settled && s.components.is_empty());
+    let told = seen.is_some_and(|s| s.generation >= target.generation);
+    if !told || !gone {
+        let stage = Stage { cluster: target.cluster, application: target.application, generation: target.generation, wish: Wish::Gone };
+        match control.inner.node.apply(&stage).await {
+            Ok(()) | Err(RuntimeError::Stale { .. }) => {}
+            Err(error) => return Err(error.into_problem()),
+        }
+        if let Some(operation) = operation {
+            let left = seen.map_or(0, |s| s.components.values().map(|c| c.instances.len()).sum::<usize>());
+            let text = if left > 0 { format!("{left} instances left") } else { String::new() };
+            note(control, operation.id, &[StepNote { name: StepName::Stop, state: StepState::Running, note: text }]).await?;
+        }
+        // The node forgets a gone application once nothing of it is left: then it is not observed any more.
+        if seen.is_some() || !told_before(control, target).await? {
+            return Ok(Duration::from_millis(150));
+        }
+    }
+    crash::point("remove");
+    let application = control.inner.store.application(target.application).await?;
+    control.inner.builder.remove_images(application.team_name.as_str(), application.name.as_str()).await?;
+    let _ = control.inner.blobs.delete(&crate::sources::upload_note(target.application)).await;
+    let now = Timestamp::now();
+    control
+        .inner
+        .store
+        .finish_delete(target.application, |operation| {
+            operation.finish(StepName::Stop, "", now);
+            operation.finish(StepName::Remove, "data volumes are kept", now);
+        })
+        .await?;
+    Ok(Duration::from_millis(50))
+}
+
+/// Asks once more after the stage was handed over: an application that the node does not name then is gone.
+async fn told_before(control: &Control, target: &Target) -> Result<bool, Problem> {
+    let observed = control.inner.node.observe(Scope::Application(target.application)).await.map_err(RuntimeError::into_problem)?;
+    Ok(observed.applications.get(&target.application).is_none_or(|s| s.settled && s.components.is_empty()))
+}

@@ -1,0 +1,330 @@
+//! Finite work: leases build jobs, fetches, builds or pulls, keeps the image, decides. Killed anywhere, the job's lease runs
+//! out and another worker (or this one, after its restart) begins it again; what was built is found by its key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use pluvio_build::{BuildRequest, LogEntry};
+use pluvio_model::facts::ImageAtHand;
+use pluvio_model::id::OperationId;
+use pluvio_model::image::ImageReference;
+use pluvio_model::name::Name;
+use pluvio_model::operation::{Operation, StepName, StepState};
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::release::Release;
+use pluvio_model::revision::Revision;
+use pluvio_model::spec::{BuildSpec, ComponentSpec};
+use pluvio_plan::{ImageNeed, images_needed};
+use pluvio_store::{Application, LeasedJob, Pulse, StoreError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::asks::{BUILD, BuildJob};
+use crate::{Control, OperationLog, crash};
+
+/// How long a silent worker keeps its job.
+const LEASE: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Without a hint, look for jobs this often: leases run out without one.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Takes one job after another until control stops.
+pub(crate) async fn run(control: Control, number: usize) {
+    let owner = format!("{}-{number}", control.inner.config.owner);
+    let stop = control.inner.stop.clone();
+    let mut hint = control.inner.store.hint();
+    while !stop.is_cancelled() {
+        let bound = control.inner.cluster.borrow().is_some();
+        let job = if bound { control.inner.store.lease_job(&owner, &[BUILD], LEASE).await } else { Ok(None) };
+        match job {
+            Ok(Some(job)) => work(&control, job).await,
+            Ok(None) => {
+                let pause = if bound { LOOK } else { Duration::from_millis(300) };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = hint.changed() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no job could be taken");
+                tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(Duration::from_secs(1)) => {} }
+            }
+        }
+    }
+}
+
+/// Works on one job with its heart beating; ends it in every case but that of a lost lease.
+async fn work(control: &Control, job: LeasedJob) {
+    let cancel = CancellationToken::new();
+    let cancelled = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (store, lease) = (&control.inner.store, &job.lease);
+    let beat = async {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            match store.heartbeat(lease, LEASE).await {
+                Ok(Pulse::Go) => {}
+                Ok(Pulse::Cancel) => {
+                    cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
+                    cancel.cancel();
+                }
+                Err(StoreError::Stale { .. }) => return,
+                Err(error) => tracing::warn!(%error, "a heartbeat was missed"),
+            }
+        }
+    };
+    let stop = control.inner.stop.clone();
+    let outcome = tokio::select! {
+        outcome = build(control, &job, &cancel) => outcome,
+        () = beat => {
+            // The lease went to another: what this one began, it stops.
+            cancel.cancel();
+            tracing::warn!(job = %job.job.id, "the lease was lost");
+            return;
+        }
+        () = async { stop.cancelled().await; cancel.cancel(); std::future::pending::<()>().await } => return,
+        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(6)).await } => {
+            let _ = store.release_job(lease, None).await;
+            return;
+        }
+    };
+    if stop.is_cancelled() {
+        let _ = store.release_job(lease, None).await;
+        return;
+    }
+    if let Err(problem) = outcome {
+        let was_cancelled = cancelled.load(std::sync::atomic::Ordering::SeqCst);
+        if let Err(error) = store.fail_build(lease, &problem, was_cancelled).await {
+            tracing::warn!(%error, "a failed build was not recorded; its lease runs out");
+        }
+    }
+}
+
+async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -> Result<(), Problem> {
+    let store = &control.inner.store;
+    let (Some(application), Some(operation)) = (job.job.application, job.job.operation) else {
+        return Err(problem::INTERNAL.problem("A build belongs to no application.", "Please report it."));
+    };
+    let payload: BuildJob = serde_json::from_value(job.job.payload.clone()).map_err(|e| problem::INTERNAL.problem(format!("A build's payload cannot be read: {e}."), "Deploy again."))?;
+    let application = store.application(application).await?;
+    let operation = store.operation(operation).await?.0;
+    let revision = revision_of(control, &application, &operation).await?;
+    let parent = match application.release {
+        Some(number) => Some((store.revision(application.id, number).await?.spec, store.release(application.id, number).await?.release)),
+        None => None,
+    };
+    let (mut sayer, notes) = Sayer::open(control, &operation).await;
+    let mut images = BTreeMap::new();
+    let needs = images_needed(&revision.spec, &revision.origin, parent.as_ref().map(|(spec, release)| (spec, release)));
+    let outcome = async {
+        for (name, need) in needs {
+            let component = &revision.spec.components[&name];
+            if let Some(image) = obtain(control, &application, operation.id, &revision, parent.as_ref().map(|p| &p.1), &name, component, need, &payload, &notes, cancel).await? {
+                images.insert(name, image);
+            }
+        }
+        Ok(())
+    }
+    .await;
+    drop(notes);
+    sayer.finish().await;
+    outcome?;
+    if let Some(upload) = &payload.upload {
+        let _ = control.inner.blobs.put_bytes(&crate::sources::upload_note(application.id), upload.as_bytes()).await;
+    }
+    crash::point("decide");
+    let surroundings = control.surroundings(images).await?;
+    let now = Timestamp::now();
+    let edit = |operation: &mut Operation| {
+        for step in operation.steps.clone() {
+            let before = step.name < StepName::Decide;
+            if before && matches!(step.state, StepState::Waiting) {
+                operation.step_mut(step.name).state = StepState::Skipped;
+            }
+        }
+        operation.finish(StepName::Decide, format!("r{}", revision.number), now);
+    };
+    match store.complete_build(&job.lease, |seen| surroundings.decide(seen), edit).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::Stale { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The revision that the operation asked for.
+async fn revision_of(control: &Control, application: &Application, operation: &Operation) -> Result<Revision, Problem> {
+    let number = operation.release.or(application.revision).ok_or_else(|| problem::INTERNAL.problem("A build has no revision.", "Deploy again."))?;
+    Ok(control.inner.store.revision(application.id, number).await?)
+}
+
+#[allow(clippy::too_many_arguments, reason = "all of it is what one image is made from")]
+async fn obtain(
+    control: &Control,
+    application: &Application,
+    operation: OperationId,
+    revision: &Revision,
+    parent: Option<&Release>,
+    name: &Name,
+    component: &ComponentSpec,
+    need: ImageNeed,
+    payload: &BuildJob,
+    say: &mpsc::UnboundedSender<Note>,
+    cancel: &CancellationToken,
+) -> Result<Option<ImageAtHand>, Problem> {
+    match need {
+        ImageNeed::Inherit { image_id } => {
+            let facts = pluvio_runtime::Images::image(&control.inner.node, &image_id).await.map_err(pluvio_runtime::RuntimeError::into_problem)?;
+            let reference = parent.and_then(|p| p.components.get(name)).map(|c| c.content.main.image.clone());
+            let built = parent.and_then(|p| p.components.get(name)).and_then(|c| c.build.clone());
+            Ok(facts.zip(reference).map(|(facts, reference)| ImageAtHand { reference, facts, built }))
+        }
+        ImageNeed::Pull(reference) => Ok(Some(pull(control, application, &reference, payload.pull, say).await?)),
+        ImageNeed::Build => {
+            let source = component.source.as_ref().ok_or_else(|| problem::SOURCE_MISSING.problem(format!("{name} has neither source nor image."), "Give it one of the two."))?;
+            crash::point("fetch");
+            let source = control.build_source(application.team, source, payload.upload.as_deref()).await?;
+            let spec: BuildSpec = component.build.clone().unwrap_or_default();
+            let mut secrets = BTreeMap::new();
+            if !spec.secrets.is_empty() {
+                let rows = control.inner.store.secrets(application.id).await?;
+                for wanted in &spec.secrets {
+                    let row = rows.iter().find(|r| r.name == *wanted).ok_or_else(|| problem::SECRET_MISSING.problem(format!("The build secret {wanted} has no value."), format!("Set it with `pluvio secret set {wanted}`.")))?;
+                    let reference = pluvio_model::template::SecretRef { name: wanted.clone(), version: row.version };
+                    let values = control.inner.store.secret_values(application.id, std::slice::from_ref(&reference)).await?;
+                    secrets.extend(values.into_values().next().map(|value| (wanted.clone(), value)));
+                }
+            }
+            let say = say.clone();
+            let log: pluvio_build::Log = Arc::new(move |entry| {
+                if let LogEntry::Step { name, state: StepState::Running, .. } = &entry {
+                    match name {
+                        StepName::Build => crash::point("build"),
+                        StepName::Keep => crash::point("keep"),
+                        _ => {}
+                    }
+                }
+                let _ = say.send(Note::Build(entry));
+            });
+            let request = BuildRequest {
+                team: application.team,
+                team_name: application.team_name.clone(),
+                application: application.name.clone(),
+                component: name.clone(),
+                source,
+                spec,
+                secrets,
+                registry: None,
+                cancel: cancel.clone(),
+            };
+            let built = control.inner.builder.build(request, log).await?;
+            let mut record = built.record;
+            let note = &payload.source_note;
+            let source = &mut record.source;
+            source.commit = source.commit.take().or_else(|| note.commit.clone());
+            source.message = source.message.take().or_else(|| note.message.clone());
+            source.author = source.author.take().or_else(|| note.author.clone());
+            source.branch = source.branch.take().or_else(|| note.branch.clone());
+            record.log = Some(crate::oplog::key(operation).to_string());
+            let sbom = serde_json::to_vec(&built.sbom).expect("JSON serialises");
+            if let Ok(key) = format!("sbom/{}/{}-{name}", application.id, revision.number).parse()
+                && control.inner.blobs.put_bytes(&key, &sbom).await.is_ok()
+            {
+                record.sbom = Some(key.to_string());
+            }
+            Ok(Some(ImageAtHand { reference: built.reference, facts: built.facts, built: Some(record) }))
+        }
+    }
+}
+
+/// An image by its name: at hand, else from its registry. `latest` and `--pull` always ask the registry, and fall back to
+/// what is at hand when it cannot be reached.
+async fn pull(control: &Control, application: &Application, reference: &ImageReference, always: bool, say: &mpsc::UnboundedSender<Note>) -> Result<ImageAtHand, Problem> {
+    let step = |state, note: String| {
+        let _ = say.send(Note::Build(LogEntry::Step { name: StepName::Pull, state, note }));
+    };
+    let started = Instant::now();
+    step(StepState::Running, reference.to_string());
+    let engine = control.inner.builder.engine();
+    let at_hand = engine.image_facts(&reference.to_string()).await.map_err(|e| e.to_problem())?;
+    if let Some(facts) = &at_hand
+        && (!always || reference.is_local())
+    {
+        step(StepState::Done, format!("{reference} is at hand"));
+        return Ok(ImageAtHand { reference: reference.clone(), facts: facts.clone(), built: None });
+    }
+    if reference.is_local() {
+        return Err(problem::IMAGE_NOT_FOUND.problem(format!("{reference} is not in the engine's store, and images under localhost/ come from no registry."), "Build or load it on the machine first, or name the registry it is in."));
+    }
+    let credential = control.registry_credential(application.team, reference).await?;
+    let lines = say.clone();
+    let progress = move |line: String| {
+        let _ = lines.send(Note::Build(LogEntry::line(line)));
+    };
+    match engine.pull(reference, credential.as_ref(), progress).await {
+        Ok(facts) => {
+            step(StepState::Done, format!("{reference}, {:.1} s", started.elapsed().as_secs_f32()));
+            Ok(ImageAtHand { reference: reference.clone(), facts, built: None })
+        }
+        Err(problem) => match at_hand {
+            Some(facts) if problem.is(problem::IMAGE_REGISTRY) => {
+                step(StepState::Done, format!("{reference} at hand; its registry does not answer"));
+                Ok(ImageAtHand { reference: reference.clone(), facts, built: None })
+            }
+            _ => Err(problem),
+        },
+    }
+}
+
+enum Note {
+    Build(LogEntry),
+}
+
+/// Writes what a build says to the operation's log and steps, in order, without holding the build up.
+struct Sayer {
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Sayer {
+    async fn open(control: &Control, operation: &Operation) -> (Sayer, mpsc::UnboundedSender<Note>) {
+        let (sender, mut notes) = mpsc::unbounded_channel::<Note>();
+        let (store, id) = (control.inner.store.clone(), operation.id);
+        let mut log = OperationLog::open(&control.inner.blobs, id).await;
+        let task = tokio::spawn(async move {
+            let mut step = StepName::Fetch;
+            while let Some(Note::Build(entry)) = notes.recv().await {
+                match entry {
+                    LogEntry::Line { text, error } => log.write(step, if error { "error" } else { "info" }, &text).await,
+                    LogEntry::Step { name, state, note } => {
+                        step = name;
+                        let now = Timestamp::now();
+                        let edit = |operation: &mut Operation| match state {
+                            StepState::Running => {
+                                operation.begin(name, now);
+                                operation.step_mut(name).note.clone_from(&note);
+                            }
+                            StepState::Done => operation.finish(name, note.clone(), now),
+                            other => {
+                                let step = operation.step_mut(name);
+                                step.state = other;
+                                step.note.clone_from(&note);
+                            }
+                        };
+                        if let Err(error) = store.update_operation(id, edit).await {
+                            tracing::warn!(%error, "a build's step was not recorded");
+                        }
+                    }
+                }
+            }
+            log.finish().await;
+        });
+        (Sayer { task: Some(task) }, sender)
+    }
+
+    async fn finish(&mut self) {
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! The command line as it is typed. Parsing only: what the words mean is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns source code and images into running, reachable, observable applications.
+#[derive(Debug, Parser)]
+#[command(name = "pluvio", version, max_term_width = 110, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(after_help = "First steps:\n  pluvio up                    start Pluvio on this machine\n  pluvio deploy                deploy the folder you are in\n  pluvio logs -f               follow what it says\n\n`pluvio COMMAND --help` has examples; `pluvio explain CODE` explains an error.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Application (default: the app.yaml in this folder or above)
+    #[arg(short, long, global = true, value_name = "APP")]
+    pub(crate) app: Option<String>,
+    /// Environment
+    #[arg(short, long, global = true, default_value = "production", hide_default_value = true)]
+    pub(crate) environment: String,
+    /// Team
+    #[arg(short, long, global = true, default_value = "main", hide_default_value = true)]
+    pub(crate) team: String,
+    /// Print one JSON document on stdout (a stream: one a line)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Return when the operation is accepted, not when it ends
+    #[arg(long, global = true)]
+    pub(crate) no_wait: bool,
+    /// Wait for the operation's end (the default)
+    #[arg(long, global = true, conflicts_with = "no_wait", hide = true)]
+    pub(crate) wait: bool,
+    /// Give up waiting after so long (10m when absent); the operation goes on
+    #[arg(long, global = true, value_name = "SPAN")]
+    pub(crate) timeout: Option<pluvio_model::quantity::Span>,
+    /// Say less
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Data folder
+    #[arg(long, global = true, env = "PLUVIO_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start control and node on this machine; print the console's address and a one-time sign-in link
+    #[command(after_help = "Examples:\n  pluvio up\n  pluvio up --domain apps.example.org --listen 0.0.0.0")]
+    Up(UpArgs),
+    /// Stop the control plane; applications go on
+    Down {
+        /// Stop the node as well: the gateway closes, containers go on
+        #[arg(long)]
+        node: bool,
+    },
+    /// Remove all that Pluvio made but data volumes, which are listed
+    Uninstall {
+        /// Delete this data volume as well (may be given several times)
+        #[arg(long, value_name = "VOLUME")]
+        delete_data: Vec<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Run roles in the foreground, for systemd and containers
+    Server(ServerArgs),
+    /// Check engine, kernel, ports, disk, names and clock
+    Doctor,
+    /// What is this, what would be built and run: no server, no network but for a Git URL
+    #[command(after_help = "Examples:\n  pluvio plan .\n  pluvio plan nginx:1.27\n  pluvio plan . --for kubernetes -o manifests")]
+    Plan(PlanArgs),
+    /// Write app.yaml here from the plan
+    Init {
+        /// Folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Replace an app.yaml that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Build, release and follow; ends with the URL
+    #[command(after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main")]
+    Deploy(DeployArgs),
+    /// Make the application what a file says
+    Apply(FileArgs),
+    /// Show what applying a file would change
+    Diff(FileArgs),
+    /// Print the application's specification
+    Export,
+    /// List applications
+    #[command(visible_alias = "list", alias = "ps")]
+    Apps,
+    /// How an application is: instances, release, addresses
+    Status,
+    /// Print (and where there is a desktop open) the application's URL
+    Open,
+    /// Logs, live and kept
+    #[command(after_help = "Examples:\n  pluvio logs -f\n  pluvio logs --tail 100 --contains error")]
+    Logs(LogsArgs),
+    /// Run a command in an instance
+    #[command(after_help = "Examples:\n  pluvio exec -- sh\n  pluvio exec -- ls -l /srv", alias = "run")]
+    Exec(ExecArgs),
+    /// Reach a port of an instance from this machine
+    #[command(after_help = "Example:\n  pluvio port-forward 5432:5432")]
+    PortForward {
+        /// LOCAL:REMOTE or PORT
+        ports: String,
+        #[arg(long)]
+        instance: Option<String>,
+    },
+    /// Change the number of instances
+    #[command(alias = "ps:scale", after_help = "Examples:\n  pluvio scale 3\n  pluvio scale web=3")]
+    Scale {
+        /// N or COMPONENT=N
+        instances: String,
+    },
+    /// New instances of the same release
+    #[command(alias = "ps:restart")]
+    Restart,
+    /// Start a stopped application
+    #[command(alias = "ps:start")]
+    Start,
+    /// Stop the application; its data and history stay
+    #[command(alias = "ps:stop")]
+    Stop,
+    /// Delete the application; data volumes are kept and listed
+    Delete {
+        /// Do not ask for the name
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Environment variables
+    Config {
+        #[command(subcommand)]
+        command: Option<ConfigCommand>,
+    },
+    #[command(name = "config:set", hide = true)]
+    ConfigSet(SetArgs),
+    #[command(name = "config:unset", hide = true)]
+    ConfigUnset(UnsetArgs),
+    /// Secrets: set, list, remove; never shown
+    Secret {
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
+    /// Data volumes
+    Volume {
+        #[command(subcommand)]
+        command: VolumeCommand,
+    },
+    /// Routes at the gateway
+    Route,
+    /// Releases: history and differences
+    Releases {
+        #[command(subcommand)]
+        command: Option<ReleasesCommand>,
+    },
+    /// Go back to an earlier release
+    #[command(alias = "releases:rollback", after_help = "Examples:\n  pluvio rollback        to the one before\n  pluvio rollback 12")]
+    Rollback {
+        /// Release number, `12` or `r12` or `v12`
+        to: Option<String>,
+    },
+    /// What was asked, by whom, how it went
+    Operations,
+    /// One operation
+    Operation {
+        #[command(subcommand)]
+        command: OperationCommand,
+    },
+    /// Credentials for private registries and Git hosts
+    Credential {
+        #[command(subcommand)]
+        command: CredentialCommand,
+    },
+    /// API tokens
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Use a Pluvio elsewhere
+    Login {
+        /// http://host:port
+        url: String,
+        /// An API token; read from stdin when absent
+        #[arg(long, env = "PLUVIO_TOKEN", hide_env_values = true)]
+        token: Option<String>,
+    },
+    /// Forget the Pluvio elsewhere
+    Logout,
+    /// Who am I, and where
+    Whoami,
+    /// Another one-time sign-in link for the console
+    SigninLink,
+    /// The runtime applications run on
+    Cluster {
+        #[command(subcommand)]
+        command: Option<ClusterCommand>,
+    },
+    /// Explain an error code or a field of app.yaml
+    Explain {
+        /// `build.failed`, `components.probes` …; all codes when absent
+        what: Option<String>,
+    },
+    /// Print a JSON Schema
+    Schema {
+        /// `app`
+        #[arg(default_value = "app")]
+        what: String,
+    },
+    /// Print a completion script
+    Completion {
+        /// bash, zsh, fish
+        shell: String,
+    },
+    /// Versions of client and server
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Applications answer at APP.DOMAIN
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// Address to listen on (loopback when absent)
+    #[arg(long)]
+    pub(crate) listen: Option<std::net::IpAddr>,
+    /// The engine's socket
+    #[arg(long)]
+    pub(crate) engine: Option<String>,
+    /// Port of console and API
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Port of the gateway
+    #[arg(long)]
+    pub(crate) gateway_port: Option<u16>,
+    /// sqlite in the data folder when absent; postgres://…
+    #[arg(long, env = "PLUVIO_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// Take the engine that answers now for the one of before
+    #[arg(long)]
+    pub(crate) rebind_engine: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    #[command(flatten)]
+    pub(crate) up: UpArgs,
+    /// `control`, `node`; both when absent
+    #[arg(long, value_delimiter = ',', default_value = "control,node")]
+    pub(crate) roles: Vec<String>,
+    /// Show where each setting came from, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Folder, Git URL, image, app.yaml or -
+    #[arg(default_value = ".")]
+    pub(crate) source: String,
+    /// `engine` or `kubernetes`
+    #[arg(long = "for", value_name = "RUNTIME")]
+    pub(crate) runtime: Option<String>,
+    /// `manifests`: the lowered objects
+    #[arg(short, long, value_name = "FORM")]
+    pub(crate) output: Option<String>,
+    /// Allow the network: ask a registry what an image holds
+    #[arg(long)]
+    pub(crate) pull: bool,
+    /// The application's name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// Folder, Git URL, image or app.yaml; the folder you are in when absent
+    pub(crate) source: Option<String>,
+    /// The application's name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Branch, tag or commit
+    #[arg(long = "ref")]
+    pub(crate) reference: Option<String>,
+    /// Sub-directory
+    #[arg(long)]
+    pub(crate) path: Option<String>,
+    /// A stored credential for the source
+    #[arg(long)]
+    pub(crate) credential: Option<String>,
+    /// The HTTP port the program listens on
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Set a variable, NAME=VALUE (may be given several times)
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Take variables from a .env file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Dockerfile, relative to the source
+    #[arg(long)]
+    pub(crate) dockerfile: Option<String>,
+    /// Dockerfile's target
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// Build argument, NAME=VALUE
+    #[arg(long = "build-arg", value_name = "NAME=VALUE")]
+    pub(crate) build_args: Vec<String>,
+    /// Resolve image names again
+    #[arg(long)]
+    pub(crate) pull: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// app.yaml, or - for stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Go on as lines come
+    #[arg(short, long, alias = "tail-follow")]
+    pub(crate) follow: bool,
+    /// The last so many lines
+    #[arg(short = 'n', long, default_value_t = 200)]
+    pub(crate) tail: usize,
+    /// Only lines that contain it
+    #[arg(long)]
+    pub(crate) contains: Option<String>,
+    /// Only lines since: a span (10m) or a time
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    #[arg(long)]
+    pub(crate) instance: Option<String>,
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+    /// Show times
+    #[arg(long)]
+    pub(crate) timestamps: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    #[arg(long)]
+    pub(crate) instance: Option<String>,
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+    /// The command; a shell when absent
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show the variables
+    List,
+    /// Set variables and roll the instances
+    Set(SetArgs),
+    /// Remove variables and roll the instances
+    Unset(UnsetArgs),
+    /// Set all variables of a .env file
+    Import { file: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// NAME=VALUE
+    #[arg(required = true)]
+    pub(crate) pairs: Vec<String>,
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnsetArgs {
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Names and versions
+    List,
+    /// Set a secret; the value is read from stdin when absent
+    Set { name: String, value: Option<String> },
+    /// Remove a secret that nothing references
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VolumeCommand {
+    List,
+    /// Delete a volume of a deleted application for good
+    Delete {
+        id: String,
+        /// Its name, to be sure
+        #[arg(long)]
+        confirm: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleasesCommand {
+    List,
+    /// What differs between two releases
+    Diff { from: String, to: String },
+    /// One release
+    Show { number: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationCommand {
+    Show { id: String },
+    Follow { id: String },
+    Cancel { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    List,
+    /// Store a credential; the password, token or key is read from stdin
+    Set {
+        name: String,
+        /// registry, git-https, git-ssh
+        #[arg(long)]
+        kind: String,
+        #[arg(long)]
+        host: String,
+        #[arg(long)]
+        username: Option<String>,
+    },
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    Create {
+        name: String,
+        /// owner or reader
+        #[arg(long)]
+        role: Option<String>,
+    },
+    List,
+    Revoke { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    Show,
+    /// Take the engine that answers now for the one of before
+    Rebind,
+}

@@ -1,0 +1,158 @@
+//! `plan`: no server; no network but for a Git URL.
+
+use std::collections::BTreeMap;
+
+use pluvio_build::plan_source::Planned;
+use pluvio_model::facts::{DecideFacts, Facts, ImageAtHand, ImageFacts, Reach, RuntimeKind};
+use pluvio_model::id::{ApplicationId, ClusterId, Generation, VolumeId};
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::revision::{Origin, Revision};
+use pluvio_model::stage::{Power, RunWish};
+use uuid::Uuid;
+
+use super::Done;
+use super::deploy::{Named, name_source, parse_name, plan_here};
+use crate::cli::PlanArgs;
+use crate::context::Context;
+use crate::output::Tone;
+
+pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
+    let name = args.name.as_deref().or(context.global.app.as_deref()).map(parse_name).transpose()?;
+    let named = name_source(&args.source)?;
+    let work;
+    let planned = match (&named, plan_here(context, &named, name.as_ref())?) {
+        (_, Some(planned)) => planned,
+        (Named::Git(url), None) => {
+            work = tempfile::tempdir().map_err(|e| problem::DISK_FULL.problem(format!("A temporary folder cannot be made: {e}."), "Free space in /tmp, or set TMPDIR."))?;
+            let git = pluvio_model::spec::GitSource { url: url.clone(), reference: None, path: None, credential: None };
+            let fetched = pluvio_build::fetch_git(&git, None, &work.path().join("git"), &tokio_util::sync::CancellationToken::new(), &|_: &str| {}).await?;
+            let suggestion = url.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next().and_then(pluvio_model::name::Name::suggest);
+            let mut planned = pluvio_build::plan_source::of_folder_or(&fetched.root, name.as_ref().or(suggestion.as_ref()))?;
+            for component in planned.spec.components.values_mut() {
+                if matches!(component.source, Some(pluvio_model::spec::SourceSpec::Path(_))) {
+                    component.source = Some(pluvio_model::spec::SourceSpec::Git(git.clone()));
+                }
+            }
+            planned
+        }
+        _ => unreachable!("only Git addresses are not planned here"),
+    };
+    if args.runtime.is_some() || args.output.is_some() {
+        return manifests(context, args, &planned);
+    }
+    if context.out.json {
+        context.out.document(&planned);
+    } else {
+        show(context, &planned);
+    }
+    match planned.errors.first() {
+        None => Ok(()),
+        // With --json the document holds the errors; one document is enough.
+        Some(_) if context.out.json => std::process::exit(1),
+        Some(_) => super::deploy::refuse_errors(&planned.errors),
+    }
+}
+
+fn show(context: &Context, planned: &Planned) {
+    let out = &context.out;
+    out.line(format!("{}  {}", out.paint(Tone::Strong, &planned.spec.name), planned.detected.kind));
+    for why in &planned.detected.why {
+        out.line(format!("  {}", out.paint(Tone::Faint, why)));
+    }
+    if !planned.detected.alternatives.is_empty() {
+        out.line(format!("  or: {}", planned.detected.alternatives.join(", ")));
+    }
+    out.line("");
+    out.line(pluvio_formats::write(&planned.spec).trim_end());
+    if !planned.report.is_empty() {
+        out.line("");
+        for row in &planned.report {
+            let value = serde_json::to_value(row).expect("a row serialises");
+            let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+            out.line(format!("{:<8} {}  {}", text("outcome"), text("at"), out.paint(Tone::Faint, text("message"))));
+        }
+    }
+}
+
+/// The lowered objects. What only a pull would tell is taken as unknown.
+fn manifests(context: &Context, args: &PlanArgs, planned: &Planned) -> Done {
+    super::deploy::refuse_errors(&planned.errors)?;
+    if let Some(form) = args.output.as_deref()
+        && form != "manifests"
+    {
+        return Err(problem::REQUEST_INVALID.problem(format!("There is no form {form:?}."), "Use -o manifests."));
+    }
+    let kubernetes = match args.runtime.as_deref() {
+        None | Some("engine") => false,
+        Some("kubernetes") => true,
+        Some(other) => return Err(problem::REQUEST_INVALID.problem(format!("There is no runtime {other:?}."), "Use --for engine or --for kubernetes.")),
+    };
+    let wish = decide(planned, kubernetes)?;
+    let facts = facts(kubernetes);
+    let objects = if kubernetes {
+        serde_json::to_value(pluvio_plan::lower::kubernetes::lower(&wish, Generation(1), &facts).map_err(first)?)
+    } else {
+        serde_json::to_value(pluvio_plan::lower::engine::lower(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?)
+    };
+    let objects = objects.expect("objects serialise");
+    if kubernetes && !context.out.json {
+        for object in objects.as_array().into_iter().flatten() {
+            context.out.line("---");
+            context.out.line(pluvio_formats::yaml::write(object, &|_| false).trim_end());
+        }
+    } else {
+        context.out.document(&objects);
+    }
+    Ok(())
+}
+
+fn first(problems: Vec<Problem>) -> Problem {
+    let mut problems = problems.into_iter();
+    let first = problems.next().unwrap_or_else(|| problem::SPEC_UNSUPPORTED.problem("It cannot be lowered.", "Please report it."));
+    first.evidence(problems.map(|p| p.cause))
+}
+
+fn facts(kubernetes: bool) -> Facts {
+    Facts {
+        cluster: ClusterId(Uuid::nil()),
+        runtime: if kubernetes { RuntimeKind::Kubernetes } else { RuntimeKind::Docker },
+        version: "unknown until asked".into(),
+        architecture: "amd64".into(),
+        reach: Reach::Bridge,
+        rootless: false,
+        cpu_millis: 0,
+        memory_bytes: 0,
+    }
+}
+
+fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
+    let spec = &planned.spec;
+    let mut images = BTreeMap::new();
+    for (name, component) in &spec.components {
+        let reference = match &component.image {
+            Some(image) => image.clone(),
+            None if component.source.is_some() => format!("localhost/pluvio/main/{}/{name}:unbuilt", spec.name).parse().map_err(|e: pluvio_model::image::InvalidImage| problem::INTERNAL.problem(e.to_string(), "Please report it."))?,
+            None => continue,
+        };
+        images.insert(name.clone(), ImageAtHand { facts: ImageFacts { id: reference.to_string(), ..ImageFacts::default() }, reference, built: None });
+    }
+    let facts = DecideFacts {
+        application: ApplicationId(Uuid::nil()),
+        team: "main".parse().expect("a name"),
+        environment: "production".parse().expect("a name"),
+        runtime: facts(kubernetes),
+        images,
+        // Values are not needed to plan: every declared secret is taken as set.
+        secrets: spec.secrets.keys().map(|name| (name.clone(), 1)).collect(),
+        settings: spec.settings.iter().filter_map(|(name, s)| s.default.clone().map(|d| (name.clone(), d))).collect(),
+        domain: "localhost".into(),
+        gateway_port: 8080,
+        short_host_taken: false,
+        ..pluvio_plan::no_facts()
+    };
+    let revision = Revision { application: ApplicationId(Uuid::nil()), number: 1, spec: spec.clone(), origin: Origin::Deploy, actor: "plan".into(), at: jiff::Timestamp::UNIX_EPOCH };
+    let mut ids = (1..).map(|n: u128| VolumeId(Uuid::from_u128(n)));
+    let release = pluvio_plan::decide(&revision, None, &facts, &mut ids).map_err(first)?;
+    let secrets = release.secrets().iter().map(|s| (RunWish::key(s), pluvio_model::stage::SecretValue("(secret)".into()))).collect();
+    Ok(RunWish { components: release.components.keys().cloned().collect(), release, power: Power::On, secrets })
+}

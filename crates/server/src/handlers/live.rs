@@ -1,0 +1,234 @@
+//! Live things of instances: logs, terminals, ports.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use pluvio_api::applications::LogEntry;
+use pluvio_model::permission::Permission;
+use pluvio_model::problem::{self, Problem};
+use pluvio_runtime::{Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime, Scope};
+use pluvio_store::Application;
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::App;
+use crate::access::Caller;
+use crate::refusal::{Path, Query, Refusal};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(logs)).routes(routes!(exec)).routes(routes!(connect))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct LogsQuery {
+    component: Option<String>,
+    instance: Option<String>,
+    /// Only lines at or after (RFC 3339).
+    since: Option<String>,
+    until: Option<String>,
+    /// Only lines that contain it.
+    contains: Option<String>,
+    /// Only the last so many; 1,000 when absent.
+    #[param(minimum = 0, maximum = 20000)]
+    tail: Option<u32>,
+    /// Go on as lines come.
+    #[serde(default)]
+    follow: bool,
+}
+
+fn time(text: Option<&str>) -> Result<Option<jiff::Timestamp>, Refusal> {
+    text.filter(|t| !t.is_empty()).map(|t| t.parse().map_err(|_| Refusal(problem::REQUEST_INVALID.problem(format!("{t:?} is not a time."), "Write 2026-01-31T12:00:00Z.")))).transpose()
+}
+
+fn entry(line: LogLine) -> LogEntry {
+    let stream = match line.stream {
+        LogStream::Out => "out",
+        LogStream::Err => "err",
+        LogStream::Pluvio => "pluvio",
+    };
+    LogEntry { at: line.at, component: line.component.to_string(), instance: line.instance, stream: stream.into(), text: line.text }
+}
+
+/// Logs, live and kept: one JSON document a line, or server-sent events where they are accepted.
+#[utoipa::path(get, path = "/applications/{application}/logs", tag = "logs", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), LogsQuery),
+    responses((status = 200, content_type = "application/x-ndjson", body = String), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("log:read"))))]
+async fn logs(State(app): State<App>, caller: Caller, Path((team, environment, name)): Path<(String, String, String)>, Query(query): Query<LogsQuery>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::LogRead).await?;
+    let component = match query.component.as_deref().filter(|c| !c.is_empty()) {
+        Some(component) => Some(component.parse().map_err(|_| crate::refusal::not_found("component"))?),
+        None => None,
+    };
+    let tail = query.tail.unwrap_or(1000).min(20_000) as usize;
+    let query = LogQuery {
+        application: application.id,
+        component,
+        instance: query.instance.filter(|i| !i.is_empty()),
+        since: time(query.since.as_deref())?,
+        until: time(query.until.as_deref())?,
+        contains: query.contains.filter(|c| !c.is_empty()),
+        tail: Some(tail),
+        follow: query.follow,
+    };
+    let lines = app.control.node().logs(query).await?.map(entry);
+    let events = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/event-stream"));
+    if events {
+        let events = lines.map(|line| Ok::<_, std::convert::Infallible>(Event::default().event("line").data(serde_json::to_string(&line).expect("a line serialises"))));
+        return Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(std::time::Duration::from_secs(10))).into_response());
+    }
+    let bytes = lines.map(|line| {
+        let mut text = serde_json::to_vec(&line).expect("a line serialises");
+        text.push(b'\n');
+        Ok::<_, std::io::Error>(Bytes::from(text))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(bytes)).into_response())
+}
+
+/// The instance's full name: as given, or its unique end.
+async fn instance(app: &App, application: &Application, named: &str) -> Result<String, Refusal> {
+    let observed = app.control.node().observe(Scope::Application(application.id)).await?;
+    let seen = observed.applications.get(&application.id);
+    let names: Vec<String> = seen.into_iter().flat_map(|o| o.components.values()).flat_map(|c| c.instances.iter().map(|i| i.name.clone())).collect();
+    let found: Vec<&String> = names.iter().filter(|n| *n == named || n.ends_with(named)).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Refusal(problem::NOT_FOUND.problem(format!("{} has no instance {named:?} now.", application.name), format!("There are: {}.", names.join(", "))))),
+        _ => names.iter().find(|n| *n == named).cloned().ok_or_else(|| Refusal(problem::NOT_FOUND.problem(format!("{named:?} fits several instances."), format!("There are: {}.", names.join(", "))))),
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ExecQuery {
+    /// The words of the command, each as `command=`; a shell when absent.
+    #[serde(default)]
+    command: Option<String>,
+    #[serde(default)]
+    tty: bool,
+    #[param(minimum = 1, maximum = 1000)]
+    cols: Option<u16>,
+    #[param(minimum = 1, maximum = 1000)]
+    rows: Option<u16>,
+}
+
+/// A command in an instance, over a WebSocket: binary frames are bytes; text frames `{"resize":[cols,rows]}` and `{"end":true}` from the client, `{"exit":code}` from the server.
+#[utoipa::path(get, path = "/applications/{application}/instances/{instance}/exec", tag = "instances", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("instance" = String, Path), ExecQuery),
+    responses((status = 101, description = "A WebSocket"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 426, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("instance:exec"))))]
+async fn exec(State(app): State<App>, caller: Caller, Path((team, environment, name, named)): Path<(String, String, String, String)>, Query(query): Query<ExecQuery>, upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>) -> Result<Response, Refusal> {
+    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::InstanceExec).await?;
+    let upgrade = upgrade.map_err(|_| no_upgrade())?;
+    let instance = instance(&app, &application, &named).await?;
+    // The words travel as one JSON array, so that spaces and quotes survive.
+    let command = match query.command.as_deref() {
+        None | Some("") => vec!["/bin/sh".to_owned(), "-c".into(), "command -v bash >/dev/null && exec bash || exec sh".into()],
+        Some(text) if text.starts_with('[') => serde_json::from_str(text).map_err(|e| Refusal(problem::REQUEST_INVALID.problem(format!("`command` is not a JSON array of words: {e}."), "Send [\"ls\", \"-l\"], or one word.")))?,
+        Some(word) => vec![word.to_owned()],
+    };
+    let size = query.cols.zip(query.rows);
+    let session = app.control.node().exec(ExecRequest { application: application.id, instance, command, tty: query.tty, size }).await?;
+    Ok(upgrade.on_upgrade(move |socket| run_exec(socket, session)))
+}
+
+fn no_upgrade() -> Refusal {
+    Refusal(Problem { status: 426, ..problem::REQUEST_INVALID.problem("This is a WebSocket.", "Connect with a WebSocket client.") })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Control {
+    Resize((u16, u16)),
+    End(#[allow(dead_code, reason = "the word is the message")] bool),
+}
+
+async fn run_exec(socket: WebSocket, mut session: pluvio_runtime::ExecSession) {
+    let (mut out, mut incoming) = socket.split();
+    let input = session.input.clone();
+    let reading = async move {
+        while let Some(Ok(message)) = incoming.next().await {
+            let item = match message {
+                Message::Binary(bytes) => ExecInput::Bytes(bytes),
+                Message::Text(text) => match serde_json::from_str(&text) {
+                    Ok(Control::Resize((cols, rows))) => ExecInput::Resize(cols, rows),
+                    Ok(Control::End(_)) => ExecInput::End,
+                    Err(_) => continue,
+                },
+                Message::Close(_) => break,
+                _ => continue,
+            };
+            if input.send(item).await.is_err() {
+                break;
+            }
+        }
+    };
+    let writing = async move {
+        while let Some(item) = session.output.next().await {
+            let message = match item {
+                ExecOutput::Out(bytes) | ExecOutput::Err(bytes) => Message::Binary(bytes),
+                ExecOutput::Exit(code) => {
+                    let _ = out.send(Message::Text(format!("{{\"exit\":{code}}}").into())).await;
+                    break;
+                }
+            };
+            if out.send(message).await.is_err() {
+                break;
+            }
+        }
+        let _ = out.close().await;
+    };
+    tokio::select! { () = reading => {}, () = writing => {} }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PortQuery {
+    /// A port inside the instance.
+    #[param(minimum = 1)]
+    port: u16,
+}
+
+/// A TCP connection to a port of an instance, over a WebSocket of binary frames.
+#[utoipa::path(get, path = "/applications/{application}/instances/{instance}/connect", tag = "instances", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("instance" = String, Path), PortQuery),
+    responses((status = 101, description = "A WebSocket"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 426, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("instance:exec"))))]
+async fn connect(State(app): State<App>, caller: Caller, Path((team, environment, name, named)): Path<(String, String, String, String)>, Query(query): Query<PortQuery>, upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>) -> Result<Response, Refusal> {
+    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::InstanceExec).await?;
+    let upgrade = upgrade.map_err(|_| no_upgrade())?;
+    let instance = instance(&app, &application, &named).await?;
+    let stream = app.control.node().connect(application.id, &instance, query.port).await?;
+    Ok(upgrade.on_upgrade(move |socket| run_connect(socket, stream)))
+}
+
+async fn run_connect(socket: WebSocket, stream: Box<dyn pluvio_runtime::Duplex>) {
+    let (mut out, mut incoming) = socket.split();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let up = async move {
+        while let Some(Ok(message)) = incoming.next().await {
+            match message {
+                Message::Binary(bytes) => {
+                    if write.write_all(&bytes).await.is_err() {
+                        break;
+                    }
+                }
+                Message::Close(_) => break,
+                _ => {}
+            }
+        }
+        let _ = write.shutdown().await;
+    };
+    let down = async move {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(count) = read.read(&mut buffer).await {
+            if count == 0 || out.send(Message::Binary(Bytes::copy_from_slice(&buffer[..count]))).await.is_err() {
+                break;
+            }
+        }
+        let _ = out.close().await;
+    };
+    tokio::select! { () = up => {}, () = down => {} }
+}

@@ -1,0 +1,263 @@
+//! From what is stored and seen to what the wire shows.
+
+use std::collections::BTreeMap;
+
+use pluvio_api::applications::*;
+use pluvio_api::releases::{ReleaseStatus, ReleaseSummary};
+use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
+use pluvio_model::operation::{Operation, StepName, StepState};
+use pluvio_model::release::{BuildRecord, Check, DecidedComponent, DecidedProbe, Release, Strategy};
+use pluvio_model::revision::Origin;
+use pluvio_model::route::{HostPattern, PathMatch};
+use pluvio_model::spec::{ComponentSpec, VolumeKind};
+use pluvio_model::stage::Power;
+use pluvio_node::wire::RouteMetrics;
+use pluvio_runtime::UsageSample;
+use pluvio_store::{Application, ApplicationState, ReleaseRow, ReleaseState, Target, VolumeRow};
+
+/// Everything an application's page is made of, fetched before it is made.
+#[derive(Debug, Default)]
+pub(crate) struct Seen<'a> {
+    pub(crate) observed: Option<&'a ObservedApplication>,
+    /// False when the node does not answer: then nothing is known.
+    pub(crate) node: bool,
+    pub(crate) usage: BTreeMap<String, Vec<UsageSample>>,
+    pub(crate) routes: Vec<RouteMetrics>,
+    pub(crate) running: Option<&'a Operation>,
+    pub(crate) target: Option<&'a Target>,
+}
+
+fn ready(component: &ObservedComponent) -> u32 {
+    component.instances.iter().filter(|i| i.state == InstanceState::Ready).count() as u32
+}
+
+/// The worst state that is not intended, and what there is to say about it.
+pub(crate) fn status(application: &Application, seen: &Seen) -> (Status, String) {
+    if application.state == ApplicationState::Deleting {
+        return (Status::Deploying, "being deleted".into());
+    }
+    if let Some(operation) = seen.running {
+        let step = operation.steps.iter().find(|s| s.state == StepState::Running);
+        let building = step.is_some_and(|s| matches!(s.name, StepName::Fetch | StepName::Base | StepName::Build | StepName::Keep));
+        let note = step.map(|s| s.note.clone()).unwrap_or_default();
+        return (if building { Status::Building } else { Status::Deploying }, note);
+    }
+    if seen.target.is_some_and(|t| t.power == Power::Off) {
+        return (Status::Stopped, String::new());
+    }
+    if seen.target.is_none() {
+        return match application.state {
+            ApplicationState::Failed => (Status::Failed, "nothing serves yet".into()),
+            _ => (Status::Waiting, "nothing was deployed yet".into()),
+        };
+    }
+    if !seen.node {
+        return (Status::Unknown, "the node does not answer".into());
+    }
+    let Some(observed) = seen.observed else {
+        return (Status::Unknown, "not seen yet".into());
+    };
+    let (is, wanted) = observed.components.values().fold((0, 0), |(is, wanted), c| (is + ready(c), wanted + c.wanted_instances));
+    if is >= wanted && wanted > 0 {
+        (Status::Running, String::new())
+    } else if wanted == 0 {
+        (Status::Running, "no instances wanted".into())
+    } else if is == 0 {
+        (Status::Failed, format!("0 of {wanted} ready"))
+    } else {
+        (Status::Degraded, format!("{is} of {wanted} ready"))
+    }
+}
+
+pub(crate) fn summary(application: &Application, release: Option<&Release>, seen: &Seen) -> ApplicationSummary {
+    let (status, status_note) = status(application, seen);
+    let components = seen.observed.map(|o| &o.components);
+    let last: Vec<&UsageSample> = seen.usage.values().filter_map(|s| s.last()).collect();
+    ApplicationSummary {
+        id: application.id,
+        name: application.name.to_string(),
+        display_name: application.display_name.clone(),
+        status,
+        status_note,
+        urls: release.map(|r| r.urls.clone()).unwrap_or_else(|| application.url.clone().into_iter().collect()),
+        live_release: seen.target.and_then(|t| t.live_release),
+        target_release: application.release,
+        instances_ready: components.map_or(0, |c| c.values().map(ready).sum()),
+        instances_wanted: components.map_or(0, |c| c.values().map(|c| c.wanted_instances).sum()),
+        cpu_millis: (!last.is_empty()).then(|| last.iter().map(|s| u64::from(s.cpu_millis)).sum()),
+        memory_bytes: (!last.is_empty()).then(|| last.iter().map(|s| s.memory_bytes).sum()),
+        requests_per_second: (!seen.routes.is_empty()).then(|| seen.routes.iter().map(|r| r.requests_per_second).sum()),
+        updated_at: application.updated_at,
+        operation: seen.running.map(|o| o.id),
+    }
+}
+
+pub(crate) fn component(application: &Application, release: &Release, spec: Option<&ComponentSpec>, decided: &DecidedComponent, seen: &Seen) -> ComponentDetail {
+    let observed = seen.observed.and_then(|o| o.components.get(&decided.name));
+    let main = &decided.content.main;
+    let is = observed.map_or(0, ready);
+    let wanted = observed.map_or(decided.instances, |o| o.wanted_instances);
+    let (application_status, note) = status(application, seen);
+    let (status, status_note) = match application_status {
+        Status::Running | Status::Degraded | Status::Failed if wanted > 0 => {
+            let status = if is >= wanted { Status::Running } else if is == 0 { Status::Failed } else { Status::Degraded };
+            (status, if is >= wanted { String::new() } else { format!("{is} of {wanted} ready") })
+        }
+        other => (other, note),
+    };
+    let env = main.env.iter().map(|(name, value)| {
+        let own = spec.is_some_and(|s| s.env.contains_key(name));
+        let origin = if own { "yours" } else if name.as_str() == "PORT" { "pluvio" } else { "received" };
+        EnvRow { name: name.to_string(), value: value.masked(), secret: value.is_secret(), origin: origin.into() }
+    });
+    let file = |hot: bool| move |(path, file): (&pluvio_model::spec::AbsolutePath, &pluvio_model::release::DecidedFile)| FileRow { path: path.to_string(), content: file.content.masked(), hot, secret: file.content.is_secret() };
+    let mounts = main.mounts.iter().map(|(path, mount)| MountRow {
+        path: path.to_string(),
+        kind: match mount.kind {
+            VolumeKind::Disk => "disk",
+            VolumeKind::Memory => "memory",
+            VolumeKind::Host => "host",
+        }
+        .into(),
+        volume: mount.volume.as_ref().map(ToString::to_string),
+        access: mount.volume.as_ref().and_then(|v| release.volumes.get(v)).map(|v| format!("{:?}", v.access).to_lowercase()),
+        size: mount.size.map(|s| s.0),
+    });
+    let probes = [("startup", &main.probes.startup), ("ready", &main.probes.ready), ("live", &main.probes.live)];
+    ComponentDetail {
+        name: decided.name.to_string(),
+        kind: format!("{:?}", decided.kind).to_lowercase(),
+        status,
+        status_note,
+        image: main.image.to_string(),
+        image_id: main.image_id.clone(),
+        instances_wanted: wanted,
+        instances: observed.map(|o| o.instances.iter().map(|i| instance(i, decided, seen)).collect()).unwrap_or_default(),
+        ports: decided.content.ports.iter().map(|(name, port)| PortDetail { name: name.to_string(), port: port.port, protocol: format!("{:?}", port.protocol).to_lowercase() }).collect(),
+        routes: routes(application, release, &seen.routes).into_iter().filter(|r| r.component == decided.name.as_str()).collect(),
+        env: env.collect(),
+        files: main.files.iter().map(file(false)).chain(decided.hot_files.iter().map(file(true))).collect(),
+        mounts: mounts.collect(),
+        resources: ResourcesRow { cpu_limit_millis: main.cpu_limit.map(|c| c.0), memory_limit_bytes: main.memory_limit.map(|m| m.0) },
+        probes: probes.into_iter().filter_map(|(kind, probe)| probe.as_ref().map(|p| ProbeRow { kind: kind.into(), text: probe_text(p) })).collect(),
+        strategy: match decided.rollout.strategy {
+            Strategy::Surge { .. } => "surge".into(),
+            Strategy::StopThenStart => "stop-then-start".into(),
+        },
+        drain_ms: decided.rollout.drain.0,
+        built_from: decided.build.as_ref().map(built_from),
+    }
+}
+
+fn instance(instance: &pluvio_model::observed::ObservedInstance, decided: &DecidedComponent, seen: &Seen) -> InstanceDetail {
+    let samples = seen.usage.get(&instance.name).map(Vec::as_slice).unwrap_or_default();
+    // Thirty points are as many as a spark shows.
+    let recent = &samples[samples.len().saturating_sub(30)..];
+    InstanceDetail {
+        instance: instance.clone(),
+        current: instance.hash == decided.hash,
+        cpu_millis: recent.iter().map(|s| s.cpu_millis).collect(),
+        memory_bytes: recent.iter().map(|s| s.memory_bytes).collect(),
+        memory_limit: decided.content.main.memory_limit.map(|m| m.0),
+    }
+}
+
+pub(crate) fn probe_text(probe: &DecidedProbe) -> String {
+    let what = match &probe.check {
+        Check::Http { port, path, .. } => format!("GET {path} on {port}"),
+        Check::Tcp { port } => format!("TCP on {port}"),
+        Check::Command(words) => words.join(" "),
+    };
+    format!("{what}, every {}", probe.period)
+}
+
+pub(crate) fn routes(application: &Application, release: &Release, metrics: &[RouteMetrics]) -> Vec<RouteDetail> {
+    let mut out = Vec::new();
+    for route in &release.routes {
+        let Some(backend) = route.backends.first() else { continue };
+        let traffic = metrics.iter().find(|m| m.route == route.id.as_str()).map(|m| Traffic {
+            requests_per_second: m.requests_per_second,
+            p95_ms: m.p95.unwrap_or(0.0) * 1000.0,
+            errors: if m.requests_per_second > 0.0 { (m.server_errors_per_second / m.requests_per_second).min(1.0) } else { 0.0 },
+        });
+        let (path, exact) = match route.matches.first().map(|m| &m.path) {
+            Some(PathMatch::Exact(path)) => (path.to_string(), true),
+            Some(PathMatch::Prefix(path)) => (path.to_string(), false),
+            None => ("/".to_owned(), false),
+        };
+        for host in &route.hosts {
+            let shown = match host {
+                HostPattern::Exact(name) => name.to_string(),
+                other => other.to_string(),
+            };
+            let known = release.urls.iter().find(|u| u.split("://").nth(1).is_some_and(|rest| rest.starts_with(&shown)));
+            let port = release.urls.first().and_then(|u| u.rsplit_once(':')).map(|(_, p)| p.trim_end_matches('/')).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
+            let url = match known {
+                Some(url) => url.clone(),
+                None => format!("http://{shown}{}{}", port.map(|p| format!(":{p}")).unwrap_or_default(), if path == "/" { "" } else { &path }),
+            };
+            out.push(RouteDetail {
+                id: route.id.to_string(),
+                application: application.name.to_string(),
+                component: backend.backend.component().to_string(),
+                host: shown,
+                path: path.clone(),
+                exact,
+                port: backend.backend.port().to_string(),
+                url,
+                traffic: traffic.clone(),
+            });
+        }
+    }
+    out
+}
+
+pub(crate) fn built_from(build: &BuildRecord) -> BuiltFrom {
+    BuiltFrom {
+        builder: build.builder.clone(),
+        commit: build.source.commit.clone(),
+        message: build.source.message.clone(),
+        author: build.source.author.clone(),
+        branch: build.source.branch.clone(),
+        duration_ms: build.duration_ms,
+    }
+}
+
+pub(crate) fn volume(row: &VolumeRow) -> VolumeSummary {
+    VolumeSummary { id: row.id, name: row.name.to_string(), application: Some(row.application_name.to_string()), bytes: row.bytes, released_at: row.released_at }
+}
+
+/// A line of the history.
+pub(crate) fn release(row: &ReleaseRow, application: &Application) -> ReleaseSummary {
+    let status = match row.state {
+        ReleaseState::Decided if application.release == Some(row.number) => ReleaseStatus::Deploying,
+        ReleaseState::Decided | ReleaseState::Superseded => ReleaseStatus::Superseded,
+        ReleaseState::Live => ReleaseStatus::Live,
+        ReleaseState::Retired => ReleaseStatus::Retired,
+        ReleaseState::Failed => ReleaseStatus::Failed,
+    };
+    let title = match (&row.commit_message, &row.origin) {
+        (_, Origin::Patch { what }) => what.clone(),
+        (_, Origin::Rollback { to }) => format!("Roll back to r{to}"),
+        (_, Origin::Restart) => "Restart".into(),
+        (Some(message), _) => message.lines().next().unwrap_or_default().to_owned(),
+        (None, _) => match &row.image {
+            Some(image) if row.commit.is_none() && !image.starts_with("localhost/pluvio/") => format!("Deploy {image}"),
+            _ => "Deploy".into(),
+        },
+    };
+    let built = row.commit.is_some() || row.author.is_some();
+    ReleaseSummary {
+        number: row.number,
+        status,
+        origin: row.origin.clone(),
+        title,
+        actor: row.actor.clone(),
+        at: row.created_at,
+        duration_ms: row.duration_ms,
+        operation: Some(row.operation),
+        built_from: built.then(|| BuiltFrom { builder: String::new(), commit: row.commit.clone(), message: row.commit_message.clone(), author: row.author.clone(), branch: None, duration_ms: 0 }),
+        images: row.image.clone().zip(row.image_id.clone()).into_iter().collect(),
+        restorable: matches!(row.state, ReleaseState::Live | ReleaseState::Retired),
+    }
+}
