@@ -11,9 +11,11 @@ use pluvio_model::image::ImageReference;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::release::BuildRecord;
-use pluvio_model::spec::{BuildSpec, GitSource};
+use pluvio_model::spec::GitSource;
 use pluvio_model::stage::SecretValue;
 use tokio_util::sync::CancellationToken;
+
+use crate::plan::BuildPlan;
 
 /// What builds are made with. One value for the life of a process.
 #[derive(Debug, Clone)]
@@ -83,6 +85,13 @@ impl std::fmt::Debug for GitCredential {
     }
 }
 
+/// How the source becomes an image.
+#[derive(Debug, Clone)]
+pub enum Recipe {
+    /// As this plan says.
+    Plan(Box<BuildPlan>),
+}
+
 /// One component to build.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
@@ -91,8 +100,8 @@ pub struct BuildRequest {
     pub application: Name,
     pub component: Name,
     pub source: BuildSource,
-    pub spec: BuildSpec,
-    /// Values of `spec.secrets`.
+    pub recipe: Recipe,
+    /// Values of the secrets that the recipe names.
     pub secrets: BTreeMap<EnvName, SecretValue>,
     /// For base images of a private registry: its host and who pulls.
     pub registry: Option<(String, RegistryCredential)>,

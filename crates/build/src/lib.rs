@@ -4,9 +4,19 @@
 //! both are pure. Fetching and executing follow the plan and choose nothing. Only this crate and `engine` talk to an
 //! engine's API.
 
+mod base;
+mod build;
 mod builder;
 pub mod detect;
+mod dockerfile;
+pub mod fetch;
 pub mod glob;
+mod host;
+mod job;
 pub mod plan;
+mod sbom;
+mod source;
+mod steps;
 
+pub use base::BaseImage;
 pub use builder::*;

@@ -342,6 +342,16 @@ impl Engine {
         .map(drop)
         .map_err(|f| f.attempting(&format!("join {container} to network {network}"), network))
     }
+
+    pub async fn leave_network(&self, container: &str, network: &str) -> Result<(), DriverError> {
+        self.post::<Value>(
+            &format!("/networks/{}/disconnect", escape(network)),
+            &serde_json::json!({ "Container": container, "Force": true }),
+        )
+        .await
+        .map(drop)
+        .map_err(|f| f.attempting(&format!("take {container} off network {network}"), network))
+    }
 }
 
 pub(crate) fn named(failure: Failure, verb: &str, container: &str) -> DriverError {

@@ -234,24 +234,33 @@ impl Engine {
         .map_err(|f| f.attempting(&format!("remove image {reference}"), reference))
     }
 
-    /// Makes an image of a container's changes; `config` is the API's container config.
+    /// Makes an image of what was put into a container, with the container's configuration, under a name. `changes` are
+    /// lines of a Dockerfile for what Podman does not take from the container; Docker does, and knows fewer of them.
     pub async fn commit(
         &self,
         container: &str,
-        reference: Option<&str>,
-        config: &Value,
+        reference: &str,
+        changes: &[String],
     ) -> Result<String, DriverError> {
         #[derive(Deserialize)]
         struct Committed {
             #[serde(alias = "Id", alias = "ID")]
             id: String,
         }
-        let mut path = format!("/commit?container={}&pause=false", escape(container));
-        if let Some((repo, tag)) = reference.and_then(|reference| reference.rsplit_once(':')) {
-            path.push_str(&format!("&repo={}&tag={}", escape(repo), escape(tag)));
+        let (repo, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
+        let mut path = format!(
+            "/commit?container={}&repo={}&tag={}&pause=false",
+            escape(container),
+            escape(repo),
+            escape(tag)
+        );
+        if self.is_podman() {
+            for change in changes {
+                path.push_str(&format!("&changes={}", escape(change)));
+            }
         }
         let committed: Committed = self
-            .post(&path, config)
+            .post(&path, &serde_json::json!({}))
             .await
             .map_err(|f| f.attempting(&format!("commit {container}"), container))?;
         Ok(image_id(committed.id))

@@ -31,4 +31,4 @@ pub use exec::{CommandEnd, CommandLine};
 pub use find::{Candidate, Verdict, find_engine, probe_engines};
 pub use image::ListedImage;
 pub use image_build::{BuildEvent, EngineBuild};
-pub use pull::RegistryCredential;
+pub use pull::{RegistryCredential, pull_problem};

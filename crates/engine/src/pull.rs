@@ -77,7 +77,7 @@ impl Engine {
             .iter()
             .map(|value| (HeaderName::from_static("x-registry-auth"), value.as_str()))
             .collect();
-        let fail = |message: &str| failed(image, credential.is_some(), message);
+        let fail = |message: &str| pull_problem(image, credential.is_some(), message);
         let response = self
             .send(Method::POST, &path, &headers, empty())
             .await
@@ -109,8 +109,8 @@ impl Engine {
     }
 }
 
-/// Sorts the engines' and registries' words.
-fn failed(image: &ImageReference, with_credential: bool, message: &str) -> Problem {
+/// Sorts the words of engines and registries that did not give an image.
+pub fn pull_problem(image: &ImageReference, with_credential: bool, message: &str) -> Problem {
     let lower = message.to_ascii_lowercase();
     let says = |part: &str| lower.contains(part);
     let registry = image.registry();
@@ -205,7 +205,7 @@ mod tests {
 
     fn check(image: &str, with_credential: bool, message: &str, code: problem::Code) {
         let image = image.parse().unwrap();
-        let problem = failed(&image, with_credential, message);
+        let problem = pull_problem(&image, with_credential, message);
         assert!(problem.is(code), "{message:?} became {}", problem.code);
     }
 

@@ -1,0 +1,317 @@
+//! A user's own Dockerfile, by the engine's builder: BuildKit in Docker, Buildah in Podman.
+//!
+//! For trusted teams: BuildKit keeps to no limits but those of its own cgroup. What is deliberately absent: secrets of
+//! `RUN --mount=type=secret`, which need a session that the plain API does not offer; they are refused by name.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Instant;
+
+use futures::StreamExt;
+use indexmap::IndexMap;
+use pluvio_engine::{BuildEvent, EngineBuild, body_of_reader, pull_problem};
+use pluvio_model::image::{ContentHash, ImageReference};
+use pluvio_model::problem::{self, Location, Problem};
+
+use crate::builder::Builder;
+use crate::host::HostAccess;
+use crate::job::{Job, cgroup_of, engine};
+use crate::plan::{Base, BaseName, DockerfilePlan};
+use crate::source::{self, Manifest};
+use crate::steps::{BUILD_KEY, BUILT_FOR};
+
+const EVIDENCE: usize = 30;
+
+/// A plan with what it is followed with.
+pub(crate) struct DockerfileSite<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) plan: &'a DockerfilePlan,
+    /// The context.
+    pub(crate) folder: &'a Path,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) from: Vec<FromImage>,
+}
+
+/// An image that the Dockerfile starts from.
+#[derive(Debug, Clone)]
+pub(crate) struct FromImage {
+    pub(crate) name: String,
+    /// `None` when it is not at hand: the engine's builder pulls it.
+    pub(crate) id: Option<String>,
+}
+
+/// Reads the Dockerfile's `FROM` lines, and makes those of our bases that are missing.
+pub(crate) async fn from_images(
+    builder: &Builder,
+    job: &Job,
+    plan: &DockerfilePlan,
+    folder: &Path,
+) -> Result<Vec<FromImage>, Problem> {
+    let path = folder.join(&plan.dockerfile);
+    let text = tokio::fs::read_to_string(&path).await.map_err(|_| {
+        problem::BUILD_DOCKERFILE_MISSING
+            .problem(
+                format!("There is no file {} in the source.", plan.dockerfile),
+                "Name it in `build.dockerfile` (a path in the source), or remove `builder: dockerfile` to have the source detected.",
+            )
+            .at(Location {
+                file: Some(plan.dockerfile.clone()),
+                ..Location::default()
+            })
+    })?;
+    if let Some(secret) = plan.secrets.first() {
+        return Err(problem::SPEC_UNSUPPORTED.problem(
+            format!("The build secret {secret} cannot be given to a Dockerfile yet."),
+            "Build from source without a Dockerfile, where steps read it under /run/secrets, or leave it out.",
+        ));
+    }
+    let mut images = Vec::new();
+    for name in from_names(&text, &plan.args) {
+        let mut facts = job.engine.image_facts(&name).await.map_err(engine)?;
+        if facts.is_none()
+            && let Some(base) = our_base(&name)
+        {
+            let made = builder
+                .base(&base, job.request.registry.as_ref(), &job.log())
+                .await?;
+            if made.reference != name {
+                job.engine
+                    .tag_image(&made.facts.id, &name)
+                    .await
+                    .map_err(engine)?;
+            }
+            facts = Some(made.facts);
+        }
+        let id = facts.map(|facts| facts.id);
+        images.push(FromImage { name, id });
+    }
+    Ok(images)
+}
+
+/// `localhost/pluvio/base-node:22` as the base it names.
+fn our_base(name: &str) -> Option<Base> {
+    let (name, version) = name
+        .strip_prefix("localhost/pluvio/base-")?
+        .split_once(':')?;
+    let all = [
+        BaseName::Run,
+        BaseName::Build,
+        BaseName::Static,
+        BaseName::Node,
+        BaseName::NodeBuild,
+        BaseName::Python,
+        BaseName::PythonBuild,
+        BaseName::Go,
+    ];
+    let base = all.into_iter().find(|base| base.as_str() == name)?;
+    Some(Base::new(base, Some(version)))
+}
+
+/// The images of `FROM` lines, stages and `scratch` left out, arguments put in as far as they are known.
+fn from_names(text: &str, args: &IndexMap<String, String>) -> Vec<String> {
+    let mut known: IndexMap<String, String> = IndexMap::new();
+    let mut stages: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let keyword = words.next().unwrap_or("").to_ascii_uppercase();
+        if keyword == "ARG" && stages.is_empty() && names.is_empty() {
+            for word in words {
+                let (name, default) = word.split_once('=').unwrap_or((word, ""));
+                let value = args.get(name).cloned();
+                let default = default.trim_matches(['"', '\'']).to_owned();
+                known.insert(name.to_owned(), value.unwrap_or(default));
+            }
+        } else if keyword == "FROM" {
+            let mut words = words.filter(|word| !word.starts_with("--"));
+            let mut image = words.next().unwrap_or("").to_owned();
+            for (name, value) in &known {
+                image = image
+                    .replace(&format!("${{{name}}}"), value)
+                    .replace(&format!("${name}"), value);
+            }
+            let stage = words.nth(1);
+            let is_stage = stages
+                .iter()
+                .any(|stage| stage.eq_ignore_ascii_case(&image));
+            if !is_stage && image != "scratch" && !image.is_empty() && !image.contains('$') {
+                names.push(image);
+            }
+            stages.push(stage.unwrap_or("").to_owned());
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl DockerfileSite<'_> {
+    /// Covers plan, context and the images it starts from.
+    pub(crate) fn key(&self, tree: &str) -> ContentHash {
+        let from: Vec<_> = self
+            .from
+            .iter()
+            .map(|image| (&image.name, &image.id))
+            .collect();
+        ContentHash::of(&("dockerfile 1", self.plan, tree, from))
+    }
+
+    /// Builds the image under a name.
+    pub(crate) async fn follow(&self, key: &ContentHash) -> Result<String, Problem> {
+        let job = self.job;
+        let since = Instant::now();
+        let reference = job.image(&key.as_str()[..12]);
+        let request = &job.request;
+        let mut args = self.plan.args.clone();
+        for (name, value) in HostAccess::proxies() {
+            args.entry(name).or_insert(value);
+        }
+        let build = EngineBuild {
+            dockerfile: self.plan.dockerfile.clone(),
+            reference: reference.clone(),
+            target: self.plan.target.clone(),
+            args,
+            labels: IndexMap::from([
+                (BUILD_KEY.to_owned(), key.to_string()),
+                (
+                    BUILT_FOR.to_owned(),
+                    format!(
+                        "{}/{}/{}",
+                        request.team, request.application, request.component
+                    ),
+                ),
+            ]),
+            credential: request.registry.clone(),
+            memory: Some(job.settings.limits.memory_bytes),
+            cpu_quota: (job.settings.limits.cpu_millis > 0)
+                .then_some(job.settings.limits.cpu_millis * 100),
+            binds: HostAccess::read("/root").files().collect(),
+            cgroup_parent: Some(cgroup_of(&job.prefix)),
+            no_cache: false,
+        };
+        let (writer, reader) = tokio::io::duplex(1 << 20);
+        let writer = tokio_util::io::SyncIoBridge::new(writer);
+        let folder = self.folder.to_owned();
+        let paths: Vec<String> = self.manifest.keys().cloned().collect();
+        let packing = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+            let mut tar = tar::Builder::new(writer);
+            source::append(&mut tar, &folder, paths.iter().map(String::as_str), "", 0)?;
+            tar.into_inner()?.shutdown()
+        });
+        let events = job
+            .engine
+            .build(&build, body_of_reader(reader))
+            .await
+            .map_err(engine)?;
+        let mut events = pin!(events);
+        let mut last: VecDeque<String> = VecDeque::new();
+        let mut instruction = None;
+        while let Some(event) = events.next().await {
+            match event {
+                BuildEvent::Line(text) => {
+                    if last.len() == EVIDENCE {
+                        last.pop_front();
+                    }
+                    last.push_back(job.masked(&text));
+                    job.say(text);
+                }
+                BuildEvent::Instruction(text) => {
+                    job.say(text.clone());
+                    instruction = Some(text);
+                }
+                BuildEvent::Cached(text) => job.say(format!("{text} (cached)")),
+                BuildEvent::Failed {
+                    message,
+                    instruction: failed,
+                } => return Err(self.failed(&message, failed.or(instruction).as_deref(), last)),
+            }
+        }
+        if let Ok(Err(error)) = packing.await {
+            return Err(problem::SOURCE_MISSING.problem(
+                format!("{} cannot be read: {error}", self.folder.display()),
+                "Deploy again.",
+            ));
+        }
+        job.ran("Dockerfile", false, since);
+        Ok(reference)
+    }
+
+    fn failed(&self, message: &str, instruction: Option<&str>, last: VecDeque<String>) -> Problem {
+        let lower = message.to_ascii_lowercase();
+        let says = |part: &str| lower.contains(part);
+        if says("no space left on device") {
+            return problem::DISK_FULL.problem(
+                format!("The build found no space: {message}"),
+                "Free space on the engine's disk, then deploy again.",
+            );
+        }
+        let pulling = says("pull access denied")
+            || says("failed to resolve")
+            || says("failed to do request")
+            || says("load metadata")
+            || says("manifest unknown")
+            || says("initializing source docker://")
+            || says("pinging container registry")
+            || says("creating build container")
+            || says("short-name");
+        let missing = self.from.iter().find(|image| image.id.is_none());
+        if let (true, Some(image)) = (pulling, missing)
+            && let Ok(reference) = image.name.parse::<ImageReference>()
+        {
+            let mut problem =
+                pull_problem(&reference, self.job.request.registry.is_some(), message);
+            if problem.is(problem::IMAGE_REGISTRY) {
+                problem.remedy.push_str(
+                    " Where no registry can be reached, start FROM localhost/pluvio/base-NAME:VERSION (`run`, `node`, `python`, `go` …), made from Debian's packages.",
+                );
+            }
+            return problem;
+        }
+        if says("target stage") || says("failed to reach build target") || says("no such stage") {
+            return problem::BUILD_FAILED.problem(
+                format!(
+                    "The Dockerfile has no stage {}.",
+                    self.plan.target.as_deref().unwrap_or("")
+                ),
+                "Check `build.target`.",
+            );
+        }
+        let cause = match instruction {
+            Some(instruction) => format!("{instruction}: {message}"),
+            None => message.to_owned(),
+        };
+        problem::BUILD_FAILED
+            .problem(
+                cause,
+                format!(
+                    "Read the lines below; `docker build -f {} .` in the source must succeed.",
+                    self.plan.dockerfile
+                ),
+            )
+            .evidence(last)
+            .at(Location {
+                file: Some(self.plan.dockerfile.clone()),
+                ..Location::default()
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_lines_are_read_with_their_arguments() {
+        let text = "ARG NODE=20\nARG BASE=\"alpine\"\nFROM --platform=linux/amd64 node:${NODE} AS build\nRUN x\nFROM $BASE\nCOPY --from=build /a /a\nFROM build\nFROM scratch\nFROM ${UNKNOWN}\n";
+        let args = IndexMap::from([("NODE".to_owned(), "22".to_owned())]);
+        assert_eq!(from_names(text, &args), ["alpine", "node:22"]);
+    }
+
+    #[test]
+    fn our_bases_are_known_by_name() {
+        let base = our_base("localhost/pluvio/base-node-build:22").unwrap();
+        assert_eq!(base, Base::new(BaseName::NodeBuild, Some("22")));
+        assert!(our_base("localhost/other:1").is_none());
+    }
+}
