@@ -275,8 +275,6 @@ impl Application {
         let (traffic, name) = (self.shared.traffic.clone(), name.to_owned());
         // Its end only wakes the loop: whether the instance is drained, the next step sees by itself.
         self.drains.spawn(async move { traffic.drained(&name, drain).await });
-        // An instance without requests is drained already, and the step after this one sees it.
-        self.wake.notify_one();
     }
 
     /// Takes in how something ended.

@@ -22,7 +22,7 @@ use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
 use pluvio_model::observed::RolloutStep;
 use pluvio_model::problem::Problem;
-use pluvio_plan::rollout::{EndpointsWish, RolloutInput, step};
+use pluvio_plan::rollout::{Action, EndpointsWish, RolloutInput, step};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -35,6 +35,9 @@ pub(crate) use observe::AllPublished;
 use desired::Desired;
 use instances::Instance;
 use memo::Memo;
+
+/// Steps of one component in one look. Three do for every rollout: endpoints, drain, stop.
+const MOST_STEPS: usize = 5;
 
 /// Looked at again after this, even if nothing happens.
 const IDLE: Duration = Duration::from_secs(300);
@@ -74,6 +77,13 @@ struct Trouble {
     problem: Problem,
     tries: u32,
     until: Instant,
+}
+
+fn takes_effect_at_once(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::SetEndpoints(_) | Action::BeginDrain { .. } | Action::CancelDrain { .. }
+    )
 }
 
 impl Application {
@@ -181,34 +191,38 @@ impl Application {
         self.components.retain(|name, _| names.contains(name));
         let mut again: Option<Timestamp> = None;
         for name in names {
-            let component = desired.component(&name);
-            self.memo.work_towards(&name, component.hash(), now);
-            let known = self
-                .components
-                .get(&name)
-                .and_then(|component| component.endpoints.clone());
-            let input = RolloutInput {
-                wish: component.wish.clone(),
-                rollout: component.rollout.clone(),
-                restart: component.restart,
-                instances: self.seen(&name, known.as_ref()),
-                endpoints: known.clone(),
-            };
-            let step = step(&input, now);
-            let place = self.components.entry(name.clone()).or_insert(Component {
-                endpoints: known,
-                phase: step.phase,
-                settled: false,
-            });
-            place.phase = step.phase;
-            place.settled = step.settled;
-            if let Some(at) = step.again_at {
-                again = Some(again.map_or(at, |before| before.min(at)));
+            let asked = desired.component(&name);
+            self.memo.work_towards(&name, asked.hash(), now);
+            // What takes effect at once (endpoints, drains) may let the next thing be done at once.
+            for _ in 0..MOST_STEPS {
+                let known = self.components.get(&name).and_then(|c| c.endpoints.clone());
+                let input = RolloutInput {
+                    wish: asked.wish.clone(),
+                    rollout: asked.rollout.clone(),
+                    restart: asked.restart,
+                    instances: self.seen(&name, known.as_ref()),
+                    endpoints: known.clone(),
+                };
+                let step = step(&input, now);
+                let place = self.components.entry(name.clone()).or_insert(Component {
+                    endpoints: known,
+                    phase: step.phase,
+                    settled: false,
+                });
+                place.phase = step.phase;
+                place.settled = step.settled;
+                if let Some(at) = step.again_at {
+                    again = Some(again.map_or(at, |before| before.min(at)));
+                }
+                let at_once = step.actions.iter().any(takes_effect_at_once);
+                for action in step.actions {
+                    self.act(desired, &name, action, ready);
+                }
+                self.set_endpoints(desired, &name);
+                if !at_once {
+                    break;
+                }
             }
-            for action in step.actions {
-                self.act(desired, &name, action, ready);
-            }
-            self.set_endpoints(desired, &name);
         }
         again
     }

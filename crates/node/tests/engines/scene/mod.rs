@@ -3,7 +3,7 @@
 //! Everything a scene makes is its own: another installation, another application id, a pool of addresses that no other
 //! scene has. At its end nothing is left on the engine.
 
-#![allow(dead_code, reason = "each test file plays with a part of it")]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,13 @@ use pluvio_node::{Config, Node};
 use pluvio_runtime::driver::Driver;
 use pluvio_runtime::{Images, Runtime, Scope};
 
-pub const IMAGE: &str = "localhost/pluvio-testserver:1";
+const SERVER: &str = include_str!("testserver.rs");
+
+/// The image with the test server, named by what is in it.
+pub fn image() -> String {
+    let hash = ContentHash::of(&SERVER);
+    format!("localhost/pluvio-testserver:{}", hash.short())
+}
 
 /// Where an engine listens that tests may use, by name; `None` (with a word) where it does not run.
 pub fn socket(engine: &str) -> Option<PathBuf> {
@@ -122,20 +128,25 @@ fn docker(socket: &std::path::Path, words: &[&str]) -> String {
 
 /// Makes the image with the test server, from the base image that the engine has.
 fn make_image(socket: &std::path::Path) {
-    let program = std::env::current_exe()
-        .unwrap()
-        .parent()
-        .and_then(|deps| deps.parent())
-        .unwrap()
-        .join("examples/testserver");
+    if !docker(socket, &["images", "-q", &image()]).is_empty() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(&program, folder.path().join("testserver")).unwrap();
+    let source = folder.path().join("testserver.rs");
+    std::fs::write(&source, SERVER).unwrap();
+    let compiler = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let compiled = std::process::Command::new(compiler)
+        .args(["--edition=2024", "-O", "-o"])
+        .arg(folder.path().join("testserver"))
+        .arg(&source)
+        .status();
+    assert!(compiled.is_ok_and(|status| status.success()), "the test server is compiled");
     std::fs::write(
         folder.path().join("Dockerfile"),
         "FROM localhost/t:1\nCOPY testserver /testserver\nCMD [\"/testserver\"]\n",
     )
     .unwrap();
-    docker(socket, &["build", "-q", "-t", IMAGE, folder.path().to_str().unwrap()]);
+    docker(socket, &["build", "-q", "-t", &image(), folder.path().to_str().unwrap()]);
 }
 
 impl Scene {
@@ -162,7 +173,7 @@ impl Scene {
         config.pool = format!("10.202.{lane}.0/24").parse().unwrap();
         config.grace = Duration::from_secs(2);
         let node = Node::start(&config, driver.clone()).unwrap();
-        let image_id = node.image(IMAGE).await.unwrap().expect("the image was made").id;
+        let image_id = node.image(&image()).await.unwrap().expect("the image was made").id;
         // Later nodes of the scene listen where the first did.
         config.listen = node.addresses();
         Scene {
@@ -207,7 +218,7 @@ impl Scene {
         }
         let content = Content {
             main: DecidedContainer {
-                image: IMAGE.parse().unwrap(),
+                image: image().parse().unwrap(),
                 image_id: self.image_id.clone(),
                 entrypoint: None,
                 command: part.command.clone(),
@@ -266,6 +277,7 @@ impl Scene {
             hot_files,
             after: Vec::new(),
             build: None,
+            schedule: None,
         }
     }
 
