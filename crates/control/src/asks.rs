@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pluvio_model::facts::{DecideFacts, Facts, ImageAtHand};
-use pluvio_model::id::{OperationId, VolumeId};
+use pluvio_model::id::{ApplicationId, OperationId, VolumeId};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{Operation, OperationKind, Step, StepName};
 use pluvio_model::problem::{self, Problem};
@@ -68,6 +68,8 @@ pub(crate) struct Surroundings {
     pub(crate) domain: String,
     pub(crate) gateway_port: u16,
     pub(crate) images: BTreeMap<Name, ImageAtHand>,
+    /// Volumes that the application had before, also those that today's release does not name.
+    pub(crate) volumes: BTreeMap<Name, VolumeId>,
 }
 
 impl Surroundings {
@@ -79,6 +81,8 @@ impl Surroundings {
             environment: seen.application.environment_name.clone(),
             runtime: self.runtime.clone(),
             images: self.images.clone(),
+            other_images: BTreeMap::new(),
+            kept_volumes: self.volumes.clone(),
             secrets: seen.secrets.clone(),
             settings: seen.settings.clone(),
             domain: self.domain.clone(),
@@ -105,8 +109,10 @@ fn waiting(names: &[StepName]) -> Vec<Step> {
 const ROLLOUT: [StepName; 5] = [StepName::Decide, StepName::Start, StepName::Shift, StepName::Drain, StepName::Stop];
 
 impl Control {
-    pub(crate) async fn surroundings(&self, images: BTreeMap<Name, ImageAtHand>) -> Result<Surroundings, Problem> {
-        Ok(Surroundings { runtime: self.facts().await?, domain: self.inner.config.domain.clone(), gateway_port: self.inner.config.gateway_port, images })
+    pub(crate) async fn surroundings(&self, application: ApplicationId, images: BTreeMap<Name, ImageAtHand>) -> Result<Surroundings, Problem> {
+        let rows = self.inner.store.application_volumes(application).await?;
+        let volumes = rows.into_iter().map(|row| (row.name, row.id)).collect();
+        Ok(Surroundings { runtime: self.facts().await?, domain: self.inner.config.domain.clone(), gateway_port: self.inner.config.gateway_port, images, volumes })
     }
 
     async fn ask(&self, by: Asker, application: Whose, kind: OperationKind, title: String, steps: Vec<Step>) -> Result<Ask, Problem> {
@@ -121,6 +127,9 @@ impl Control {
             return Err(first(problems));
         }
         for (name, component) in &deploy.spec.components {
+            if component.release.is_some() {
+                return Err(problem::SPEC_UNSUPPORTED.problem(format!("{name} has a release task, which this version does not run."), "Run it by hand with `pluvio exec`, or as a part of the program's start, and leave `release` out.").path(format!("components.{name}.release")));
+            }
             if matches!(&component.source, Some(pluvio_model::spec::SourceSpec::Path(_))) && deploy.upload.is_none() {
                 return Err(problem::SOURCE_MISSING.problem(format!("{name} is built from a folder, and no folder was sent."), "Deploy with `pluvio deploy FOLDER`, or name a Git repository as its source.").path(format!("components.{name}.source")));
             }
@@ -185,7 +194,7 @@ impl Control {
             let deploy = DeployAsk { scope, spec, upload: self.last_upload(application).await, source_note: SourceRecord::default(), pull: false, secrets: Vec::new(), origin: Origin::Patch { what: patch.title.clone() }, create_only: false };
             return self.deploy(by, deploy).await;
         }
-        let surroundings = self.surroundings(BTreeMap::new()).await?;
+        let surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
         let steps = waiting(&ROLLOUT);
         let ask = self.ask(by, Whose::Existing(application.id), patch.kind, patch.title.clone(), steps).await?;
         let origin = match patch.kind {
@@ -225,7 +234,7 @@ impl Control {
             };
             images.insert(component.clone(), ImageAtHand { reference: image.image.clone(), facts, built: image.built.clone() });
         }
-        let surroundings = self.surroundings(images).await?;
+        let surroundings = self.surroundings(application.id, images).await?;
         let ask = self.ask(by, Whose::Existing(application.id), OperationKind::Rollback, format!("Roll {} back to r{number}", application.name), waiting(&ROLLOUT)).await?;
         let mut decide = |seen: &Deciding| surroundings.decide(seen);
         self.inner.store.ask_deploy(ask, &back.spec, Origin::Rollback { to: number }, Then::Decide(&mut decide)).await.map_err(Problem::from)
@@ -292,7 +301,7 @@ impl Control {
             settings: store.settings(application.id).await.map_err(Problem::from)?,
             hosts_of_others: std::collections::BTreeSet::new(),
         };
-        let next = self.surroundings(BTreeMap::new()).await?.decide(&seen)?;
+        let next = self.surroundings(application.id, BTreeMap::new()).await?.decide(&seen)?;
         Ok((Some(current), next, number))
     }
 

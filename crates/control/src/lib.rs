@@ -175,7 +175,7 @@ async fn housekeeping(control: Control) {
         tracing::warn!(cause = problem.cause, "leftovers of builds were not swept");
     }
     loop {
-        if let Err(error) = control.inner.store.prune().await {
+        if let Err(error) = control.inner.store.prune(jiff::Timestamp::now()).await {
             tracing::warn!(%error, "the database was not pruned");
         }
         tokio::time::sleep(Duration::from_secs(3600)).await;

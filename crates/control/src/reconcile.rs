@@ -285,7 +285,7 @@ async fn remove(control: &Control, target: &Target, seen: Option<&ObservedApplic
     }
     crash::point("remove");
     let application = control.inner.store.application(target.application).await?;
-    control.inner.builder.remove_images(application.team_name.as_str(), application.name.as_str()).await?;
+    control.inner.builder.forget(application.team, &application.name, None).await?;
     let _ = control.inner.blobs.delete(&crate::sources::upload_note(target.application)).await;
     let now = Timestamp::now();
     control

@@ -135,7 +135,7 @@ async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -
         let _ = control.inner.blobs.put_bytes(&crate::sources::upload_note(application.id), upload.as_bytes()).await;
     }
     crash::point("decide");
-    let surroundings = control.surroundings(images).await?;
+    let surroundings = control.surroundings(application.id, images).await?;
     let now = Timestamp::now();
     let edit = |operation: &mut Operation| {
         for step in operation.steps.clone() {

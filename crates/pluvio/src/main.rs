@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod context;
 mod output;
+mod pack;
 mod roles;
 
 use std::process::ExitCode;

@@ -44,7 +44,7 @@ async fn run_node(config: Arc<Config>, stop: CancellationToken) -> Result<(), Pr
     node.listen = vec![config.gateway()];
     node.engine = config.engine.value.as_ref().map(|e| e.trim_start_matches("unix://").into());
     node.pool = config.pool.value.parse().map_err(|e: pluvio_node::InvalidPool| problem::CONFIG_INVALID.problem(e.to_string(), "Correct network.pool."))?;
-    pluvio_node::run(node, stop).await
+    pluvio_node::run(node, stop.cancelled_owned()).await.map_err(|e| e.to_problem())
 }
 
 async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(), Problem> {

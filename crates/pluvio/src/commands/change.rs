@@ -110,10 +110,8 @@ pub(crate) async fn config_import(context: &Context, file: &std::path::Path) -> 
 
 pub(crate) fn read_env_file(file: &std::path::Path) -> Result<IndexMap<String, String>, Problem> {
     let text = std::fs::read_to_string(file).map_err(|e| problem::SOURCE_MISSING.problem(format!("{} cannot be read: {e}.", file.display()), "Name a file in .env form."))?;
-    pluvio_formats::dotenv::parse(&text).map_err(|mut problem| {
-        problem.at.get_or_insert_default().file = Some(file.display().to_string());
-        problem
-    })
+    let read = pluvio_formats::dotenv::read(&text, &file.display().to_string()).map_err(|mut problems| problems.swap_remove(0))?;
+    Ok(read.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
 }
 
 pub(crate) async fn secret_list(context: &Context) -> Done {

@@ -199,7 +199,7 @@ fn adjust(spec: &mut AppSpec, args: &DeployArgs) -> Done {
 async fn send(context: &Context, folder: &Path) -> Result<String, Problem> {
     let broken = |e: std::io::Error| problem::SOURCE_ARCHIVE.problem(format!("{} cannot be packed: {e}.", folder.display()), "Check that its files can be read and that the disk has space.");
     let packed = folder.to_owned();
-    let file = tokio::task::spawn_blocking(move || pluvio_build::pack(&packed)).await.map_err(|e| problem::INTERNAL.problem(e.to_string(), "Please report it."))??;
+    let file = tokio::task::spawn_blocking(move || crate::pack::pack(&packed)).await.map_err(|e| problem::INTERNAL.problem(e.to_string(), "Please report it."))??;
     let bytes = file.as_file().metadata().map_err(broken)?.len();
     context.out.say(format!("{} Upload   {} of source", context.out.paint(Tone::Good, "✓"), crate::output::bytes(bytes)));
     let reader = tokio::fs::File::from_std(file.reopen().map_err(broken)?);
@@ -331,7 +331,7 @@ pub(crate) fn init(context: &Context, folder: &Path, force: bool) -> Done {
     for why in &planned.detected.why {
         text.push_str(&format!("# {why}\n"));
     }
-    text.push_str(&pluvio_formats::write(&planned.spec));
+    text.push_str(&pluvio_formats::app::write(&planned.spec));
     std::fs::write(&file, text).map_err(|e| problem::REFUSED.problem(format!("{} cannot be written: {e}.", file.display()), "Check the folder's permissions."))?;
     if context.out.json {
         context.out.document(&serde_json::json!({ "file": file, "spec": planned.spec }));

@@ -25,9 +25,10 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         (Named::Git(url), None) => {
             work = tempfile::tempdir().map_err(|e| problem::DISK_FULL.problem(format!("A temporary folder cannot be made: {e}."), "Free space in /tmp, or set TMPDIR."))?;
             let git = pluvio_model::spec::GitSource { url: url.clone(), reference: None, path: None, credential: None };
-            let fetched = pluvio_build::fetch_git(&git, None, &work.path().join("git"), &tokio_util::sync::CancellationToken::new(), &|_: &str| {}).await?;
+            let quiet: pluvio_build::Log = std::sync::Arc::new(|_| {});
+            let fetched = pluvio_build::fetch::fetch(&pluvio_build::BuildSource::Git { git: git.clone(), credential: None }, work.path(), &quiet).await?;
             let suggestion = url.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next().and_then(pluvio_model::name::Name::suggest);
-            let mut planned = pluvio_build::plan_source::of_folder_or(&fetched.root, name.as_ref().or(suggestion.as_ref()))?;
+            let mut planned = pluvio_build::plan_source::of_folder_or(&fetched.folder, name.as_ref().or(suggestion.as_ref()))?;
             for component in planned.spec.components.values_mut() {
                 if matches!(component.source, Some(pluvio_model::spec::SourceSpec::Path(_))) {
                     component.source = Some(pluvio_model::spec::SourceSpec::Git(git.clone()));
@@ -63,7 +64,7 @@ fn show(context: &Context, planned: &Planned) {
         out.line(format!("  or: {}", planned.detected.alternatives.join(", ")));
     }
     out.line("");
-    out.line(pluvio_formats::write(&planned.spec).trim_end());
+    out.line(pluvio_formats::app::write(&planned.spec).trim_end());
     if !planned.report.is_empty() {
         out.line("");
         for row in &planned.report {
@@ -90,15 +91,14 @@ fn manifests(context: &Context, args: &PlanArgs, planned: &Planned) -> Done {
     let wish = decide(planned, kubernetes)?;
     let facts = facts(kubernetes);
     let objects = if kubernetes {
-        serde_json::to_value(pluvio_plan::lower::kubernetes::lower(&wish, Generation(1), &facts).map_err(first)?)
+        serde_json::to_value(pluvio_plan::lower::kubernetes::kubernetes(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?).expect("objects serialise")
     } else {
-        serde_json::to_value(pluvio_plan::lower::engine::lower(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?)
+        pluvio_plan::lower::engine::engine(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?.manifests()
     };
-    let objects = objects.expect("objects serialise");
     if kubernetes && !context.out.json {
         for object in objects.as_array().into_iter().flatten() {
             context.out.line("---");
-            context.out.line(pluvio_formats::yaml::write(object, &|_| false).trim_end());
+            context.out.line(pluvio_formats::yaml::write::write(object, &|_| false).trim_end());
         }
     } else {
         context.out.document(&objects);
@@ -148,7 +148,8 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
         domain: "localhost".into(),
         gateway_port: 8080,
         short_host_taken: false,
-        ..pluvio_plan::no_facts()
+        other_images: BTreeMap::new(),
+        kept_volumes: BTreeMap::new(),
     };
     let revision = Revision { application: ApplicationId(Uuid::nil()), number: 1, spec: spec.clone(), origin: Origin::Deploy, actor: "plan".into(), at: jiff::Timestamp::UNIX_EPOCH };
     let mut ids = (1..).map(|n: u128| VolumeId(Uuid::from_u128(n)));

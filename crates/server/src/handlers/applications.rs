@@ -172,7 +172,7 @@ fn with_tag(application: &Application, mut response: Response) -> Response {
 async fn specification(State(app): State<App>, caller: Caller, Path((team, environment, name)): Path<(String, String, String)>) -> Result<Response, Refusal> {
     let (_, application) = caller.application(&app, &team, &environment, &name, Permission::ApplicationRead).await?;
     let revision = app.control.target_revision(&application).await?;
-    let yaml = pluvio_formats::write(&revision.spec);
+    let yaml = pluvio_formats::app::write(&revision.spec);
     let document = SpecDocument { revision: revision.number, spec: serde_json::to_value(&revision.spec).expect("a spec serialises"), yaml };
     Ok(with_tag(&application, Json(document).into_response()))
 }

@@ -47,7 +47,17 @@ pub(super) fn accepted(asked: Asked) -> Response {
 
 /// Reads an AppSpec out of JSON, with the key path of what does not fit.
 pub(super) fn parse_spec(value: &serde_json::Value) -> Result<AppSpec, Refusal> {
-    pluvio_formats::from_json(value).map_err(|problems| Refusal(first(problems)))
+    // JSON is YAML: one reader for both, so that problems name the key wherever the text came from.
+    let reading = pluvio_formats::app::read(&value.to_string(), "spec").map_err(|mut problems| {
+        for problem in &mut problems {
+            if let Some(at) = &mut problem.at {
+                // Lines of a document that the sender never saw as lines.
+                (at.file, at.line, at.column) = (None, None, None);
+            }
+        }
+        Refusal(first(problems))
+    })?;
+    Ok(reading.spec)
 }
 
 fn first(problems: Vec<Problem>) -> Problem {
@@ -58,8 +68,8 @@ fn first(problems: Vec<Problem>) -> Problem {
 
 /// Some settings reach beyond the container and need a permission of their own.
 fn check_reach(caller: &Caller, team: pluvio_model::id::TeamId, spec: &AppSpec) -> Result<(), Refusal> {
-    for permission in pluvio_plan::permissions::permissions_needed(spec) {
-        caller.may_in(team, permission)?;
+    for needed in pluvio_plan::permissions::permissions_needed(spec) {
+        caller.may_in(team, needed.permission).map_err(|refusal| Refusal(refusal.0.path(needed.path)))?;
     }
     Ok(())
 }

@@ -8,11 +8,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt;
 use pluvio_api::applications::*;
+use pluvio_build::BuildSource;
 use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::{GitSource, SourceSpec};
-use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -73,10 +73,10 @@ async fn plan(State(app): State<App>, caller: Caller, Path((team, environment)):
         SourceRequest::Git(git) => {
             let git = GitSource { url: git.url, reference: git.reference.filter(|r| !r.is_empty()), path: git.path.filter(|p| !p.is_empty()), credential: git.credential };
             let credential = pluvio_control::sources::git_credential(app.control.store(), scope.team, &git).await?;
-            let said = |_: &str| {};
-            let fetched = pluvio_build::fetch_git(&git, credential.as_ref(), &work.join("git"), &CancellationToken::new(), &said).await?;
+            let quiet: pluvio_build::Log = std::sync::Arc::new(|_| {});
+            let fetched = pluvio_build::fetch::fetch(&BuildSource::Git { git: git.clone(), credential }, &work, &quiet).await?;
             let suggestion = git.url.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next().and_then(Name::suggest);
-            (of_folder(fetched.root, name.clone(), suggestion.clone()).await?, Some(SourceSpec::Git(git)), suggestion)
+            (of_folder(fetched.folder.clone(), name.clone(), suggestion.clone()).await?, Some(SourceSpec::Git(git)), suggestion)
         }
     };
     let mut planned = planned;
@@ -120,7 +120,7 @@ fn at_path(source: &SourceSpec, was: Option<&SourceSpec>) -> SourceSpec {
 async fn unpack(archive: PathBuf, into: PathBuf) -> Result<PathBuf, Refusal> {
     let folder = into.join("source");
     let target = folder.clone();
-    tokio::task::spawn_blocking(move || pluvio_build::unpack(&archive, &target)).await.map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))??;
+    tokio::task::spawn_blocking(move || pluvio_build::fetch::unpack(&archive, &target, &pluvio_build::fetch::ArchiveLimits::default()).map(|_| ())).await.map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))??;
     Ok(folder)
 }
 
@@ -136,7 +136,7 @@ fn report(app: &App, planned: pluvio_build::plan_source::Planned) -> PlanReport 
     let reachable = planned.spec.components.values().any(|c| c.ports.values().any(|p| matches!(p.protocol, pluvio_model::spec::PortProtocol::Http | pluvio_model::spec::PortProtocol::Http2)) && c.routes.as_ref().is_none_or(|r| !r.is_empty()));
     PlanReport {
         detected: Detected { kind: planned.detected.kind, why: planned.detected.why, alternatives: planned.detected.alternatives },
-        yaml: pluvio_formats::write(&planned.spec),
+        yaml: pluvio_formats::app::write(&planned.spec),
         spec: serde_json::to_value(&planned.spec).expect("a spec serialises"),
         report: planned.report.into_iter().map(|row| serde_json::from_value(serde_json::to_value(row).expect("a row serialises")).expect("the row of interfaces.md")).collect(),
         errors: planned.errors,

@@ -46,7 +46,7 @@ async fn detail(State(app): State<App>, caller: Caller, Path((team, environment,
     if let Some(build) = stored.release.components.values().find_map(|c| c.build.as_ref()) {
         summary.built_from = Some(view::built_from(build));
     }
-    let yaml = pluvio_formats::write(&revision.spec);
+    let yaml = pluvio_formats::app::write(&revision.spec);
     Ok(Json(ReleaseDetail { summary, spec: serde_json::to_value(&revision.spec).expect("a spec serialises"), yaml, urls: stored.release.urls }))
 }
 
@@ -89,6 +89,11 @@ async fn preview(State(app): State<App>, caller: Caller, Path((team, environment
     Ok(Json(preview_of(current.as_ref(), &next, number)))
 }
 
+/// A unit variant as serde writes it.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 pub(super) fn preview_of(current: Option<&Release>, next: &Release, number: u64) -> ChangePreview {
     let preview = pluvio_plan::preview::preview(current, next);
     ChangePreview {
@@ -97,9 +102,9 @@ pub(super) fn preview_of(current: Option<&Release>, next: &Release, number: u64)
         effects: preview
             .effects
             .into_iter()
-            .map(|e| ComponentEffect { component: e.component.to_string(), effect: e.effect.as_str().to_owned(), instances_before: e.instances_before, instances_after: e.instances_after, held: e.held })
+            .map(|e| ComponentEffect { component: e.component.to_string(), effect: word(&e.effect), instances_before: e.instances_before, instances_after: e.instances_after, held: e.held })
             .collect(),
-        notes: preview.notes.into_iter().map(|n| PreviewNote { code: n.code.to_owned(), about: n.about, text: n.text }).collect(),
+        notes: preview.notes.into_iter().map(|n| PreviewNote { code: word(&n.code), about: n.about.to_string(), text: n.text }).collect(),
         usual_ms: None,
     }
 }
