@@ -43,10 +43,10 @@ impl Rendered {
     }
 
     /// The text with secrets put in by `value`; `Err` names the first that has none.
-    pub fn resolve<'a>(
-        &'a self,
+    pub fn resolve(
+        &self,
         value: impl Fn(&SecretRef) -> Option<String>,
-    ) -> Result<String, &'a SecretRef> {
+    ) -> Result<String, &SecretRef> {
         let mut out = String::new();
         for part in &self.0 {
             match part {
