@@ -362,3 +362,10 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|e| problem::INTERNAL.problem(e.to_string(), "Try again."))
 }
+
+impl Builder {
+    /// The engine that builds: for images that are pulled, not built.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}

@@ -118,7 +118,7 @@ async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -
     let (mut sayer, notes) = Sayer::open(control, &operation).await;
     let mut images = BTreeMap::new();
     let needs = images_needed(&revision.spec, &revision.origin, parent.as_ref().map(|(spec, release)| (spec, release)));
-    let outcome = async {
+    let outcome: Result<(), Problem> = async {
         for (name, need) in needs {
             let component = &revision.spec.components[&name];
             if let Some(image) = obtain(control, &application, operation.id, &revision, parent.as_ref().map(|p| &p.1), &name, component, need, &payload, &notes, cancel).await? {
@@ -213,7 +213,7 @@ async fn obtain(
                 application: application.name.clone(),
                 component: name.clone(),
                 source,
-                spec,
+                recipe: pluvio_build::Recipe::Detect(spec),
                 secrets,
                 registry: None,
                 cancel: cancel.clone(),
