@@ -87,6 +87,14 @@ impl Dialect {
         }
     }
 
+    /// Selects the database's `file`, where it is one.
+    pub(crate) fn file(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => Some("SELECT file FROM pragma_database_list WHERE name = 'main'"),
+            Dialect::Postgres => None,
+        }
+    }
+
     /// Takes the oldest open job of the kinds in `$1` (`,build,task,`) for the worker `$2` until `$3`; `$4` is now, `$5` the
     /// latest believable end of a lease (a clock that was turned back must not keep a dead worker's lease alive), `$6` the
     /// attempts after which a job is given up on.

@@ -52,7 +52,7 @@ impl Edit {
     fn is_moot(&self, whole: &Map<String, Value>) -> bool {
         match self.at.as_slice() {
             [top, name, _, ..] if top == "components" => {
-                !whole.get(top).is_some_and(|all| all.get(name).is_some())
+                whole.get(top).is_none_or(|all| all.get(name).is_none())
             }
             _ => false,
         }
@@ -90,17 +90,45 @@ fn object(spec: &AppSpec) -> Map<String, Value> {
     }
 }
 
+/// Whether this place holds things by name, so that its absence means the same as nothing in it.
+fn is_collection(at: &[String]) -> bool {
+    const TOP: [&str; 5] = ["components", "secrets", "settings", "groups", "networks"];
+    const INSIDE: [&str; 9] = [
+        "env",
+        "files",
+        "volumes",
+        "ports",
+        "labels",
+        "exports",
+        "sidecars",
+        "init",
+        "extraHosts",
+    ];
+    match at {
+        [top] => TOP.contains(&top.as_str()),
+        [top, _, field] if top == "components" || top == "groups" => {
+            INSIDE.contains(&field.as_str())
+        }
+        [top, _, group, _, field] if top == "components" => {
+            matches!(group.as_str(), "sidecars" | "init") && INSIDE.contains(&field.as_str())
+        }
+        _ => false,
+    }
+}
+
 fn compare(
     at: &mut Vec<String>,
     old: &Map<String, Value>,
     new: &Map<String, Value>,
     edits: &mut Vec<Edit>,
 ) {
+    let nothing = Map::new();
     for (key, new) in new {
         at.push(key.clone());
         match (old.get(key), new) {
             (Some(old), new) if old == new => {}
             (Some(Value::Object(old)), Value::Object(new)) => compare(at, old, new, edits),
+            (None, Value::Object(new)) if is_collection(at) => compare(at, &nothing, new, edits),
             _ => edits.push(Edit {
                 at: at.clone(),
                 to: To::Set(new.clone()),
@@ -108,12 +136,15 @@ fn compare(
         }
         at.pop();
     }
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+    for (key, old) in old.iter().filter(|(key, _)| !new.contains_key(*key)) {
         at.push(key.clone());
-        edits.push(Edit {
-            at: at.clone(),
-            to: To::Remove(true),
-        });
+        match old {
+            Value::Object(old) if is_collection(at) => compare(at, old, &nothing, edits),
+            _ => edits.push(Edit {
+                at: at.clone(),
+                to: To::Remove(true),
+            }),
+        }
         at.pop();
     }
 }
@@ -142,6 +173,13 @@ mod tests {
             json!({"name": "shop", "components": {"web": {"image": "a:1", "instances": 3, "env": {"A": "1"}}}}),
             json!({"name": "shop", "components": {"web": {"image": "a:2", "env": {"B": "2"}}}}),
             json!({"name": "shop", "components": {"web": {"image": "a:2", "env": {"B": "2", "A": "1"}, "instances": 3}}}),
+        );
+        // What is set or taken away in one place leaves its neighbours.
+        check(
+            json!({"name": "shop", "components": {"web": {"image": "a:1", "env": {"A": "1"}}}}),
+            json!({"name": "shop", "components": {"web": {"image": "a:1"}}}),
+            json!({"name": "shop", "components": {"web": {"image": "a:2", "env": {"A": "1", "B": "2"}}}}),
+            json!({"name": "shop", "components": {"web": {"image": "a:2", "env": {"B": "2"}}}}),
         );
         // Scaling a component that the other specification no longer has means nothing there.
         check(

@@ -67,6 +67,7 @@ use sqlx::{Any, AnyPool};
 use tokio::sync::watch;
 
 use dialect::Dialect;
+use row::Columns;
 use transaction::transaction;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -101,11 +102,15 @@ impl Store {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url)?;
         let (writers, readers) = match dialect {
-            Dialect::Sqlite => (1, 4),
+            Dialect::Sqlite => (1, 3),
             Dialect::Postgres => (4, 6),
         };
         let writer = pool(dialect, url, writers, false).await?;
         let readers = pool(dialect, url, readers, true).await?;
+        if let Some(select) = dialect.file() {
+            let file = sqlx::query(select).fetch_one(&writer).await?;
+            private(&file.text("file")?)?;
+        }
         let store = Store {
             inner: Arc::new(Inner {
                 dialect,
@@ -223,6 +228,27 @@ async fn pool(dialect: Dialect, url: &str, most: u32, read_only: bool) -> Result
         .connect(url)
         .await?;
     Ok(pool)
+}
+
+/// What people told Pluvio is for its own eyes, also where the folder is not: mode 0600 for SQLite's three files.
+fn private(file: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for file in [
+        file.to_owned(),
+        format!("{file}-wal"),
+        format!("{file}-shm"),
+    ] {
+        let mode = std::fs::Permissions::from_mode(0o600);
+        match std::fs::set_permissions(&file, mode) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Unavailable {
+                    source: Box::new(error),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Wakes this process's waiters when another process has committed something. Ends with the store.

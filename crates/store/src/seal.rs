@@ -82,7 +82,7 @@ impl Seal {
     /// A keyed hash (HMAC-SHA-256, RFC 2104) of `data` for one purpose: whoever can write the database, but does not have
     /// the key, cannot make it.
     pub(crate) fn mac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
-        let key = hmac(&*self.key, purpose.as_bytes());
+        let key = hmac(&self.key, purpose.as_bytes());
         hmac(&key, data)
     }
 

@@ -21,7 +21,8 @@ const ATTEMPTS: u32 = 8;
 pub(crate) struct Tx {
     transaction: sqlx::Transaction<'static, Any>,
     pub(crate) seal: Seal,
-    /// One time for everything the transaction writes.
+    /// One time for everything the transaction writes, in the whole milliseconds that rows hold: what a verb returns equals
+    /// what is read later.
     pub(crate) now: Timestamp,
     /// The newest event it wrote.
     told: Option<u64>,
@@ -97,7 +98,7 @@ impl Store {
         Ok(Tx {
             transaction,
             seal: self.inner.seal.clone(),
-            now: Timestamp::now(),
+            now: whole_milliseconds(Timestamp::now()),
             told: None,
         })
     }
@@ -136,6 +137,10 @@ impl Store {
             other => Some(other),
         }
     }
+}
+
+fn whole_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 /// Doubles from 5 ms, with as much again by chance, so that two writers do not meet for ever.
