@@ -47,14 +47,9 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last lines, oldest first.
-    pub(crate) fn last_lines(&self) -> Vec<String> {
-        self.state().last.iter().cloned().collect()
-    }
-
-    /// The program starts anew: an end shows what this run said.
-    pub(crate) fn begin_run(&self) {
-        self.state().last.clear();
+    /// The last lines of a run that ended, oldest first; those of the next run are counted anew.
+    pub(crate) fn take_last_lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().last).into()
     }
 }
 

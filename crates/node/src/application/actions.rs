@@ -92,7 +92,9 @@ impl Application {
                     return;
                 };
                 let name = wanted.plan.instance.name(slot);
-                if ready && !self.busy.contains_key(&name) && !self.rests(&name) {
+                // One of that name that is on its way out must be gone first: its address rests with it.
+                let there = self.instances.contains_key(&name);
+                if ready && !there && self.is_free(&name) {
                     self.create(desired, wanted, slot, &name);
                 }
             }

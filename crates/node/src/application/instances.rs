@@ -228,9 +228,7 @@ impl Application {
                 )),
                 None => None,
             };
-            let progress = instance.progress.clone();
             if new_run {
-                progress.begin_run();
                 self.say(name, "started");
             }
             if let Some(instance) = self.instances.get_mut(name) {
@@ -343,7 +341,7 @@ impl Application {
             code,
             oom,
             at: finished_at,
-            last_lines: instance.progress.last_lines(),
+            last_lines: instance.progress.take_last_lines(),
         });
         let how = if oom {
             "killed: it took more memory than its limit".to_owned()

@@ -1,30 +1,30 @@
 //! Scenarios over real engines: the same for Docker and Podman. An engine that does not run here is skipped with a word.
+//!
+//! Each scenario has a lane of addresses of its own, so that they can be played side by side.
 
+mod client;
+mod configuration;
+mod drift;
+mod failures;
+mod logs;
+mod rollout;
 mod scene;
 
-use std::time::Duration;
-
-use pluvio_model::observed::InstanceState;
-use pluvio_model::stage::Power;
-use scene::{Part, Scene, ready};
-
 macro_rules! on_engines {
-    ($($(#[$doc:meta])* $lane:literal $name:ident => $play:ident;)*) => {
+    ($($lane:literal $module:ident::$name:ident;)*) => {
         mod docker {$(
-            $(#[$doc])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(scene) = super::Scene::open("docker", $lane).await {
-                    super::$play(scene).await;
+                if let Some(scene) = super::scene::Scene::open("docker", $lane).await {
+                    super::$module::$name(scene).await;
                 }
             }
         )*}
         mod podman {$(
-            $(#[$doc])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(scene) = super::Scene::open("podman", $lane + 100).await {
-                    super::$play(scene).await;
+                if let Some(scene) = super::scene::Scene::open("podman", $lane + 100).await {
+                    super::$module::$name(scene).await;
                 }
             }
         )*}
@@ -32,28 +32,18 @@ macro_rules! on_engines {
 }
 
 on_engines! {
-    1 first_light => first_light_scene;
-}
-
-/// From a stage to an answer through the gateway, to stopped, to nothing left.
-async fn first_light_scene(mut scene: Scene) {
-    let part = Part { instances: 2, ..Part::new("one") };
-    let began = std::time::Instant::now();
-    scene.deploy(&part).await;
-    let seen = scene.settled().await;
-    eprintln!("settled after {:?}", began.elapsed());
-    assert_eq!(ready(&seen), 2);
-    assert_eq!(scene.get("/").await, Ok((200, "one".to_owned())));
-    scene.power(&part, Power::Off).await;
-    scene.settled().await;
-    assert_eq!(scene.get("/").await.unwrap().0, 503);
-    assert!(scene.instances().await.is_empty());
-    scene.power(&part, Power::On).await;
-    let seen = scene.settled().await;
-    assert!(seen.components["web"].instances.iter().all(|i| i.state == InstanceState::Ready));
-    scene.delete().await;
-    scene.settled().await;
-    assert_eq!(scene.left().await, (vec![], vec![], vec![]));
-    assert_eq!(scene.get("/").await.unwrap().0, 404);
-    tokio::time::timeout(Duration::from_secs(10), scene.close()).await.unwrap();
+    1 rollout::from_a_stage_to_an_answer_to_nothing_left;
+    2 rollout::rolling_deploys_under_load_lose_no_request;
+    3 rollout::an_exclusive_volume_stops_then_starts_and_requests_are_held;
+    4 rollout::a_release_that_never_becomes_ready_leaves_the_old_one_serving;
+    5 rollout::a_node_killed_in_the_middle_goes_on;
+    6 failures::a_program_that_ends_is_started_again_with_back_off_and_its_last_words_are_told;
+    7 failures::an_instance_that_does_not_answer_is_restarted;
+    8 failures::a_program_that_takes_too_much_memory_is_told_apart;
+    9 failures::an_instance_that_is_not_ready_gets_no_requests_until_it_is;
+    10 configuration::a_hot_file_reaches_running_instances_and_is_reloaded;
+    11 drift::what_is_removed_or_stopped_by_hand_comes_back_and_strangers_are_left_alone;
+    12 logs::lines_survive_the_instance_and_come_once_however_the_node_restarts;
+    13 client::control_speaks_to_the_node_over_its_socket;
+    14 failures::what_the_engine_refuses_is_a_problem_and_what_ran_goes_on;
 }

@@ -72,6 +72,7 @@ pub struct Part {
     pub volume: bool,
     pub restart: RestartPolicy,
     pub command: Option<Vec<String>>,
+    pub image_id: Option<String>,
 }
 
 pub fn probe(path: &str, period_ms: u64) -> DecidedProbe {
@@ -107,11 +108,12 @@ impl Part {
             volume: false,
             restart: RestartPolicy::Always,
             command: None,
+            image_id: None,
         }
     }
 }
 
-fn docker(socket: &std::path::Path, words: &[&str]) -> String {
+pub fn docker(socket: &std::path::Path, words: &[&str]) -> String {
     let output = std::process::Command::new("docker")
         .env("DOCKER_HOST", format!("unix://{}", socket.display()))
         .env("DOCKER_BUILDKIT", "0")
@@ -219,7 +221,7 @@ impl Scene {
         let content = Content {
             main: DecidedContainer {
                 image: image().parse().unwrap(),
-                image_id: self.image_id.clone(),
+                image_id: part.image_id.clone().unwrap_or_else(|| self.image_id.clone()),
                 entrypoint: None,
                 command: part.command.clone(),
                 working_dir: None,
