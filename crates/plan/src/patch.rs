@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 /// One change. What it does not name stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "patch", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful exist at a time, each for one request"
+)]
 pub enum Patch {
     Scale {
         component: Name,

@@ -150,9 +150,7 @@ impl<'a> Volumes<'a> {
 }
 
 /// The exclusive volume among the mounts, if any.
-pub(super) fn exclusive<'a>(
-    mounts: &'a IndexMap<AbsolutePath, MountSpec>,
-) -> Option<&'a AbsolutePath> {
+pub(super) fn exclusive(mounts: &IndexMap<AbsolutePath, MountSpec>) -> Option<&AbsolutePath> {
     let mut found = mounts.iter().filter(|(_, mount)| {
         mount.kind == VolumeKind::Disk && mount.access == VolumeAccess::Exclusive
     });

@@ -114,9 +114,12 @@ fn a_new_secret_version_and_a_moved_tag_are_seen_without_being_shown() {
         .for_each(|image| image.facts.id = format!("sha256:{}", "9d41c7".repeat(10)));
     let revision = sample::revision(2, &spec, pluvio_model::revision::Origin::Deploy);
     let after = crate::decide(&revision, Some(&before), &facts, &mut sample::volume_ids()).unwrap();
-    show(&diff(&before, &after), expect![[r#"
+    show(
+        &diff(&before, &after),
+        expect![[r#"
         web Changed
           ~ image: localhost/shop:1 (sha256:shop) → localhost/shop:1 (sha256:9d41c7)
           ~ env TOKEN: ${secrets.KEY} (version 3) → ${secrets.KEY} (version 4)
-    "#]]);
+    "#]],
+    );
 }

@@ -33,7 +33,8 @@ const FINAL: [problem::Code; 11] = [
 
 /// Why the operation at work has failed, if it has.
 pub(super) fn find(input: &Input, observed: &ObservedApplication, due: &[Name]) -> Option<Problem> {
-    let since = input.since?;
+    // A component whose turn comes late has its whole deadline from then on.
+    let since = last_progress(input.since?, observed);
     if let Some(problem) = &observed.problem
         && FINAL.iter().any(|code| problem.is(*code))
     {
@@ -71,7 +72,7 @@ fn of_component(
     if let Some(instance) = given_up {
         return Some(exited(component, instance));
     }
-    let begun = begun(since, component, seen);
+    let begun = begun(input.since.unwrap_or(since), since, component, seen);
     if !is_past(begun, patience(component, seen), input.now) {
         return None;
     }
@@ -109,14 +110,34 @@ fn exits(instance: &ObservedInstance) -> u32 {
 }
 
 /// From when the deadline counts: each instance that starts or becomes ready is progress, an instance that starts again is not.
-fn begun(since: Timestamp, component: &DecidedComponent, seen: &ObservedComponent) -> Timestamp {
+fn begun(
+    asked: Timestamp,
+    progress: Timestamp,
+    component: &DecidedComponent,
+    seen: &ObservedComponent,
+) -> Timestamp {
+    if seen.wanted != component.hash {
+        // The runtime has not turned to it yet.
+        return progress;
+    }
     of_target(seen, component)
         .flat_map(|instance| {
             let first_start = instance.started_at.filter(|_| instance.restarts == 0);
             [instance.ready_at, first_start]
         })
         .flatten()
-        .fold(seen.since.max(since), Timestamp::max)
+        .fold(seen.since.max(asked), Timestamp::max)
+}
+
+/// When an instance of any component last became ready, if after `since`.
+fn last_progress(since: Timestamp, observed: &ObservedApplication) -> Timestamp {
+    let instances = observed
+        .components
+        .values()
+        .flat_map(|seen| &seen.instances);
+    instances
+        .filter_map(|instance| instance.ready_at)
+        .fold(since, Timestamp::max)
 }
 
 /// The deadline; while old instances are on their way out, new ones may have to wait for them.

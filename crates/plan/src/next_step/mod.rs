@@ -43,7 +43,7 @@ pub struct Input<'a> {
 pub enum TaskOutcome {
     Running,
     Succeeded,
-    Failed(Problem),
+    Failed(Box<Problem>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +92,15 @@ pub fn next_step(input: &Input) -> Next {
         Ok(due) => due,
         Err(next) => return *next,
     };
-    if due.now.is_empty() && !due.tasks.is_empty() {
+    if due.now.is_empty() && !due.is_all {
         // Before anything of the release is handed over: a task that fails leaves no trace.
         return if cancelled(input) {
             Next::Cancelled
+        } else if due.tasks.is_empty() {
+            Next::Wait(Wait {
+                steps: vec![notes::task()],
+                again_in: LOOK_AGAIN,
+            })
         } else {
             Next::RunTasks {
                 components: due.tasks,
@@ -176,7 +181,7 @@ fn due(input: &Input) -> Result<Due, Box<Next>> {
             None | Some(Some(TaskOutcome::Succeeded)) => due.now.push(component.name.clone()),
             Some(Some(TaskOutcome::Running)) => due.is_all = false,
             Some(Some(TaskOutcome::Failed(problem))) => {
-                return Err(Box::new(Next::Failed(Box::new(problem.clone()))));
+                return Err(Box::new(Next::Failed(problem.clone())));
             }
             Some(None) => {
                 due.is_all = false;

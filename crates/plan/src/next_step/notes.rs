@@ -63,6 +63,15 @@ pub(super) fn steps(input: &Input, observed: &ObservedApplication) -> Vec<StepNo
     steps
 }
 
+/// While a release task runs.
+pub(super) fn task() -> StepNote {
+    StepNote {
+        name: StepName::Task,
+        state: StepState::Running,
+        note: String::new(),
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     wanted: usize,

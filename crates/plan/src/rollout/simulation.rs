@@ -191,7 +191,7 @@ impl World {
         }
         if !said.is_empty() {
             let since = self.now.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64();
-            self.trace.push(format!("{since:5.1}  {}", said.join(", ")));
+            self.trace.push(format!("{since:<5} {}", said.join(", ")));
         }
         step
     }

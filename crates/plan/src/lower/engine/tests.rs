@@ -1,1 +1,486 @@
+use expect_test::{Expect, expect};
+use pluvio_model::facts::{Facts, Reach};
+use pluvio_model::release::Release;
+use pluvio_model::stage::Power;
+use serde_json::{Value, json};
 
+use super::*;
+use crate::sample;
+
+fn lower(release: Release, facts: &Facts) -> Result<EnginePlan, Vec<Problem>> {
+    let wish = RunWish {
+        components: release.components.keys().cloned().collect(),
+        release,
+        power: Power::On,
+        secrets: Default::default(),
+    };
+    engine(&wish, sample::application(), Generation(7), facts)
+}
+
+fn plan(components: Value) -> EnginePlan {
+    lower(sample::release(components), &sample::runtime()).unwrap()
+}
+
+fn check(value: &Value, want: Expect) {
+    want.assert_eq(&format!(
+        "{}\n",
+        serde_json::to_string_pretty(value).unwrap()
+    ));
+}
+
+#[test]
+fn an_image_alone() {
+    let plan = plan(json!({ "web": { "image": "localhost/shop:1" } }));
+    check(
+        &plan.manifests(),
+        expect![[r#"
+        {
+          "networks": [
+            {
+              "Name": "pluvio--shop--aaaa0001",
+              "Internal": false,
+              "Labels": {
+                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                "io.pluvio.application-name": "shop",
+                "io.pluvio.network": "default"
+              }
+            }
+          ],
+          "volumes": [],
+          "containers": [
+            {
+              "name": "shop--web--9b2268-0",
+              "body": {
+                "Image": "sha256:shop",
+                "Hostname": "shop--web--9b2268-0",
+                "Env": [
+                  "PORT=8080"
+                ],
+                "Labels": {
+                  "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                  "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                  "io.pluvio.application-name": "shop",
+                  "io.pluvio.component": "web",
+                  "io.pluvio.hash": "dc66252bb068dd242619398651c9a010d142d7e85ac24b9757a580d15af98c20",
+                  "io.pluvio.release": "1",
+                  "io.pluvio.generation": "7",
+                  "io.pluvio.slot": "0",
+                  "io.pluvio.role": "main"
+                },
+                "ExposedPorts": {
+                  "8080/tcp": {}
+                },
+                "Healthcheck": {
+                  "Test": [
+                    "NONE"
+                  ]
+                },
+                "HostConfig": {
+                  "NetworkMode": "pluvio--shop--aaaa0001",
+                  "PidsLimit": 4096,
+                  "Init": true,
+                  "LogConfig": {
+                    "Type": "json-file",
+                    "Config": {
+                      "max-size": "10m"
+                    }
+                  },
+                  "RestartPolicy": {
+                    "Name": "no"
+                  }
+                },
+                "NetworkingConfig": {
+                  "EndpointsConfig": {
+                    "pluvio--shop--aaaa0001": {}
+                  }
+                }
+              },
+              "files": []
+            }
+          ]
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn everything_a_container_can_be_asked() {
+    let spec = sample::spec(json!({
+        "name": "shop",
+        "components": { "web": {
+            "image": "localhost/shop:1",
+            "entrypoint": ["/entry"],
+            "command": "serve --fast",
+            "workingDir": "/srv",
+            "user": "1000:1000",
+            "stopSignal": "SIGQUIT",
+            "resources": { "cpu": { "request": "100m", "limit": "1.5" }, "memory": { "request": "64Mi", "limit": "128Mi" }, "pids": 100 },
+            "env": { "TOKEN": "a-${secrets.KEY}" },
+            "files": { "/etc/a": { "content": "${secrets.KEY}", "mode": "0600" }, "/etc/b": { "content": "hot", "hot": true } },
+            "volumes": {
+                "/data": { "name": "data" },
+                "/tmp": { "type": "memory", "size": "64Mi" },
+                "/host": { "type": "host", "hostPath": "/srv/data", "readOnly": true },
+            },
+            "ports": { "http": { "port": 8080 }, "dns": { "port": 53, "protocol": "udp" } },
+            "publish": [{ "host": 5353, "port": "dns", "protocol": "udp", "address": "0.0.0.0" }],
+            "networks": ["back"],
+            "extraHosts": { "legacy": "10.0.0.9" },
+            "labels": { "tier": "front" },
+            "host": { "capabilities": ["NET_ADMIN"], "devices": ["/dev/fuse", "/dev/a:/dev/b:r"] },
+            "init": { "migrate": { "command": ["migrate"] } },
+            "patch": { "engine": { "HostConfig": { "ShmSize": 1048576, "Init": null }, "Labels": null } },
+        } },
+        "networks": { "back": { "internal": true } },
+    }));
+    let release = sample::decide(4, &spec, None).unwrap();
+    let plan = lower(release, &sample::runtime()).unwrap();
+    check(
+        &plan.manifests(),
+        expect![[r#"
+        {
+          "networks": [
+            {
+              "Name": "pluvio--shop--aaaa0001",
+              "Internal": false,
+              "Labels": {
+                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                "io.pluvio.application-name": "shop",
+                "io.pluvio.network": "default"
+              }
+            },
+            {
+              "Name": "pluvio--shop--back--aaaa0001",
+              "Internal": true,
+              "Labels": {
+                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                "io.pluvio.application-name": "shop",
+                "io.pluvio.network": "back"
+              }
+            }
+          ],
+          "volumes": [
+            {
+              "Name": "pluvio--shop--data--bbbb0000",
+              "Labels": {
+                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                "io.pluvio.application-name": "shop",
+                "io.pluvio.volume": "data",
+                "io.pluvio.volume-id": "01936b2a-0000-7000-8000-0000bbbb0000"
+              }
+            }
+          ],
+          "containers": [
+            {
+              "name": "shop--web--eaca3c-0--init--migrate",
+              "body": {
+                "Image": "sha256:shop",
+                "Cmd": [
+                  "migrate"
+                ],
+                "Hostname": "shop--web--eaca3c-0--init--migrate",
+                "Env": [],
+                "Labels": {
+                  "tier": "front",
+                  "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                  "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                  "io.pluvio.application-name": "shop",
+                  "io.pluvio.component": "web",
+                  "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
+                  "io.pluvio.release": "4",
+                  "io.pluvio.generation": "7",
+                  "io.pluvio.slot": "0",
+                  "io.pluvio.role": "init"
+                },
+                "Healthcheck": {
+                  "Test": [
+                    "NONE"
+                  ]
+                },
+                "HostConfig": {
+                  "NetworkMode": "pluvio--shop--aaaa0001",
+                  "PidsLimit": 4096,
+                  "Init": true,
+                  "ExtraHosts": [
+                    "legacy:10.0.0.9"
+                  ],
+                  "LogConfig": {
+                    "Type": "json-file",
+                    "Config": {
+                      "max-size": "10m"
+                    }
+                  },
+                  "RestartPolicy": {
+                    "Name": "no"
+                  }
+                },
+                "NetworkingConfig": {
+                  "EndpointsConfig": {
+                    "pluvio--shop--aaaa0001": {}
+                  }
+                }
+              },
+              "files": []
+            },
+            {
+              "name": "shop--web--eaca3c-0",
+              "body": {
+                "Image": "sha256:shop",
+                "Entrypoint": [
+                  "/entry"
+                ],
+                "Cmd": [
+                  "/bin/sh",
+                  "-c",
+                  "serve --fast"
+                ],
+                "Hostname": "shop--web--eaca3c-0",
+                "Env": [
+                  "PORT=8080",
+                  "TOKEN=a-${secrets.KEY}"
+                ],
+                "WorkingDir": "/srv",
+                "User": "1000:1000",
+                "StopSignal": "SIGQUIT",
+                "ExposedPorts": {
+                  "8080/tcp": {},
+                  "53/udp": {}
+                },
+                "Healthcheck": {
+                  "Test": [
+                    "NONE"
+                  ]
+                },
+                "HostConfig": {
+                  "NetworkMode": "pluvio--shop--aaaa0001",
+                  "Memory": 134217728,
+                  "MemoryReservation": 67108864,
+                  "NanoCpus": 1500000000,
+                  "CpuShares": 102,
+                  "PidsLimit": 100,
+                  "Mounts": [
+                    {
+                      "Type": "volume",
+                      "Source": "pluvio--shop--data--bbbb0000",
+                      "Target": "/data",
+                      "ReadOnly": false
+                    },
+                    {
+                      "Type": "bind",
+                      "Source": "/srv/data",
+                      "Target": "/host",
+                      "ReadOnly": true
+                    }
+                  ],
+                  "Tmpfs": {
+                    "/tmp": "size=67108864"
+                  },
+                  "ExtraHosts": [
+                    "legacy:10.0.0.9"
+                  ],
+                  "CapAdd": [
+                    "NET_ADMIN"
+                  ],
+                  "Devices": [
+                    {
+                      "PathOnHost": "/dev/fuse",
+                      "PathInContainer": "/dev/fuse",
+                      "CgroupPermissions": "rwm"
+                    },
+                    {
+                      "PathOnHost": "/dev/a",
+                      "PathInContainer": "/dev/b",
+                      "CgroupPermissions": "r"
+                    }
+                  ],
+                  "LogConfig": {
+                    "Type": "json-file",
+                    "Config": {
+                      "max-size": "10m"
+                    }
+                  },
+                  "RestartPolicy": {
+                    "Name": "no"
+                  },
+                  "PortBindings": {
+                    "53/udp": [
+                      {
+                        "HostIp": "0.0.0.0",
+                        "HostPort": "5353"
+                      }
+                    ]
+                  },
+                  "ShmSize": 1048576
+                },
+                "NetworkingConfig": {
+                  "EndpointsConfig": {
+                    "pluvio--shop--aaaa0001": {}
+                  }
+                },
+                "Labels": {
+                  "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                  "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                  "io.pluvio.application-name": "shop",
+                  "io.pluvio.component": "web",
+                  "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
+                  "io.pluvio.release": "4",
+                  "io.pluvio.generation": "7",
+                  "io.pluvio.slot": "0",
+                  "io.pluvio.role": "main"
+                }
+              },
+              "files": [
+                {
+                  "path": "/etc/a",
+                  "mode": "0600",
+                  "content": "${secrets.KEY}"
+                },
+                {
+                  "path": "/etc/b",
+                  "mode": "0644",
+                  "content": "hot"
+                }
+              ]
+            }
+          ]
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn an_instance_gets_its_slot_address_names_and_secrets_last() {
+    let plan = plan(json!({ "web": {
+        "image": "localhost/shop:1", "env": { "TOKEN": "a-${secrets.KEY}" }, "extraHosts": { "db": "10.0.0.9" },
+    } }));
+    let place = InstancePlace {
+        slot: 3,
+        address: Some("10.201.0.5".parse().unwrap()),
+        hosts: [
+            ("api".to_owned(), "10.201.0.2".parse().unwrap()),
+            ("db".to_owned(), "10.201.0.3".parse().unwrap()),
+        ]
+        .into(),
+    };
+    let instance = &plan.components[0].instance;
+    let made = instance
+        .create(&place, &|secret| Some(format!("v{}", secret.version)))
+        .unwrap();
+    let [main] = &made[..] else {
+        panic!("one container")
+    };
+    assert_eq!(main.name, instance.name(3));
+    assert_eq!(main.body["Env"], json!(["PORT=8080", "TOKEN=a-v3"]));
+    assert_eq!(
+        main.body["HostConfig"]["ExtraHosts"],
+        json!(["api:10.201.0.2", "db:10.0.0.9"])
+    );
+    assert_eq!(main.body["Labels"][label::SLOT], json!("3"));
+    let network = main.body["HostConfig"]["NetworkMode"].as_str().unwrap();
+    let address = &main.body["NetworkingConfig"]["EndpointsConfig"][network]["IPAMConfig"];
+    assert_eq!(address, &json!({ "IPv4Address": "10.201.0.5" }));
+    assert_eq!(
+        format!("{main:?}"),
+        format!("ContainerCreate({})", main.name)
+    );
+
+    let missing = instance.create(&place, &|_| None).unwrap_err();
+    assert_eq!(missing.name.as_str(), "KEY");
+}
+
+#[test]
+fn names_are_short_readable_and_never_shared() {
+    let release = sample::release(json!({ "web": { "image": "localhost/shop:1" } }));
+    let name = |application: &str| {
+        let wish = RunWish {
+            components: release.components.keys().cloned().collect(),
+            release: release.clone(),
+            power: Power::On,
+            secrets: Default::default(),
+        };
+        let plan = engine(
+            &wish,
+            application.parse().unwrap(),
+            Generation(1),
+            &sample::runtime(),
+        );
+        let plan = plan.unwrap();
+        (
+            plan.networks[0].name.clone(),
+            plan.components[0].instance.name(0),
+        )
+    };
+    let one = name("01936b2a-0000-7000-8000-0000aaaa0001");
+    let other = name("01936b2a-0000-7000-8000-0000aaaa0002");
+    expect![[r#"
+        ("pluvio--shop--aaaa0001", "shop--web--9b2268-0")
+        ("pluvio--shop--aaaa0002", "shop--web--f76c79-0")
+    "#]]
+    .assert_eq(&format!("{one:?}\n{other:?}\n"));
+}
+
+#[test]
+fn a_rootless_engine_publishes_on_loopback() {
+    let facts = Facts {
+        rootless: true,
+        reach: Reach::PublishedLoopback,
+        ..sample::runtime()
+    };
+    let web = json!({ "web": { "image": "localhost/shop:1" } });
+    let plan = lower(sample::release(web), &facts).unwrap();
+    let manifests = plan.manifests();
+    let bindings = manifests
+        .pointer("/containers/0/body/HostConfig/PortBindings")
+        .unwrap();
+    assert_eq!(
+        bindings,
+        &json!({ "8080/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "" }] })
+    );
+
+    let asks = json!({ "web": {
+        "image": "localhost/shop:1",
+        "host": { "privileged": true },
+        "publish": [{ "host": 80, "port": 8080 }],
+    } });
+    let problems = lower(sample::release(asks), &facts).unwrap_err();
+    let paths: Vec<String> = problems
+        .into_iter()
+        .filter_map(|p| p.at)
+        .map(|at| at.path)
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "components.web.host.privileged",
+            "components.web.publish.0.host"
+        ]
+    );
+}
+
+#[test]
+fn only_the_components_of_the_stage_are_lowered() {
+    let release = sample::release(json!({
+        "web": { "image": "localhost/shop:1", "uses": ["db"] },
+        "db": { "image": "localhost/db:1", "routes": [], "volumes": { "/data": {} } },
+    }));
+    let wish = RunWish {
+        components: vec!["db".parse().unwrap()],
+        release,
+        power: Power::On,
+        secrets: Default::default(),
+    };
+    let plan = engine(
+        &wish,
+        sample::application(),
+        Generation(7),
+        &sample::runtime(),
+    )
+    .unwrap();
+    let names: Vec<&str> = plan.components.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["db"]);
+    assert_eq!(plan.volumes.len(), 1);
+}
