@@ -23,7 +23,10 @@ impl Engine {
             format!("/containers/{container}/logs?stdout=true&stderr=true&timestamps=true");
         if let Some(since) = since {
             let (seconds, nanos) = (since.as_second(), since.subsec_nanosecond());
-            path.push_str(&format!("&since={seconds}.{nanos:09}"));
+            path.push_str(&format!("&since={seconds}"));
+            if !self.is_podman() {
+                path.push_str(&format!(".{nanos:09}"));
+            }
         }
         if follow {
             path.push_str("&follow=true");
@@ -39,7 +42,7 @@ impl Engine {
                 .unwrap_or_default()
         });
         let lines = lines(chunks);
-        // Podman's `since` is exact to the second only.
+        // Podman gives all of the second, see `Reader::exact`.
         Ok(match since {
             Some(since) => lines
                 .filter(move |line| futures::future::ready(line.at >= since))
@@ -60,11 +63,27 @@ struct Reader {
     frames: Frames,
     /// For each stream the line that goes on.
     open: [Option<(jiff::Timestamp, String)>; 2],
+    /// The second of the last line, and how many lines it had.
+    second: (i64, i32),
 }
 
 const LINE_MAX: usize = 256 * 1024;
 
 impl Reader {
+    /// Podman 4 tells whole seconds. The lines of one second are numbered by nanoseconds: an order that is the same each
+    /// time they are read, so that who resumes after a line neither misses nor repeats one.
+    fn exact(&mut self, at: jiff::Timestamp) -> jiff::Timestamp {
+        if at.subsec_nanosecond() != 0 {
+            return at;
+        }
+        if self.second.0 == at.as_second() {
+            self.second.1 += 1;
+        } else {
+            self.second = (at.as_second(), 0);
+        }
+        jiff::Timestamp::new(self.second.0, self.second.1).unwrap_or(at)
+    }
+
     fn push(&mut self, bytes: &[u8]) -> Vec<DriverLogLine> {
         self.frames.push(bytes);
         let mut lines = Vec::new();
@@ -73,6 +92,7 @@ impl Reader {
             let Some((time, text)) = text.split_once(' ') else {
                 // `TIME\n`: an empty line, which Podman writes without the space.
                 if let Ok(at) = text.trim_end().parse() {
+                    let at = self.exact(at);
                     lines.push(DriverLogLine {
                         at,
                         stream,
@@ -89,7 +109,7 @@ impl Reader {
             line.push_str(text);
             if line.ends_with('\n') || line.len() > LINE_MAX {
                 line.truncate(line.trim_end_matches(['\n', '\r']).len());
-                let text = line;
+                let (at, text) = (self.exact(at), line);
                 lines.push(DriverLogLine { at, stream, text });
             } else {
                 *open = Some((at, line));
@@ -125,5 +145,16 @@ mod tests {
             ]
         );
         assert_eq!(lines[1].at.subsec_nanosecond(), 1);
+    }
+
+    #[test]
+    fn lines_of_one_second_are_told_apart() {
+        let mut reader = Reader::default();
+        let wire: Vec<u8> = ["05", "05", "06", "06"]
+            .iter()
+            .flat_map(|second| frame(1, &format!("2026-01-02T03:04:{second}Z x\n")))
+            .collect();
+        let times: Vec<_> = reader.push(&wire).iter().map(|l| l.at).collect();
+        assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
     }
 }

@@ -67,11 +67,22 @@ impl Engine {
     ) -> Result<ImageFacts, Problem> {
         let name = format!("{}/{}", image.registry(), image.repository());
         let version = image.digest().or(image.tag()).unwrap_or("latest");
-        let path = format!(
-            "/images/create?fromImage={}&tag={}",
-            escape(&name),
-            escape(version)
-        );
+        let path = if self.is_podman() {
+            // Docker takes plain HTTP on loopback; Podman has to be told, which only its own API can.
+            let host = image.registry().split(':').next().unwrap_or("");
+            let secure = !(host.starts_with("127.") || host == "localhost");
+            let join = if image.digest().is_some() { '@' } else { ':' };
+            format!(
+                "/libpod/images/pull?reference={}&tlsVerify={secure}",
+                escape(&format!("{name}{join}{version}"))
+            )
+        } else {
+            format!(
+                "/images/create?fromImage={}&tag={}",
+                escape(&name),
+                escape(version)
+            )
+        };
         let header = credential.map(|credential| credential.header(image.registry()));
         let headers: Vec<(HeaderName, &str)> = header
             .iter()
@@ -96,7 +107,12 @@ impl Engine {
                 if let Some(error) = document.get("error").and_then(|e| e.as_str()) {
                     return Err(fail(error));
                 }
-                if let Some(line) = layers.take(&document) {
+                // Docker tells of each layer, Podman writes lines.
+                let said = document.get("stream").and_then(|s| s.as_str());
+                let said = said
+                    .map(|line| line.trim().to_owned())
+                    .filter(|s| !s.is_empty());
+                if let Some(line) = said.or_else(|| layers.take(&document)) {
                     progress(line);
                 }
             }
