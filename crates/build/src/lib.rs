@@ -14,6 +14,7 @@ pub mod glob;
 mod host;
 mod job;
 pub mod plan;
+pub mod plan_source;
 mod sbom;
 mod source;
 mod steps;

@@ -1,0 +1,68 @@
+//! `Procfile`: `web: command`, a line for each process.
+
+use pluvio_formats::report::{Outcome, Row};
+use pluvio_model::spec::Command;
+
+use super::{Findings, SourceTree};
+
+/// Takes `web` as the command and `release` as the task before a release; other processes are reported. Returns whether
+/// there was a `web`.
+pub(super) fn read(tree: &SourceTree, findings: &mut Findings) -> bool {
+    let Some(text) = tree.text("Procfile") else {
+        return false;
+    };
+    let mut web = false;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') || line.starts_with("//") {
+            continue;
+        }
+        let Some((name, command)) = line.split_once(':') else {
+            continue;
+        };
+        let (name, command) = (name.trim(), command.trim());
+        if command.is_empty() {
+            continue;
+        }
+        match name {
+            "web" => {
+                findings.why(format!("Procfile: the web process runs `{command}`."));
+                findings.command = Some(command_of(command));
+                web = true;
+            }
+            "release" => {
+                findings.why(format!("Procfile: `{command}` runs before each release."));
+                findings.release = Some(Command::Shell(command.to_owned()));
+            }
+            other => findings.report.push(
+                Row::new(
+                    Outcome::Refused,
+                    format!("Procfile.{other}"),
+                    format!("The process `{other}` is not part of this component."),
+                )
+                .line(u32::try_from(index + 1).ok())
+                .remedy(format!(
+                    "Add a component to app.yaml with the same source and `command: {command}`."
+                )),
+            ),
+        }
+    }
+    web
+}
+
+/// A line becomes words where no shell is needed, so that the program itself is told to stop.
+pub(super) fn command_of(line: &str) -> Command {
+    let plain = !line.is_empty()
+        && line.chars().all(|c| {
+            c.is_ascii_alphanumeric() || matches!(c, ' ' | '/' | '.' | '_' | '-' | ':' | '=' | '@' | ',' | '+')
+        })
+        // `A=1 program` sets a variable, which is the shell's work.
+        && !line.split(' ').next().unwrap_or_default().contains('=');
+    if plain {
+        Command::Words(line.split_whitespace().map(str::to_owned).collect())
+    } else if line.starts_with("exec ") || line.contains([';', '&', '|', '\n']) {
+        Command::Shell(line.to_owned())
+    } else {
+        Command::Shell(format!("exec {line}"))
+    }
+}

@@ -1,0 +1,502 @@
+//! What `pluvio plan` prints: what a source is, the specification that follows, and a report of everything filled in or left
+//! out. Where `app.yaml` and detection meet, `app.yaml` wins and detection fills what it leaves open.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+use pluvio_formats::app::{self, Reading};
+use pluvio_formats::report::{Outcome, Row};
+use pluvio_formats::yaml;
+use pluvio_model::image::ImageReference;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{self, Location, Problem};
+use pluvio_model::spec::{ApiVersion, AppSpec, ComponentSpec, Kind, SourceSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::detect::{self, Detected, Limits, SourceTree, kind_name};
+
+/// The names under which a specification is found in a folder.
+pub const APP_FILES: [&str; 2] = ["app.yaml", "app.yml"];
+
+/// What a source is and what follows from it. With `errors` the specification is as far as it could be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    pub detected: About,
+    pub spec: AppSpec,
+    pub report: Vec<Row>,
+    pub errors: Vec<Problem>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// `node`, `python`, `go`, `static`, `dockerfile`, `image`, `app.yaml`, `unknown`.
+    pub kind: String,
+    /// One sentence for each thing that was gone by.
+    pub why: Vec<String>,
+    pub alternatives: Vec<String>,
+}
+
+/// Reads a folder and plans it. `name`, where given, wins over what `app.yaml` says.
+pub fn of_folder(folder: &Path, name: Option<&Name>) -> Result<Planned, Problem> {
+    let tree = SourceTree::read(folder, &Limits::default())?;
+    let mut planned = of_tree(&tree, name);
+    if let Some(name) = name {
+        planned.spec.name = name.clone();
+    }
+    Ok(planned)
+}
+
+/// Reads a folder and plans it. `fallback` is the application's name where no `app.yaml` says it.
+pub fn of_folder_or(folder: &Path, fallback: Option<&Name>) -> Result<Planned, Problem> {
+    let tree = SourceTree::read(folder, &Limits::default())?;
+    Ok(of_tree(&tree, fallback))
+}
+
+/// Plans a tree that was read already. `fallback` is the application's name where no `app.yaml` says it.
+pub fn of_tree(tree: &SourceTree, fallback: Option<&Name>) -> Planned {
+    let name = fallback.cloned().unwrap_or_else(nameless);
+    if let Some(file) = tree.first(&APP_FILES) {
+        return match tree.text(file) {
+            Some(text) => of_app_file(text, file, Some(tree), &name),
+            None => failed(
+                name,
+                "app.yaml",
+                problem::SPEC_SYNTAX.problem(
+                    format!("{file} is too large or holds bytes that are no text."),
+                    "Write it as UTF-8 text of at most 256 KiB.",
+                ),
+            ),
+        };
+    }
+    if let Some(problem) = foreign_folder(tree) {
+        return failed(name, "unknown", problem);
+    }
+    let asked = ComponentSpec::default();
+    match detect::component(tree, ".", &asked) {
+        Ok(found) => {
+            let mut component = found.component.clone();
+            component.source = Some(SourceSpec::Path(".".into()));
+            let at = lone_name(&component);
+            let mut report = found.report.clone();
+            report.extend(ports_unknown(
+                &format!("components.{at}"),
+                &found,
+                &component,
+            ));
+            Planned {
+                detected: about(&found),
+                spec: AppSpec {
+                    components: IndexMap::from([(at, component)]),
+                    ..empty(name)
+                },
+                report,
+                errors: Vec::new(),
+            }
+        }
+        Err(problem) => failed(name, "unknown", problem),
+    }
+}
+
+/// Plans a text: `app.yaml`, or a format that is named and refused. `name`, where given, wins over what the text says.
+pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
+    let fallback = name.cloned().unwrap_or_else(nameless);
+    if let Some(problem) = foreign_text(text, file) {
+        return failed(fallback, "unknown", problem);
+    }
+    let mut planned = of_app_file(text, file, None, &fallback);
+    if let Some(name) = name {
+        planned.spec.name = name.clone();
+    }
+    planned
+}
+
+/// Plans an image reference. What the image runs and listens on is known once it is pulled.
+pub fn of_image(text: &str, name: Option<&Name>) -> Planned {
+    let fallback = || name.cloned().unwrap_or_else(nameless);
+    let image: ImageReference = match text.trim().parse() {
+        Ok(image) => image,
+        Err(error) => {
+            let problem = foreign_text(text, "The text").unwrap_or_else(|| {
+                problem::SOURCE_UNKNOWN.problem(
+                    format!("`{}` is no folder or file here, and no image: {error}.", short(text)),
+                    "Name a folder, an app.yaml, a Git URL, or an image such as nginx:1.29 or registry.example/team/app:1.",
+                )
+            });
+            return failed(fallback(), "unknown", problem);
+        }
+    };
+    let name = name
+        .cloned()
+        .or_else(|| Name::suggest(image.short_name()))
+        .unwrap_or_else(nameless);
+    let component = ComponentSpec {
+        image: Some(image.clone()),
+        ..ComponentSpec::default()
+    };
+    let at = lone_name(&component);
+    let unknown = format!("components.{at}");
+    Planned {
+        detected: About {
+            kind: "image".into(),
+            why: vec![format!("`{}` names the image {image}.", short(text))],
+            alternatives: Vec::new(),
+        },
+        spec: AppSpec {
+            components: IndexMap::from([(at, component)]),
+            ..empty(name)
+        },
+        report: vec![
+            Row::new(
+                Outcome::Adapted,
+                unknown,
+                "Ports, command, user and volumes: unknown until pulled; the image's own are taken.",
+            )
+            .remedy("Declare `ports` in app.yaml to fix them."),
+        ],
+        errors: Vec::new(),
+    }
+}
+
+fn nameless() -> Name {
+    "app".parse().expect("a name")
+}
+
+fn lone_name(component: &ComponentSpec) -> Name {
+    app::component_name(component.kind)
+}
+
+fn empty(name: Name) -> AppSpec {
+    AppSpec {
+        api_version: ApiVersion::V1,
+        name,
+        display_name: None,
+        components: IndexMap::new(),
+        secrets: IndexMap::new(),
+        settings: IndexMap::new(),
+        groups: IndexMap::new(),
+        networks: IndexMap::new(),
+        objects: Vec::new(),
+    }
+}
+
+fn failed(name: Name, kind: &str, problem: Problem) -> Planned {
+    refused(name, kind, vec![problem])
+}
+
+fn refused(name: Name, kind: &str, errors: Vec<Problem>) -> Planned {
+    Planned {
+        detected: About {
+            kind: kind.into(),
+            ..About::default()
+        },
+        spec: empty(name),
+        report: Vec::new(),
+        errors,
+    }
+}
+
+fn about(found: &Detected) -> About {
+    About {
+        kind: kind_name(found.kind).into(),
+        why: found.why.clone(),
+        alternatives: found.alternatives.clone(),
+    }
+}
+
+fn short(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(80) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line.to_owned(),
+    }
+}
+
+fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Name) -> Planned {
+    // A name is the one thing that a folder may say instead of the file.
+    let reading = match app::read(text, file) {
+        Ok(reading) => reading,
+        Err(problems) => {
+            let nameless = matches!(problems.as_slice(), [only] if only.cause.ends_with("has no `name`.") && only.at.as_ref().is_some_and(|at| at.path.is_empty()));
+            let named = nameless
+                .then(|| app::read(&format!("{text}\nname: {fallback}\n"), file).ok())
+                .flatten();
+            match named {
+                Some(mut reading) => {
+                    reading.report.push(Row::new(
+                        Outcome::Adapted,
+                        "name",
+                        format!("The file gives no name: the application is called `{fallback}`."),
+                    ));
+                    reading
+                }
+                None => {
+                    return refused(fallback.clone(), "app.yaml", problems);
+                }
+            }
+        }
+    };
+    let mut planned = Planned {
+        detected: About {
+            kind: "app.yaml".into(),
+            why: vec![format!("{file} says what the application is.")],
+            alternatives: Vec::new(),
+        },
+        spec: reading.spec.clone(),
+        report: reading.report.clone(),
+        errors: Vec::new(),
+    };
+    if planned.spec.components.is_empty() && tree.is_some() {
+        let component = ComponentSpec {
+            source: Some(SourceSpec::Path(".".into())),
+            ..ComponentSpec::default()
+        };
+        let at = lone_name(&component);
+        planned.report.push(Row::new(
+            Outcome::Adapted,
+            format!("components.{at}"),
+            format!("The file names no component: the folder itself is one, called `{at}`."),
+        ));
+        planned.spec.components.insert(at, component);
+    }
+    let several = planned.spec.components.len() > 1;
+    for (name, component) in &mut planned.spec.components {
+        let (Some(SourceSpec::Path(folder)), Some(tree)) = (&component.source, tree) else {
+            continue;
+        };
+        let path = format!("components.{name}");
+        let place = |problem: Problem| {
+            let inner = problem.at.as_ref().and_then(|at| at.file.clone());
+            if inner.is_some() {
+                return problem;
+            }
+            let at = reading.locate(&format!("{path}.source"));
+            problem.at(at)
+        };
+        let Some(sub) = tree.sub(folder) else {
+            planned.errors.push(place(problem::SOURCE_MISSING.problem(
+                format!("The folder `{folder}` of component `{name}` holds no files."),
+                "Correct `source: { path: … }`; it is relative to app.yaml. Files that .gitignore or .pluvioignore name do not count.",
+            )));
+            continue;
+        };
+        match detect::component(&sub, folder, component) {
+            Ok(found) => {
+                let prefix = if several {
+                    format!("{name}: ")
+                } else {
+                    String::new()
+                };
+                planned
+                    .detected
+                    .why
+                    .extend(found.why.iter().map(|why| format!("{prefix}{why}")));
+                planned.detected.alternatives.extend(
+                    found
+                        .alternatives
+                        .iter()
+                        .map(|other| format!("{prefix}{other}")),
+                );
+                if !several {
+                    planned.detected.kind = kind_name(found.kind).into();
+                }
+                planned.report.extend(found.report.iter().cloned());
+                planned
+                    .report
+                    .extend(fill(&path, component, &found, &reading));
+            }
+            Err(problem) => planned.errors.push(place(problem)),
+        }
+    }
+    let problems = reading.place(pluvio_formats::validate(&planned.spec));
+    planned.errors.extend(problems);
+    planned.errors.sort_by_key(|problem| {
+        let at: Option<&Location> = problem.at.as_ref();
+        (at.is_none(), at.map(|at| (at.line, at.column)))
+    });
+    planned
+}
+
+/// Puts what was detected where the specification leaves it open, with a row for each.
+fn fill(path: &str, asked: &mut ComponentSpec, found: &Detected, reading: &Reading) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let guess = &found.component;
+    let line = reading.locate(path).line;
+    let mut row = |key: &str, message: String| {
+        rows.push(Row::new(Outcome::Adapted, format!("{path}.{key}"), message).line(line));
+    };
+    let runs = matches!(asked.kind, Kind::Service | Kind::Stateful | Kind::Daemon);
+    if runs && asked.ports.is_empty() && !guess.ports.is_empty() {
+        let shown: Vec<String> = guess
+            .ports
+            .iter()
+            .map(|(name, port)| format!("{name} {}", port.port))
+            .collect();
+        row(
+            "ports",
+            format!("Filled in from the source: {}.", shown.join(", ")),
+        );
+        asked.ports = guess.ports.clone();
+    }
+    if asked.command.is_none()
+        && asked.entrypoint.is_none()
+        && let Some(command) = &guess.command
+    {
+        row(
+            "command",
+            format!("Filled in from the source: `{}`.", shown_command(command)),
+        );
+        asked.command = Some(command.clone());
+    }
+    if runs
+        && asked.probes.is_none()
+        && let Some(probes) = &guess.probes
+    {
+        let path = probes
+            .ready
+            .as_ref()
+            .and_then(|probe| probe.http.as_ref())
+            .map_or("/", |http| http.path.as_str());
+        row(
+            "probes",
+            format!("Filled in from the source: ready when {path} answers."),
+        );
+        asked.probes = Some(probes.clone());
+    }
+    if runs
+        && asked.release.is_none()
+        && let Some(release) = &guess.release
+    {
+        row(
+            "release",
+            format!(
+                "Filled in from the source: `{}`.",
+                shown_command(&release.command)
+            ),
+        );
+        asked.release = Some(release.clone());
+    }
+    if asked.resources.is_none()
+        && let Some(resources) = &guess.resources
+        && let Some(limit) = resources.memory.as_ref().and_then(|memory| memory.limit)
+    {
+        row(
+            "resources",
+            format!("Filled in by kind of program: at most {limit} of memory."),
+        );
+        asked.resources = Some(resources.clone());
+    }
+    rows.extend(ports_unknown(path, found, asked));
+    rows
+}
+
+/// A Dockerfile that exposes nothing.
+fn ports_unknown(path: &str, found: &Detected, component: &ComponentSpec) -> Option<Row> {
+    let unknown = found.kind == pluvio_model::spec::BuilderChoice::Dockerfile
+        && component.ports.is_empty()
+        && component.kind == Kind::Service;
+    unknown.then(|| {
+        Row::new(
+            Outcome::Adapted,
+            format!("{path}.ports"),
+            "Unknown until built: the ports that the image exposes are taken.",
+        )
+        .remedy("Add `EXPOSE` to the Dockerfile, or `ports: { http: { port: … } }` to app.yaml.")
+    })
+}
+
+fn shown_command(command: &pluvio_model::spec::Command) -> String {
+    match command {
+        pluvio_model::spec::Command::Shell(line) => line.clone(),
+        pluvio_model::spec::Command::Words(words) => words.join(" "),
+    }
+}
+
+/// A folder of another kind of application.
+fn foreign_folder(tree: &SourceTree) -> Option<Problem> {
+    let own = tree.first(&[
+        "Dockerfile",
+        "package.json",
+        "go.mod",
+        "requirements.txt",
+        "pyproject.toml",
+        "index.html",
+    ]);
+    if own.is_some() {
+        return None;
+    }
+    if tree.has("Chart.yaml") {
+        return Some(later("Chart.yaml", "a Helm chart"));
+    }
+    if tree.has("kustomization.yaml") {
+        return Some(later("kustomization.yaml", "a Kustomize folder"));
+    }
+    None
+}
+
+/// What a text is when it is not `app.yaml`.
+fn foreign_text(text: &str, file: &str) -> Option<Problem> {
+    let words: Vec<&str> = text.split_whitespace().take(3).collect();
+    if let ["docker" | "podman", "run", ..]
+    | ["sudo", "docker" | "podman", "run"]
+    | ["$", "docker" | "podman", "run"] = words.as_slice()
+    {
+        return Some(problem::SOURCE_UNKNOWN.problem(
+            "It is a `docker run` line; these come later.",
+            "Write the image and its options into app.yaml: `image`, `ports`, `env`, `volumes`, `command`.",
+        ));
+    }
+    let name = file.rsplit('/').next().unwrap_or(file);
+    if name == "Dockerfile" || words.first() == Some(&"FROM") {
+        return Some(problem::SOURCE_UNKNOWN.problem(
+            format!("{file} is a Dockerfile."),
+            "Name the folder it is in: `pluvio plan FOLDER`.",
+        ));
+    }
+    if name == "fly.toml" || name == "Procfile" || name == "app.json" {
+        return Some(later(file, "a file of another platform"));
+    }
+    let has_documents = text.lines().skip(1).any(|line| line.trim_end() == "---");
+    let first = if has_documents {
+        text.trim_start()
+            .trim_start_matches("---")
+            .split("\n---")
+            .next()
+            .unwrap_or(text)
+    } else {
+        text
+    };
+    let root = yaml::read(first, &yaml::Limits::default()).ok()?;
+    let version = root
+        .get("apiVersion")
+        .and_then(yaml::Node::as_text)
+        .unwrap_or_default();
+    if version.starts_with("pluvio/") || root.get("components").is_some() {
+        return None;
+    }
+    if !version.is_empty() && root.get("kind").is_some() {
+        return Some(later(file, "Kubernetes YAML"));
+    }
+    let services = root.get("services");
+    if services.is_some_and(|services| {
+        services
+            .entries()
+            .iter()
+            .any(|service| !service.value.entries().is_empty())
+    }) {
+        return Some(later(file, "a compose file"));
+    }
+    if root.get("name").is_some() && root.get("version").is_some() && name == "Chart.yaml" {
+        return Some(later(file, "a Helm chart"));
+    }
+    if root.get("caproverOneClickApp").is_some() || root.get("captainVersion").is_some() {
+        return Some(later(file, "a CapRover template"));
+    }
+    None
+}
+
+fn later(file: &str, what: &str) -> Problem {
+    problem::SOURCE_UNKNOWN.problem(
+        format!("{file} is {what}; reading these comes later."),
+        "Until then, write app.yaml: each part that runs is a component, with `image` or `source`. `pluvio schema app` describes it.",
+    )
+}
