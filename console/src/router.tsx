@@ -97,8 +97,11 @@ const tree = rootRoute.addChildren([
     createRoute({
       getParentRoute: () => placeRoute,
       path: '/create',
-      validateSearch: (search: Record<string, unknown>): { app?: string; sample?: string } => ({
+      validateSearch: (
+        search: Record<string, unknown>,
+      ): { app?: string; sample?: string; from?: string } => ({
         app: text(search.app),
+        from: text(search.from),
         sample: text(search.sample),
       }),
       component: lazy(() => import('./pages/create')),

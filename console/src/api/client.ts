@@ -57,8 +57,8 @@ export async function ask<T>(method: string, path: string, options: Options = {}
   if (response.status === 401 && !path.startsWith('/session')) for (const listener of signedOut) listener()
   if (!response.ok) throw await Problem.fromResponse(response)
   const type = response.headers.get('content-type') ?? ''
-  const data =
-    type.includes('json') && !type.includes('ndjson') ? await response.json() : await response.text()
+  const text = await response.text()
+  const data = text && type.includes('json') && !type.includes('ndjson') ? JSON.parse(text) : text
   return { data: data as T, etag: response.headers.get('etag') ?? undefined }
 }
 

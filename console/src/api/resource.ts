@@ -89,6 +89,9 @@ async function read(path: string): Promise<void> {
   }
   one.pending = false
   tell(one)
+  // Nothing was heard: asked again by itself while somebody looks at it.
+  if (one.problem?.code === 'unreachable' && one.watchers.size)
+    setTimeout(() => one.watchers.size && !one.pending && void read(path), 2000)
   if (one.again) {
     one.again = false
     void read(path)

@@ -337,7 +337,6 @@ export const en = {
   'release.emptyText': 'Each deploy and each change makes one. All are kept.',
   'release.count': '{n, plural, one {# release} other {# releases}}',
   'release.pick': 'compare',
-  'release.pickName': 'Compare {release}, {title}',
   'release.log': 'Operation',
   'release.status.live': 'Live',
   'release.status.failed': 'Failed',

@@ -331,7 +331,6 @@ export const zh: Catalogue = {
   'release.emptyText': '每次部署和更改都会产生一个版本，全部保留。',
   'release.count': '{n, plural, other {# 个版本}}',
   'release.pick': '比较',
-  'release.pickName': '比较 {release}，{title}',
   'release.log': '操作',
   'release.status.live': '在线',
   'release.status.failed': '失败',

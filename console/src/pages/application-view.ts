@@ -15,3 +15,6 @@ export function hintOf(app: ApplicationSummary, i18n: I18n): string {
 
 /** The address people open, without what every address starts with. */
 export const shortUrl = (url: string) => url.replace(/^https?:\/\//, '').replace(/\/$/, '')
+
+/** Instances are named `app--component--hash-tail`; the reader knows the application already. */
+export const shortName = (name: string) => name.split('--').slice(1).join('-') || name

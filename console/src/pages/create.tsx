@@ -24,8 +24,12 @@ export default function Create() {
   const { t } = useI18n()
   const place = usePlace()
   const navigate = useNavigate()
-  const { app, sample } = useSearch({ strict: false }) as { app?: string; sample?: string }
-  const [kind, setKind] = useState<SourceKind>('folder')
+  const { app, sample, from } = useSearch({ strict: false }) as {
+    app?: string
+    sample?: string
+    from?: string
+  }
+  const [kind, setKind] = useState<SourceKind>(from === 'git' || from === 'image' ? from : 'folder')
   const [chosen, setChosen] = useState<Chosen>()
   const [source, setSource] = useState<SourceRequest>()
   const [plan, setPlan] = useState<PlanReport>()

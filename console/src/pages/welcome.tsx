@@ -59,8 +59,8 @@ export default function Welcome() {
         {samples.length > 0 && <Sample samples={samples} />}
         <div className="mt-4 grid gap-4 md:grid-cols-3">
           <Way icon={FolderUp} title={t('welcome.folder')} text={t('welcome.folderText')} keys="C" />
-          <Way icon={GitBranch} title={t('welcome.git')} text={t('welcome.gitText')} />
-          <Way icon={Container} title={t('welcome.image')} text={t('welcome.imageText')} />
+          <Way icon={GitBranch} title={t('welcome.git')} text={t('welcome.gitText')} from="git" />
+          <Way icon={Container} title={t('welcome.image')} text={t('welcome.imageText')} from="image" />
         </div>
         <div className="mt-9 grid gap-10 md:grid-cols-2">
           <Machine />
@@ -212,17 +212,20 @@ function Way({
   title,
   text,
   keys,
+  from,
 }: {
   icon: LucideIcon
   title: string
   text: string
   keys?: string
+  from?: string
 }) {
   const place = usePlace()
   return (
     <Link
       to="/t/$team/e/$env/create"
       params={place}
+      search={from ? { from } : {}}
       className="card flex items-start gap-3 p-4 text-left hover:border-line-2 hover:shadow-2"
     >
       <span className="grid h-9 w-9 shrink-0 place-items-center rounded-lg bg-mute-soft text-fg-2">

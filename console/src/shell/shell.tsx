@@ -51,7 +51,9 @@ function Entry({
   keys?: string
 }) {
   const place = usePlace()
-  const on = usePage() === page
+  const path = useRouterState({ select: (state) => state.location.pathname })
+  // An application has an entry of its own below.
+  const on = usePage() === page && !(page === 'apps' && /\/apps\/./.test(path))
   return (
     <Link
       to={paths[page]}

@@ -48,5 +48,5 @@ export function Facts({ items }: { items: [ReactNode, ReactNode][] }) {
 
 /** A page's body: gutter, width, and room for the bar at the bottom of a phone. */
 export function Page({ children, width = 'max-w-[1400px]' }: { children: ReactNode; width?: string }) {
-  return <div className={cx('mx-auto space-y-4 p-4 pb-24 md:p-5 md:pb-8', width)}>{children}</div>
+  return <div className={cx('mx-auto w-full space-y-4 p-4 pb-24 md:p-5 md:pb-8', width)}>{children}</div>
 }

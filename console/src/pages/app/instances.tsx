@@ -6,6 +6,7 @@ import { useI18n } from '../../i18n'
 import { Bar, Spark } from '../../ui/chart'
 import { cx } from '../../ui/cx'
 import { type State, Status, Tag } from '../../ui/status'
+import { shortName } from '../application-view'
 
 const states: Record<InstanceStateWord, State> = {
   creating: 'waiting',
@@ -71,11 +72,11 @@ export function Instances({
                         ) : (
                           <ChevronRight size={13} aria-hidden />
                         )}
-                        {instance.name}
+                        {shortName(instance.name)}
                         <span className="sr-only">{t('instance.lastEnd')}</span>
                       </button>
                     ) : (
-                      <span className="mono">{instance.name}</span>
+                      <span className="mono">{shortName(instance.name)}</span>
                     )}
                   </td>
                   <td>

@@ -9,6 +9,7 @@ import { usePlace } from '../../shell/place'
 import { Button, Kbd, Select } from '../../ui/controls'
 import { type LogLine, LogView, toneOfText } from '../../ui/log'
 import { ProblemPanel } from '../../ui/panels'
+import { shortName } from '../application-view'
 import { useApp } from './context'
 
 export default function Logs() {
@@ -129,6 +130,3 @@ export default function Logs() {
     </section>
   )
 }
-
-/** Instances are named `app--component--hash-tail`; the reader knows the application already. */
-export const shortName = (name: string) => name.split('--').slice(1).join('-') || name

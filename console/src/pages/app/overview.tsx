@@ -15,7 +15,7 @@ import { Empty, LoadingRows, ProblemPanel } from '../../ui/panels'
 import { type State, StatusIcon, Tag } from '../../ui/status'
 import { StepsAcross } from '../../ui/steps'
 import { toast } from '../../ui/toast'
-import { shortUrl } from '../application-view'
+import { shortName, shortUrl } from '../application-view'
 import { elapsed, stepViews, titleOf, usual } from '../operation-view'
 import { useApp } from './context'
 import { Instances, LastEnd } from './instances'
@@ -328,7 +328,7 @@ function Events({ component }: { component: ComponentDetail | undefined }) {
           <li key={name} className="flex gap-3">
             <StatusIcon state="degraded" size={14} />
             <div className="min-w-0 flex-1">
-              <div className="mono text-fg-2">{name}</div>
+              <div className="mono text-fg-2">{shortName(name)}</div>
               <LastEnd exit={exit} />
             </div>
           </li>

@@ -148,7 +148,6 @@ function ReleaseRow({
         ref={row}
         data-release={release.number}
         aria-pressed={mark !== undefined}
-        aria-label={t('release.pickName', { release: name, title: release.title })}
         onClick={onPick}
         className="relative flex w-full gap-3 text-left"
       >
@@ -186,10 +185,10 @@ function ReleaseRow({
           </span>
         </span>
       </button>
-      {(onRollback || release.operation) && (
-        <span className="mt-1 flex gap-1 pl-9">
+      {mark && (onRollback || release.operation) && (
+        <span className="mt-1 flex gap-1 pl-7">
           {onRollback && (
-            <Button size="sm" variant="ghost" onClick={onRollback} className="-ml-2">
+            <Button size="sm" variant="ghost" onClick={onRollback}>
               <Undo2 size={13} aria-hidden />
               {t('release.rollbackTo', { release: name })}
             </Button>

@@ -8,8 +8,8 @@ import { useI18n } from '../../i18n'
 import { usePlace } from '../../shell/place'
 import { Button, Field, Input, Kbd, Select } from '../../ui/controls'
 import { Empty, ProblemPanel } from '../../ui/panels'
+import { shortName } from '../application-view'
 import { useApp } from './context'
-import { shortName } from './logs'
 
 const Shell = lazy(() => import('../../terminal/shell'))
 

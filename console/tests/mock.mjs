@@ -1,0 +1,818 @@
+// A server that speaks the contract of the API with invented data, for tests of the console alone. What is asked of it
+// happens, quickly: operations go through their steps, instances come and go.
+import { createServer } from 'node:http'
+import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
+import { eventStream, serveConsole, webSocket } from './web.mjs'
+
+const team = 'paperlane'
+const environment = 'production'
+const here = `/teams/${team}/environments/${environment}`
+const samples = [
+  { name: 'node', title: 'Guestbook', language: 'Node.js' },
+  { name: 'python', title: 'Guestbook', language: 'Python' },
+  { name: 'go', title: 'Guestbook', language: 'Go' },
+  { name: 'static', title: 'Guestbook', language: 'HTML' },
+]
+const problem = (code, status, title, cause, remedy) => ({
+  code,
+  status,
+  title,
+  cause,
+  remedy,
+  evidence: [],
+  help: `pluvio explain ${code}`,
+})
+
+/**
+ * `data: 'empty'` starts with nothing; `fail: true` answers every list with a problem; `pace` is how long a step takes, in
+ * milliseconds; `still: true` freezes what runs, for pictures.
+ */
+export async function startMock({
+  data = 'full',
+  fail = false,
+  pace = 120,
+  still = false,
+  passwordUnset = false,
+  port = 0,
+} = {}) {
+  const state = data === 'empty' ? { apps: {}, operations: [] } : world()
+  const sessions = new Set()
+  const listeners = new Set()
+  const logs = new Map()
+  let links = new Set(['first-link'])
+  let password = 'correct horse'
+  const tell = (event, body) => {
+    for (const send of listeners) send(event, body)
+  }
+  for (const one of state.operations) logs.set(one.id, logOf(one))
+
+  function summary(app) {
+    const live = app.releases.find((one) => one.status === 'live')
+    const all = app.components.flatMap((one) => one.instances)
+    const ready = all.filter((one) => one.state.state === 'ready' && one.current).length
+    const running = state.operations.find((one) => one.application_name === app.name && !one.outcome)
+    return {
+      id: app.id,
+      name: app.name,
+      display_name: app.display_name,
+      status: app.status,
+      status_note: app.status_note,
+      urls: app.components.flatMap((one) => one.routes.map((r) => r.url)),
+      live_release: live?.number ?? null,
+      target_release: app.releases[0]?.number ?? null,
+      instances_ready: ready,
+      instances_wanted: app.components.reduce((sum, one) => sum + one.instances_wanted, 0),
+      cpu_millis: all.length ? all.reduce((sum, one) => sum + (one.cpu_millis.at(-1) ?? 0), 0) : null,
+      memory_bytes: all.length ? all.reduce((sum, one) => sum + (one.memory_bytes.at(-1) ?? 0), 0) : null,
+      requests_per_second: app.requests_per_second ?? null,
+      updated_at: app.updated_at,
+      operation: running?.id ?? null,
+    }
+  }
+
+  function logOf(one) {
+    let seq = 0
+    const lines = []
+    const say = (name, level, text) =>
+      lines.push({ seq: (seq += 1), at: new Date().toISOString(), step: name, level, text })
+    for (const { name, state: how } of one.steps) {
+      if (how === 'waiting' || how === 'skipped') continue
+      for (const [level, text] of words[name] ?? [['info', `${name} done`]]) say(name, level, text)
+    }
+    return lines
+  }
+
+  function spec(app) {
+    const [main] = app.components
+    return {
+      apiVersion: 'pluvio/v1',
+      name: app.name,
+      components: {
+        [main.name]: {
+          kind: 'service',
+          ...(main.built_from
+            ? { source: { git: { url: 'https://git.paperlane.test/storefront.git', ref: 'main' } } }
+            : { image: main.image }),
+          instances: main.instances_wanted,
+          resources: { cpu: { limit: '1' }, memory: { limit: '512Mi' } },
+          ports: Object.fromEntries(
+            main.ports.map((one) => [one.name, { port: one.port, protocol: one.protocol }]),
+          ),
+          probes: main.ports.length ? { ready: { http: { path: '/healthz' }, period: '5s' } } : {},
+          routes: main.routes.slice(1).map((one) => ({ host: one.host, path: one.path })),
+        },
+      },
+      secrets: {},
+    }
+  }
+
+  /** Takes an operation through its steps; `act` happens when it has succeeded. */
+  function run(app, kind, title, names, act, release) {
+    const one = operation({
+      application_name: app,
+      kind,
+      actor: 'mei',
+      asked_at: new Date().toISOString(),
+      title,
+      release: null,
+      steps: names.map((name) => ({ ...step(name, 'waiting'), usual_ms: usual[name] ?? 800 })),
+    })
+    const lines = []
+    logs.set(one.id, lines)
+    state.operations.unshift(one)
+    let at = -1
+    const next = () => {
+      if (still) return
+      const now = new Date().toISOString()
+      if (at >= 0) Object.assign(one.steps[at], { state: 'done', ended_at: now })
+      at += 1
+      if (one.cancel_requested) {
+        for (const rest of one.steps.slice(at)) rest.state = 'skipped'
+        Object.assign(one, { ended_at: now, outcome: { outcome: 'cancelled' } })
+      } else if (at < one.steps.length) {
+        const { name } = one.steps[at]
+        Object.assign(one.steps[at], { state: 'running', started_at: now })
+        if (name === 'decide') one.release = release
+        for (const [level, text] of words[name] ?? [])
+          lines.push({ seq: lines.length + 1, at: now, step: name, level, text })
+        tell('log', { operation: one.id, lines: lines.length })
+        setTimeout(next, pace)
+      } else {
+        Object.assign(one, { ended_at: now, outcome: { outcome: 'succeeded' } })
+        act?.(one)
+      }
+      tell('operation', one)
+      const target = state.apps[app]
+      if (target) tell('application', summary(target))
+    }
+    setTimeout(next, pace)
+    tell('operation', one)
+    return one
+  }
+
+  function deployed(name, title) {
+    const old = state.apps[name]
+    const number = (old?.releases[0]?.number ?? 0) + 1
+    for (const one of old?.releases ?? []) if (one.status === 'live') one.status = 'retired'
+    const fresh = {
+      number,
+      status: 'live',
+      origin: { kind: 'deploy' },
+      title,
+      actor: 'mei',
+      at: new Date().toISOString(),
+      duration_ms: pace * 8,
+      operation: null,
+      built_from: null,
+      images: [['web', `sha256:${number}ab`]],
+      restorable: true,
+    }
+    if (old) {
+      old.releases.unshift(fresh)
+      Object.assign(old, { status: 'running', status_note: '', updated_at: fresh.at })
+      return
+    }
+    state.apps[name] = {
+      name,
+      id: id(),
+      display_name: null,
+      status: 'running',
+      status_note: '',
+      releases: [fresh],
+      created_at: fresh.at,
+      updated_at: fresh.at,
+      power: 'on',
+      requests_per_second: 0,
+      volumes: [],
+      secrets: [],
+      components: [
+        component(name, {
+          instances_wanted: 1,
+          instances: [instance(name, 'web', 'zz9a', 1)],
+          routes: [
+            route(name, 'web', `${name}.localhost`, '/', { requests_per_second: 0, p95_ms: 0, errors: 0 }),
+          ],
+        }),
+      ],
+    }
+  }
+
+  const preview = (app, rows, effect) => ({
+    number: app.releases[0].number + 1,
+    diff: [{ component: 'web', change: 'changed', rows }],
+    effects: [
+      effect ?? {
+        component: 'web',
+        effect: 'replaced',
+        instances_before: app.components[0].instances_wanted,
+        instances_after: app.components[0].instances_wanted,
+        held: false,
+      },
+    ],
+    notes: [
+      { code: 'no-request-lost', about: 'web', text: 'No request is dropped.' },
+      { code: 'images-at-hand', about: '', text: 'All images are at hand.' },
+    ],
+    usual_ms: 39_000,
+  })
+  const diffRows = [
+    { what: 'image', change: 'changed', before: 'sha256:b02e91a0c3d5', after: 'sha256:9d41c7be02e9' },
+    { what: 'commit', change: 'changed', before: 'e7709bd', after: 'b81e0d4' },
+    { what: 'env PRICE_CACHE_TTL', change: 'added', before: null, after: '300' },
+    { what: 'env LEGACY_RECS', change: 'removed', before: 'on', after: null },
+    { what: 'limits.memory', change: 'changed', before: '384Mi', after: '512Mi' },
+  ]
+
+  function planOf({ source, name }) {
+    const [kind] = Object.keys(source)
+    const named =
+      name ??
+      (kind === 'image'
+        ? (source.image.split('/').at(-1)?.split(':')[0] ?? 'app')
+        : kind === 'git'
+          ? source.git.url
+              .split('/')
+              .at(-1)
+              .replace(/\.git$/, '')
+          : kind === 'sample'
+            ? `sample-${source.sample}`
+            : 'guestbook')
+    if (kind === 'git' && source.git.url.includes('nowhere'))
+      return {
+        error: problem(
+          'git.host-not-found',
+          422,
+          'The Git host cannot be reached',
+          'nowhere.test has no address.',
+          'Check the host’s name, or the machine’s name resolution with `pluvio doctor`.',
+        ),
+      }
+    const own =
+      kind === 'image'
+        ? { image: source.image }
+        : { source: { path: '.' }, build: { builder: 'node', version: '22' } }
+    return {
+      detected: {
+        kind: kind === 'image' ? 'Image' : 'Node.js 22',
+        why:
+          kind === 'image'
+            ? [`${source.image} is an image reference.`, 'The image exposes port 3000.']
+            : [
+                'package.json names the program, and package-lock.json its packages.',
+                '“engines” asks for Node.js 22.',
+                'npm start runs server.js, which listens on $PORT.',
+              ],
+        alternatives: kind === 'image' ? [] : ['static files in public/'],
+      },
+      spec: {
+        apiVersion: 'pluvio/v1',
+        name: named,
+        components: {
+          web: {
+            ...own,
+            ports: { http: { port: 3000, protocol: 'http' } },
+            resources: { memory: { limit: '512Mi' } },
+          },
+        },
+        secrets: { SESSION_KEY: { generate: true } },
+      },
+      yaml: `apiVersion: pluvio/v1\nname: ${named}\ncomponents:\n  web:\n${kind === 'image' ? `    image: ${source.image}\n` : '    source: { path: . }\n    build: { builder: node, version: "22" }\n    command: [npm, start]\n'}    ports:\n      http: { port: 3000, protocol: http }\n    env:\n      SESSION_KEY: "\${secrets.SESSION_KEY}"\n    resources:\n      memory: { limit: 512Mi }\n    probes:\n      ready: { http: { path: /healthz }, period: 5s }\nsecrets:\n  SESSION_KEY: { generate: true }\n`,
+      report: [
+        { outcome: 'kept', at: 'scripts.start', message: 'runs the program' },
+        { outcome: 'kept', at: 'engines.node', message: 'chooses the version' },
+        {
+          outcome: 'adapted',
+          at: 'components.web.env.SESSION_KEY',
+          line: 9,
+          message: 'SESSION_KEY is read by server.js; it is generated and sealed.',
+          remedy: null,
+        },
+      ],
+      errors: [],
+      urls: [`http://${named}.localhost:8080`],
+    }
+  }
+
+  const page = (items, query) => {
+    const limit = Number(query.get('limit') ?? 50)
+    const from = Number(query.get('after') ?? 0)
+    return {
+      items: items.slice(from, from + limit),
+      ...(from + limit < items.length ? { next: String(from + limit) } : {}),
+    }
+  }
+
+  const permissions = [
+    'application:read',
+    'application:create',
+    'application:deploy',
+    'application:configure',
+    'application:operate',
+    'application:delete',
+    'instance:exec',
+    'log:read',
+    'secret:write',
+    'operation:read',
+    'operation:cancel',
+    'credential:write',
+    'credential:read',
+  ]
+  const session = (csrf) => ({
+    user: { name: 'mei', display_name: 'Mei Lindqvist' },
+    team,
+    environment,
+    permissions,
+    csrf,
+    password_unset: passwordUnset,
+    version: '0.1.0',
+    gateway: 'http://*.localhost:8080',
+  })
+
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, 'http://x')
+    if (!url.pathname.startsWith('/api/v1')) return serveConsole(url.pathname, response)
+    const path = decodeURIComponent(url.pathname.slice('/api/v1'.length))
+    const chunks = []
+    for await (const chunk of request) chunks.push(chunk)
+    const raw = Buffer.concat(chunks)
+    const body =
+      request.headers['content-type']?.includes('json') && raw.length ? JSON.parse(raw.toString()) : {}
+    const send = (status, value, headers = {}) => {
+      response.writeHead(status, {
+        'content-type': status >= 400 ? 'application/problem+json' : 'application/json',
+        ...headers,
+      })
+      response.end(value === undefined ? '' : JSON.stringify(value))
+    }
+    const refuse = (one) => send(one.status, one)
+    const notFound = () =>
+      refuse(problem('not-found', 404, 'There is no such thing', `${path} names nothing.`, 'Check the name.'))
+    const cookie = /pluvio_session=(\w+)/.exec(request.headers.cookie ?? '')?.[1]
+    const signIn = () => {
+      const key = Math.random().toString(36).slice(2)
+      sessions.add(key)
+      send(200, session(key), { 'set-cookie': `pluvio_session=${key}; HttpOnly; SameSite=Strict; Path=/` })
+    }
+    const { method } = request
+    const at = `${method} ${path}`
+
+    if (at === 'POST /session/link') {
+      if (!links.has(body.token))
+        return refuse(
+          problem(
+            'auth.link',
+            401,
+            'The sign-in link is not valid',
+            'It was used before, or is older than 15 minutes.',
+            'Make another with `pluvio signin-link`.',
+          ),
+        )
+      links = new Set()
+      return signIn()
+    }
+    if (at === 'POST /session') {
+      if (body.password !== password)
+        return refuse(
+          problem(
+            'auth.invalid',
+            401,
+            'The sign-in is not valid',
+            'Name and password do not belong together.',
+            'Try again, or make a link with `pluvio signin-link`.',
+          ),
+        )
+      return signIn()
+    }
+    if (!sessions.has(cookie))
+      return refuse(problem('auth.required', 401, 'Sign in first', 'This needs a session.', 'Sign in.'))
+    if (method !== 'GET' && request.headers['x-pluvio-csrf'] !== cookie)
+      return refuse(
+        problem(
+          'permission.denied',
+          403,
+          'You may not do this',
+          'The change did not come from the console.',
+          'Reload the page.',
+        ),
+      )
+    if (at === 'GET /session') return send(200, session(cookie))
+    if (at === 'DELETE /session') {
+      sessions.delete(cookie)
+      return send(204)
+    }
+    if (at === 'PUT /session/password') {
+      if (!passwordUnset && body.current !== password)
+        return refuse(
+          problem(
+            'auth.invalid',
+            401,
+            'The sign-in is not valid',
+            'The current password is another.',
+            'Try again.',
+          ),
+        )
+      password = body.password
+      return send(204)
+    }
+    if (path === `${here}/events`) {
+      const write = eventStream(response)
+      write('heartbeat', {})
+      const send_ = (event, value) => event !== 'log' && write(event, value)
+      listeners.add(send_)
+      const beat = setInterval(() => write('heartbeat', {}), 5000)
+      request.on('close', () => (clearInterval(beat), listeners.delete(send_)))
+      return
+    }
+    if (fail && method === 'GET')
+      return refuse(
+        problem(
+          'internal',
+          500,
+          'Something unexpected happened',
+          'The store did not answer within 5 s.',
+          'See the log of the server; try again in a moment.',
+        ),
+      )
+    if (path === '/doctor')
+      return send(200, {
+        checks: [
+          { name: 'engine', verdict: 'ok', message: 'Podman 4.3.1 answers on /run/podman/podman.sock' },
+          { name: 'kernel', verdict: 'ok', message: 'Linux 6.1, cgroup v2' },
+          { name: 'ports', verdict: 'ok', message: '7080 and 8080 are free on 127.0.0.1' },
+          {
+            name: 'disk',
+            verdict: 'warning',
+            message: '11 GiB free in /var/lib/pluvio',
+            remedy: 'Builds want 20 GiB. `pluvio doctor --clean` removes old images.',
+          },
+          { name: 'names', verdict: 'ok', message: '*.localhost resolves to 127.0.0.1' },
+          { name: 'clock', verdict: 'ok', message: 'in step with the time servers' },
+        ],
+      })
+    if (path === `/teams/${team}/credentials`)
+      return send(200, {
+        items: [
+          {
+            name: 'paperlane-git',
+            kind: 'git-https',
+            host: 'git.paperlane.test',
+            username: 'deploy',
+            set_at: new Date().toISOString(),
+          },
+        ],
+      })
+    if (path.startsWith(`/teams/${team}/credentials/`))
+      return send(200, {
+        name: path.split('/').at(-1),
+        ...body,
+        secret: undefined,
+        set_at: new Date().toISOString(),
+      })
+    if (path === '/uploads') return send(200, { upload: 'c0ffee', bytes: raw.length })
+
+    const op = /^\/operations\/([\w-]+)(\/events|\/cancel|\/log)?$/.exec(path)
+    if (op) {
+      const one = state.operations.find((each) => each.id === op[1])
+      if (!one) return notFound()
+      if (op[2] === '/cancel') {
+        one.cancel_requested = true
+        tell('operation', one)
+        return send(202, one)
+      }
+      if (op[2] === '/events') {
+        const write = eventStream(response)
+        let sent = 0
+        const pour = () => {
+          const lines = logs.get(one.id) ?? []
+          for (; sent < lines.length; sent += 1) write('log', lines[sent], lines[sent].seq)
+        }
+        const listener = (event, value) => {
+          if (event === 'log' && value.operation === one.id) pour()
+          if (event === 'operation' && value.id === one.id) {
+            write('operation', value)
+            if (value.outcome) write('end', {})
+          }
+        }
+        write('operation', one)
+        pour()
+        if (one.outcome) write('end', {})
+        listeners.add(listener)
+        request.on('close', () => listeners.delete(listener))
+        return
+      }
+      return send(200, one)
+    }
+    if (!path.startsWith(here)) return notFound()
+    const rest = path.slice(here.length)
+    const list = Object.values(state.apps).sort((a, b) => a.name.localeCompare(b.name))
+    if (rest === '/overview')
+      return send(200, {
+        applications: { items: list.map(summary) },
+        applications_total: list.length,
+        running: state.operations.filter((one) => !one.outcome),
+        lately: state.operations.filter((one) => one.outcome).slice(0, 6),
+        needs_you: list
+          .filter((app) => app.status === 'degraded')
+          .map((app) => ({
+            application: app.name,
+            problem: problem(
+              'release.exited',
+              422,
+              'The new release’s program ended',
+              'One of 2 instances was killed for memory at 512 MiB, four times.',
+              'Raise its limit in Settings.',
+            ),
+            operation: null,
+            since: app.updated_at,
+          })),
+        samples,
+      })
+    if (rest === '/applications') return send(200, page(list.map(summary), url.searchParams))
+    if (rest === '/operations') return send(200, page(state.operations, url.searchParams))
+    if (rest === '/gateway/routes')
+      return send(200, { items: list.flatMap((app) => app.components.flatMap((one) => one.routes)) })
+    if (rest === '/plan') {
+      const made = planOf(body)
+      return made.error ? refuse(made.error) : send(200, made)
+    }
+    const match = /^\/applications\/([\w-]+)(\/.*)?$/.exec(rest)
+    const app = match && state.apps[match[1]]
+    const what = match?.[2] ?? ''
+    if (match && what === '/deploy') {
+      if (app && body.create_only)
+        return refuse(
+          problem(
+            'name.taken',
+            409,
+            'The name is taken',
+            `There is an application ${match[1]} already.`,
+            'Choose another name.',
+          ),
+        )
+      if (app) Object.assign(app, { status: 'deploying' })
+      return send(
+        202,
+        run(
+          match[1],
+          'deploy',
+          `Deploy ${match[1]}`,
+          stepNames,
+          () => deployed(match[1], `Deploy ${match[1]}`),
+          (app?.releases[0]?.number ?? 0) + 1,
+        ),
+      )
+    }
+    if (!app) return notFound()
+    const tag = { etag: `"${app.releases[0].number}"` }
+    if (at.startsWith('DELETE') && what === '')
+      return send(
+        202,
+        run(
+          app.name,
+          'delete',
+          `Delete ${app.name}`,
+          ['drain', 'stop', 'remove'],
+          () => delete state.apps[app.name],
+        ),
+      )
+    if (what === '')
+      return send(
+        200,
+        {
+          ...summary(app),
+          power: app.power,
+          created_at: app.created_at,
+          components: app.components,
+          volumes: app.volumes,
+          operations: state.operations.filter((one) => one.application_name === app.name).slice(0, 5),
+          seen_ms_ago: 800,
+          problem: null,
+        },
+        tag,
+      )
+    if (what === '/spec')
+      return send(200, { revision: app.releases[0].number, spec: spec(app), yaml: '' }, tag)
+    if (what === '/releases') return send(200, page(app.releases, url.searchParams))
+    if (what === '/releases/diff')
+      return send(200, {
+        from: Number(url.searchParams.get('from')),
+        to: Number(url.searchParams.get('to')),
+        components: [{ component: 'web', change: 'changed', rows: diffRows }],
+      })
+    if (/^\/releases\/\d+\/preview$/.test(what)) return send(200, preview(app, diffRows))
+    if (what === '/rollback')
+      return send(
+        202,
+        run(
+          app.name,
+          'rollback',
+          `Roll ${app.name} back to r${body.to}`,
+          ['decide', 'apply', 'start', 'shift', 'drain'],
+          () => deployed(app.name, `Roll back to r${body.to}`),
+          app.releases[0].number + 1,
+        ),
+      )
+    if (['/restart', '/stop', '/start'].includes(what)) {
+      const kind = what.slice(1)
+      return send(
+        202,
+        run(app.name, kind, `${kind} ${app.name}`, ['apply', 'start'], () =>
+          Object.assign(
+            app,
+            kind === 'stop' ? { power: 'off', status: 'stopped' } : { power: 'on', status: 'running' },
+          ),
+        ),
+      )
+    }
+    if (what === '/secrets') return send(200, { items: app.secrets })
+    if (what.startsWith('/secrets/')) {
+      const name = what.split('/').at(-1)
+      const old = app.secrets.find((one) => one.name === name)
+      app.secrets = app.secrets.filter((one) => one.name !== name)
+      if (method === 'DELETE') return send(204)
+      const row = {
+        name,
+        version: (old?.version ?? 0) + 1,
+        generated: false,
+        set_at: new Date().toISOString(),
+      }
+      app.secrets.push(row)
+      return body.deploy === false
+        ? send(200, row)
+        : send(202, run(app.name, 'configure', `Set ${name}`, ['decide', 'apply', 'start', 'shift', 'drain']))
+    }
+    if (what === '/usage') {
+      const instances = {}
+      for (const one of app.components.flatMap((each) => each.instances))
+        instances[one.name] = Array.from({ length: 60 }, (_, i) => ({
+          at: new Date(Date.now() - (59 - i) * 60_000).toISOString(),
+          cpu_millis: Math.round(340 + 90 * Math.sin(i / 7) + 40 * Math.sin(i * 1.3)),
+          memory_bytes: Math.round((124 + 8 * Math.sin(i / 11)) * 1024 * 1024),
+        }))
+      return send(200, { instances })
+    }
+    const edited = /^\/components\/(\w+)(\/preview)?$/.exec(what)
+    if (edited) {
+      const rows = [
+        ...Object.entries(body.env ?? {}).map(([name, to]) => ({
+          what: `env ${name}`,
+          change: to === null ? 'removed' : 'added',
+          before: to === null ? 'old' : null,
+          after: to,
+        })),
+        ...Object.keys(body.files ?? {}).map((name) => ({
+          what: `file ${name}`,
+          change: 'changed',
+          before: '1 line',
+          after: '2 lines',
+        })),
+        ...(body.instances
+          ? [
+              {
+                what: 'instances',
+                change: 'changed',
+                before: String(app.components[0].instances_wanted),
+                after: String(body.instances),
+              },
+            ]
+          : []),
+        ...(body.resources
+          ? [{ what: 'limits', change: 'changed', before: '512Mi', after: body.resources.memory_limit }]
+          : []),
+      ]
+      if (edited[2]) return send(200, preview(app, rows))
+      return send(
+        202,
+        run(
+          app.name,
+          'configure',
+          `Configure ${app.name}`,
+          ['decide', 'apply', 'start', 'shift', 'drain'],
+          () => {
+            for (const [name, to] of Object.entries(body.env ?? {})) {
+              const env = app.components[0].env
+              const old = env.findIndex((row) => row.name === name)
+              if (old >= 0) env.splice(old, 1)
+              if (to !== null) env.push({ name, value: to, secret: false, origin: 'yours' })
+            }
+            if (body.instances) app.components[0].instances_wanted = body.instances
+            deployed(app.name, 'Configure')
+          },
+          app.releases[0].number + 1,
+        ),
+      )
+    }
+    if (what === '/logs') {
+      const write = eventStream(response)
+      const wanted = url.searchParams.get('instance')
+      const names = app.components
+        .flatMap((one) => one.instances.map((each) => each.name))
+        .filter((name) => !wanted || name === wanted)
+      let n = 0
+      const say = (when) => {
+        const [stream, text] = appLines[n % appLines.length]
+        write('line', {
+          at: new Date(when).toISOString(),
+          component: 'web',
+          instance: names[(n * 7) % names.length] ?? 'gone',
+          stream,
+          text,
+        })
+        n += 1
+      }
+      for (let i = 0; i < 240; i += 1) say(Date.now() - (240 - i) * 410)
+      const timer = still ? undefined : setInterval(() => say(Date.now()), 400)
+      request.on('close', () => clearInterval(timer))
+      return
+    }
+    return notFound()
+  })
+
+  server.on('upgrade', (request, socket) => {
+    const cookie = /pluvio_session=(\w+)/.exec(request.headers.cookie ?? '')?.[1]
+    if (!sessions.has(cookie) || !request.url.includes('/exec')) return socket.destroy()
+    let line = ''
+    const ws = webSocket(request, socket, (bytes, binary) => {
+      if (!binary) return
+      for (const char of bytes.toString()) {
+        if (char === '\r') {
+          if (line === 'exit') {
+            ws.text(JSON.stringify({ exit: 0 }))
+            return ws.close()
+          }
+          ws.binary(`\r\n${line === 'uname' ? 'Linux\r\n' : line ? `sh: ${line}: not found\r\n` : ''}/srv # `)
+          line = ''
+        } else {
+          line += char
+          ws.binary(char)
+        }
+      }
+    })
+    ws.binary('/srv # ')
+  })
+  await new Promise((ready) => server.listen(port, '127.0.0.1', ready))
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    state,
+    newLink: () => {
+      links.add('another-link')
+      return 'another-link'
+    },
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+const words = {
+  fetch: [
+    ['info', 'Cloning https://git.paperlane.test/storefront.git, branch main'],
+    ['info', 'b81e0d4 “Retry search once on connection reset” by Jun Takeda'],
+    ['info', '412 files, 3.1 MiB'],
+  ],
+  build: [
+    ['info', 'Detected Node.js 22 from package.json; program npm start'],
+    ['command', 'STEP 1/7: FROM localhost/pluvio/base/node:22'],
+    ['command', 'STEP 3/7: RUN npm ci --omit=dev'],
+    ['info', 'added 212 packages in 8 s'],
+    ['warning', 'npm warn deprecated inflight@1.0.6: this module leaks memory'],
+    ['command', 'STEP 5/7: RUN npm run build'],
+    ['info', 'vite v8.3.8 building for production…'],
+    ['info', '✓ 1204 modules transformed.'],
+    ['command', 'STEP 7/7: COMMIT storefront/web'],
+  ],
+  keep: [['info', 'kept as sha256:9d41c7be02e9, 148 MiB in 6 layers']],
+  decide: [['info', 'r7 from r6: image, 1 variable']],
+  apply: [['info', 'stage 19 handed to the node']],
+  start: [
+    ['info', 'web--7c9f1d2e-k2x7 container started'],
+    ['info', 'web--7c9f1d2e-k2x7 GET /healthz on 3000: 200 in 3 ms'],
+    ['warning', 'web--7c9f1d2e-m8d1 GET /healthz on 3000: connection refused (1 of 3)'],
+    ['info', 'web--7c9f1d2e-m8d1 GET /healthz on 3000: 200 in 4 ms'],
+  ],
+  shift: [['info', 'gateway acknowledged 3 endpoints']],
+  drain: [['info', 'web--5d1b77aa-c3wv drained, 0 requests left']],
+}
+const appLines = [
+  [
+    'out',
+    '{"level":"info","msg":"request","method":"GET","path":"/api/v2/books/9780141439518","status":200,"took":"14ms"}',
+  ],
+  [
+    'out',
+    '{"level":"info","msg":"request","method":"POST","path":"/api/v2/cart/items","status":201,"took":"22ms"}',
+  ],
+  ['out', '{"level":"info","msg":"price cache warmed","regions":14,"entries":52110,"took":"402ms"}'],
+  [
+    'err',
+    '{"level":"warn","msg":"upstream retry","upstream":"search","reason":"connection reset","attempt":1}',
+  ],
+  ['out', '{"level":"info","msg":"request","method":"GET","path":"/healthz","status":200,"took":"1ms"}'],
+  [
+    'err',
+    '{"level":"error","msg":"payment authorisation failed","provider":"stripe","error":"context deadline exceeded","order":"ord_8Q2mZ"}',
+  ],
+  ['pluvio', 'readiness GET /healthz on 3000: 200 in 3 ms'],
+  ['out', '{"level":"info","msg":"job done","queue":"thumbnails","id":"8f21c","took":"318ms"}'],
+]

@@ -1,0 +1,90 @@
+// Looks: node tests/shots.mjs FOLDER [name…]. Pictures for whoever works on a page.
+
+import { mkdirSync } from 'node:fs'
+import { chromium } from 'playwright-core'
+import { launch } from './browser.mjs'
+import { startMock } from './mock.mjs'
+
+void chromium
+const [folder, ...only] = process.argv.slice(2)
+mkdirSync(folder, { recursive: true })
+const P = '/t/paperlane/e/production'
+const A = `${P}/apps/storefront`
+const shots = [
+  ['overview', P],
+  ['overview-dark', P, { theme: 'dark' }],
+  ['overview-390', P, { width: 390 }],
+  ['welcome', `${P}/welcome`, { empty: true }],
+  ['welcome-390', `${P}/welcome`, { empty: true, width: 390 }],
+  ['create', `${P}/create`],
+  ['plan', `${P}/create?sample=node`],
+  ['plan-390', `${P}/create?sample=node`, { width: 390 }],
+  ['apps', `${P}/apps`],
+  ['app', A],
+  ['app-dark', A, { theme: 'dark' }],
+  ['app-390', A, { width: 390 }],
+  ['notes-dark', `${P}/apps/notes`, { theme: 'dark' }],
+  ['worker', `${P}/apps/worker`],
+  ['logs', `${A}/logs`, { theme: 'dark' }],
+  ['terminal', `${A}/terminal`],
+  ['environment', `${A}/environment`],
+  ['releases', `${A}/releases?from=4&to=7&rollback=4`],
+  ['releases-390', `${A}/releases`, { width: 390 }],
+  ['settings', `${A}/settings`],
+  ['settings-390', `${A}/settings`, { width: 390 }],
+  ['operations', `${P}/operations`],
+  ['operation', 'RUNNING'],
+  ['operation-zh-dark', 'RUNNING', { theme: 'dark', lang: 'zh' }],
+  ['operation-390', 'RUNNING', { width: 390 }],
+  ['failed', 'FAILED'],
+  ['gateway', `${P}/gateway`, { theme: 'dark', lang: 'zh' }],
+  ['signin', '/signin', { out: true }],
+  ['error', P, { fail: true }],
+  ['overview-zh', P, { lang: 'zh' }],
+]
+const browser = await launch()
+const mocks = {}
+for (const [name, path, options = {}] of shots) {
+  if (only.length && !only.includes(name)) continue
+  const kind = options.empty ? 'empty' : options.fail ? 'fail' : 'full'
+  mocks[kind] ??= await startMock({
+    data: kind === 'empty' ? 'empty' : 'full',
+    fail: kind === 'fail',
+    still: true,
+  })
+  const mock = mocks[kind]
+  const find = (test) => `${P}/operations/${mock.state.operations.find(test)?.id}`
+  const to =
+    path === 'RUNNING'
+      ? find((one) => !one.outcome)
+      : path === 'FAILED'
+        ? find((one) => one.outcome?.outcome === 'failed')
+        : path
+  const context = await browser.newContext({
+    viewport: { width: options.width ?? 1440, height: options.width ? 844 : 900 },
+    timezoneId: 'UTC',
+    colorScheme: options.theme ?? 'light',
+    locale: options.lang === 'zh' ? 'zh-CN' : 'en-GB',
+    hasTouch: !!options.width,
+  })
+  const page = await context.newPage()
+  page.on('pageerror', (error) => console.log(name, 'ERROR', error.message))
+  page.on(
+    'console',
+    (message) =>
+      message.type() === 'error' &&
+      !message.text().includes('401') &&
+      console.log(name, message.text().slice(0, 300)),
+  )
+  if (!options.out)
+    await page.request.post(`${mock.url}/api/v1/session`, {
+      data: { name: 'mei', password: 'correct horse' },
+    })
+  await page.goto(mock.url + to)
+  await page.waitForTimeout(1100)
+  await page.screenshot({ path: `${folder}/${name}.png` })
+  await context.close()
+}
+await browser.close()
+for (const mock of Object.values(mocks)) mock.close()
+process.exit(0)
