@@ -107,9 +107,12 @@ impl Store {
         };
         let writer = pool(dialect, url, writers, false).await?;
         let readers = pool(dialect, url, readers, true).await?;
-        if let Some(select) = dialect.file() {
-            let file = sqlx::query(select).fetch_one(&writer).await?;
-            private(&file.text("file")?)?;
+        let file = match dialect.file() {
+            Some(select) => Some(sqlx::query(select).fetch_one(&writer).await?.text("file")?),
+            None => None,
+        };
+        if let Some(file) = &file {
+            private(file)?;
         }
         let store = Store {
             inner: Arc::new(Inner {
@@ -127,7 +130,7 @@ impl Store {
         let _ = store.inner.home.set(home);
         let last = store.last_event().await?;
         store.inner.last_event.store(last, Ordering::Relaxed);
-        tokio::spawn(look_for_commits(Arc::downgrade(&store.inner)));
+        tokio::spawn(look_for_commits(Arc::downgrade(&store.inner), file));
         Ok(store)
     }
 
@@ -252,13 +255,14 @@ fn private(file: &str) -> Result<()> {
 }
 
 /// Wakes this process's waiters when another process has committed something. Ends with the store.
-async fn look_for_commits(store: std::sync::Weak<Inner>) {
+async fn look_for_commits(store: std::sync::Weak<Inner>, file: Option<String>) {
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut traces = Traces::of(file);
     loop {
         ticks.tick().await;
         let Some(inner) = store.upgrade() else { return };
-        if inner.wake.receiver_count() == 0 {
+        if inner.wake.receiver_count() == 0 || !traces.changed() {
             continue;
         }
         let store = Store { inner };
@@ -269,6 +273,40 @@ async fn look_for_commits(store: std::sync::Weak<Inner>) {
         if store.inner.last_event.fetch_max(last, Ordering::Relaxed) < last {
             store.inner.wake.send_modify(|count| *count += 1);
         }
+    }
+}
+
+/// What writers of a SQLite database leave for others to see: asking the file system costs a fraction of asking the
+/// database, and an idle process does little else.
+struct Traces {
+    log: Option<String>,
+    seen: Option<(u64, std::time::SystemTime)>,
+    quiet: u32,
+}
+
+impl Traces {
+    fn of(file: Option<String>) -> Traces {
+        Traces {
+            log: file.map(|file| file + "-wal"),
+            seen: None,
+            quiet: 0,
+        }
+    }
+
+    /// Whether there may be something new: the log has another size or time; or, as times are coarse, it is a second since
+    /// the last yes. Of a database that is not a file nothing is known.
+    fn changed(&mut self) -> bool {
+        const A_SECOND: u32 = 8;
+        let Some(log) = &self.log else { return true };
+        let now = std::fs::metadata(log)
+            .and_then(|log| Ok((log.len(), log.modified()?)))
+            .ok();
+        self.quiet += 1;
+        if now.is_some() && now == self.seen && self.quiet < A_SECOND {
+            return false;
+        }
+        (self.seen, self.quiet) = (now, 0);
+        true
     }
 }
 
