@@ -11,8 +11,9 @@ use pluvio_model::spec::AbsolutePath;
 use pluvio_model::template::{Rendered, SecretRef};
 use serde_json::{Value, json};
 
+use super::super::merge::merge;
 use super::api::*;
-use super::{label, merge};
+use super::label;
 
 /// The containers of one instance, in the order they are made: each init step runs to its end before the next is made; then
 /// main.
@@ -178,7 +179,7 @@ impl InstanceTemplate {
         }
         let mut body = serde_json::to_value(&body).expect("a body serialises");
         if let Some(patch) = &template.patch {
-            merge::merge(&mut body, patch);
+            merge(&mut body, patch);
         }
         // After the patch: a container without them would be nobody's, and stay for ever.
         self.mark(&mut body, place.slot, &template.role);

@@ -6,7 +6,7 @@
 mod api;
 mod container;
 mod instance;
-mod merge;
+
 mod refuse;
 
 pub(crate) use refuse::unsupported;

@@ -1,0 +1,452 @@
+//! A component's pods.
+
+use indexmap::IndexMap;
+use pluvio_model::quantity::Span;
+use pluvio_model::release::{Check, Content, DecidedComponent, DecidedContainer, DecidedProbe};
+use pluvio_model::spec::{PortProtocol, PortRef, VolumeKind};
+use serde_json::json;
+
+use super::api::*;
+use super::config::{self, env_key, file_key, hot_key};
+use super::{Lowering, key};
+
+/// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
+const PRE_STOP: u64 = 5;
+
+/// What Docker gives a container that runs as root, as far as the `baseline` pod security standard allows it (its table of
+/// capabilities, kubernetes.io/docs/concepts/security/pod-security-standards): images that start as root and then change
+/// their user need these.
+const FOR_ROOT: [&str; 9] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+];
+
+impl Lowering<'_> {
+    pub(super) fn pods(&self, component: &DecidedComponent) -> PodTemplate {
+        let content = &component.content;
+        let mut volumes = Volumes::default();
+        let name = component.name.as_str();
+        let mut main = self.container(component, name, &content.main, &mut volumes);
+        self.hot_mounts(component, &mut main, &mut volumes);
+        main.ports = ports(content);
+        if !content.ports.is_empty() {
+            main.lifecycle = Some(Lifecycle {
+                pre_stop: PreStop {
+                    sleep: Sleep { seconds: PRE_STOP },
+                },
+            });
+        }
+        let mut before = Vec::new();
+        for (name, sidecar) in &content.sidecars {
+            before.push(Container {
+                restart_policy: Some("Always"),
+                ..self.container(component, name.as_str(), sidecar, &mut volumes)
+            });
+        }
+        for (name, init) in &content.init {
+            before.push(self.container(component, name.as_str(), init, &mut volumes));
+        }
+        let mut labels = self.metadata("", Some(component)).labels;
+        for (key, value) in &content.labels {
+            labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        let hash = component.hash.to_string();
+        let host = content.main.host.clone().unwrap_or_default();
+        let rollout = &component.rollout;
+        PodTemplate {
+            metadata: PodMetadata {
+                labels,
+                annotations: [(key::HASH.to_owned(), hash)].into(),
+            },
+            spec: PodSpec {
+                init_containers: before,
+                containers: vec![main],
+                volumes: volumes.0.into_values().collect(),
+                // The pause, the rest of its requests, then its own end.
+                termination_grace_period_seconds: PRE_STOP
+                    + seconds(rollout.drain)
+                    + seconds(rollout.grace),
+                security_context: PodSecurity {
+                    sysctls: named(&host.sysctls),
+                    ..PodSecurity::default()
+                },
+                dns_config: Some(DnsConfig {
+                    searches: vec![self.inner_domain()],
+                }),
+                host_aliases: content
+                    .extra_hosts
+                    .iter()
+                    .map(|(host, address)| HostAlias {
+                        ip: address.clone(),
+                        hostnames: vec![host.clone()],
+                    })
+                    .collect(),
+                node_selector: content.node_labels.clone(),
+                host_network: host.network,
+                host_pid: host.pid,
+                host_ipc: host.ipc,
+                ..PodSpec::default()
+            },
+        }
+    }
+
+    fn container(
+        &self,
+        component: &DecidedComponent,
+        name: &str,
+        container: &DecidedContainer,
+        volumes: &mut Volumes,
+    ) -> Container {
+        let mut mounts = Vec::new();
+        for (path, mount) in &container.mounts {
+            let volume = match mount.kind {
+                VolumeKind::Memory => {
+                    let size = mount.size.map(|size| size.0.to_string());
+                    let name = volumes.next("memory");
+                    volumes.add(Volume {
+                        empty_dir: Some(match size {
+                            Some(size) => json!({ "medium": "Memory", "sizeLimit": size }),
+                            None => json!({ "medium": "Memory" }),
+                        }),
+                        name,
+                        ..Volume::default()
+                    })
+                }
+                VolumeKind::Host => {
+                    let name = volumes.next("host");
+                    let path = mount.host_path.as_ref().map(ToString::to_string);
+                    volumes.add(Volume {
+                        host_path: Some(json!({ "path": path.unwrap_or_default() })),
+                        name,
+                        ..Volume::default()
+                    })
+                }
+                VolumeKind::Disk => {
+                    let disk = mount.volume.as_ref().and_then(|name| {
+                        self.release.volumes.get(name).map(|volume| (name, volume))
+                    });
+                    let Some((name, volume)) = disk else { continue };
+                    if config::is_each_instances_own(component, volume) {
+                        // The StatefulSet makes it from the claim template of that name.
+                        name.to_string()
+                    } else {
+                        let claim = self.claim_name(name, volume);
+                        volumes.add(Volume {
+                            name: format!("volume-{name}"),
+                            persistent_volume_claim: Some(json!({ "claimName": claim })),
+                            ..Volume::default()
+                        })
+                    }
+                }
+            };
+            mounts.push(VolumeMount {
+                name: volume,
+                mount_path: path.to_string(),
+                sub_path: None,
+                read_only: mount.read_only,
+            });
+        }
+        for (index, (path, file)) in container.files.iter().enumerate() {
+            let key = file_key(name, index);
+            let item = json!([{ "key": key, "path": "file", "mode": file.mode.0 }]);
+            let volume = format!("file-{name}-{index}");
+            volumes.add(if file.content.is_secret() {
+                let secret = self.secret_name(component);
+                Volume {
+                    name: volume.clone(),
+                    secret: Some(json!({ "secretName": secret, "items": item })),
+                    ..Volume::default()
+                }
+            } else {
+                Volume {
+                    name: volume.clone(),
+                    config_map: Some(json!({ "name": self.files_name(component), "items": item })),
+                    ..Volume::default()
+                }
+            });
+            mounts.push(VolumeMount {
+                name: volume,
+                mount_path: path.to_string(),
+                sub_path: Some("file".to_owned()),
+                read_only: true,
+            });
+        }
+        Container {
+            name: name.to_owned(),
+            image: image(container),
+            command: escaped(container.entrypoint.as_deref()),
+            args: escaped(container.command.as_deref()),
+            working_dir: container.working_dir.as_ref().map(ToString::to_string),
+            env: self.env(component, name, container),
+            resources: resources(container),
+            startup_probe: container.probes.startup.as_ref().map(probe),
+            readiness_probe: container.probes.ready.as_ref().map(probe),
+            liveness_probe: container.probes.live.as_ref().map(probe),
+            volume_mounts: mounts,
+            security_context: security(container),
+            ..Container::default()
+        }
+    }
+
+    fn env(
+        &self,
+        component: &DecidedComponent,
+        container: &str,
+        of: &DecidedContainer,
+    ) -> Vec<EnvVar> {
+        of.env
+            .iter()
+            .map(|(name, value)| {
+                let mut variable = EnvVar {
+                    name: name.to_string(),
+                    ..EnvVar::default()
+                };
+                if value.is_secret() {
+                    variable.value_from = Some(EnvSource {
+                        secret_key_ref: KeyRef {
+                            name: self.secret_name(component),
+                            key: env_key(container, name.as_str()),
+                        },
+                    });
+                } else {
+                    variable.value = Some(escape(&value.masked()));
+                }
+                variable
+            })
+            .collect()
+    }
+
+    /// Hot files are mounted with their folders: a single mounted file would never change.
+    fn hot_mounts(
+        &self,
+        component: &DecidedComponent,
+        main: &mut Container,
+        volumes: &mut Volumes,
+    ) {
+        let source = self.name_of(&component.name, "hot");
+        let is_secret = config::hot_is_secret(&component.hot_files);
+        let mut folders: IndexMap<&str, Vec<serde_json::Value>> = IndexMap::new();
+        for (index, (path, file)) in component.hot_files.iter().enumerate() {
+            let Some((folder, base)) = path.as_str().rsplit_once('/') else {
+                continue;
+            };
+            let item = json!({ "key": hot_key(index), "path": base, "mode": file.mode.0 });
+            folders.entry(folder).or_default().push(item);
+        }
+        for (index, (folder, items)) in folders.into_iter().enumerate() {
+            let name = format!("hot-{index}");
+            volumes.add(if is_secret {
+                Volume {
+                    name: name.clone(),
+                    secret: Some(json!({ "secretName": source, "items": items })),
+                    ..Volume::default()
+                }
+            } else {
+                Volume {
+                    name: name.clone(),
+                    config_map: Some(json!({ "name": source, "items": items })),
+                    ..Volume::default()
+                }
+            });
+            main.volume_mounts.push(VolumeMount {
+                name,
+                mount_path: folder.to_owned(),
+                sub_path: None,
+                read_only: true,
+            });
+        }
+    }
+}
+
+/// The pod's volumes by name: what two containers mount is there once.
+#[derive(Default)]
+struct Volumes(IndexMap<String, Volume>);
+
+impl Volumes {
+    fn add(&mut self, volume: Volume) -> String {
+        let name = volume.name.clone();
+        self.0.insert(name.clone(), volume);
+        name
+    }
+
+    fn next(&self, what: &str) -> String {
+        format!("{what}-{}", self.0.len())
+    }
+}
+
+/// What really runs: the repository at its digest.
+fn image(container: &DecidedContainer) -> String {
+    let image = &container.image;
+    match container.image_id.starts_with("sha256:") {
+        true => format!(
+            "{}/{}@{}",
+            image.registry(),
+            image.repository(),
+            container.image_id
+        ),
+        false => container.image_id.clone(),
+    }
+}
+
+/// Kubernetes reads `$(NAME)` in commands and values; ours are rendered already.
+fn escape(text: &str) -> String {
+    text.replace("$(", "$$(")
+}
+
+fn escaped(words: Option<&[String]>) -> Vec<String> {
+    words
+        .unwrap_or_default()
+        .iter()
+        .map(|word| escape(word))
+        .collect()
+}
+
+fn named(map: &IndexMap<String, String>) -> Vec<NameValue> {
+    map.iter()
+        .map(|(name, value)| NameValue {
+            name: name.clone(),
+            value: value.clone(),
+        })
+        .collect()
+}
+
+fn ports(content: &Content) -> Vec<ContainerPort> {
+    content
+        .ports
+        .iter()
+        .map(|(name, port)| {
+            let published = content.publish.iter().find(|publish| match &publish.port {
+                PortRef::Name(of) => of == name,
+                PortRef::Number(number) => *number == port.port,
+            });
+            ContainerPort {
+                container_port: port.port,
+                protocol: protocol(port.protocol),
+                host_port: published.map(|publish| publish.host),
+                host_ip: published.map(|publish| {
+                    publish
+                        .address
+                        .map_or_else(|| "127.0.0.1".to_owned(), |a| a.to_string())
+                }),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn protocol(protocol: PortProtocol) -> &'static str {
+    match protocol {
+        PortProtocol::Udp => "UDP",
+        PortProtocol::Http | PortProtocol::Http2 | PortProtocol::Tcp => "TCP",
+    }
+}
+
+fn resources(container: &DecidedContainer) -> Resources {
+    let mut resources = Resources::default();
+    let cpu = |millis: u32| format!("{millis}m");
+    let mut set = |limit: bool, what, value: Option<String>| {
+        let to = if limit {
+            &mut resources.limits
+        } else {
+            &mut resources.requests
+        };
+        to.extend(value.map(|value| (what, value)));
+    };
+    set(false, "cpu", container.cpu_request.map(|c| cpu(c.0)));
+    set(
+        false,
+        "memory",
+        container.memory_request.map(|m| m.0.to_string()),
+    );
+    set(true, "cpu", container.cpu_limit.map(|c| cpu(c.0)));
+    set(
+        true,
+        "memory",
+        container.memory_limit.map(|m| m.0.to_string()),
+    );
+    resources
+}
+
+/// Whole seconds, rounded up: Kubernetes knows no smaller ones.
+pub(super) fn seconds(span: Span) -> u64 {
+    span.millis().div_ceil(1000)
+}
+
+fn probe(probe: &DecidedProbe) -> Probe {
+    let mut out = Probe {
+        initial_delay_seconds: seconds(probe.delay),
+        period_seconds: seconds(probe.period).max(1),
+        timeout_seconds: seconds(probe.timeout).max(1),
+        failure_threshold: probe.failures,
+        success_threshold: probe.successes,
+        ..Probe::default()
+    };
+    match &probe.check {
+        Check::Http {
+            port,
+            path,
+            host,
+            headers,
+            ..
+        } => {
+            let mut http_headers = named(headers);
+            http_headers.extend(host.as_ref().map(|host| NameValue {
+                name: "Host".to_owned(),
+                value: host.clone(),
+            }));
+            out.http_get = Some(HttpGet {
+                path: path.clone(),
+                port: *port,
+                http_headers,
+            });
+        }
+        Check::Tcp { port } => out.tcp_socket = Some(TcpSocket { port: *port }),
+        Check::Command(command) => {
+            out.exec = Some(Exec {
+                command: command.clone(),
+            });
+        }
+    }
+    out
+}
+
+/// `1000` or `1000:1000`.
+pub(super) fn numeric_user(user: &str) -> Option<(u32, Option<u32>)> {
+    match user.split_once(':') {
+        Some((user, group)) => Some((user.parse().ok()?, Some(group.parse().ok()?))),
+        None => Some((user.parse().ok()?, None)),
+    }
+}
+
+/// As restricted as the program allows: who says which user it is gets the `restricted` standard whole; of others it is not
+/// known whether they start as root, and they keep what that needs.
+fn security(container: &DecidedContainer) -> Security {
+    let host = container.host.clone().unwrap_or_default();
+    let user = container.user.as_deref().and_then(numeric_user);
+    let not_root = user.is_some_and(|(user, _)| user != 0);
+    let mut add: Vec<String> = host.capabilities.clone();
+    if !not_root {
+        let kept = FOR_ROOT
+            .iter()
+            .filter(|cap| !host.drop_capabilities.iter().any(|d| d == *cap));
+        add.extend(kept.map(|cap| (*cap).to_owned()));
+    }
+    Security {
+        privileged: host.privileged,
+        // A privileged container may do everything anyway; Kubernetes refuses the contradiction.
+        allow_privilege_escalation: (!host.privileged).then_some(false),
+        run_as_non_root: not_root.then_some(true),
+        run_as_user: user.map(|(user, _)| user),
+        run_as_group: user.and_then(|(_, group)| group),
+        capabilities: (!host.privileged).then(|| Capabilities {
+            add,
+            drop: vec!["ALL".to_owned()],
+        }),
+    }
+}

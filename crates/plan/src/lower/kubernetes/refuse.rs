@@ -1,0 +1,122 @@
+//! What Kubernetes cannot do, each thing by its name and place.
+
+use pluvio_model::problem::{Problem, SPEC_UNSUPPORTED};
+use pluvio_model::release::{Check, DecidedComponent, DecidedContainer};
+use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy};
+
+pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for component in components {
+        let content = &component.content;
+        let path = format!("components.{}", component.name);
+        let mut refuse = |path: String, cause: &str, remedy: &str| {
+            found.push(SPEC_UNSUPPORTED.problem(cause, remedy).path(path));
+        };
+        let is_finite = matches!(component.kind, Kind::Job | Kind::Cron);
+        if !is_finite && content.restart != RestartPolicy::Always {
+            refuse(
+                format!("{path}.restart"),
+                "Kubernetes always starts the pods of a service again.",
+                "Take `restart` out, or make it a `job`.",
+            );
+        }
+        if matches!(component.kind, Kind::Database | Kind::Vm | Kind::External) {
+            refuse(
+                format!("{path}.kind"),
+                "This kind of component cannot be run on Kubernetes by this version.",
+                "Give the component an image, or take it out.",
+            );
+        }
+        if !content.networks.is_empty() {
+            refuse(
+                format!("{path}.networks"),
+                "On Kubernetes every pod is on one network.",
+                "Take `networks` out.",
+            );
+        }
+        for target in component
+            .hot_files
+            .keys()
+            .filter(|target| !has_own_folder(target))
+        {
+            refuse(
+                format!("{path}.files.{target}.hot"),
+                "A hot file is mounted with its folder, which would hide what else is there.",
+                "Put it into a folder of its own, such as /etc/shop/config.toml.",
+            );
+        }
+        container(&path, &content.main, &mut refuse);
+        for (what, containers) in [("sidecars", &content.sidecars), ("init", &content.init)] {
+            for (name, each) in containers {
+                container(&format!("{path}.{what}.{name}"), each, &mut refuse);
+            }
+        }
+    }
+    found
+}
+
+/// `/etc/shop/a.toml` has one, `/etc/a.toml` has not.
+fn has_own_folder(target: &AbsolutePath) -> bool {
+    target.as_str().matches('/').count() >= 3
+}
+
+fn container(
+    path: &str,
+    container: &DecidedContainer,
+    refuse: &mut impl FnMut(String, &str, &str),
+) {
+    if container.stop_signal.is_some() {
+        refuse(
+            format!("{path}.stopSignal"),
+            "Kubernetes stops a pod with the signal that its image names.",
+            "Write STOPSIGNAL into the image.",
+        );
+    }
+    if let Some(user) = &container.user
+        && super::pod::numeric_user(user).is_none()
+    {
+        refuse(
+            format!("{path}.user"),
+            "Kubernetes knows users by number only.",
+            "Write the number, `1000` or `1000:1000`.",
+        );
+    }
+    if let Some(host) = &container.host {
+        for (option, asked) in [
+            ("devices", !host.devices.is_empty()),
+            ("security", !host.security.is_empty()),
+        ] {
+            if asked {
+                refuse(
+                    format!("{path}.host.{option}"),
+                    "Kubernetes has no such option for a container.",
+                    "Use a device plugin or `patch.kubernetes`.",
+                );
+            }
+        }
+    }
+    let probes = &container.probes;
+    for (which, probe) in [
+        ("startup", &probes.startup),
+        ("ready", &probes.ready),
+        ("live", &probes.live),
+    ] {
+        let Some(probe) = probe else { continue };
+        if let Check::Http { status, .. } = &probe.check
+            && status[..] != [(200, 399)]
+        {
+            refuse(
+                format!("{path}.probes.{which}.http.status"),
+                "Kubernetes takes every answer from 200 to 399 as good.",
+                "Take `status` out, or check with a `command`.",
+            );
+        }
+        if which != "ready" && probe.successes != 1 {
+            refuse(
+                format!("{path}.probes.{which}.successes"),
+                "Kubernetes counts one success of this probe as enough.",
+                "Take `successes` out.",
+            );
+        }
+    }
+}
