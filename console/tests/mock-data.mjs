@@ -3,8 +3,10 @@
 const minute = 60_000
 export const ago = (minutes) => new Date(Date.now() - minutes * minute).toISOString()
 let ids = 0
-export const id = () =>
-  `01990c${String((ids += 1)).padStart(2, '0')}-7a10-7c3e-9f00-${String(ids).padStart(12, '0')}`
+export function id() {
+  ids += 1
+  return `01990c${String(ids).padStart(2, '0')}-7a10-7c3e-9f00-${String(ids).padStart(12, '0')}`
+}
 
 const wave = (n, base, swing, seed) =>
   Array.from({ length: n }, (_, i) =>
@@ -123,6 +125,7 @@ export const component = (app, fields = {}) => ({
     { name: 'PORT', value: '3000', secret: false, origin: 'pluvio' },
     { name: 'LOG_LEVEL', value: 'info', secret: false, origin: 'yours' },
     { name: 'PRICE_CACHE_TTL', value: '300', secret: false, origin: 'yours' },
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference of the specification's own.
     { name: 'STRIPE_KEY', value: '${secrets.STRIPE_KEY}', secret: true, origin: 'yours' },
   ],
   files: [

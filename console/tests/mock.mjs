@@ -71,10 +71,9 @@ export async function startMock({
   }
 
   function logOf(one) {
-    let seq = 0
     const lines = []
     const say = (name, level, text) =>
-      lines.push({ seq: (seq += 1), at: new Date().toISOString(), step: name, level, text })
+      lines.push({ seq: lines.length + 1, at: new Date().toISOString(), step: name, level, text })
     for (const { name, state: how } of one.steps) {
       if (how === 'waiting' || how === 'skipped') continue
       for (const [level, text] of words[name] ?? [['info', `${name} done`]]) say(name, level, text)
@@ -420,7 +419,10 @@ export async function startMock({
       const send_ = (event, value) => event !== 'log' && write(event, value)
       listeners.add(send_)
       const beat = setInterval(() => write('heartbeat', {}), 5000)
-      request.on('close', () => (clearInterval(beat), listeners.delete(send_)))
+      request.on('close', () => {
+        clearInterval(beat)
+        listeners.delete(send_)
+      })
       return
     }
     if (fail && method === 'GET')

@@ -136,7 +136,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
   })
   await check('nothing reads a secret: no page asks for its value', async () => {
     const page = await open(full)
-    await page.goto(full.url + `${A}/environment`)
+    await page.goto(`${full.url}${A}/environment`)
     await page.getByText('SESSION_KEY').first().waitFor()
     await page.getByRole('button', { name: 'Replace' }).first().click()
     assert.equal(

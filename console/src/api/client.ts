@@ -47,9 +47,16 @@ export async function ask<T>(method: string, path: string, options: Options = {}
   if (method === 'POST') headers['idempotency-key'] = options.idempotencyKey ?? crypto.randomUUID()
   // A page of another origin cannot know this, which makes the cookie safe to use.
   if (method !== 'GET' && csrf) headers['x-pluvio-csrf'] = csrf
+  const init: RequestInit = { method, headers, body, signal: options.signal }
   let response: Response
   try {
-    response = await fetch(root + path, { method, headers, body, signal: options.signal })
+    response = await fetch(root + path, init).catch(async (thrown: unknown) => {
+      // A browser drops what is under way when an interface of the machine comes or goes, and every deploy on this very
+      // machine makes a network. Reading twice does no harm.
+      if (method !== 'GET' || options.signal?.aborted) throw thrown
+      await new Promise((later) => setTimeout(later, 300))
+      return fetch(root + path, init)
+    })
   } catch (thrown) {
     if (options.signal?.aborted) throw thrown
     throw Problem.unreachable()

@@ -35,6 +35,32 @@ function useGathered<T>() {
   return { items, add: add.current, clear: clear.current }
 }
 
+/**
+ * An event stream that comes back. The browser tries again by itself after most failures; after some it gives up, and then
+ * the waiting is ours. `wire` is called for each connection anew. The answer ends it.
+ */
+function stream(address: string, wire: (source: EventSource, end: () => void) => void): () => void {
+  let source: EventSource | undefined
+  let retry: ReturnType<typeof setTimeout> | undefined
+  let over = false
+  const end = () => {
+    over = true
+    clearTimeout(retry)
+    source?.close()
+  }
+  const open = () => {
+    const one = new EventSource(address)
+    source = one
+    wire(one, end)
+    one.addEventListener('error', () => {
+      if (!over && one.readyState === EventSource.CLOSED)
+        retry = setTimeout(open, 1000 + Math.random() * 1000)
+    })
+  }
+  open()
+  return end
+}
+
 /** The operation's log from its first line on, and its state on the way. */
 export function useOperationLog(id: string) {
   const place = usePlace()
@@ -42,19 +68,19 @@ export function useOperationLog(id: string) {
   useEffect(() => {
     clear()
     let last = 0
-    const source = new EventSource(`${root}/operations/${id}/events`)
-    source.addEventListener('operation', (event) =>
-      operationChanged(JSON.parse(event.data) as Operation, place),
-    )
-    source.addEventListener('log', (event) => {
-      const line = JSON.parse(event.data) as OperationLogEntry
-      // After a broken connection the stream may say again what was said.
-      if (line.seq <= last) return
-      last = line.seq
-      add(line)
+    return stream(`${root}/operations/${id}/events`, (source, end) => {
+      source.addEventListener('operation', (event) =>
+        operationChanged(JSON.parse(event.data) as Operation, place),
+      )
+      source.addEventListener('log', (event) => {
+        const line = JSON.parse(event.data) as OperationLogEntry
+        // After a broken connection the stream may say again what was said.
+        if (line.seq <= last) return
+        last = line.seq
+        add(line)
+      })
+      source.addEventListener('end', end)
     })
-    source.addEventListener('end', () => source.close())
-    return () => source.close()
   }, [id, place, add, clear])
   return items
 }
@@ -81,22 +107,23 @@ export function useLogStream(app: string, query: LogQuery) {
     setState('connecting')
     setProblem(undefined)
     let number = 0
-    const source = new EventSource(`${root}${path}/logs?${text}`)
-    source.onopen = () => setState('live')
-    source.addEventListener('line', (event) => {
-      number += 1
-      add({ ...(JSON.parse(event.data) as LogEntry), id: number })
-    })
-    source.onerror = () => {
-      setState('broken')
-      if (source.readyState === EventSource.CLOSED) setProblem(Problem.unreachable())
-      // Otherwise the browser tries again, and the server starts from the tail: what is shown is replaced.
-      else {
+    return stream(`${root}${path}/logs?${text}`, (source) => {
+      source.onopen = () => {
+        // A new connection starts from the tail again: what is shown is replaced.
         number = 0
         clear()
+        setState('live')
+        setProblem(undefined)
       }
-    }
-    return () => source.close()
+      source.addEventListener('line', (event) => {
+        number += 1
+        add({ ...(JSON.parse(event.data) as LogEntry), id: number })
+      })
+      source.onerror = () => {
+        setState('broken')
+        setProblem(Problem.unreachable())
+      }
+    })
   }, [path, text, add, clear])
   return { lines: items, state, problem }
 }

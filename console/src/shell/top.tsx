@@ -15,11 +15,10 @@ export function Top({ crumbs, right, tabs }: { crumbs: ReactNode[]; right?: Reac
           <ol className="flex min-w-0 items-center gap-1.5 text-sm text-fg-3">
             {crumbs.map((crumb, index) => (
               <li
-                // biome-ignore lint/suspicious/noArrayIndexKey: crumbs are identified by their depth.
                 key={index}
                 className={cx(
                   'flex min-w-0 items-center gap-1.5',
-                  index === crumbs.length - 1 ? 'font-semibold text-fg' : 'max-md:hidden',
+                  index === crumbs.length - 1 ? 'font-semibold text-fg' : 'shrink-0 max-md:hidden',
                 )}
               >
                 {index > 0 && (

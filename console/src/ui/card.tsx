@@ -36,7 +36,6 @@ export function Facts({ items }: { items: [ReactNode, ReactNode][] }) {
   return (
     <dl className="grid grid-cols-[minmax(72px,max-content)_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-xs">
       {items.map(([name, value], index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the rows of one list never move.
         <div key={index} className="contents">
           <dt className="text-fg-3">{name}</dt>
           <dd className="flex min-w-0 items-center gap-1.5">{value}</dd>

@@ -31,7 +31,6 @@ export function CodeView({
         const note = notes?.get(index + 1)
         return (
           <div
-            // biome-ignore lint/suspicious/noArrayIndexKey: a line is its number.
             key={index}
             className={cx(
               'flex w-max min-w-full px-4',
@@ -76,7 +75,6 @@ function highlight(line: string): ReactNode {
       <span className="text-fg-3">{match[3]}</span>
       {value.map((part, index) => (
         <span
-          // biome-ignore lint/suspicious/noArrayIndexKey: parts of one line never move.
           key={index}
           className={part.startsWith('${') ? 'text-idle' : part.startsWith('"') ? 'text-ok' : undefined}
         >

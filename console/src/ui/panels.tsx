@@ -35,7 +35,6 @@ export function LoadingRows({ rows = 5 }: { rows?: number }) {
   return (
     <div role="status" aria-label={t('common.loading')}>
       {Array.from({ length: rows }, (_, row) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: placeholders have no identity.
         <div key={row} className="flex items-center gap-3 px-4 py-3">
           <div className="skeleton h-3.5 w-3.5 rounded-full" />
           <div className="skeleton h-3" style={{ width: `${18 + ((row * 17) % 24)}%` }} />
@@ -52,7 +51,6 @@ export function LoadingCards({ cards = 3 }: { cards?: number }) {
   return (
     <div role="status" aria-label={t('common.loading')} className="grid gap-4 md:grid-cols-3">
       {Array.from({ length: cards }, (_, card) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: placeholders have no identity.
         <div key={card} className="card h-[124px] space-y-3 p-4">
           <div className="skeleton h-4 w-1/2" />
           <div className="skeleton h-3 w-2/3" />

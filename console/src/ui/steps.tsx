@@ -17,7 +17,7 @@ export interface StepView {
   note?: ReactNode
 }
 
-const ended = (state: StepState) => state === 'succeeded' || state === 'skipped'
+const ended = (state: StepState) => state === 'succeeded'
 
 function Bullet({ step, number, size }: { step: StepView; number: number; size: 22 | 24 }) {
   const { t } = useI18n()

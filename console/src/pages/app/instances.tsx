@@ -161,7 +161,7 @@ function StateWords({ instance, now }: { instance: InstanceDetail; now: number }
         : t('instance.state.draining')
     case 'back-off':
       return t('instance.state.backOff', {
-        time: duration(Math.max(0, Date.parse(until ?? '') - now || 0)),
+        time: duration(Math.max(1000, Date.parse(until ?? '') - now || 0)),
       })
     case 'exited':
       return t('instance.state.exited', { code: instance.last_exit?.code ?? 0 })

@@ -188,7 +188,6 @@ export function RoutesEditor({
     >
       <ul className="divide-y divide-line border-t">
         {routes.map((route, at) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a route in the making has no name of its own.
           <li key={at} className="flex flex-wrap items-end gap-3 px-4 py-3">
             <Field label={t('route.host')} className="min-w-44 flex-[2]">
               {(control) => (
