@@ -31,6 +31,10 @@ pub trait Subject: Send + Sync {
     /// From now on the runtime is held at its `step`-th change to the world, before or after the change is made. False for
     /// a runtime that has no steps.
     fn hold_at(&mut self, step: u64, moment: Moment) -> bool;
+    /// Every which step is tried; 1 where that is quick.
+    fn stride(&self) -> u64 {
+        1
+    }
     /// Waits until it is held; ends without that only by being dropped.
     async fn held(&self);
     /// Ends what [`hold_at`](Self::hold_at) began.

@@ -4,6 +4,7 @@
 
 mod client;
 mod configuration;
+mod conformance;
 mod drift;
 mod failures;
 mod logs;
@@ -45,5 +46,6 @@ on_engines! {
     11 drift::what_is_removed_or_stopped_by_hand_comes_back_and_strangers_are_left_alone;
     12 logs::lines_survive_the_instance_and_come_once_however_the_node_restarts;
     13 client::control_speaks_to_the_node_over_its_socket;
+    15 conformance::a_node_conforms;
     14 failures::what_the_engine_refuses_is_a_problem_and_what_ran_goes_on;
 }
