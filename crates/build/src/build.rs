@@ -150,6 +150,13 @@ impl Builder {
         let tree = blocking(move || SourceTree::read(&folder, &limits)).await??;
         let plan = match &job.request.recipe {
             Recipe::Plan(plan) => (**plan).clone(),
+            Recipe::Detect(asked) => {
+                let detected = crate::detect::component(&tree, ".", asked)?;
+                for sentence in &detected.why {
+                    job.say(sentence.clone());
+                }
+                detected.build
+            }
         };
         Ok((tree, plan))
     }

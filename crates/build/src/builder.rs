@@ -11,7 +11,7 @@ use pluvio_model::image::ImageReference;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::release::BuildRecord;
-use pluvio_model::spec::GitSource;
+use pluvio_model::spec::{ComponentSpec, GitSource};
 use pluvio_model::stage::SecretValue;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +88,8 @@ impl std::fmt::Debug for GitCredential {
 /// How the source becomes an image.
 #[derive(Debug, Clone)]
 pub enum Recipe {
+    /// As [`crate::detect`] finds it, with what is known of the component: its `build`, command and ports win.
+    Detect(Box<ComponentSpec>),
     /// As this plan says.
     Plan(Box<BuildPlan>),
 }

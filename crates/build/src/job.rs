@@ -59,7 +59,7 @@ impl Job {
         Job {
             engine: builder.engine.clone(),
             settings: builder.settings.clone(),
-            prefix: format!("{}{}-", owner_prefix(&builder.settings.owner), &id[20..]),
+            prefix: format!("{}{}-", builder.owner_prefix(), &id[20..]),
             request,
             log,
             hidden,
@@ -130,6 +130,11 @@ impl Job {
 }
 
 impl Builder {
+    /// Begins the names of all containers and networks of this owner's builds.
+    pub fn owner_prefix(&self) -> String {
+        owner_prefix(&self.settings.owner)
+    }
+
     /// Ends all that a build has on the engine: containers with what runs in them, networks, steps of a Dockerfile.
     pub(crate) async fn end(&self, prefix: &str) -> Result<Vec<String>, DriverError> {
         let mut removed = Vec::new();
@@ -158,7 +163,7 @@ impl Builder {
     /// Removes what builds of this owner left when their process was killed: containers, networks, unpacked sources. To be
     /// called before the first build, and by one process for each owner. Answers what was removed.
     pub async fn sweep(&self) -> Result<Vec<String>, Problem> {
-        let prefix = owner_prefix(&self.settings.owner);
+        let prefix = self.owner_prefix();
         let mut removed = self.end(&prefix).await.map_err(|e| e.to_problem())?;
         if let Ok(entries) = std::fs::read_dir(&self.settings.work) {
             for entry in entries.flatten() {

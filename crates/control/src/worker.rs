@@ -213,7 +213,7 @@ async fn obtain(
                 application: application.name.clone(),
                 component: name.clone(),
                 source,
-                recipe: pluvio_build::Recipe::Detect(spec),
+                recipe: pluvio_build::Recipe::Detect(Box::new(component.clone())),
                 secrets,
                 registry: None,
                 cancel: cancel.clone(),

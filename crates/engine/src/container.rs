@@ -261,6 +261,12 @@ impl Engine {
             .map_err(|f| named(f, "inspect", container))
     }
 
+    /// A running container's address on its network.
+    pub async fn address(&self, container: &str) -> Result<Option<IpAddr>, DriverError> {
+        let inspected = self.inspect(container).await?;
+        Ok(inspected.seen(self.is_podman()).address)
+    }
+
     /// Creates a container of the API's body, and gives its id.
     pub async fn create_container(&self, name: &str, body: &Value) -> Result<String, DriverError> {
         #[derive(Deserialize)]

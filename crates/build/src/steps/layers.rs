@@ -143,7 +143,12 @@ impl Changes {
             "ExposedPorts": ports,
             "Labels": labels,
         });
-        let mut commit = Vec::new();
+        // A container without a network has no ports to Podman, whatever its body says.
+        let mut commit: Vec<String> = run
+            .ports
+            .iter()
+            .map(|port| format!("EXPOSE {port}"))
+            .collect();
         if let Some(signal) = &run.stop_signal {
             body["StopSignal"] = json!(signal);
             commit.push(format!("STOPSIGNAL {signal}"));
