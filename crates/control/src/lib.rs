@@ -114,9 +114,10 @@ impl Control {
     /// The cluster that applications run on, once the engine was seen; waits a little for it at start.
     pub async fn cluster(&self) -> Result<Cluster, Problem> {
         let mut seen = self.inner.cluster.subscribe();
-        let bound = tokio::time::timeout(Duration::from_secs(5), seen.wait_for(Option::is_some)).await;
-        match bound {
-            Ok(Ok(cluster)) => Ok(cluster.clone().expect("waited for it")),
+        // Cloned inside: a borrowed value must not be held across the waits below.
+        let wait = async { seen.wait_for(Option::is_some).await.ok().and_then(|cluster| cluster.clone()) };
+        match tokio::time::timeout(Duration::from_secs(5), wait).await {
+            Ok(Some(cluster)) => Ok(cluster),
             _ => Err(match self.facts().await {
                 Err(problem) => problem,
                 Ok(facts) => self.bind_to(&facts).await.err().unwrap_or_else(|| problem::NODE_UNREACHABLE.problem("The node has only just answered.", "Try again in a moment.")),
@@ -174,10 +175,17 @@ async fn housekeeping(control: Control) {
     if let Err(problem) = control.inner.builder.sweep().await {
         tracing::warn!(cause = problem.cause, "leftovers of builds were not swept");
     }
+    let mut minutes = 0_u32;
     loop {
-        if let Err(error) = control.inner.store.prune(jiff::Timestamp::now()).await {
+        if minutes.is_multiple_of(60)
+            && let Err(error) = control.inner.store.prune(jiff::Timestamp::now()).await
+        {
             tracing::warn!(%error, "the database was not pruned");
         }
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        if let Err(error) = control.inner.store.seal_audit(&control.inner.config.owner).await {
+            tracing::warn!(%error, "audit records were not sealed; they are with the next batch");
+        }
+        minutes = minutes.wrapping_add(1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }

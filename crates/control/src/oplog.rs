@@ -16,7 +16,7 @@ pub struct Line {
     pub text: String,
 }
 
-pub fn key(operation: OperationId) -> BlobKey {
+pub(crate) fn key(operation: OperationId) -> BlobKey {
     format!("logs/{operation}").parse().expect("an id is a key")
 }
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use pluvio_model::id::{ApplicationId, OperationId};
+use pluvio_model::id::{ApplicationId, ClusterId, OperationId};
 use pluvio_model::observed::{InstanceState, ObservedApplication};
 use pluvio_model::operation::{Operation, StepName, StepState};
-use pluvio_model::problem::Problem;
+use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::stage::{RunWish, Stage, Wish};
 use pluvio_plan::next_step::{Input, Next, StepNote, next_step};
@@ -73,6 +73,8 @@ async fn round(control: &Control, releases: &mut Releases, waits: &mut BTreeMap<
     let Some(cluster) = control.inner.cluster.borrow().clone() else {
         return Ok(Instant::now() + Duration::from_millis(300));
     };
+    // The node checks a stage against its engine's own identity, which is not the row's id: a rebound row keeps its id.
+    let engine = cluster.identity.parse().map_err(|_| problem::INTERNAL.problem("The engine's identity cannot be read.", "Rebind it with `pluvio cluster rebind`."))?;
     let targets = control.inner.store.targets(cluster.id).await?;
     if targets.is_empty() {
         return Ok(Instant::now() + IDLE);
@@ -87,7 +89,7 @@ async fn round(control: &Control, releases: &mut Releases, waits: &mut BTreeMap<
             waits.remove(&target.application);
             continue;
         }
-        let again = match step(control, releases, target, seen).await {
+        let again = match step(control, engine, releases, target, seen).await {
             Ok(again) => again,
             Err(problem) => {
                 tracing::warn!(application = %target.application, code = problem.code, cause = problem.cause, "an application could not be brought forward");
@@ -99,9 +101,9 @@ async fn round(control: &Control, releases: &mut Releases, waits: &mut BTreeMap<
     Ok(wake)
 }
 
-async fn step(control: &Control, releases: &mut Releases, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
+async fn step(control: &Control, engine: ClusterId, releases: &mut Releases, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
     if target.gone {
-        return remove(control, target, seen).await;
+        return remove(control, engine, target, seen).await;
     }
     let release = releases.get(control, target).await?;
     let running = control.inner.store.running_operations(target.application).await?;
@@ -126,7 +128,7 @@ async fn step(control: &Control, releases: &mut Releases, target: &Target, seen:
             let wanted = release.secrets();
             let secrets = control.inner.store.secret_values(target.application, &wanted).await?;
             let wish = RunWish { release, components, power: target.power, secrets };
-            let stage = Stage { cluster: target.cluster, application: target.application, generation: target.generation, wish: Wish::Run(Box::new(wish)) };
+            let stage = Stage { cluster: engine, application: target.application, generation: target.generation, wish: Wish::Run(Box::new(wish)) };
             match control.inner.node.apply(&stage).await {
                 // A newer decision is at work already; the next look finds it.
                 Ok(()) | Err(RuntimeError::Stale { .. }) => {}
@@ -148,7 +150,21 @@ async fn step(control: &Control, releases: &mut Releases, target: &Target, seen:
         Next::Live => {
             crash::point("live");
             let now = Timestamp::now();
-            let edit = |operation: &mut Operation| settle(operation, now);
+            let (ready, wanted) = seen.into_iter().flat_map(|s| s.components.values()).fold((0, 0), |(ready, wanted), c| {
+                let is = c.instances.iter().filter(|i| i.state == InstanceState::Ready).count();
+                (ready + is, wanted + c.wanted_instances)
+            });
+            let noun = if wanted == 1 { "instance" } else { "instances" };
+            let edit = |operation: &mut Operation| {
+                settle(operation, now);
+                if let Some(step) = operation.steps.iter_mut().find(|s| s.name == StepName::Start && s.state == StepState::Done) {
+                    step.note = format!("{ready} of {wanted} {noun} ready");
+                }
+                for step in operation.steps.iter_mut().filter(|s| matches!(s.name, StepName::Stop | StepName::Drain)) {
+                    // What was still going on when it was last looked at is over now.
+                    step.note.clear();
+                }
+            };
             ignore_stale(control.inner.store.mark_live(target.application, target.cluster, target.generation, edit).await)?;
             note_volumes(control, &input).await;
             releases.cached.remove(&target.application);
@@ -262,13 +278,13 @@ async fn note_volumes(control: &Control, input: &Input<'_>) {
 
 /// Takes the application off the node, its images out of the engine, its rows out of the database, in this order: killed
 /// anywhere, the next look goes on.
-async fn remove(control: &Control, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
+async fn remove(control: &Control, engine: ClusterId, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
     let running = control.inner.store.running_operations(target.application).await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
     let gone = seen.is_none_or(|s| s.generation >= target.generation && s.settled && s.components.is_empty());
     let told = seen.is_some_and(|s| s.generation >= target.generation);
     if !told || !gone {
-        let stage = Stage { cluster: target.cluster, application: target.application, generation: target.generation, wish: Wish::Gone };
+        let stage = Stage { cluster: engine, application: target.application, generation: target.generation, wish: Wish::Gone };
         match control.inner.node.apply(&stage).await {
             Ok(()) | Err(RuntimeError::Stale { .. }) => {}
             Err(error) => return Err(error.into_problem()),

@@ -109,7 +109,7 @@ impl Config {
             gateway_port: pick("GATEWAY_PORT", flags.gateway_port, file.gateway_port, 8080)?,
             operations_port: pick("OPERATIONS_PORT", None, file.operations_port, 7081)?,
             engine: optional("ENGINE", flags.engine.clone(), file.engine.host),
-            database: pick("DATABASE_URL", flags.database.clone(), file.database.url, format!("sqlite://{}", data.join("pluvio.db").display()))?,
+            database: pick("DATABASE_URL", flags.database.clone(), file.database.url, pluvio_store::Store::sqlite_url(&data.join("pluvio.db")))?,
             registry: optional("BUILD_REGISTRY", None, file.build.registry),
             builds: pick("BUILDS", None, file.build.parallel, (std::thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2).clamp(1, 4))?,
             pool: pick("NETWORK_POOL", None, file.network.pool, "10.201.0.0/16".into())?,

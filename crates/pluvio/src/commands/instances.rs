@@ -68,7 +68,8 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     let (mut out, mut incoming) = socket.split();
     let raw = if tty { Raw::enter() } else { None };
     let sending = tokio::spawn(async move {
-        let mut stdin = tokio::io::stdin();
+        let Ok(stdin) = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned() else { return };
+        let mut stdin = tokio::fs::File::from_std(stdin.into());
         let mut resized = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).ok();
         let mut buffer = vec![0; 4096];
         loop {
@@ -97,13 +98,13 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
             }
         }
     });
-    let mut stdout = tokio::io::stdout();
+    let mut stdout = std::io::stdout();
     let mut code = None;
     while let Some(message) = incoming.next().await {
         match message {
             Ok(Message::Binary(bytes)) => {
-                let _ = stdout.write_all(&bytes).await;
-                let _ = stdout.flush().await;
+                let _ = std::io::Write::write_all(&mut stdout, &bytes);
+                let _ = std::io::Write::flush(&mut stdout);
             }
             Ok(Message::Text(text)) => {
                 code = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|v| v["exit"].as_i64());
