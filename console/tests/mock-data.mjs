@@ -125,7 +125,6 @@ export const component = (app, fields = {}) => ({
     { name: 'PORT', value: '3000', secret: false, origin: 'pluvio' },
     { name: 'LOG_LEVEL', value: 'info', secret: false, origin: 'yours' },
     { name: 'PRICE_CACHE_TTL', value: '300', secret: false, origin: 'yours' },
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference of the specification's own.
     { name: 'STRIPE_KEY', value: '${secrets.STRIPE_KEY}', secret: true, origin: 'yours' },
   ],
   files: [

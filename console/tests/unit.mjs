@@ -1,5 +1,9 @@
 // Checks of the console that need no browser. Node 20 reads no TypeScript, so Vite loads the modules.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createServer } from 'vite'
 
 const vite = await createServer({
@@ -65,10 +69,53 @@ await check('durations, sizes and clocks', () => {
   assert.deepEqual(f.bytes(1.5 * 1024 ** 3), { value: '1.5', unit: 'GiB' })
 })
 
-for (const extra of ['/src/create/tar.test.ts']) {
-  const module = await load(extra).catch(() => undefined)
-  if (module) await module.default(check, assert)
-}
+const { tar, gzip } = await load('/src/create/tar.ts')
+await check('a folder is packed so that tar unpacks it, long names and large files too', async () => {
+  const long = `${'deep/'.repeat(30)}naïve file.txt`
+  const big = 'x'.repeat(70_000)
+  const archive = await gzip(
+    tar([
+      { path: 'server.js', file: new Blob(['console.log(1)\n']), modified: 1_700_000_000_000 },
+      { path: long, file: new Blob([big]), modified: 0 },
+      { path: 'empty', file: new Blob([]), modified: 0 },
+    ]),
+  )
+  const folder = mkdtempSync(join(tmpdir(), 'pluvio-tar-'))
+  writeFileSync(join(folder, 'a.tar.gz'), Buffer.from(await archive.arrayBuffer()))
+  execFileSync('tar', ['-xzf', 'a.tar.gz'], { cwd: folder })
+  assert.equal(readFileSync(join(folder, 'server.js'), 'utf8'), 'console.log(1)\n')
+  assert.equal(readFileSync(join(folder, long), 'utf8'), big)
+  assert.equal(readFileSync(join(folder, 'empty'), 'utf8'), '')
+  rmSync(folder, { recursive: true })
+})
+const { parseDotenv } = await load('/src/pages/app/dotenv.ts')
+await check('.env files are read as programs read them', () => {
+  const { values, wrong } = parseDotenv(
+    '# a comment\nexport A=1\nB = two words # why\nC="line one\\nline two"\nD=\'${RAW}\'\nE="over\ntwo"\nnonsense\nF=\nG="open',
+  )
+  assert.deepEqual(values, {
+    A: '1',
+    B: 'two words',
+    C: 'line one\nline two',
+    D: '${RAW}',
+    E: 'over\ntwo',
+    F: '',
+  })
+  assert.deepEqual(wrong, [8, 10])
+})
+const { fromSpec, toSpec } = await load('/src/pages/app/settings-editors.tsx')
+await check('editing a probe keeps what the form does not show', () => {
+  const probes = {
+    ready: { http: { path: '/healthz', headers: { a: 'b' } }, period: '5s', failures: 7 },
+    live: { tcp: {} },
+  }
+  const forms = fromSpec(probes)
+  forms.ready.path = '/ready'
+  forms.live.type = 'none'
+  assert.deepEqual(JSON.parse(JSON.stringify(toSpec(forms, probes))), {
+    ready: { http: { path: '/ready', headers: { a: 'b' } }, period: '5s', failures: 7 },
+  })
+})
 
 await vite.close()
 console.log(`${passed} passed, ${failed} failed`)

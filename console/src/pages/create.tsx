@@ -168,7 +168,12 @@ export default function Create() {
             })}
           </fieldset>
         </div>
-        <div className="grid min-h-0 flex-1 gap-5 md:grid-rows-[minmax(0,1fr)] lg:grid-cols-[minmax(0,1fr)_412px]">
+        <div
+          className={cx(
+            'grid min-h-0 gap-5 lg:grid-cols-[minmax(0,1fr)_412px]',
+            plan && 'flex-1 md:grid-rows-[minmax(0,1fr)]',
+          )}
+        >
           <section
             aria-label={t('create.source')}
             className={cx(

@@ -62,7 +62,7 @@ export function TabBar({ items, value, label }: { items: Tab[]; value: string; l
             value={item.id}
             nativeButton={false}
             render={<Link to={item.to} preload="intent" />}
-            className="touch relative flex h-9 items-center gap-1.5 whitespace-nowrap px-2 text-sm text-fg-3 outline-offset-[-2px] hover:text-fg data-[active]:font-medium data-[active]:text-fg data-[active]:after:absolute data-[active]:after:inset-x-2 data-[active]:after:bottom-0 data-[active]:after:h-0.5 data-[active]:after:rounded-full data-[active]:after:bg-accent"
+            className="touch relative flex h-9 shrink-0 items-center gap-1.5 whitespace-nowrap px-2 text-sm text-fg-3 outline-offset-[-2px] hover:text-fg data-[active]:font-medium data-[active]:text-fg data-[active]:after:absolute data-[active]:after:inset-x-2 data-[active]:after:bottom-0 data-[active]:after:h-0.5 data-[active]:after:rounded-full data-[active]:after:bg-accent"
           >
             {item.label}
             {item.count !== undefined && (

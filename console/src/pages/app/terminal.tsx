@@ -95,7 +95,7 @@ export default function TerminalPage() {
           <SquareTerminal size={14} aria-hidden />
           {session ? t('terminal.again') : t('terminal.open')}
         </Button>
-        <p className="flex min-w-0 items-center gap-1.5 self-center text-xs text-fg-3 max-md:hidden">
+        <p className="flex h-8 min-w-0 items-center gap-1.5 text-xs text-fg-3 max-md:hidden">
           {t('terminal.leave')} <Kbd>Ctrl</Kbd>
           <Kbd>Shift</Kbd>
           <Kbd>K</Kbd>

@@ -1,0 +1,43 @@
+// Pictures for the documents: docs/screenshots, a few pages in light and dark, against the mock server.
+import { mkdirSync, statSync } from 'node:fs'
+import { launch } from './browser.mjs'
+import { startMock } from './mock.mjs'
+
+const folder = new URL('../../docs/screenshots/', import.meta.url).pathname
+mkdirSync(folder, { recursive: true })
+const P = '/t/paperlane/e/production'
+const shots = [
+  ['welcome-light', `${P}/welcome`, { data: 'empty' }],
+  ['plan-light', `${P}/create?sample=node`],
+  ['operation-dark', 'RUNNING', { theme: 'dark' }],
+  ['application-light', `${P}/apps/storefront`],
+  ['application-dark', `${P}/apps/notes`, { theme: 'dark' }],
+  ['releases-light', `${P}/apps/storefront/releases?from=4&to=7&rollback=4`],
+  ['gateway-dark-zh', `${P}/gateway`, { theme: 'dark', language: 'zh' }],
+  ['overview-phone', P, { width: 390, height: 844 }],
+]
+const browser = await launch()
+for (const [name, path, options = {}] of shots) {
+  const mock = await startMock({ data: options.data, still: true })
+  const running = mock.state.operations.find((one) => !one.outcome)
+  const context = await browser.newContext({
+    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+    timezoneId: 'UTC',
+    colorScheme: options.theme ?? 'light',
+    locale: options.language === 'zh' ? 'zh-CN' : 'en-GB',
+    reducedMotion: 'reduce',
+  })
+  const page = await context.newPage()
+  await page.request.post(`${mock.url}/api/v1/session`, { data: { name: 'mei', password: 'correct horse' } })
+  await page.goto(mock.url + (path === 'RUNNING' ? `${P}/operations/${running.id}` : path))
+  await page.locator('h1').first().waitFor({ state: 'attached' })
+  await page.evaluate(() => document.fonts.ready)
+  await page.waitForTimeout(900)
+  const file = `${folder}${name}.png`
+  await page.screenshot({ path: file })
+  console.log(`${name} ${Math.round(statSync(file).size / 1000)} kB`)
+  await context.close()
+  mock.close()
+}
+await browser.close()
+process.exit(0)
