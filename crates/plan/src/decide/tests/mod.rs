@@ -1,3 +1,6 @@
+mod environment;
+mod routes;
+
 use expect_test::{Expect, expect};
 use pluvio_model::problem::Problem;
 use pluvio_model::release::Release;
@@ -174,7 +177,7 @@ fn exposed_ports_get_names_and_protocols() {
     let image = facts.images.values_mut().next().unwrap();
     image.facts.exposed = vec![5432, 8080, 9000];
     let revision = sample::revision(1, &spec, Origin::Deploy);
-    let release = super::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
     let ports = &release.components["web"].content.ports;
     let shown: Vec<String> = ports
         .iter()
@@ -253,7 +256,7 @@ fn a_volume_keeps_its_id_by_name_and_never_shrinks() {
     let both = with(json!({ "/b": { "name": "two" }, "/a": { "name": "one" } }));
     let fresh = &mut sample::volume_ids().skip(1);
     let revision = sample::revision(2, &both, Origin::Apply);
-    let second = super::decide(&revision, Some(&first), &sample::facts(&both), fresh).unwrap();
+    let second = crate::decide(&revision, Some(&first), &sample::facts(&both), fresh).unwrap();
     assert_eq!(second.volumes["one"].id, first.volumes["one"].id);
     assert_eq!(second.volumes["one"].size, first.volumes["one"].size);
     assert_ne!(second.volumes["two"].id, first.volumes["one"].id);
@@ -276,166 +279,8 @@ fn a_volume_that_comes_back_is_the_same_volume() {
     let mut facts = sample::facts(&spec);
     facts.kept_volumes.insert("one".parse().unwrap(), kept);
     let revision = sample::revision(3, &spec, Origin::Rollback { to: 1 });
-    let release = super::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
     assert_eq!(release.volumes["one"].id, kept);
-}
-
-#[test]
-fn references_are_rendered_in_one_place_and_secrets_stay_references() {
-    let spec = sample::spec(json!({
-        "name": "shop",
-        "components": {
-            "web": {
-                "image": "localhost/shop:1",
-                "uses": ["db", { "component": "cache", "as": "CACHE" }],
-                "groups": ["common"],
-                "env": {
-                    "URL": "postgres://app:${secrets.KEY}@${db.host}:${db.port}/app",
-                    "LEVEL": "${LOG_LEVEL:-info}",
-                    "REGION": "${REGION_OF_TEAM}",
-                    "PRICE": "5$$ or $HOME",
-                    "ALL": "${SQL_HOST} ${CACHE_URL}",
-                },
-            },
-            "db": {
-                "image": "localhost/db:1",
-                "ports": { "sql": { "port": 5432, "protocol": "tcp" } },
-                "exports": { "SQL_HOST": "${db.host}", "SQL_PASSWORD": "${PASSWORD}" },
-                "env": { "PASSWORD": "${secrets.KEY}" },
-            },
-            "cache": {
-                "image": "localhost/cache:1",
-                "ports": { "redis": { "port": 6379, "protocol": "tcp" } },
-                "exports": { "URL": "${cache.url}" },
-            },
-        },
-        "groups": { "common": { "env": { "REGION_OF_TEAM": "${settings.REGION}" } } },
-        "settings": { "REGION": { "default": "eu" } },
-    }));
-    env(
-        &spec,
-        "web",
-        expect![[r#"
-        PORT=8080
-        URL=postgres://app:${secrets.KEY}@db:5432/app
-        LEVEL=info
-        REGION=eu
-        PRICE=5$ or $HOME
-        ALL=db tcp://cache:6379
-        REGION_OF_TEAM=eu
-        SQL_HOST=db
-        SQL_PASSWORD=${secrets.KEY}
-        CACHE_URL=tcp://cache:6379
-    "#]],
-    );
-    let release = sample::decide(1, &spec, None).unwrap();
-    assert!(release.components["web"].content.main.env["URL"].is_secret());
-    let secrets: Vec<String> = release
-        .secrets()
-        .iter()
-        .map(|s| format!("{}@{}", s.name, s.version))
-        .collect();
-    assert_eq!(secrets, ["KEY@3"]);
-    let after: Vec<&str> = release.components["web"]
-        .after
-        .iter()
-        .map(|n| n.as_str())
-        .collect();
-    assert_eq!(after, ["db", "cache"]);
-}
-
-#[test]
-fn two_exports_of_one_name_are_a_conflict_until_the_component_decides() {
-    let spec = |env: Value| {
-        sample::shop(json!({
-            "web": { "image": "localhost/shop:1", "uses": ["a", "b"], "env": env },
-            "a": { "image": "localhost/a:1", "exports": { "HOST": "a" }, "routes": [] },
-            "b": { "image": "localhost/b:1", "exports": { "HOST": "b" }, "routes": [] },
-        }))
-    };
-    refused(
-        &spec(json!({})),
-        expect![[r#"
-        spec.conflict at components.web.uses.1
-          web gets HOST twice: from the export of a and from the export of b.
-          Give one of them a prefix (`uses: [{ component: …, as: PREFIX }]`), or set HOST in the component's own `env`.
-    "#]],
-    );
-    env(
-        &spec(json!({ "HOST": "${b.HOST}" })),
-        "web",
-        expect![[r#"
-        PORT=8080
-        HOST=b
-    "#]],
-    );
-}
-
-#[test]
-fn everything_that_has_no_value_is_named_at_once() {
-    let spec = sample::spec(json!({
-        "name": "shop",
-        "components": { "web": {
-            "image": "localhost/shop:1",
-            "env": {
-                "A": "${MISSING}",
-                "B": "${OTHER:?say where the data is}",
-                "C": "${secrets.TOKEN}",
-                "D": "${settings.REGION}",
-                "E": "${db.url}",
-                "F": "${G}",
-                "G": "${F}",
-                "H": "${oops",
-                "I": "${web.nothing}",
-            },
-        } },
-        "settings": { "REGION": { "required": true, "message": "Where the data may be." } },
-    }));
-    refused(
-        &spec,
-        expect![[r#"
-        setting.missing at components.web.env.A
-          MISSING of web is not set, and has no default.
-          Set it under `components.web.env`, or write ${MISSING:-default}; for a dollar that means nothing write $$.
-        setting.missing at components.web.env.B
-          OTHER of web is not set: say where the data is.
-          Set it under `components.web.env`, or write ${OTHER:-default}; for a dollar that means nothing write $$.
-        secret.missing at components.web.env.C
-          The secret TOKEN has no value.
-          Set it with `pluvio secret set TOKEN`, or let it be made: `secrets: { TOKEN: { generate: true } }`.
-        setting.missing at components.web.env.D
-          The setting REGION has no value and no default. Where the data may be.
-          Give it one: `settings: { REGION: { default: … } }`.
-        spec.unknown-reference at components.web.env.E
-          web reads url of db, and there is no such component.
-          The components are: web.
-        spec.conflict at components.web.env.F
-          Variables need each other in a circle: F of web → G of web → F of web.
-          Write one of them out.
-        spec.invalid at components.web.env.H
-          ${oops is not a reference: its } is missing; close it, or write $$ for a dollar.
-          Close it, or write $$ for a dollar.
-        spec.unknown-reference at components.web.env.I
-          web exports no nothing.
-          It has: host, port, url. Declare more under `components.web.exports`.
-    "#]],
-    );
-}
-
-#[test]
-fn variables_that_repeat_variables_are_bounded() {
-    let mut env = json!({ "A0": "0123456789" });
-    for n in 1..64 {
-        let text = format!("${{A{0}}}${{A{0}}}", n - 1);
-        env[format!("A{n}")] = text.into();
-    }
-    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1", "env": env } }));
-    let problems = sample::decide(1, &spec, None).unwrap_err();
-    assert!(
-        problems
-            .iter()
-            .all(|problem| problem.code == "spec.too-large")
-    );
 }
 
 #[test]
@@ -540,192 +385,6 @@ fn probes_have_defaults_and_name_what_they_miss() {
               The probe's port web is no port of this component.
               Its ports are: admin, http.
         "#]],
-    );
-}
-
-fn urls(components: Value) -> Vec<String> {
-    sample::release(components).urls
-}
-
-#[test]
-fn the_only_component_or_web_has_the_applications_host() {
-    let image = "localhost/shop:1";
-    assert_eq!(
-        urls(json!({ "api": { "image": image } })),
-        ["http://shop.localhost:8080"]
-    );
-    assert_eq!(
-        urls(json!({ "api": { "image": image }, "web": { "image": image } })),
-        [
-            "http://shop.localhost:8080",
-            "http://api--shop.localhost:8080"
-        ]
-    );
-    assert_eq!(
-        urls(json!({ "api": { "image": image }, "site": { "image": image, "routes": [] } })),
-        ["http://shop.localhost:8080"]
-    );
-    assert_eq!(
-        urls(
-            json!({ "api": { "image": image, "routes": [{ "path": "/" }] }, "site": { "image": image } })
-        ),
-        [
-            "http://shop.localhost:8080",
-            "http://site--shop.localhost:8080"
-        ]
-    );
-    assert_eq!(
-        urls(json!({ "api": { "image": image, "routes": [] } })),
-        [""; 0]
-    );
-    refused(
-        &sample::shop(json!({ "api": { "image": image }, "site": { "image": image } })),
-        expect![[r#"
-            spec.conflict at components
-              Several components serve HTTP (api, site), and none of them is called `web`: which one shall shop.localhost lead to?
-              Write `routes: [{ path: / }]` in the one that is meant; the others get hosts of their own.
-        "#]],
-    );
-}
-
-#[test]
-fn a_taken_host_gets_environment_and_team() {
-    let spec = sample::shop(
-        json!({ "api": { "image": "localhost/a:1" }, "web": { "image": "localhost/b:1" } }),
-    );
-    let mut facts = sample::facts(&spec);
-    facts.short_host_taken = true;
-    facts.gateway_port = 80;
-    let revision = sample::revision(1, &spec, Origin::Deploy);
-    let release = super::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
-    assert_eq!(
-        release.urls,
-        [
-            "http://shop--production--crew.localhost",
-            "http://api--shop--production--crew.localhost"
-        ]
-    );
-}
-
-#[test]
-fn routes_of_its_own_say_host_path_and_port() {
-    let spec = sample::shop(json!({ "web": {
-        "image": "localhost/shop:1",
-        "ports": { "http": { "port": 8080 }, "grpc": { "port": 9090, "protocol": "http2" } },
-        "routes": [
-            { "host": "shop.example.org" },
-            { "host": "shop.example.org", "path": "/rpc", "port": "grpc" },
-            { "host": "*.example.org", "path": "/only", "exact": true },
-        ],
-    } }));
-    check(
-        &spec,
-        "/routes",
-        expect![[r#"
-        [
-          {
-            "id": "web-a8b4743d",
-            "hosts": [
-              "shop.example.org"
-            ],
-            "backends": [
-              {
-                "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/http",
-                "weight": 1,
-                "protocol": "http1"
-              }
-            ],
-            "limits": {
-              "connect": 5000,
-              "response": 60000,
-              "idle": 300000
-            }
-          },
-          {
-            "id": "web-06414d4a",
-            "hosts": [
-              "shop.example.org"
-            ],
-            "matches": [
-              {
-                "path": {
-                  "prefix": "/rpc"
-                }
-              }
-            ],
-            "backends": [
-              {
-                "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/grpc",
-                "weight": 1,
-                "protocol": "http2"
-              }
-            ],
-            "limits": {
-              "connect": 5000,
-              "response": 60000,
-              "idle": 300000
-            }
-          },
-          {
-            "id": "web-5868a827",
-            "hosts": [
-              "*.example.org"
-            ],
-            "matches": [
-              {
-                "path": {
-                  "exact": "/only"
-                }
-              }
-            ],
-            "backends": [
-              {
-                "backend": "01936b2a-0000-7000-8000-0000aaaa0001/web/http",
-                "weight": 1,
-                "protocol": "http1"
-              }
-            ],
-            "limits": {
-              "connect": 5000,
-              "response": 60000,
-              "idle": 300000
-            }
-          }
-        ]
-    "#]],
-    );
-    check(
-        &spec,
-        "/urls",
-        expect![[r#"
-        [
-          "http://shop.example.org:8080",
-          "http://shop.example.org:8080/rpc"
-        ]
-    "#]],
-    );
-}
-
-#[test]
-fn routes_that_contradict_are_refused() {
-    let spec = sample::shop(json!({
-        "web": { "image": "localhost/shop:1", "routes": [{ "host": "a.test" }, { "port": "grpc" }] },
-        "api": { "image": "localhost/api:1", "routes": [{ "host": "a.test" }] },
-        "db": { "image": "localhost/db:1", "ports": { "sql": { "port": 1, "protocol": "tcp" } }, "routes": [{}] },
-    }));
-    refused(
-        &spec,
-        expect![[r#"
-        spec.unknown-reference at components.web.routes.1.port
-          web has no port grpc.
-          Its ports are: http.
-        spec.conflict at components.api.routes.0
-          web and api both answer for a.test/.
-          Give one of them another host or path.
-        spec.invalid at components.db.routes.0
-          db has a route and no HTTP port.
-          Declare the port under `ports`: `ports: { http: { port: 8080 } }`.
-    "#]],
     );
 }
 
@@ -838,7 +497,7 @@ fn a_restart_makes_new_content_and_later_releases_keep_it() {
     let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
     let decide = |number, origin, parent: Option<&Release>| {
         let revision = sample::revision(number, &spec, origin);
-        super::decide(
+        crate::decide(
             &revision,
             parent,
             &sample::facts(&spec),
@@ -861,13 +520,13 @@ fn an_unchanged_image_is_inherited_without_looking_it_up() {
     let mut facts = sample::facts(&spec);
     facts.images.clear();
     let revision = sample::revision(2, &spec, Origin::Apply);
-    let second = super::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap();
+    let second = crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap();
     assert_eq!(second.components["web"].hash, first.components["web"].hash);
 
     let changed = sample::shop(json!({ "web": { "image": "localhost/shop:2" } }));
     let revision = sample::revision(3, &changed, Origin::Apply);
     let problems =
-        super::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap_err();
+        crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap_err();
     expect![[r#"
         image.not-found at components.web.image
           The image localhost/shop:2 of web is not at hand.
@@ -914,64 +573,5 @@ fn a_deploy_resolves_anew_and_a_patch_inherits() {
             "pinned: inherit sha256:p",
             "web: inherit sha256:shop"
         ]
-    );
-}
-
-#[test]
-fn files_are_rendered_unless_raw() {
-    let spec = sample::shop(json!({ "web": {
-        "image": "localhost/shop:1",
-        "env": { "NAME": "shop" },
-        "files": {
-            "/etc/a": { "content": "name = ${NAME}", "mode": "0600" },
-            "/etc/b": { "content": "name = ${NAME}", "raw": true },
-            "/etc/c": { "content": "${secrets.KEY}", "hot": true, "reload": { "signal": "HUP" } },
-        },
-    } }));
-    check(
-        &spec,
-        "/components/web/content/main/files",
-        expect![[r#"
-        {
-          "/etc/a": {
-            "content": [
-              {
-                "text": "name = shop"
-              }
-            ],
-            "mode": "0600"
-          },
-          "/etc/b": {
-            "content": [
-              {
-                "text": "name = ${NAME}"
-              }
-            ],
-            "mode": "0644"
-          }
-        }
-    "#]],
-    );
-    check(
-        &spec,
-        "/components/web/hot_files",
-        expect![[r#"
-        {
-          "/etc/c": {
-            "content": [
-              {
-                "secret": {
-                  "name": "KEY",
-                  "version": 3
-                }
-              }
-            ],
-            "mode": "0644",
-            "reload": {
-              "signal": "HUP"
-            }
-          }
-        }
-    "#]],
     );
 }
