@@ -14,9 +14,9 @@ use pluvio_model::problem;
 use pluvio_store::{Application, Scope, Session, User};
 use subtle::ConstantTimeEq;
 
+use crate::App;
 use crate::listen::Peer;
 use crate::refusal::{Refusal, not_found};
-use crate::App;
 
 /// The session cookie's name.
 pub const COOKIE: &str = "pluvio_session";
@@ -49,30 +49,71 @@ impl Caller {
     }
 
     pub(crate) fn permissions(&self, team: pluvio_model::id::TeamId) -> Vec<Permission> {
-        let Some(role) = self.role_in(team) else { return Vec::new() };
-        Permission::ALL.iter().copied().filter(|p| role.allows(*p)).collect()
+        let Some(role) = self.role_in(team) else {
+            return Vec::new();
+        };
+        Permission::ALL
+            .iter()
+            .copied()
+            .filter(|p| role.allows(*p))
+            .collect()
     }
 
     /// 404 for strangers, 403 for members who may not.
-    pub(crate) fn may_in(&self, team: pluvio_model::id::TeamId, permission: Permission) -> Result<(), Refusal> {
+    pub(crate) fn may_in(
+        &self,
+        team: pluvio_model::id::TeamId,
+        permission: Permission,
+    ) -> Result<(), Refusal> {
         let role = self.role_in(team).ok_or_else(|| not_found("team"))?;
         if role.allows(permission) {
             return Ok(());
         }
-        Err(Refusal(problem::PERMISSION_DENIED.problem(format!("It needs {}.", permission.as_str()), "Ask an owner of the team.")))
+        Err(Refusal(problem::PERMISSION_DENIED.problem(
+            format!("It needs {}.", permission.as_str()),
+            "Ask an owner of the team.",
+        )))
     }
 
     /// Enters an environment by its names.
-    pub(crate) async fn enter(&self, app: &App, team: &str, environment: &str, permission: Permission) -> Result<Scope, Refusal> {
-        let scope = app.control.store().scope(team, environment).await.map_err(|_| not_found("environment"))?;
-        self.may_in(scope.team, permission).map_err(|refusal| if refusal.0.status == 404 { not_found("environment") } else { refusal })?;
+    pub(crate) async fn enter(
+        &self,
+        app: &App,
+        team: &str,
+        environment: &str,
+        permission: Permission,
+    ) -> Result<Scope, Refusal> {
+        let scope = app
+            .control
+            .store()
+            .scope(team, environment)
+            .await
+            .map_err(|_| not_found("environment"))?;
+        self.may_in(scope.team, permission).map_err(|refusal| {
+            if refusal.0.status == 404 {
+                not_found("environment")
+            } else {
+                refusal
+            }
+        })?;
         Ok(scope)
     }
 
     /// Finds an application by its names.
-    pub(crate) async fn application(&self, app: &App, team: &str, environment: &str, name: &str, permission: Permission) -> Result<(Scope, Application), Refusal> {
+    pub(crate) async fn application(
+        &self,
+        app: &App,
+        team: &str,
+        environment: &str,
+        name: &str,
+        permission: Permission,
+    ) -> Result<(Scope, Application), Refusal> {
         let scope = self.enter(app, team, environment, permission).await?;
-        let application = app.control.find(&scope, name).await?.ok_or_else(|| not_found("application"))?;
+        let application = app
+            .control
+            .find(&scope, name)
+            .await?
+            .ok_or_else(|| not_found("application"))?;
         Ok((scope, application))
     }
 
@@ -84,8 +125,15 @@ impl Caller {
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    values.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+    let values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    values
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// The cookie of the request, for signing out.
@@ -103,30 +151,67 @@ where
         let app = App::from_ref(state);
         let store = app.control.store();
         if let Some(bearer) = parts.headers.get(header::AUTHORIZATION) {
-            let text = bearer.to_str().ok().and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
-            let invalid = || Refusal(problem::AUTH_INVALID.problem("The token is unknown, revoked or expired.", "Make another with `pluvio token create NAME`."));
+            let text = bearer
+                .to_str()
+                .ok()
+                .and_then(|v| v.strip_prefix("Bearer "))
+                .unwrap_or_default();
+            let invalid = || {
+                Refusal(problem::AUTH_INVALID.problem(
+                    "The token is unknown, revoked or expired.",
+                    "Make another with `pluvio token create NAME`.",
+                ))
+            };
             let (token, user) = store.bearer(text).await?.ok_or_else(invalid)?;
-            return Ok(Caller { user, limit: Some(token.role), session: None, local: false });
+            return Ok(Caller {
+                user,
+                limit: Some(token.role),
+                session: None,
+                local: false,
+            });
         }
         if let Some(token) = cookie(&parts.headers) {
-            let invalid = || Refusal(problem::AUTH_REQUIRED.problem("The session has ended.", "Sign in again."));
+            let invalid = || {
+                Refusal(problem::AUTH_REQUIRED.problem("The session has ended.", "Sign in again."))
+            };
             let session = store.session(&token).await?.ok_or_else(invalid)?;
             let upgrade = parts.headers.contains_key(header::UPGRADE);
             if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-                let sent = parts.headers.get(CSRF).map(|v| v.as_bytes()).unwrap_or_default();
+                let sent = parts
+                    .headers
+                    .get(CSRF)
+                    .map(|v| v.as_bytes())
+                    .unwrap_or_default();
                 if !bool::from(sent.ct_eq(session.csrf.as_bytes())) {
-                    return Err(Refusal(problem::PERMISSION_DENIED.problem("The request does not repeat the session's CSRF value.", "Send it as X-Pluvio-Csrf; GET /api/v1/session tells it.")));
+                    return Err(Refusal(problem::PERMISSION_DENIED.problem(
+                        "The request does not repeat the session's CSRF value.",
+                        "Send it as X-Pluvio-Csrf; GET /api/v1/session tells it.",
+                    )));
                 }
             } else if upgrade && !same_origin(&parts.headers) {
-                return Err(Refusal(problem::PERMISSION_DENIED.problem("The request comes from another site.", "Open the console itself.")));
+                return Err(Refusal(problem::PERMISSION_DENIED.problem(
+                    "The request comes from another site.",
+                    "Open the console itself.",
+                )));
             }
-            return Ok(Caller { user: session.user.clone(), limit: None, session: Some(session), local: false });
+            return Ok(Caller {
+                user: session.user.clone(),
+                limit: None,
+                session: Some(session),
+                local: false,
+            });
         }
-        if let Some(axum::extract::ConnectInfo(Peer::Socket { uid })) = parts.extensions.get::<axum::extract::ConnectInfo<Peer>>()
+        if let Some(axum::extract::ConnectInfo(Peer::Socket { uid })) =
+            parts.extensions.get::<axum::extract::ConnectInfo<Peer>>()
             && (*uid == rustix::process::geteuid().as_raw() || *uid == 0)
         {
             let user = store.user(store.home().owner).await?;
-            return Ok(Caller { user, limit: None, session: None, local: true });
+            return Ok(Caller {
+                user,
+                limit: None,
+                session: None,
+                local: true,
+            });
         }
         Err(Refusal(problem::AUTH_REQUIRED.problem("Nobody is signed in.", "Sign in, or send a token as `Authorization: Bearer …`. On the machine itself `pluvio signin-link` makes a link.")))
     }
@@ -134,9 +219,15 @@ where
 
 /// A WebSocket's handshake carries no CSRF header, but always the page's origin.
 fn same_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|v: &axum::http::HeaderValue| v.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &axum::http::HeaderValue| v.to_str().ok())
+    };
     match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, rest)| rest == host),
+        (Some(origin), Some(host)) => origin
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest == host),
         (None, _) => true,
         _ => false,
     }
@@ -155,7 +246,12 @@ impl Attempts {
     pub(crate) fn check(&self, name: &str) -> Result<(), Refusal> {
         let failures = self.failures.lock().expect("not poisoned");
         match failures.get(name) {
-            Some((count, at)) if *count >= Self::FREE && at.elapsed() < Self::PAUSE => Err(Refusal(problem::RATE_LIMITED.problem("Too many wrong attempts.", "Wait fifteen seconds, or sign in by a link: `pluvio signin-link`."))),
+            Some((count, at)) if *count >= Self::FREE && at.elapsed() < Self::PAUSE => {
+                Err(Refusal(problem::RATE_LIMITED.problem(
+                    "Too many wrong attempts.",
+                    "Wait fifteen seconds, or sign in by a link: `pluvio signin-link`.",
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -165,7 +261,9 @@ impl Attempts {
         if failures.len() > 10_000 {
             failures.retain(|_, (_, at)| at.elapsed() < Self::PAUSE);
         }
-        let entry = failures.entry(name.to_owned()).or_insert((0, Instant::now()));
+        let entry = failures
+            .entry(name.to_owned())
+            .or_insert((0, Instant::now()));
         *entry = (entry.0 + 1, Instant::now());
     }
 

@@ -22,7 +22,11 @@ pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
         _ => ("index.html", Console::get("index.html")),
     };
     let Some(file) = file else {
-        let text = if name == "index.html" { "The console was not built into this binary; the API and the command line work.\n" } else { "There is no such file.\n" };
+        let text = if name == "index.html" {
+            "The console was not built into this binary; the API and the command line work.\n"
+        } else {
+            "There is no such file.\n"
+        };
         return (StatusCode::NOT_FOUND, text).into_response();
     };
     let kind = match name.rsplit('.').next().unwrap_or_default() {
@@ -37,9 +41,17 @@ pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
         _ => "application/octet-stream",
     };
     // Names under assets/ hold a hash of their content.
-    let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if name.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let mut response = Response::new(Body::from(file.data.into_owned()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
 }

@@ -60,11 +60,22 @@ struct Security;
 
 impl utoipa::Modify for Security {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+        use utoipa::openapi::security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        };
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(access::COOKIE))));
-        document.security = Some(vec![SecurityRequirement::new::<_, _, String>("bearer", []), SecurityRequirement::new::<_, _, String>("session", [])]);
+        components.add_security_scheme(
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        );
+        components.add_security_scheme(
+            "session",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(access::COOKIE))),
+        );
+        document.security = Some(vec![
+            SecurityRequirement::new::<_, _, String>("bearer", []),
+            SecurityRequirement::new::<_, _, String>("session", []),
+        ]);
     }
 }
 
@@ -82,13 +93,25 @@ pub fn openapi() -> String {
 
 /// Everything that is served on the console's port and on the control socket.
 pub fn router(control: Control, config: Config) -> Router {
-    let app = App { control, config: Arc::new(config), attempts: access::Attempts::default() };
+    let app = App {
+        control,
+        config: Arc::new(config),
+        attempts: access::Attempts::default(),
+    };
     let (router, document) = api().split_for_parts();
     let document = document.to_json().expect("the document serialises");
     let policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
-    let header = |name: &'static str, value: &'static str| SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value));
+    let header = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    };
     router
-        .route("/api/v1/openapi.json", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }))
+        .route(
+            "/api/v1/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
+        )
         .route("/api/{*rest}", axum::routing::any(handlers::unknown))
         .fallback(assets::serve)
         .method_not_allowed_fallback(handlers::wrong_method)
@@ -101,5 +124,9 @@ pub fn router(control: Control, config: Config) -> Router {
 
 /// What is served on the operations listener: health, readiness, metrics. No sign-in: it listens on loopback.
 pub fn operations_router(control: Control) -> Router {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(handlers::health::ready)).route("/metrics", get(handlers::health::metrics)).with_state(control)
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(handlers::health::ready))
+        .route("/metrics", get(handlers::health::metrics))
+        .with_state(control)
 }

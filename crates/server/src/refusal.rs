@@ -17,17 +17,31 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut problem = self.0;
         if problem.status >= 500 {
-            tracing::warn!(code = problem.code, cause = problem.cause, "a request failed");
+            tracing::warn!(
+                code = problem.code,
+                cause = problem.cause,
+                "a request failed"
+            );
         }
         if problem.is(problem::INTERNAL) {
             // What went wrong inside is for the operator's log; a user is told where to look.
             problem.cause = "Pluvio met an error of its own; its log has the details.".into();
         }
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, serde_json::to_vec(&problem).expect("a problem serialises")).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (
+            status,
+            serde_json::to_vec(&problem).expect("a problem serialises"),
+        )
+            .into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -69,10 +83,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Json(value)),
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(Refusal(Problem { status: 415, ..problem::REQUEST_INVALID.problem("The body is not marked as JSON.", "Send it with `Content-Type: application/json`.") })),
+            Err(JsonRejection::MissingJsonContentType(_)) => Err(Refusal(Problem {
+                status: 415,
+                ..problem::REQUEST_INVALID.problem(
+                    "The body is not marked as JSON.",
+                    "Send it with `Content-Type: application/json`.",
+                )
+            })),
             Err(error) => {
                 let status = error.status().as_u16();
-                Err(Refusal(Problem { status, ..problem::REQUEST_INVALID.problem(format!("The body cannot be read: {}.", error.body_text()), "Compare it with /api/v1/openapi.json.") }))
+                Err(Refusal(Problem {
+                    status,
+                    ..problem::REQUEST_INVALID.problem(
+                        format!("The body cannot be read: {}.", error.body_text()),
+                        "Compare it with /api/v1/openapi.json.",
+                    )
+                }))
             }
         }
     }
@@ -99,7 +125,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn query(error: &QueryRejection) -> Refusal {
-    Refusal(problem::REQUEST_INVALID.problem(format!("The query cannot be read: {}.", error.body_text()), "Compare it with /api/v1/openapi.json."))
+    Refusal(problem::REQUEST_INVALID.problem(
+        format!("The query cannot be read: {}.", error.body_text()),
+        "Compare it with /api/v1/openapi.json.",
+    ))
 }
 
 /// Path parameters; one that cannot be read names nothing.
@@ -122,5 +151,8 @@ fn path(_: &PathRejection) -> Refusal {
 
 /// 404, the same whether it is not there or not theirs.
 pub(crate) fn not_found(what: &str) -> Refusal {
-    Refusal(problem::NOT_FOUND.problem(format!("There is no such {what}, or it is not yours."), "Check the name; a list shows what is there."))
+    Refusal(problem::NOT_FOUND.problem(
+        format!("There is no such {what}, or it is not yours."),
+        "Check the name; a list shows what is there.",
+    ))
 }

@@ -22,7 +22,14 @@ const TITLES: [(&str, &str, &str); 5] = [
 ];
 
 pub(crate) fn list() -> Vec<SampleSummary> {
-    TITLES.iter().map(|(name, title, language)| SampleSummary { name: (*name).into(), title: (*title).into(), language: (*language).into() }).collect()
+    TITLES
+        .iter()
+        .map(|(name, title, language)| SampleSummary {
+            name: (*name).into(),
+            title: (*title).into(),
+            language: (*language).into(),
+        })
+        .collect()
 }
 
 pub(crate) fn find(name: &str) -> Option<SampleSummary> {
@@ -32,20 +39,42 @@ pub(crate) fn find(name: &str) -> Option<SampleSummary> {
 /// Puts a sample where uploads are; answers with its SHA-256. The archive is the same each time, and so is its name.
 pub(crate) async fn upload(app: &App, name: &str) -> Result<String, Refusal> {
     let prefix = format!("{name}/");
-    let mut files: Vec<_> = Samples::iter().filter(|path| path.starts_with(&prefix)).collect();
+    let mut files: Vec<_> = Samples::iter()
+        .filter(|path| path.starts_with(&prefix))
+        .collect();
     files.sort();
-    let failed = |e: std::io::Error| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log."));
+    let failed = |e: std::io::Error| {
+        Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log."))
+    };
     let mut archive = tar::Builder::new(Vec::new());
     for path in files {
-        let Some(file) = Samples::get(&path) else { continue };
+        let Some(file) = Samples::get(&path) else {
+            continue;
+        };
         let mut header = tar::Header::new_gnu();
         header.set_size(file.data.len() as u64);
-        header.set_mode(if file.data.starts_with(b"#!") { 0o755 } else { 0o644 });
+        header.set_mode(if file.data.starts_with(b"#!") {
+            0o755
+        } else {
+            0o644
+        });
         header.set_mtime(0);
-        archive.append_data(&mut header, &path[prefix.len()..], file.data.as_ref()).map_err(failed)?;
+        archive
+            .append_data(&mut header, &path[prefix.len()..], file.data.as_ref())
+            .map_err(failed)?;
     }
     let bytes = archive.into_inner().map_err(failed)?;
     let data = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(bytes))]);
-    let info = app.control.blobs().put_by_content("uploads", data, 64 << 20).await?;
-    Ok(info.key.as_str().rsplit('/').next().unwrap_or_default().to_owned())
+    let info = app
+        .control
+        .blobs()
+        .put_by_content("uploads", data, 64 << 20)
+        .await?;
+    Ok(info
+        .key
+        .as_str()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }

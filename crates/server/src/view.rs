@@ -6,7 +6,9 @@ use pluvio_api::applications::*;
 use pluvio_api::releases::{ReleaseStatus, ReleaseSummary};
 use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
 use pluvio_model::operation::{Operation, StepName, StepState};
-use pluvio_model::release::{BuildRecord, Check, DecidedComponent, DecidedProbe, Release, Strategy};
+use pluvio_model::release::{
+    BuildRecord, Check, DecidedComponent, DecidedProbe, Release, Strategy,
+};
 use pluvio_model::revision::Origin;
 use pluvio_model::route::{HostPattern, PathMatch};
 use pluvio_model::spec::{ComponentSpec, VolumeKind};
@@ -28,7 +30,11 @@ pub(crate) struct Seen<'a> {
 }
 
 fn ready(component: &ObservedComponent) -> u32 {
-    component.instances.iter().filter(|i| i.state == InstanceState::Ready).count() as u32
+    component
+        .instances
+        .iter()
+        .filter(|i| i.state == InstanceState::Ready)
+        .count() as u32
 }
 
 /// The worst state that is not intended, and what there is to say about it.
@@ -37,10 +43,25 @@ pub(crate) fn status(application: &Application, seen: &Seen) -> (Status, String)
         return (Status::Deploying, "being deleted".into());
     }
     if let Some(operation) = seen.running {
-        let step = operation.steps.iter().find(|s| s.state == StepState::Running);
-        let building = step.is_some_and(|s| matches!(s.name, StepName::Fetch | StepName::Base | StepName::Build | StepName::Keep));
+        let step = operation
+            .steps
+            .iter()
+            .find(|s| s.state == StepState::Running);
+        let building = step.is_some_and(|s| {
+            matches!(
+                s.name,
+                StepName::Fetch | StepName::Base | StepName::Build | StepName::Keep
+            )
+        });
         let note = step.map(|s| s.note.clone()).unwrap_or_default();
-        return (if building { Status::Building } else { Status::Deploying }, note);
+        return (
+            if building {
+                Status::Building
+            } else {
+                Status::Deploying
+            },
+            note,
+        );
     }
     if seen.target.is_some_and(|t| t.power == Power::Off) {
         return (Status::Stopped, String::new());
@@ -57,7 +78,12 @@ pub(crate) fn status(application: &Application, seen: &Seen) -> (Status, String)
     let Some(observed) = seen.observed else {
         return (Status::Unknown, "not seen yet".into());
     };
-    let (is, wanted) = observed.components.values().fold((0, 0), |(is, wanted), c| (is + ready(c), wanted + c.wanted_instances));
+    let (is, wanted) = observed
+        .components
+        .values()
+        .fold((0, 0), |(is, wanted), c| {
+            (is + ready(c), wanted + c.wanted_instances)
+        });
     if is >= wanted && wanted > 0 {
         (Status::Running, String::new())
     } else if wanted == 0 {
@@ -69,7 +95,11 @@ pub(crate) fn status(application: &Application, seen: &Seen) -> (Status, String)
     }
 }
 
-pub(crate) fn summary(application: &Application, release: Option<&Release>, seen: &Seen) -> ApplicationSummary {
+pub(crate) fn summary(
+    application: &Application,
+    release: Option<&Release>,
+    seen: &Seen,
+) -> ApplicationSummary {
     let (status, status_note) = status(application, seen);
     let components = seen.observed.map(|o| &o.components);
     let last: Vec<&UsageSample> = seen.usage.values().filter_map(|s| s.last()).collect();
@@ -79,20 +109,29 @@ pub(crate) fn summary(application: &Application, release: Option<&Release>, seen
         display_name: application.display_name.clone(),
         status,
         status_note,
-        urls: release.map(|r| r.urls.clone()).unwrap_or_else(|| application.url.clone().into_iter().collect()),
+        urls: release
+            .map(|r| r.urls.clone())
+            .unwrap_or_else(|| application.url.clone().into_iter().collect()),
         live_release: seen.target.and_then(|t| t.live_release),
         target_release: application.release,
         instances_ready: components.map_or(0, |c| c.values().map(ready).sum()),
         instances_wanted: components.map_or(0, |c| c.values().map(|c| c.wanted_instances).sum()),
         cpu_millis: (!last.is_empty()).then(|| last.iter().map(|s| u64::from(s.cpu_millis)).sum()),
         memory_bytes: (!last.is_empty()).then(|| last.iter().map(|s| s.memory_bytes).sum()),
-        requests_per_second: (!seen.routes.is_empty()).then(|| seen.routes.iter().map(|r| r.requests_per_second).sum()),
+        requests_per_second: (!seen.routes.is_empty())
+            .then(|| seen.routes.iter().map(|r| r.requests_per_second).sum()),
         updated_at: application.updated_at,
         operation: seen.running.map(|o| o.id),
     }
 }
 
-pub(crate) fn component(application: &Application, release: &Release, spec: Option<&ComponentSpec>, decided: &DecidedComponent, seen: &Seen) -> ComponentDetail {
+pub(crate) fn component(
+    application: &Application,
+    release: &Release,
+    spec: Option<&ComponentSpec>,
+    decided: &DecidedComponent,
+    seen: &Seen,
+) -> ComponentDetail {
     let observed = seen.observed.and_then(|o| o.components.get(&decided.name));
     let main = &decided.content.main;
     let is = observed.map_or(0, ready);
@@ -100,17 +139,51 @@ pub(crate) fn component(application: &Application, release: &Release, spec: Opti
     let (application_status, note) = status(application, seen);
     let (status, status_note) = match application_status {
         Status::Running | Status::Degraded | Status::Failed if wanted > 0 => {
-            let status = if is >= wanted { Status::Running } else if is == 0 { Status::Failed } else { Status::Degraded };
-            (status, if is >= wanted { String::new() } else { format!("{is} of {wanted} ready") })
+            let status = if is >= wanted {
+                Status::Running
+            } else if is == 0 {
+                Status::Failed
+            } else {
+                Status::Degraded
+            };
+            (
+                status,
+                if is >= wanted {
+                    String::new()
+                } else {
+                    format!("{is} of {wanted} ready")
+                },
+            )
         }
         other => (other, note),
     };
     let env = main.env.iter().map(|(name, value)| {
         let own = spec.is_some_and(|s| s.env.contains_key(name));
-        let origin = if own { "yours" } else if name.as_str() == "PORT" { "pluvio" } else { "received" };
-        EnvRow { name: name.to_string(), value: value.masked(), secret: value.is_secret(), origin: origin.into() }
+        let origin = if own {
+            "yours"
+        } else if name.as_str() == "PORT" {
+            "pluvio"
+        } else {
+            "received"
+        };
+        EnvRow {
+            name: name.to_string(),
+            value: value.masked(),
+            secret: value.is_secret(),
+            origin: origin.into(),
+        }
     });
-    let file = |hot: bool| move |(path, file): (&pluvio_model::spec::AbsolutePath, &pluvio_model::release::DecidedFile)| FileRow { path: path.to_string(), content: file.content.masked(), hot, secret: file.content.is_secret() };
+    let file = |hot: bool| {
+        move |(path, file): (
+            &pluvio_model::spec::AbsolutePath,
+            &pluvio_model::release::DecidedFile,
+        )| FileRow {
+            path: path.to_string(),
+            content: file.content.masked(),
+            hot,
+            secret: file.content.is_secret(),
+        }
+    };
     let mounts = main.mounts.iter().map(|(path, mount)| MountRow {
         path: path.to_string(),
         kind: match mount.kind {
@@ -120,10 +193,18 @@ pub(crate) fn component(application: &Application, release: &Release, spec: Opti
         }
         .into(),
         volume: mount.volume.as_ref().map(ToString::to_string),
-        access: mount.volume.as_ref().and_then(|v| release.volumes.get(v)).map(|v| format!("{:?}", v.access).to_lowercase()),
+        access: mount
+            .volume
+            .as_ref()
+            .and_then(|v| release.volumes.get(v))
+            .map(|v| format!("{:?}", v.access).to_lowercase()),
         size: mount.size.map(|s| s.0),
     });
-    let probes = [("startup", &main.probes.startup), ("ready", &main.probes.ready), ("live", &main.probes.live)];
+    let probes = [
+        ("startup", &main.probes.startup),
+        ("ready", &main.probes.ready),
+        ("live", &main.probes.live),
+    ];
     ComponentDetail {
         name: decided.name.to_string(),
         kind: format!("{:?}", decided.kind).to_lowercase(),
@@ -132,14 +213,49 @@ pub(crate) fn component(application: &Application, release: &Release, spec: Opti
         image: main.image.to_string(),
         image_id: main.image_id.clone(),
         instances_wanted: wanted,
-        instances: observed.map(|o| o.instances.iter().map(|i| instance(i, decided, seen)).collect()).unwrap_or_default(),
-        ports: decided.content.ports.iter().map(|(name, port)| PortDetail { name: name.to_string(), port: port.port, protocol: format!("{:?}", port.protocol).to_lowercase() }).collect(),
-        routes: routes(application, release, &seen.routes).into_iter().filter(|r| r.component == decided.name.as_str()).collect(),
+        instances: observed
+            .map(|o| {
+                o.instances
+                    .iter()
+                    .map(|i| instance(i, decided, seen))
+                    .collect()
+            })
+            .unwrap_or_default(),
+        ports: decided
+            .content
+            .ports
+            .iter()
+            .map(|(name, port)| PortDetail {
+                name: name.to_string(),
+                port: port.port,
+                protocol: format!("{:?}", port.protocol).to_lowercase(),
+            })
+            .collect(),
+        routes: routes(application, release, &seen.routes)
+            .into_iter()
+            .filter(|r| r.component == decided.name.as_str())
+            .collect(),
         env: env.collect(),
-        files: main.files.iter().map(file(false)).chain(decided.hot_files.iter().map(file(true))).collect(),
+        files: main
+            .files
+            .iter()
+            .map(file(false))
+            .chain(decided.hot_files.iter().map(file(true)))
+            .collect(),
         mounts: mounts.collect(),
-        resources: ResourcesRow { cpu_limit_millis: main.cpu_limit.map(|c| c.0), memory_limit_bytes: main.memory_limit.map(|m| m.0) },
-        probes: probes.into_iter().filter_map(|(kind, probe)| probe.as_ref().map(|p| ProbeRow { kind: kind.into(), text: probe_text(p) })).collect(),
+        resources: ResourcesRow {
+            cpu_limit_millis: main.cpu_limit.map(|c| c.0),
+            memory_limit_bytes: main.memory_limit.map(|m| m.0),
+        },
+        probes: probes
+            .into_iter()
+            .filter_map(|(kind, probe)| {
+                probe.as_ref().map(|p| ProbeRow {
+                    kind: kind.into(),
+                    text: probe_text(p),
+                })
+            })
+            .collect(),
         strategy: match decided.rollout.strategy {
             Strategy::Surge { .. } => "surge".into(),
             Strategy::StopThenStart => "stop-then-start".into(),
@@ -149,8 +265,16 @@ pub(crate) fn component(application: &Application, release: &Release, spec: Opti
     }
 }
 
-fn instance(instance: &pluvio_model::observed::ObservedInstance, decided: &DecidedComponent, seen: &Seen) -> InstanceDetail {
-    let samples = seen.usage.get(&instance.name).map(Vec::as_slice).unwrap_or_default();
+fn instance(
+    instance: &pluvio_model::observed::ObservedInstance,
+    decided: &DecidedComponent,
+    seen: &Seen,
+) -> InstanceDetail {
+    let samples = seen
+        .usage
+        .get(&instance.name)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     // Thirty points are as many as a spark shows.
     let recent = &samples[samples.len().saturating_sub(30)..];
     InstanceDetail {
@@ -171,15 +295,28 @@ pub(crate) fn probe_text(probe: &DecidedProbe) -> String {
     format!("{what}, every {}", probe.period)
 }
 
-pub(crate) fn routes(application: &Application, release: &Release, metrics: &[RouteMetrics]) -> Vec<RouteDetail> {
+pub(crate) fn routes(
+    application: &Application,
+    release: &Release,
+    metrics: &[RouteMetrics],
+) -> Vec<RouteDetail> {
     let mut out = Vec::new();
     for route in &release.routes {
-        let Some(backend) = route.backends.first() else { continue };
-        let traffic = metrics.iter().find(|m| m.route == route.id.as_str()).map(|m| Traffic {
-            requests_per_second: m.requests_per_second,
-            p95_ms: m.p95.unwrap_or(0.0) * 1000.0,
-            errors: if m.requests_per_second > 0.0 { (m.server_errors_per_second / m.requests_per_second).min(1.0) } else { 0.0 },
-        });
+        let Some(backend) = route.backends.first() else {
+            continue;
+        };
+        let traffic = metrics
+            .iter()
+            .find(|m| m.route == route.id.as_str())
+            .map(|m| Traffic {
+                requests_per_second: m.requests_per_second,
+                p95_ms: m.p95.unwrap_or(0.0) * 1000.0,
+                errors: if m.requests_per_second > 0.0 {
+                    (m.server_errors_per_second / m.requests_per_second).min(1.0)
+                } else {
+                    0.0
+                },
+            });
         let (path, exact) = match route.matches.first().map(|m| &m.path) {
             Some(PathMatch::Exact(path)) => (path.to_string(), true),
             Some(PathMatch::Prefix(path)) => (path.to_string(), false),
@@ -190,11 +327,24 @@ pub(crate) fn routes(application: &Application, release: &Release, metrics: &[Ro
                 HostPattern::Exact(name) => name.to_string(),
                 other => other.to_string(),
             };
-            let known = release.urls.iter().find(|u| u.split("://").nth(1).is_some_and(|rest| rest.starts_with(&shown)));
-            let port = release.urls.first().and_then(|u| u.rsplit_once(':')).map(|(_, p)| p.trim_end_matches('/')).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
+            let known = release.urls.iter().find(|u| {
+                u.split("://")
+                    .nth(1)
+                    .is_some_and(|rest| rest.starts_with(&shown))
+            });
+            let port = release
+                .urls
+                .first()
+                .and_then(|u| u.rsplit_once(':'))
+                .map(|(_, p)| p.trim_end_matches('/'))
+                .filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
             let url = match known {
                 Some(url) => url.clone(),
-                None => format!("http://{shown}{}{}", port.map(|p| format!(":{p}")).unwrap_or_default(), if path == "/" { "" } else { &path }),
+                None => format!(
+                    "http://{shown}{}{}",
+                    port.map(|p| format!(":{p}")).unwrap_or_default(),
+                    if path == "/" { "" } else { &path }
+                ),
             };
             out.push(RouteDetail {
                 id: route.id.to_string(),
@@ -224,13 +374,21 @@ pub(crate) fn built_from(build: &BuildRecord) -> BuiltFrom {
 }
 
 pub(crate) fn volume(row: &VolumeRow) -> VolumeSummary {
-    VolumeSummary { id: row.id, name: row.name.to_string(), application: Some(row.application_name.to_string()), bytes: row.bytes, released_at: row.released_at }
+    VolumeSummary {
+        id: row.id,
+        name: row.name.to_string(),
+        application: Some(row.application_name.to_string()),
+        bytes: row.bytes,
+        released_at: row.released_at,
+    }
 }
 
 /// A line of the history.
 pub(crate) fn release(row: &ReleaseRow, application: &Application) -> ReleaseSummary {
     let status = match row.state {
-        ReleaseState::Decided if application.release == Some(row.number) => ReleaseStatus::Deploying,
+        ReleaseState::Decided if application.release == Some(row.number) => {
+            ReleaseStatus::Deploying
+        }
         ReleaseState::Decided | ReleaseState::Superseded => ReleaseStatus::Superseded,
         ReleaseState::Live => ReleaseStatus::Live,
         ReleaseState::Retired => ReleaseStatus::Retired,
@@ -242,7 +400,9 @@ pub(crate) fn release(row: &ReleaseRow, application: &Application) -> ReleaseSum
         (_, Origin::Restart) => "Restart".into(),
         (Some(message), _) => message.lines().next().unwrap_or_default().to_owned(),
         (None, _) => match &row.image {
-            Some(image) if row.commit.is_none() && !image.starts_with("localhost/pluvio/") => format!("Deploy {image}"),
+            Some(image) if row.commit.is_none() && !image.starts_with("localhost/pluvio/") => {
+                format!("Deploy {image}")
+            }
             _ => "Deploy".into(),
         },
     };
@@ -256,8 +416,20 @@ pub(crate) fn release(row: &ReleaseRow, application: &Application) -> ReleaseSum
         at: row.created_at,
         duration_ms: row.duration_ms,
         operation: Some(row.operation),
-        built_from: built.then(|| BuiltFrom { builder: String::new(), commit: row.commit.clone(), message: row.commit_message.clone(), author: row.author.clone(), branch: None, duration_ms: 0 }),
-        images: row.image.clone().zip(row.image_id.clone()).into_iter().collect(),
+        built_from: built.then(|| BuiltFrom {
+            builder: String::new(),
+            commit: row.commit.clone(),
+            message: row.commit_message.clone(),
+            author: row.author.clone(),
+            branch: None,
+            duration_ms: 0,
+        }),
+        images: row
+            .image
+            .clone()
+            .zip(row.image_id.clone())
+            .into_iter()
+            .collect(),
         restorable: matches!(row.state, ReleaseState::Live | ReleaseState::Retired),
     }
 }

@@ -11,5 +11,8 @@ fn the_committed_document_is_that_of_the_handlers() {
         std::fs::write(&file, &generated).unwrap();
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(committed == generated, "crates/api/openapi.json is not what the handlers say; run again with UPDATE_EXPECT=1 and commit it");
+    assert!(
+        committed == generated,
+        "crates/api/openapi.json is not what the handlers say; run again with UPDATE_EXPECT=1 and commit it"
+    );
 }

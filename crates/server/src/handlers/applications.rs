@@ -23,7 +23,14 @@ use crate::refusal::{Json, Path, Query, Refusal};
 use crate::view::{self, Seen};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(overview)).routes(routes!(list)).routes(routes!(detail)).routes(routes!(specification)).routes(routes!(volumes)).routes(routes!(gateway_routes)).routes(routes!(usage))
+    OpenApiRouter::new()
+        .routes(routes!(overview))
+        .routes(routes!(list))
+        .routes(routes!(detail))
+        .routes(routes!(specification))
+        .routes(routes!(volumes))
+        .routes(routes!(gateway_routes))
+        .routes(routes!(usage))
 }
 
 /// What the node tells of everything, in one go; empty when it does not answer.
@@ -36,31 +43,55 @@ impl Now {
     async fn look(app: &App, scope: RuntimeScope) -> Now {
         let node = app.control.node();
         let (observed, metrics) = tokio::join!(node.observe(scope), node.metrics());
-        Now { observed: observed.ok(), metrics: metrics.map(|m| m.routes).unwrap_or_default() }
+        Now {
+            observed: observed.ok(),
+            metrics: metrics.map(|m| m.routes).unwrap_or_default(),
+        }
     }
 
     fn metrics_of(&self, id: ApplicationId) -> Vec<RouteMetrics> {
-        self.metrics.iter().filter(|m| m.application == id).cloned().collect()
+        self.metrics
+            .iter()
+            .filter(|m| m.application == id)
+            .cloned()
+            .collect()
     }
 }
 
 /// Summaries of a page of applications.
-pub(crate) async fn summaries(app: &App, scope: &Scope, applications: &[Application]) -> Result<Vec<ApplicationSummary>, Refusal> {
+pub(crate) async fn summaries(
+    app: &App,
+    scope: &Scope,
+    applications: &[Application],
+) -> Result<Vec<ApplicationSummary>, Refusal> {
     let now = Now::look(app, RuntimeScope::All).await;
     let running = running(app, scope).await?;
     let cluster = app.control.cluster().await.ok();
     let mut out = Vec::with_capacity(applications.len());
     for application in applications {
         let target = match &cluster {
-            Some(cluster) if application.release.is_some() => app.control.store().target(application.id, cluster.id).await?,
+            Some(cluster) if application.release.is_some() => {
+                app.control
+                    .store()
+                    .target(application.id, cluster.id)
+                    .await?
+            }
             _ => None,
         };
         let usage = match &now.observed {
-            Some(observed) if observed.applications.contains_key(&application.id) => app.control.node().usage(application.id, false).await.unwrap_or_default(),
+            Some(observed) if observed.applications.contains_key(&application.id) => app
+                .control
+                .node()
+                .usage(application.id, false)
+                .await
+                .unwrap_or_default(),
             _ => BTreeMap::new(),
         };
         let seen = Seen {
-            observed: now.observed.as_ref().and_then(|o| o.applications.get(&application.id)),
+            observed: now
+                .observed
+                .as_ref()
+                .and_then(|o| o.applications.get(&application.id)),
             node: now.observed.is_some(),
             usage,
             routes: now.metrics_of(application.id),
@@ -73,54 +104,167 @@ pub(crate) async fn summaries(app: &App, scope: &Scope, applications: &[Applicat
 }
 
 async fn running(app: &App, scope: &Scope) -> Result<Vec<Operation>, Refusal> {
-    let filter = OperationFilter { team: scope.team, environment: Some(scope.environment), application: None, running: true };
-    Ok(app.control.store().operations(&filter, &PageRequest { limit: 200, after: None }).await?.items)
+    let filter = OperationFilter {
+        team: scope.team,
+        environment: Some(scope.environment),
+        application: None,
+        running: true,
+    };
+    Ok(app
+        .control
+        .store()
+        .operations(
+            &filter,
+            &PageRequest {
+                limit: 200,
+                after: None,
+            },
+        )
+        .await?
+        .items)
 }
 
 /// What a first look needs: what runs, what is at work, what needs somebody.
 #[utoipa::path(get, path = "/overview", tag = "applications", params(("team" = String, Path), ("environment" = String, Path)),
     responses((status = 200, body = Overview), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn overview(State(app): State<App>, caller: Caller, Path((team, environment)): Path<(String, String)>) -> Result<Json<Overview>, Refusal> {
-    let scope = caller.enter(&app, &team, &environment, Permission::ApplicationRead).await?;
+async fn overview(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+) -> Result<Json<Overview>, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::ApplicationRead)
+        .await?;
     let store = app.control.store();
-    let filter = ApplicationFilter { team: scope.team, environment: Some(scope.environment), state: None, contains: None };
-    let applications = store.applications(&filter, &PageRequest { limit: 50, after: None }).await?;
+    let filter = ApplicationFilter {
+        team: scope.team,
+        environment: Some(scope.environment),
+        state: None,
+        contains: None,
+    };
+    let applications = store
+        .applications(
+            &filter,
+            &PageRequest {
+                limit: 50,
+                after: None,
+            },
+        )
+        .await?;
     let items = summaries(&app, &scope, &applications.items).await?;
-    let total = store.count_applications(scope.team).await?.iter().map(|(_, count)| count).sum();
-    let lately = OperationFilter { team: scope.team, environment: Some(scope.environment), application: None, running: false };
-    let lately = store.operations(&lately, &PageRequest { limit: 20, after: None }).await?.items;
+    let total = store
+        .count_applications(scope.team)
+        .await?
+        .iter()
+        .map(|(_, count)| count)
+        .sum();
+    let lately = OperationFilter {
+        team: scope.team,
+        environment: Some(scope.environment),
+        application: None,
+        running: false,
+    };
+    let lately = store
+        .operations(
+            &lately,
+            &PageRequest {
+                limit: 20,
+                after: None,
+            },
+        )
+        .await?
+        .items;
     let mut needs_you: Vec<NeedsYou> = Vec::new();
-    for summary in items.iter().filter(|s| matches!(s.status, Status::Failed | Status::Degraded) || s.operation.is_none()) {
+    for summary in items
+        .iter()
+        .filter(|s| matches!(s.status, Status::Failed | Status::Degraded) || s.operation.is_none())
+    {
         let last = lately.iter().find(|o| o.application == summary.id);
-        if let Some(Operation { outcome: Some(Outcome::Failed { problem }), id, ended_at, asked_at, .. }) = last {
-            needs_you.push(NeedsYou { application: summary.name.clone(), problem: (**problem).clone(), operation: Some(*id), since: ended_at.unwrap_or(*asked_at) });
+        if let Some(Operation {
+            outcome: Some(Outcome::Failed { problem }),
+            id,
+            ended_at,
+            asked_at,
+            ..
+        }) = last
+        {
+            needs_you.push(NeedsYou {
+                application: summary.name.clone(),
+                problem: (**problem).clone(),
+                operation: Some(*id),
+                since: ended_at.unwrap_or(*asked_at),
+            });
         }
     }
     let (running, lately): (Vec<_>, Vec<_>) = lately.into_iter().partition(|o| !o.is_over());
-    Ok(Json(Overview { applications: Page { items, next: applications.next }, applications_total: total, running, lately, needs_you, samples: crate::samples::list() }))
+    Ok(Json(Overview {
+        applications: Page {
+            items,
+            next: applications.next,
+        },
+        applications_total: total,
+        running,
+        lately,
+        needs_you,
+        samples: crate::samples::list(),
+    }))
 }
 
 /// Applications by name.
 #[utoipa::path(get, path = "/applications", tag = "applications", params(("team" = String, Path), ("environment" = String, Path), Paging),
     responses((status = 200, body = Page<ApplicationSummary>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn list(State(app): State<App>, caller: Caller, Path((team, environment)): Path<(String, String)>, Query(paging): Query<Paging>) -> Result<Json<Page<ApplicationSummary>>, Refusal> {
-    let scope = caller.enter(&app, &team, &environment, Permission::ApplicationRead).await?;
-    let filter = ApplicationFilter { team: scope.team, environment: Some(scope.environment), state: None, contains: None };
-    let applications = app.control.store().applications(&filter, &paging.request()?).await?;
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<ApplicationSummary>>, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::ApplicationRead)
+        .await?;
+    let filter = ApplicationFilter {
+        team: scope.team,
+        environment: Some(scope.environment),
+        state: None,
+        contains: None,
+    };
+    let applications = app
+        .control
+        .store()
+        .applications(&filter, &paging.request()?)
+        .await?;
     let items = summaries(&app, &scope, &applications.items).await?;
-    Ok(Json(Page { items, next: applications.next }))
+    Ok(Json(Page {
+        items,
+        next: applications.next,
+    }))
 }
 
 /// One application, with everything its page shows.
 #[utoipa::path(get, path = "/applications/{application}", tag = "applications", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
     responses((status = 200, body = ApplicationDetail), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn detail(State(app): State<App>, caller: Caller, Path((team, environment, name)): Path<(String, String, String)>) -> Result<Response, Refusal> {
-    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::ApplicationRead).await?;
+async fn detail(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationRead,
+        )
+        .await?;
     let detail = build_detail(&app, &application).await?;
     Ok(with_tag(&application, Json(detail).into_response()))
 }
 
-pub(crate) async fn build_detail(app: &App, application: &Application) -> Result<ApplicationDetail, Refusal> {
+pub(crate) async fn build_detail(
+    app: &App,
+    application: &Application,
+) -> Result<ApplicationDetail, Refusal> {
     let store = app.control.store();
     let now = Now::look(app, RuntimeScope::Application(application.id)).await;
     let target = match app.control.cluster().await {
@@ -135,22 +279,73 @@ pub(crate) async fn build_detail(app: &App, application: &Application) -> Result
         Some(number) => Some(store.revision(application.id, number).await?.spec),
         None => None,
     };
-    let filter = OperationFilter { team: application.team, environment: None, application: Some(application.id), running: false };
-    let mut operations = store.operations(&filter, &PageRequest { limit: 10, after: None }).await?.items;
+    let filter = OperationFilter {
+        team: application.team,
+        environment: None,
+        application: Some(application.id),
+        running: false,
+    };
+    let mut operations = store
+        .operations(
+            &filter,
+            &PageRequest {
+                limit: 10,
+                after: None,
+            },
+        )
+        .await?
+        .items;
     operations.sort_by_key(Operation::is_over);
-    let observed = now.observed.as_ref().and_then(|o| o.applications.get(&application.id));
-    let usage = app.control.node().usage(application.id, true).await.unwrap_or_default();
-    let seen = Seen { observed, node: now.observed.is_some(), usage, routes: now.metrics_of(application.id), running: operations.iter().find(|o| !o.is_over()), target: target.as_ref() };
-    let components = release.iter().flat_map(|release| release.components.values().map(|c| view::component(application, release, spec.as_ref().and_then(|s| s.components.get(&c.name)), c, &seen))).collect();
-    let age = now.observed.as_ref().and_then(|o| o.at).map(|at| u64::try_from(jiff::Timestamp::now().duration_since(at).as_millis()).unwrap_or(0));
+    let observed = now
+        .observed
+        .as_ref()
+        .and_then(|o| o.applications.get(&application.id));
+    let usage = app
+        .control
+        .node()
+        .usage(application.id, true)
+        .await
+        .unwrap_or_default();
+    let seen = Seen {
+        observed,
+        node: now.observed.is_some(),
+        usage,
+        routes: now.metrics_of(application.id),
+        running: operations.iter().find(|o| !o.is_over()),
+        target: target.as_ref(),
+    };
+    let components = release
+        .iter()
+        .flat_map(|release| {
+            release.components.values().map(|c| {
+                view::component(
+                    application,
+                    release,
+                    spec.as_ref().and_then(|s| s.components.get(&c.name)),
+                    c,
+                    &seen,
+                )
+            })
+        })
+        .collect();
+    let age = now.observed.as_ref().and_then(|o| o.at).map(|at| {
+        u64::try_from(jiff::Timestamp::now().duration_since(at).as_millis()).unwrap_or(0)
+    });
     let summary = view::summary(application, release.as_ref(), &seen);
     let problem = observed.and_then(|o| o.problem.clone());
     Ok(ApplicationDetail {
         summary,
-        power: target.as_ref().map_or(pluvio_model::stage::Power::On, |t| t.power),
+        power: target
+            .as_ref()
+            .map_or(pluvio_model::stage::Power::On, |t| t.power),
         created_at: application.created_at,
         components,
-        volumes: store.application_volumes(application.id).await?.iter().map(view::volume).collect(),
+        volumes: store
+            .application_volumes(application.id)
+            .await?
+            .iter()
+            .map(view::volume)
+            .collect(),
         operations,
         seen_ms_ago: age.or(now.observed.is_some().then_some(0)),
         problem,
@@ -169,40 +364,101 @@ fn with_tag(application: &Application, mut response: Response) -> Response {
 /// The target's specification, as JSON and as app.yaml.
 #[utoipa::path(get, path = "/applications/{application}/spec", tag = "applications", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
     responses((status = 200, body = SpecDocument), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn specification(State(app): State<App>, caller: Caller, Path((team, environment, name)): Path<(String, String, String)>) -> Result<Response, Refusal> {
-    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::ApplicationRead).await?;
+async fn specification(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationRead,
+        )
+        .await?;
     let revision = app.control.target_revision(&application).await?;
     let yaml = pluvio_formats::app::write(&revision.spec);
-    let document = SpecDocument { revision: revision.number, spec: serde_json::to_value(&revision.spec).expect("a spec serialises"), yaml };
+    let document = SpecDocument {
+        revision: revision.number,
+        spec: serde_json::to_value(&revision.spec).expect("a spec serialises"),
+        yaml,
+    };
     Ok(with_tag(&application, Json(document).into_response()))
 }
 
 /// Data volumes of the team, those of deleted applications included.
 #[utoipa::path(get, path = "/volumes", tag = "volumes", params(("team" = String, Path), ("environment" = String, Path), Paging),
     responses((status = 200, body = Page<VolumeSummary>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("volume:read"))))]
-async fn volumes(State(app): State<App>, caller: Caller, Path((team, environment)): Path<(String, String)>, Query(paging): Query<Paging>) -> Result<Json<Page<VolumeSummary>>, Refusal> {
-    let scope = caller.enter(&app, &team, &environment, Permission::VolumeRead).await?;
-    let rows = app.control.store().volumes(scope.team, &paging.request()?).await?;
+async fn volumes(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<VolumeSummary>>, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::VolumeRead)
+        .await?;
+    let rows = app
+        .control
+        .store()
+        .volumes(scope.team, &paging.request()?)
+        .await?;
     Ok(Json(super::paged(rows.map(|row| view::volume(&row)))))
 }
 
 /// Routes of the environment at the gateway, with their traffic over the last minute.
 #[utoipa::path(get, path = "/gateway/routes", tag = "gateway", params(("team" = String, Path), ("environment" = String, Path), Paging),
     responses((status = 200, body = Page<RouteDetail>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn gateway_routes(State(app): State<App>, caller: Caller, Path((team, environment)): Path<(String, String)>, Query(paging): Query<Paging>) -> Result<Json<Page<RouteDetail>>, Refusal> {
-    let scope = caller.enter(&app, &team, &environment, Permission::ApplicationRead).await?;
-    let filter = ApplicationFilter { team: scope.team, environment: Some(scope.environment), state: None, contains: None };
-    let applications = app.control.store().applications(&filter, &paging.request()?).await?;
-    let metrics = app.control.node().metrics().await.map(|m| m.routes).unwrap_or_default();
+async fn gateway_routes(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<RouteDetail>>, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::ApplicationRead)
+        .await?;
+    let filter = ApplicationFilter {
+        team: scope.team,
+        environment: Some(scope.environment),
+        state: None,
+        contains: None,
+    };
+    let applications = app
+        .control
+        .store()
+        .applications(&filter, &paging.request()?)
+        .await?;
+    let metrics = app
+        .control
+        .node()
+        .metrics()
+        .await
+        .map(|m| m.routes)
+        .unwrap_or_default();
     let mut items = Vec::new();
     for application in &applications.items {
         if let Some(number) = application.release {
-            let release = app.control.store().release(application.id, number).await?.release;
-            let own: Vec<RouteMetrics> = metrics.iter().filter(|m| m.application == application.id).cloned().collect();
+            let release = app
+                .control
+                .store()
+                .release(application.id, number)
+                .await?
+                .release;
+            let own: Vec<RouteMetrics> = metrics
+                .iter()
+                .filter(|m| m.application == application.id)
+                .cloned()
+                .collect();
             items.extend(view::routes(application, &release, &own));
         }
     }
-    Ok(Json(Page { items, next: applications.next }))
+    Ok(Json(Page {
+        items,
+        next: applications.next,
+    }))
 }
 
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
@@ -216,11 +472,42 @@ struct UsageQuery {
 /// CPU and memory of the application's instances.
 #[utoipa::path(get, path = "/applications/{application}/usage", tag = "applications", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), UsageQuery),
     responses((status = 200, body = UsageReport), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn usage(State(app): State<App>, caller: Caller, Path((team, environment, name)): Path<(String, String, String)>, Query(query): Query<UsageQuery>) -> Result<Json<UsageReport>, Refusal> {
-    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::ApplicationRead).await?;
-    let usage = app.control.node().usage(application.id, query.history).await?;
-    let points = |samples: Vec<pluvio_runtime::UsageSample>| samples.into_iter().map(|s| UsagePoint { at: s.at, cpu_millis: s.cpu_millis, memory_bytes: s.memory_bytes }).collect();
-    Ok(Json(UsageReport { instances: usage.into_iter().map(|(instance, samples)| (instance, points(samples))).collect() }))
+async fn usage(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+    Query(query): Query<UsageQuery>,
+) -> Result<Json<UsageReport>, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationRead,
+        )
+        .await?;
+    let usage = app
+        .control
+        .node()
+        .usage(application.id, query.history)
+        .await?;
+    let points = |samples: Vec<pluvio_runtime::UsageSample>| {
+        samples
+            .into_iter()
+            .map(|s| UsagePoint {
+                at: s.at,
+                cpu_millis: s.cpu_millis,
+                memory_bytes: s.memory_bytes,
+            })
+            .collect()
+    };
+    Ok(Json(UsageReport {
+        instances: usage
+            .into_iter()
+            .map(|(instance, samples)| (instance, points(samples)))
+            .collect(),
+    }))
 }
 
 /// For lists of one page.

@@ -23,20 +23,91 @@ pub(crate) async fn metrics(State(control): State<Control>) -> impl IntoResponse
             let _ = writeln!(out, "{name}{labels} {value}");
         }
     };
-    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|t| t.split(' ').nth(1).and_then(|p| p.parse::<f64>().ok()));
-    family("process_resident_memory_bytes", "gauge", "Resident memory of the control process.", &[(String::new(), pages.unwrap_or(0.0) * rustix::param::page_size() as f64)]);
-    if let Ok(counts) = control.store().count_applications(control.store().home().team).await {
-        let rows: Vec<(String, f64)> = counts.into_iter().map(|(state, count)| (format!("{{state=\"{}\"}}", format!("{state:?}").to_lowercase()), count as f64)).collect();
-        family("pluvio_applications", "gauge", "Applications by state.", &rows);
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|t| t.split(' ').nth(1).and_then(|p| p.parse::<f64>().ok()));
+    family(
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory of the control process.",
+        &[(
+            String::new(),
+            pages.unwrap_or(0.0) * rustix::param::page_size() as f64,
+        )],
+    );
+    if let Ok(counts) = control
+        .store()
+        .count_applications(control.store().home().team)
+        .await
+    {
+        let rows: Vec<(String, f64)> = counts
+            .into_iter()
+            .map(|(state, count)| {
+                (
+                    format!("{{state=\"{}\"}}", format!("{state:?}").to_lowercase()),
+                    count as f64,
+                )
+            })
+            .collect();
+        family(
+            "pluvio_applications",
+            "gauge",
+            "Applications by state.",
+            &rows,
+        );
     }
     let node = control.node().health().await;
-    family("pluvio_node_up", "gauge", "Whether the node answers.", &[(String::new(), if node.is_ok() { 1.0 } else { 0.0 })]);
+    family(
+        "pluvio_node_up",
+        "gauge",
+        "Whether the node answers.",
+        &[(String::new(), if node.is_ok() { 1.0 } else { 0.0 })],
+    );
     if let Ok(metrics) = control.node().metrics().await {
-        family("pluvio_gateway_connections", "gauge", "Client connections open at the gateway.", &[(String::new(), metrics.connections as f64)]);
-        let rows: Vec<(String, f64)> = metrics.routes.iter().map(|r| (format!("{{application=\"{}\",route=\"{}\"}}", r.application, r.route), r.requests as f64)).collect();
-        family("pluvio_gateway_requests_total", "counter", "Requests by route.", &rows);
-        let rows: Vec<(String, f64)> = metrics.routes.iter().map(|r| (format!("{{application=\"{}\",route=\"{}\"}}", r.application, r.route), r.server_errors as f64)).collect();
-        family("pluvio_gateway_server_errors_total", "counter", "Answers with status 5xx by route.", &rows);
+        family(
+            "pluvio_gateway_connections",
+            "gauge",
+            "Client connections open at the gateway.",
+            &[(String::new(), metrics.connections as f64)],
+        );
+        let rows: Vec<(String, f64)> = metrics
+            .routes
+            .iter()
+            .map(|r| {
+                (
+                    format!(
+                        "{{application=\"{}\",route=\"{}\"}}",
+                        r.application, r.route
+                    ),
+                    r.requests as f64,
+                )
+            })
+            .collect();
+        family(
+            "pluvio_gateway_requests_total",
+            "counter",
+            "Requests by route.",
+            &rows,
+        );
+        let rows: Vec<(String, f64)> = metrics
+            .routes
+            .iter()
+            .map(|r| {
+                (
+                    format!(
+                        "{{application=\"{}\",route=\"{}\"}}",
+                        r.application, r.route
+                    ),
+                    r.server_errors as f64,
+                )
+            })
+            .collect();
+        family(
+            "pluvio_gateway_server_errors_total",
+            "counter",
+            "Answers with status 5xx by route.",
+            &rows,
+        );
     }
     ([("content-type", "text/plain; version=0.0.4")], out)
 }

@@ -11,7 +11,9 @@ use futures::{SinkExt, StreamExt};
 use pluvio_api::applications::LogEntry;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::{Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime, Scope};
+use pluvio_runtime::{
+    Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime, Scope,
+};
 use pluvio_store::Application;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +25,10 @@ use crate::access::Caller;
 use crate::refusal::{Path, Query, Refusal};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(logs)).routes(routes!(exec)).routes(routes!(connect))
+    OpenApiRouter::new()
+        .routes(routes!(logs))
+        .routes(routes!(exec))
+        .routes(routes!(connect))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -45,7 +50,16 @@ struct LogsQuery {
 }
 
 fn time(text: Option<&str>) -> Result<Option<jiff::Timestamp>, Refusal> {
-    text.filter(|t| !t.is_empty()).map(|t| t.parse().map_err(|_| Refusal(problem::REQUEST_INVALID.problem(format!("{t:?} is not a time."), "Write 2026-01-31T12:00:00Z.")))).transpose()
+    text.filter(|t| !t.is_empty())
+        .map(|t| {
+            t.parse().map_err(|_| {
+                Refusal(problem::REQUEST_INVALID.problem(
+                    format!("{t:?} is not a time."),
+                    "Write 2026-01-31T12:00:00Z.",
+                ))
+            })
+        })
+        .transpose()
 }
 
 fn entry(line: LogLine) -> LogEntry {
@@ -54,16 +68,34 @@ fn entry(line: LogLine) -> LogEntry {
         LogStream::Err => "err",
         LogStream::Pluvio => "pluvio",
     };
-    LogEntry { at: line.at, component: line.component.to_string(), instance: line.instance, stream: stream.into(), text: line.text }
+    LogEntry {
+        at: line.at,
+        component: line.component.to_string(),
+        instance: line.instance,
+        stream: stream.into(),
+        text: line.text,
+    }
 }
 
 /// Logs, live and kept: one JSON document a line, or server-sent events where they are accepted.
 #[utoipa::path(get, path = "/applications/{application}/logs", tag = "logs", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), LogsQuery),
     responses((status = 200, content_type = "application/x-ndjson", body = String), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("log:read"))))]
-async fn logs(State(app): State<App>, caller: Caller, Path((team, environment, name)): Path<(String, String, String)>, Query(query): Query<LogsQuery>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::LogRead).await?;
+async fn logs(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+    Query(query): Query<LogsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(&app, &team, &environment, &name, Permission::LogRead)
+        .await?;
     let component = match query.component.as_deref().filter(|c| !c.is_empty()) {
-        Some(component) => Some(component.parse().map_err(|_| crate::refusal::not_found("component"))?),
+        Some(component) => Some(
+            component
+                .parse()
+                .map_err(|_| crate::refusal::not_found("component"))?,
+        ),
         None => None,
     };
     let tail = query.tail.unwrap_or(1000).min(20_000) as usize;
@@ -78,29 +110,63 @@ async fn logs(State(app): State<App>, caller: Caller, Path((team, environment, n
         follow: query.follow,
     };
     let lines = app.control.node().logs(query).await?.map(entry);
-    let events = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/event-stream"));
+    let events = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.contains("text/event-stream"));
     if events {
-        let events = lines.map(|line| Ok::<_, std::convert::Infallible>(Event::default().event("line").data(serde_json::to_string(&line).expect("a line serialises"))));
-        return Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(std::time::Duration::from_secs(10))).into_response());
+        let events = lines.map(|line| {
+            Ok::<_, std::convert::Infallible>(
+                Event::default()
+                    .event("line")
+                    .data(serde_json::to_string(&line).expect("a line serialises")),
+            )
+        });
+        return Ok(Sse::new(events)
+            .keep_alive(KeepAlive::new().interval(std::time::Duration::from_secs(10)))
+            .into_response());
     }
     let bytes = lines.map(|line| {
         let mut text = serde_json::to_vec(&line).expect("a line serialises");
         text.push(b'\n');
         Ok::<_, std::io::Error>(Bytes::from(text))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(bytes)).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(bytes),
+    )
+        .into_response())
 }
 
 /// The instance's full name: as given, or its unique end.
 async fn instance(app: &App, application: &Application, named: &str) -> Result<String, Refusal> {
-    let observed = app.control.node().observe(Scope::Application(application.id)).await?;
+    let observed = app
+        .control
+        .node()
+        .observe(Scope::Application(application.id))
+        .await?;
     let seen = observed.applications.get(&application.id);
-    let names: Vec<String> = seen.into_iter().flat_map(|o| o.components.values()).flat_map(|c| c.instances.iter().map(|i| i.name.clone())).collect();
-    let found: Vec<&String> = names.iter().filter(|n| *n == named || n.ends_with(named)).collect();
+    let names: Vec<String> = seen
+        .into_iter()
+        .flat_map(|o| o.components.values())
+        .flat_map(|c| c.instances.iter().map(|i| i.name.clone()))
+        .collect();
+    let found: Vec<&String> = names
+        .iter()
+        .filter(|n| *n == named || n.ends_with(named))
+        .collect();
     match found.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(Refusal(problem::NOT_FOUND.problem(format!("{} has no instance {named:?} now.", application.name), format!("There are: {}.", names.join(", "))))),
-        _ => names.iter().find(|n| *n == named).cloned().ok_or_else(|| Refusal(problem::NOT_FOUND.problem(format!("{named:?} fits several instances."), format!("There are: {}.", names.join(", "))))),
+        [] => Err(Refusal(problem::NOT_FOUND.problem(
+            format!("{} has no instance {named:?} now.", application.name),
+            format!("There are: {}.", names.join(", ")),
+        ))),
+        _ => names.iter().find(|n| *n == named).cloned().ok_or_else(|| {
+            Refusal(problem::NOT_FOUND.problem(
+                format!("{named:?} fits several instances."),
+                format!("There are: {}.", names.join(", ")),
+            ))
+        }),
     }
 }
 
@@ -121,23 +187,54 @@ struct ExecQuery {
 /// A command in an instance, over a WebSocket: binary frames are bytes; text frames `{"resize":[cols,rows]}` and `{"end":true}` from the client, `{"exit":code}` from the server.
 #[utoipa::path(get, path = "/applications/{application}/instances/{instance}/exec", tag = "instances", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("instance" = String, Path), ExecQuery),
     responses((status = 101, description = "A WebSocket"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 426, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("instance:exec"))))]
-async fn exec(State(app): State<App>, caller: Caller, Path((team, environment, name, named)): Path<(String, String, String, String)>, Query(query): Query<ExecQuery>, upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>) -> Result<Response, Refusal> {
-    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::InstanceExec).await?;
+async fn exec(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name, named)): Path<(String, String, String, String)>,
+    Query(query): Query<ExecQuery>,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(&app, &team, &environment, &name, Permission::InstanceExec)
+        .await?;
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
     let instance = instance(&app, &application, &named).await?;
     // The words travel as one JSON array, so that spaces and quotes survive.
     let command = match query.command.as_deref() {
-        None | Some("") => vec!["/bin/sh".to_owned(), "-c".into(), "command -v bash >/dev/null && exec bash || exec sh".into()],
-        Some(text) if text.starts_with('[') => serde_json::from_str(text).map_err(|e| Refusal(problem::REQUEST_INVALID.problem(format!("`command` is not a JSON array of words: {e}."), "Send [\"ls\", \"-l\"], or one word.")))?,
+        None | Some("") => vec![
+            "/bin/sh".to_owned(),
+            "-c".into(),
+            "command -v bash >/dev/null && exec bash || exec sh".into(),
+        ],
+        Some(text) if text.starts_with('[') => serde_json::from_str(text).map_err(|e| {
+            Refusal(problem::REQUEST_INVALID.problem(
+                format!("`command` is not a JSON array of words: {e}."),
+                "Send [\"ls\", \"-l\"], or one word.",
+            ))
+        })?,
         Some(word) => vec![word.to_owned()],
     };
     let size = query.cols.zip(query.rows);
-    let session = app.control.node().exec(ExecRequest { application: application.id, instance, command, tty: query.tty, size }).await?;
+    let session = app
+        .control
+        .node()
+        .exec(ExecRequest {
+            application: application.id,
+            instance,
+            command,
+            tty: query.tty,
+            size,
+        })
+        .await?;
     Ok(upgrade.on_upgrade(move |socket| run_exec(socket, session)))
 }
 
 fn no_upgrade() -> Refusal {
-    Refusal(Problem { status: 426, ..problem::REQUEST_INVALID.problem("This is a WebSocket.", "Connect with a WebSocket client.") })
+    Refusal(Problem {
+        status: 426,
+        ..problem::REQUEST_INVALID
+            .problem("This is a WebSocket.", "Connect with a WebSocket client.")
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,7 +269,9 @@ async fn run_exec(socket: WebSocket, mut session: pluvio_runtime::ExecSession) {
             let message = match item {
                 ExecOutput::Out(bytes) | ExecOutput::Err(bytes) => Message::Binary(bytes),
                 ExecOutput::Exit(code) => {
-                    let _ = out.send(Message::Text(format!("{{\"exit\":{code}}}").into())).await;
+                    let _ = out
+                        .send(Message::Text(format!("{{\"exit\":{code}}}").into()))
+                        .await;
                     break;
                 }
             };
@@ -196,11 +295,23 @@ struct PortQuery {
 /// A TCP connection to a port of an instance, over a WebSocket of binary frames.
 #[utoipa::path(get, path = "/applications/{application}/instances/{instance}/connect", tag = "instances", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("instance" = String, Path), PortQuery),
     responses((status = 101, description = "A WebSocket"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 426, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("instance:exec"))))]
-async fn connect(State(app): State<App>, caller: Caller, Path((team, environment, name, named)): Path<(String, String, String, String)>, Query(query): Query<PortQuery>, upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>) -> Result<Response, Refusal> {
-    let (_, application) = caller.application(&app, &team, &environment, &name, Permission::InstanceExec).await?;
+async fn connect(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name, named)): Path<(String, String, String, String)>,
+    Query(query): Query<PortQuery>,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(&app, &team, &environment, &name, Permission::InstanceExec)
+        .await?;
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
     let instance = instance(&app, &application, &named).await?;
-    let stream = app.control.node().connect(application.id, &instance, query.port).await?;
+    let stream = app
+        .control
+        .node()
+        .connect(application.id, &instance, query.port)
+        .await?;
     Ok(upgrade.on_upgrade(move |socket| run_connect(socket, stream)))
 }
 
@@ -224,7 +335,12 @@ async fn run_connect(socket: WebSocket, stream: Box<dyn pluvio_runtime::Duplex>)
     let down = async move {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(count) = read.read(&mut buffer).await {
-            if count == 0 || out.send(Message::Binary(Bytes::copy_from_slice(&buffer[..count]))).await.is_err() {
+            if count == 0
+                || out
+                    .send(Message::Binary(Bytes::copy_from_slice(&buffer[..count])))
+                    .await
+                    .is_err()
+            {
                 break;
             }
         }

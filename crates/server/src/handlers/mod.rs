@@ -7,8 +7,8 @@ mod credentials;
 pub(crate) mod health;
 mod live;
 mod operations;
-mod platform;
 mod plans;
+mod platform;
 mod releases;
 mod sessions;
 mod streams;
@@ -31,7 +31,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(sessions::routes())
         .merge(platform::routes())
         .merge(credentials::routes())
-        .nest("/teams/{team}/environments/{environment}", applications::routes().merge(changes::routes()).merge(releases::routes()).merge(plans::routes()).merge(live::routes()).merge(streams::environment_routes()).merge(operations::environment_routes()))
+        .nest(
+            "/teams/{team}/environments/{environment}",
+            applications::routes()
+                .merge(changes::routes())
+                .merge(releases::routes())
+                .merge(plans::routes())
+                .merge(live::routes())
+                .merge(streams::environment_routes())
+                .merge(operations::environment_routes()),
+        )
         .merge(plans::upload_routes())
         .merge(operations::routes())
         .merge(streams::operation_routes())
@@ -42,7 +51,10 @@ pub(crate) async fn unknown() -> impl IntoResponse {
 }
 
 pub(crate) async fn wrong_method() -> impl IntoResponse {
-    Refusal(problem::METHOD.problem("This path does not take that method.", "Compare it with /api/v1/openapi.json."))
+    Refusal(problem::METHOD.problem(
+        "This path does not take that method.",
+        "Compare it with /api/v1/openapi.json.",
+    ))
 }
 
 /// `?limit=&after=`
@@ -60,21 +72,43 @@ impl Paging {
     pub(crate) fn request(self) -> Result<PageRequest, Refusal> {
         let limit = self.limit.unwrap_or(50);
         if !(1..=200).contains(&limit) {
-            return Err(Refusal(problem::REQUEST_INVALID.problem(format!("limit={limit} is not between 1 and 200."), "Ask for fewer rows and follow `next`.")));
+            return Err(Refusal(problem::REQUEST_INVALID.problem(
+                format!("limit={limit} is not between 1 and 200."),
+                "Ask for fewer rows and follow `next`.",
+            )));
         }
-        Ok(PageRequest { limit, after: self.after })
+        Ok(PageRequest {
+            limit,
+            after: self.after,
+        })
     }
 }
 
 /// Who asks, with `Idempotency-Key` and `If-Match`.
-pub(crate) fn asker(caller: &Caller, headers: &HeaderMap, fingerprint: &str) -> Result<Asker, Refusal> {
+pub(crate) fn asker(
+    caller: &Caller,
+    headers: &HeaderMap,
+    fingerprint: &str,
+) -> Result<Asker, Refusal> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let if_revision = match text("if-match") {
         None | Some("*") => None,
-        Some(tag) => Some(tag.trim_matches('"').parse().map_err(|_| Refusal(problem::PRECONDITION.problem(format!("If-Match {tag} is not a revision of this application."), "Send the ETag that the last reading answered with.")))?),
+        Some(tag) => Some(tag.trim_matches('"').parse().map_err(|_| {
+            Refusal(problem::PRECONDITION.problem(
+                format!("If-Match {tag} is not a revision of this application."),
+                "Send the ETag that the last reading answered with.",
+            ))
+        })?),
     };
-    let idempotency = text("idempotency-key").map(|key| Idempotency { key: key.chars().take(200).collect(), fingerprint: fingerprint.to_owned() });
-    Ok(Asker { actor: caller.actor(), idempotency, if_revision })
+    let idempotency = text("idempotency-key").map(|key| Idempotency {
+        key: key.chars().take(200).collect(),
+        fingerprint: fingerprint.to_owned(),
+    });
+    Ok(Asker {
+        actor: caller.actor(),
+        idempotency,
+        if_revision,
+    })
 }
 
 /// A short hash of a request, by which the same idempotency key for another request is told.
@@ -93,5 +127,8 @@ pub(crate) fn page<T>(items: Vec<T>) -> pluvio_api::applications::Page<T> {
 }
 
 pub(crate) fn paged<T>(page: pluvio_store::Page<T>) -> pluvio_api::applications::Page<T> {
-    pluvio_api::applications::Page { items: page.items, next: page.next }
+    pluvio_api::applications::Page {
+        items: page.items,
+        next: page.next,
+    }
 }

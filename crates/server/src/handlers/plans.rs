@@ -33,50 +33,142 @@ pub(super) fn upload_routes() -> OpenApiRouter<App> {
 async fn upload(State(app): State<App>, caller: Caller, body: Body) -> Result<Response, Refusal> {
     caller.may(&app, Permission::ApplicationDeploy)?;
     let data = body.into_data_stream().map_err(std::io::Error::other);
-    let info = app.control.blobs().put_by_content("uploads", data, app.config.upload_limit).await?;
+    let info = app
+        .control
+        .blobs()
+        .put_by_content("uploads", data, app.config.upload_limit)
+        .await?;
     if info.bytes == 0 {
         let _ = app.control.blobs().delete(&info.key).await;
-        return Err(Refusal(problem::REQUEST_INVALID.problem("The archive is empty.", "Send a tar archive of the folder.")));
+        return Err(Refusal(problem::REQUEST_INVALID.problem(
+            "The archive is empty.",
+            "Send a tar archive of the folder.",
+        )));
     }
-    let upload = info.key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(UploadReceipt { upload, bytes: info.bytes })).into_response())
+    let upload = info
+        .key
+        .as_str()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    Ok((
+        StatusCode::CREATED,
+        [(header::CACHE_CONTROL, "no-store")],
+        Json(UploadReceipt {
+            upload,
+            bytes: info.bytes,
+        }),
+    )
+        .into_response())
 }
 
 /// Says what a source is and what would run. Nothing is kept but the upload, and nothing runs.
 #[utoipa::path(post, path = "/plan", tag = "plans", params(("team" = String, Path), ("environment" = String, Path)), request_body = PlanRequest,
     responses((status = 200, body = PlanReport), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:create"))))]
-async fn plan(State(app): State<App>, caller: Caller, Path((team, environment)): Path<(String, String)>, Json(request): Json<PlanRequest>) -> Result<Json<PlanReport>, Refusal> {
-    let scope = caller.enter(&app, &team, &environment, Permission::ApplicationCreate).await?;
+async fn plan(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+    Json(request): Json<PlanRequest>,
+) -> Result<Json<PlanReport>, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::ApplicationCreate)
+        .await?;
     let name: Option<Name> = match &request.name {
-        Some(name) => Some(name.parse().map_err(|e: pluvio_model::name::InvalidName| Refusal(problem::SPEC_INVALID.problem(e.to_string(), "Choose a name of a-z, 0-9 and single dashes.").path("name")))?),
+        Some(name) => Some(name.parse().map_err(|e: pluvio_model::name::InvalidName| {
+            Refusal(
+                problem::SPEC_INVALID
+                    .problem(
+                        e.to_string(),
+                        "Choose a name of a-z, 0-9 and single dashes.",
+                    )
+                    .path("name"),
+            )
+        })?),
         None => None,
     };
-    let folder = tempfile::tempdir().map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?;
+    let folder = tempfile::tempdir()
+        .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?;
     let work = folder.path().to_owned();
     let (planned, source, suggestion) = match request.source {
-        SourceRequest::Image(text) => (pluvio_build::plan_source::of_image(&text, name.as_ref()), None, None),
-        SourceRequest::Text(text) => (pluvio_build::plan_source::of_text(&text, "app.yaml", name.as_ref()), None, None),
+        SourceRequest::Image(text) => (
+            pluvio_build::plan_source::of_image(&text, name.as_ref()),
+            None,
+            None,
+        ),
+        SourceRequest::Text(text) => (
+            pluvio_build::plan_source::of_text(&text, "app.yaml", name.as_ref()),
+            None,
+            None,
+        ),
         SourceRequest::Upload(sha256) => {
-            let archive = app.control.blobs().path(&pluvio_control::sources::upload_key(&sha256)?);
+            let archive = app
+                .control
+                .blobs()
+                .path(&pluvio_control::sources::upload_key(&sha256)?);
             if !archive.exists() {
-                return Err(Refusal(problem::SOURCE_MISSING.problem("There is no such upload.", "Send the archive to /api/v1/uploads first.")));
+                return Err(Refusal(problem::SOURCE_MISSING.problem(
+                    "There is no such upload.",
+                    "Send the archive to /api/v1/uploads first.",
+                )));
             }
             let tree = unpack(archive, work).await?;
-            (of_folder(tree, name.clone(), None).await?, Some(SourceSpec::Upload(sha256)), None)
+            (
+                of_folder(tree, name.clone(), None).await?,
+                Some(SourceSpec::Upload(sha256)),
+                None,
+            )
         }
         SourceRequest::Sample(sample) => {
-            let found = crate::samples::find(&sample).ok_or_else(|| crate::refusal::not_found("sample"))?;
+            let found =
+                crate::samples::find(&sample).ok_or_else(|| crate::refusal::not_found("sample"))?;
             let sha256 = crate::samples::upload(&app, &sample).await?;
-            let tree = unpack(app.control.blobs().path(&pluvio_control::sources::upload_key(&sha256)?), work).await?;
-            (of_folder(tree, name.clone(), Name::suggest(&found.name)).await?, Some(SourceSpec::Upload(sha256)), Name::suggest(&found.name))
+            let tree = unpack(
+                app.control
+                    .blobs()
+                    .path(&pluvio_control::sources::upload_key(&sha256)?),
+                work,
+            )
+            .await?;
+            (
+                of_folder(tree, name.clone(), Name::suggest(&found.name)).await?,
+                Some(SourceSpec::Upload(sha256)),
+                Name::suggest(&found.name),
+            )
         }
         SourceRequest::Git(git) => {
-            let git = GitSource { url: git.url, reference: git.reference.filter(|r| !r.is_empty()), path: git.path.filter(|p| !p.is_empty()), credential: git.credential };
-            let credential = pluvio_control::sources::git_credential(app.control.store(), scope.team, &git).await?;
+            let git = GitSource {
+                url: git.url,
+                reference: git.reference.filter(|r| !r.is_empty()),
+                path: git.path.filter(|p| !p.is_empty()),
+                credential: git.credential,
+            };
+            let credential =
+                pluvio_control::sources::git_credential(app.control.store(), scope.team, &git)
+                    .await?;
             let quiet: pluvio_build::Log = std::sync::Arc::new(|_| {});
-            let fetched = pluvio_build::fetch::fetch(&BuildSource::Git { git: git.clone(), credential }, &work, &quiet).await?;
-            let suggestion = git.url.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next().and_then(Name::suggest);
-            (of_folder(fetched.folder.clone(), name.clone(), suggestion.clone()).await?, Some(SourceSpec::Git(git)), suggestion)
+            let fetched = pluvio_build::fetch::fetch(
+                &BuildSource::Git {
+                    git: git.clone(),
+                    credential,
+                },
+                &work,
+                &quiet,
+            )
+            .await?;
+            let suggestion = git
+                .url
+                .trim_end_matches('/')
+                .trim_end_matches(".git")
+                .rsplit(['/', ':'])
+                .next()
+                .and_then(Name::suggest);
+            (
+                of_folder(fetched.folder.clone(), name.clone(), suggestion.clone()).await?,
+                Some(SourceSpec::Git(git)),
+                suggestion,
+            )
         }
     };
     let mut planned = planned;
@@ -92,7 +184,13 @@ async fn plan(State(app): State<App>, caller: Caller, Path((team, environment)):
             }
         }
     }
-    if app.control.find(&scope, planned.spec.name.as_str()).await?.is_some() && name.is_none() {
+    if app
+        .control
+        .find(&scope, planned.spec.name.as_str())
+        .await?
+        .is_some()
+        && name.is_none()
+    {
         // A suggestion is free to be another; a name that was typed is a deploy to what is there.
         for number in 2..100 {
             if let Ok(other) = format!("{}-{number}", planned.spec.name).parse::<Name>()
@@ -110,8 +208,14 @@ async fn plan(State(app): State<App>, caller: Caller, Path((team, environment)):
 fn at_path(source: &SourceSpec, was: Option<&SourceSpec>) -> SourceSpec {
     match (source, was) {
         (SourceSpec::Git(git), Some(SourceSpec::Path(path))) if path != "." => {
-            let path = git.path.as_ref().map_or_else(|| path.clone(), |base| format!("{base}/{path}"));
-            SourceSpec::Git(GitSource { path: Some(path), ..git.clone() })
+            let path = git
+                .path
+                .as_ref()
+                .map_or_else(|| path.clone(), |base| format!("{base}/{path}"));
+            SourceSpec::Git(GitSource {
+                path: Some(path),
+                ..git.clone()
+            })
         }
         _ => source.clone(),
     }
@@ -120,25 +224,64 @@ fn at_path(source: &SourceSpec, was: Option<&SourceSpec>) -> SourceSpec {
 async fn unpack(archive: PathBuf, into: PathBuf) -> Result<PathBuf, Refusal> {
     let folder = into.join("source");
     let target = folder.clone();
-    tokio::task::spawn_blocking(move || pluvio_build::fetch::unpack(&archive, &target, &pluvio_build::fetch::ArchiveLimits::default()).map(|_| ())).await.map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))??;
+    tokio::task::spawn_blocking(move || {
+        pluvio_build::fetch::unpack(
+            &archive,
+            &target,
+            &pluvio_build::fetch::ArchiveLimits::default(),
+        )
+        .map(|_| ())
+    })
+    .await
+    .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))??;
     Ok(folder)
 }
 
-async fn of_folder(folder: PathBuf, name: Option<Name>, suggestion: Option<Name>) -> Result<pluvio_build::plan_source::Planned, Refusal> {
-    let task = tokio::task::spawn_blocking(move || pluvio_build::plan_source::of_folder(&folder, name.as_ref().or(suggestion.as_ref())));
-    task.await.map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?.map_err(Refusal)
+async fn of_folder(
+    folder: PathBuf,
+    name: Option<Name>,
+    suggestion: Option<Name>,
+) -> Result<pluvio_build::plan_source::Planned, Refusal> {
+    let task = tokio::task::spawn_blocking(move || {
+        pluvio_build::plan_source::of_folder(&folder, name.as_ref().or(suggestion.as_ref()))
+    });
+    task.await
+        .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?
+        .map_err(Refusal)
 }
 
 fn report(app: &App, planned: pluvio_build::plan_source::Planned) -> PlanReport {
     let host = format!("{}.{}", planned.spec.name, app.control.config().domain);
     let port = app.control.config().gateway_port;
-    let url = if port == 80 { format!("http://{host}") } else { format!("http://{host}:{port}") };
-    let reachable = planned.spec.components.values().any(|c| c.ports.values().any(|p| matches!(p.protocol, pluvio_model::spec::PortProtocol::Http | pluvio_model::spec::PortProtocol::Http2)) && c.routes.as_ref().is_none_or(|r| !r.is_empty()));
+    let url = if port == 80 {
+        format!("http://{host}")
+    } else {
+        format!("http://{host}:{port}")
+    };
+    let reachable = planned.spec.components.values().any(|c| {
+        c.ports.values().any(|p| {
+            matches!(
+                p.protocol,
+                pluvio_model::spec::PortProtocol::Http | pluvio_model::spec::PortProtocol::Http2
+            )
+        }) && c.routes.as_ref().is_none_or(|r| !r.is_empty())
+    });
     PlanReport {
-        detected: Detected { kind: planned.detected.kind, why: planned.detected.why, alternatives: planned.detected.alternatives },
+        detected: Detected {
+            kind: planned.detected.kind,
+            why: planned.detected.why,
+            alternatives: planned.detected.alternatives,
+        },
         yaml: pluvio_formats::app::write(&planned.spec),
         spec: serde_json::to_value(&planned.spec).expect("a spec serialises"),
-        report: planned.report.into_iter().map(|row| serde_json::from_value(serde_json::to_value(row).expect("a row serialises")).expect("the row of interfaces.md")).collect(),
+        report: planned
+            .report
+            .into_iter()
+            .map(|row| {
+                serde_json::from_value(serde_json::to_value(row).expect("a row serialises"))
+                    .expect("the row of interfaces.md")
+            })
+            .collect(),
         errors: planned.errors,
         urls: if reachable { vec![url] } else { Vec::new() },
     }

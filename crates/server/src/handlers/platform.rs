@@ -12,13 +12,20 @@ use crate::access::Caller;
 use crate::refusal::{Json, Refusal};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(version)).routes(routes!(cluster)).routes(routes!(rebind)).routes(routes!(doctor))
+    OpenApiRouter::new()
+        .routes(routes!(version))
+        .routes(routes!(cluster))
+        .routes(routes!(rebind))
+        .routes(routes!(doctor))
 }
 
 /// The server's version.
 #[utoipa::path(get, path = "/version", tag = "platform", security(()), responses((status = 200, body = VersionInfo)), extensions(("x-permission" = json!("nobody"))))]
 async fn version() -> Json<VersionInfo> {
-    Json(VersionInfo { version: env!("CARGO_PKG_VERSION").into(), api: "v1".into() })
+    Json(VersionInfo {
+        version: env!("CARGO_PKG_VERSION").into(),
+        api: "v1".into(),
+    })
 }
 
 async fn describe(app: &App) -> ClusterDetail {
@@ -26,10 +33,22 @@ async fn describe(app: &App) -> ClusterDetail {
     let facts = app.control.node().facts().await;
     let message = match (&health, &facts) {
         (Err(error), _) => error.to_string(),
-        (Ok(health), Err(error)) => health.engine.as_ref().map_or_else(|| error.to_string(), |p| p.cause.clone()),
-        (Ok(health), Ok(_)) => format!("{} applications, node {} MiB", health.applications, health.memory_bytes >> 20),
+        (Ok(health), Err(error)) => health
+            .engine
+            .as_ref()
+            .map_or_else(|| error.to_string(), |p| p.cause.clone()),
+        (Ok(health), Ok(_)) => format!(
+            "{} applications, node {} MiB",
+            health.applications,
+            health.memory_bytes >> 20
+        ),
     };
-    ClusterDetail { name: "local".into(), reachable: facts.is_ok(), facts: facts.ok(), message }
+    ClusterDetail {
+        name: "local".into(),
+        reachable: facts.is_ok(),
+        facts: facts.ok(),
+        message,
+    }
 }
 
 /// The engine that applications run on.
@@ -54,12 +73,42 @@ async fn doctor(State(app): State<App>, caller: Caller) -> Result<Json<DoctorRep
     let mut report = crate::doctor::examine(&app.control.config().data, None, &[]).await;
     if let Ok(health) = app.control.node().health().await {
         let (verdict, message) = match &health.engine {
-            None => ("ok", format!("the node serves {} applications on {}", health.applications, health.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))),
+            None => (
+                "ok",
+                format!(
+                    "the node serves {} applications on {}",
+                    health.applications,
+                    health
+                        .listen
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            ),
             Some(problem) => ("failed", problem.cause.clone()),
         };
-        report.checks.insert(0, DoctorCheck { name: "node".into(), verdict: verdict.into(), message, remedy: health.engine.map(|p| p.remedy) });
+        report.checks.insert(
+            0,
+            DoctorCheck {
+                name: "node".into(),
+                verdict: verdict.into(),
+                message,
+                remedy: health.engine.map(|p| p.remedy),
+            },
+        );
     } else {
-        report.checks.insert(0, DoctorCheck { name: "node".into(), verdict: "failed".into(), message: "the node does not answer; applications that run go on, the gateway may be down".into(), remedy: Some("Start it with `pluvio up`.".into()) });
+        report.checks.insert(
+            0,
+            DoctorCheck {
+                name: "node".into(),
+                verdict: "failed".into(),
+                message:
+                    "the node does not answer; applications that run go on, the gateway may be down"
+                        .into(),
+                remedy: Some("Start it with `pluvio up`.".into()),
+            },
+        );
     }
     Ok(Json(report))
 }

@@ -23,15 +23,31 @@ const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
 const LINK: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(session, sign_in, sign_out)).routes(routes!(by_link)).routes(routes!(set_password)).routes(routes!(make_link)).routes(routes!(tokens, create_token)).routes(routes!(revoke_token))
+    OpenApiRouter::new()
+        .routes(routes!(session, sign_in, sign_out))
+        .routes(routes!(by_link))
+        .routes(routes!(set_password))
+        .routes(routes!(make_link))
+        .routes(routes!(tokens, create_token))
+        .routes(routes!(revoke_token))
 }
 
-async fn describe(app: &App, user: &User, csrf: &str, permissions: Vec<Permission>) -> Result<Session, Refusal> {
+async fn describe(
+    app: &App,
+    user: &User,
+    csrf: &str,
+    permissions: Vec<Permission>,
+) -> Result<Session, Refusal> {
     let membership = user.memberships.first().ok_or_else(|| not_found("team"))?;
     let environments = app.control.store().environments(membership.team).await?;
-    let environment = environments.first().ok_or_else(|| not_found("environment"))?;
+    let environment = environments
+        .first()
+        .ok_or_else(|| not_found("environment"))?;
     Ok(Session {
-        user: UserSummary { name: user.name.to_string(), display_name: user.display_name.clone() },
+        user: UserSummary {
+            name: user.name.to_string(),
+            display_name: user.display_name.clone(),
+        },
         team: membership.team_name.to_string(),
         environment: environment.environment_name.to_string(),
         permissions: permissions.iter().map(|p| p.as_str().to_owned()).collect(),
@@ -45,32 +61,73 @@ async fn describe(app: &App, user: &User, csrf: &str, permissions: Vec<Permissio
 /// Who is signed in.
 #[utoipa::path(get, path = "/session", tag = "identity", responses((status = 200, body = Session), (status = 401, body = Problem)), extensions(("x-permission" = json!("self"))))]
 async fn session(State(app): State<App>, caller: Caller) -> Result<Json<Session>, Refusal> {
-    let csrf = caller.session.as_ref().map(|s| s.csrf.clone()).unwrap_or_default();
-    let permissions = caller.user.memberships.first().map(|m| caller.permissions(m.team)).unwrap_or_default();
-    Ok(Json(describe(&app, &caller.user, &csrf, permissions).await?))
+    let csrf = caller
+        .session
+        .as_ref()
+        .map(|s| s.csrf.clone())
+        .unwrap_or_default();
+    let permissions = caller
+        .user
+        .memberships
+        .first()
+        .map(|m| caller.permissions(m.team))
+        .unwrap_or_default();
+    Ok(Json(
+        describe(&app, &caller.user, &csrf, permissions).await?,
+    ))
 }
 
 async fn opened(app: &App, opened: Opened) -> Result<Response, Refusal> {
     let user = &opened.session.user;
     let role = user.memberships.first().map(|m| m.role);
-    let permissions = Permission::ALL.iter().copied().filter(|p| role.is_some_and(|r| r.allows(*p))).collect();
+    let permissions = Permission::ALL
+        .iter()
+        .copied()
+        .filter(|p| role.is_some_and(|r| r.allows(*p)))
+        .collect();
     let body = describe(app, user, &opened.session.csrf, permissions).await?;
-    let secure = if app.config.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", opened.token, LIFETIME.as_secs());
+    let secure = if app.config.public_url.starts_with("https://") {
+        "; Secure"
+    } else {
+        ""
+    };
+    let cookie = format!(
+        "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
+        opened.token,
+        LIFETIME.as_secs()
+    );
     let mut response = Json(body).into_response();
-    response.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_str(&cookie).expect("a token is ASCII"));
+    response.headers_mut().insert(
+        header::SET_COOKIE,
+        HeaderValue::from_str(&cookie).expect("a token is ASCII"),
+    );
     Ok(response)
 }
 
 /// Signs in by a one-time link.
 #[utoipa::path(post, path = "/session/link", tag = "identity", request_body = LinkSignIn, security(()),
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), extensions(("x-permission" = json!("nobody"))))]
-async fn by_link(State(app): State<App>, Json(request): Json<LinkSignIn>) -> Result<Response, Refusal> {
+async fn by_link(
+    State(app): State<App>,
+    Json(request): Json<LinkSignIn>,
+) -> Result<Response, Refusal> {
     app.attempts.check("link")?;
-    match app.control.store().consume_signin_link(&request.token).await {
+    match app
+        .control
+        .store()
+        .consume_signin_link(&request.token)
+        .await
+    {
         Ok(user) => {
             app.attempts.succeeded("link");
-            opened(&app, app.control.store().open_session(user.id, LIFETIME, IDLE).await?).await
+            opened(
+                &app,
+                app.control
+                    .store()
+                    .open_session(user.id, LIFETIME, IDLE)
+                    .await?,
+            )
+            .await
         }
         Err(error) => {
             app.attempts.failed("link");
@@ -82,52 +139,109 @@ async fn by_link(State(app): State<App>, Json(request): Json<LinkSignIn>) -> Res
 /// Signs in by name and password.
 #[utoipa::path(post, path = "/session", tag = "identity", request_body = PasswordSignIn, security(()),
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), extensions(("x-permission" = json!("nobody"))))]
-async fn sign_in(State(app): State<App>, Json(request): Json<PasswordSignIn>) -> Result<Response, Refusal> {
+async fn sign_in(
+    State(app): State<App>,
+    Json(request): Json<PasswordSignIn>,
+) -> Result<Response, Refusal> {
     app.attempts.check(&request.name)?;
-    match app.control.store().check_password(&request.name, &request.password).await? {
+    match app
+        .control
+        .store()
+        .check_password(&request.name, &request.password)
+        .await?
+    {
         Some(user) => {
             app.attempts.succeeded(&request.name);
-            opened(&app, app.control.store().open_session(user.id, LIFETIME, IDLE).await?).await
+            opened(
+                &app,
+                app.control
+                    .store()
+                    .open_session(user.id, LIFETIME, IDLE)
+                    .await?,
+            )
+            .await
         }
         None => {
             app.attempts.failed(&request.name);
-            Err(Refusal(problem::AUTH_INVALID.problem("Name or password is wrong, or no password was set yet.", "Try again, or sign in by a link: `pluvio signin-link` on the machine.")))
+            Err(Refusal(problem::AUTH_INVALID.problem(
+                "Name or password is wrong, or no password was set yet.",
+                "Try again, or sign in by a link: `pluvio signin-link` on the machine.",
+            )))
         }
     }
 }
 
 /// Signs out.
 #[utoipa::path(delete, path = "/session", tag = "identity", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)), extensions(("x-permission" = json!("self"))))]
-async fn sign_out(State(app): State<App>, _caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn sign_out(
+    State(app): State<App>,
+    _caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     if let Some(token) = session_token(&headers) {
         app.control.store().close_session(&token).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    response.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_str(&format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")).expect("ASCII"));
+    response.headers_mut().insert(
+        header::SET_COOKIE,
+        HeaderValue::from_str(&format!(
+            "{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
+        ))
+        .expect("ASCII"),
+    );
     Ok(response)
 }
 
 /// Sets the password of whoever is signed in; their other sessions end.
 #[utoipa::path(put, path = "/session/password", tag = "identity", request_body = PasswordChange,
     responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), extensions(("x-permission" = json!("self"))))]
-async fn set_password(State(app): State<App>, caller: Caller, headers: HeaderMap, Json(request): Json<PasswordChange>) -> Result<StatusCode, Refusal> {
+async fn set_password(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(request): Json<PasswordChange>,
+) -> Result<StatusCode, Refusal> {
     if caller.session.is_none() && !caller.local {
-        return Err(Refusal(problem::PERMISSION_DENIED.problem("A token may not change its owner's password.", "Sign in to the console.")));
+        return Err(Refusal(problem::PERMISSION_DENIED.problem(
+            "A token may not change its owner's password.",
+            "Sign in to the console.",
+        )));
     }
     let length = request.password.chars().count();
     if !(10..=256).contains(&length) {
-        return Err(Refusal(problem::REQUEST_INVALID.problem(format!("The password has {length} characters."), "Choose 10 to 256 characters; four random words are good.")));
+        return Err(Refusal(problem::REQUEST_INVALID.problem(
+            format!("The password has {length} characters."),
+            "Choose 10 to 256 characters; four random words are good.",
+        )));
     }
     if caller.user.has_password && !caller.local {
         app.attempts.check(caller.user.name.as_str())?;
-        let right = app.control.store().check_password(caller.user.name.as_str(), request.current.as_deref().unwrap_or_default()).await?;
+        let right = app
+            .control
+            .store()
+            .check_password(
+                caller.user.name.as_str(),
+                request.current.as_deref().unwrap_or_default(),
+            )
+            .await?;
         if right.is_none() {
             app.attempts.failed(caller.user.name.as_str());
-            return Err(Refusal(problem::PERMISSION_DENIED.problem("The current password is wrong.", "Type it again, or sign in by a link.")));
+            return Err(Refusal(problem::PERMISSION_DENIED.problem(
+                "The current password is wrong.",
+                "Type it again, or sign in by a link.",
+            )));
         }
     }
     let keep = session_token(&headers);
-    app.control.store().set_password(caller.user.id, Some(&request.password), keep.as_deref(), &caller.actor()).await?;
+    app.control
+        .store()
+        .set_password(
+            caller.user.id,
+            Some(&request.password),
+            keep.as_deref(),
+            &caller.actor(),
+        )
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -135,46 +249,99 @@ async fn set_password(State(app): State<App>, caller: Caller, headers: HeaderMap
 #[utoipa::path(post, path = "/signin-links", tag = "identity", responses((status = 201, body = SigninLink), (status = 401, body = Problem), (status = 403, body = Problem)), extensions(("x-permission" = json!("self"))))]
 async fn make_link(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
     caller.may(&app, Permission::TokenManage)?;
-    let token = app.control.store().make_signin_link(caller.user.id, LINK).await?;
-    let link = SigninLink { url: format!("{}/signin?token={token}", app.config.public_url), expires_at: jiff::Timestamp::now() + jiff::SignedDuration::from_secs(15 * 60) };
+    let token = app
+        .control
+        .store()
+        .make_signin_link(caller.user.id, LINK)
+        .await?;
+    let link = SigninLink {
+        url: format!("{}/signin?token={token}", app.config.public_url),
+        expires_at: jiff::Timestamp::now() + jiff::SignedDuration::from_secs(15 * 60),
+    };
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
 
 fn token_row(token: &pluvio_store::Token) -> TokenSummary {
-    TokenSummary { id: token.id.to_string(), name: token.name.clone(), role: format!("{:?}", token.role).to_lowercase(), created_at: token.created_at, used_at: token.last_used_at }
+    TokenSummary {
+        id: token.id.to_string(),
+        name: token.name.clone(),
+        role: format!("{:?}", token.role).to_lowercase(),
+        created_at: token.created_at,
+        used_at: token.last_used_at,
+    }
 }
 
 /// The caller's API tokens.
 #[utoipa::path(get, path = "/tokens", tag = "identity", responses((status = 200, body = Page<TokenSummary>), (status = 401, body = Problem)), extensions(("x-permission" = json!("self"))))]
-async fn tokens(State(app): State<App>, caller: Caller) -> Result<Json<Page<TokenSummary>>, Refusal> {
+async fn tokens(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Page<TokenSummary>>, Refusal> {
     let rows = app.control.store().tokens(caller.user.id).await?;
-    Ok(super::applications::single(rows.iter().map(token_row).collect()))
+    Ok(super::applications::single(
+        rows.iter().map(token_row).collect(),
+    ))
 }
 
 /// Makes an API token; its text is shown once.
 #[utoipa::path(post, path = "/tokens", tag = "identity", request_body = TokenRequest,
     responses((status = 201, body = TokenCreated), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)), extensions(("x-permission" = json!("token:manage"))))]
-async fn create_token(State(app): State<App>, caller: Caller, Json(request): Json<TokenRequest>) -> Result<Response, Refusal> {
+async fn create_token(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<TokenRequest>,
+) -> Result<Response, Refusal> {
     caller.may(&app, Permission::TokenManage)?;
     let role = match request.role.as_deref() {
         None | Some("owner") => Role::Owner,
         Some("reader") => Role::Reader,
-        Some(other) => return Err(Refusal(problem::REQUEST_INVALID.problem(format!("There is no role {other:?}."), "Choose owner or reader."))),
+        Some(other) => {
+            return Err(Refusal(problem::REQUEST_INVALID.problem(
+                format!("There is no role {other:?}."),
+                "Choose owner or reader.",
+            )));
+        }
     };
     let name = request.name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.contains(char::is_control) {
-        return Err(Refusal(problem::REQUEST_INVALID.problem("A token's name has 1 to 100 characters.", "Name it after what will use it.")));
+        return Err(Refusal(problem::REQUEST_INVALID.problem(
+            "A token's name has 1 to 100 characters.",
+            "Name it after what will use it.",
+        )));
     }
-    let new = NewToken { name: name.to_owned(), user: caller.user.id, role, expires_at: None };
-    let (token, value) = app.control.store().create_token(new, &caller.actor()).await?;
-    Ok((StatusCode::CREATED, Json(TokenCreated { token: token_row(&token), value })).into_response())
+    let new = NewToken {
+        name: name.to_owned(),
+        user: caller.user.id,
+        role,
+        expires_at: None,
+    };
+    let (token, value) = app
+        .control
+        .store()
+        .create_token(new, &caller.actor())
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(TokenCreated {
+            token: token_row(&token),
+            value,
+        }),
+    )
+        .into_response())
 }
 
 /// Revokes a token at once.
 #[utoipa::path(delete, path = "/tokens/{token}", tag = "identity", params(("token" = String, Path)), responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("token:manage"))))]
-async fn revoke_token(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+async fn revoke_token(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
     caller.may(&app, Permission::TokenManage)?;
     let id = id.parse().map_err(|_| not_found("token"))?;
-    app.control.store().revoke_token(caller.user.id, id, &caller.actor()).await?;
+    app.control
+        .store()
+        .revoke_token(caller.user.id, id, &caller.actor())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

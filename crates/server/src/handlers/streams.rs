@@ -29,7 +29,9 @@ use crate::refusal::{Path, Query, Refusal};
 const LOG_LOOK: Duration = Duration::from_millis(250);
 
 pub(super) fn operation_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(operation_events)).routes(routes!(operation_log))
+    OpenApiRouter::new()
+        .routes(routes!(operation_events))
+        .routes(routes!(operation_log))
 }
 
 pub(super) fn environment_routes() -> OpenApiRouter<App> {
@@ -38,13 +40,23 @@ pub(super) fn environment_routes() -> OpenApiRouter<App> {
 
 fn stream(receiver: mpsc::Receiver<Event>) -> Response {
     let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    fn infallible(stream: impl Stream<Item = Event>) -> impl Stream<Item = Result<Event, Infallible>> {
+    fn infallible(
+        stream: impl Stream<Item = Event>,
+    ) -> impl Stream<Item = Result<Event, Infallible>> {
         use futures::StreamExt;
         stream.map(Ok)
     }
-    let mut response = Sse::new(infallible(stream)).keep_alive(KeepAlive::new().interval(Duration::from_secs(10)).text("still here")).into_response();
+    let mut response = Sse::new(infallible(stream))
+        .keep_alive(
+            KeepAlive::new()
+                .interval(Duration::from_secs(10))
+                .text("still here"),
+        )
+        .into_response();
     // Proxies that collect answers would hold live things up.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
@@ -53,17 +65,30 @@ fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn json(event: &str, value: &impl serde::Serialize) -> Event {
-    Event::default().event(event).data(serde_json::to_string(value).expect("wire types serialise"))
+    Event::default()
+        .event(event)
+        .data(serde_json::to_string(value).expect("wire types serialise"))
 }
 
 fn entry(at: u64, line: pluvio_control::OperationLine) -> OperationLogEntry {
-    OperationLogEntry { seq: at, at: line.at, step: line.step, level: line.level, text: line.text }
+    OperationLogEntry {
+        seq: at,
+        at: line.at,
+        step: line.step,
+        level: line.level,
+        text: line.text,
+    }
 }
 
 /// The operation as it goes, and its log (`Last-Event-ID`: the last log line seen). Ends with `end`.
 #[utoipa::path(get, path = "/operations/{operation}/events", tag = "operations", params(("operation" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("operation:read"))))]
-async fn operation_events(State(app): State<App>, caller: Caller, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn operation_events(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let operation = super::operations::find(&app, &caller, &id, Permission::OperationRead).await?;
     let from = last_event_id(&headers).unwrap_or(0);
     let (sender, receiver) = mpsc::channel(64);
@@ -71,7 +96,12 @@ async fn operation_events(State(app): State<App>, caller: Caller, Path(id): Path
     Ok(stream(receiver))
 }
 
-async fn follow_operation(app: App, id: OperationId, mut at: u64, sender: mpsc::Sender<Event>) -> Option<()> {
+async fn follow_operation(
+    app: App,
+    id: OperationId,
+    mut at: u64,
+    sender: mpsc::Sender<Event>,
+) -> Option<()> {
     let store = app.control.store().clone();
     let mut hint = store.hint();
     let mut shown = None;
@@ -82,13 +112,19 @@ async fn follow_operation(app: App, id: OperationId, mut at: u64, sender: mpsc::
             sender.send(json("operation", &operation)).await.ok()?;
             shown = Some(operation);
         }
-        for (next, line) in read_log(app.control.blobs(), id, at).await.unwrap_or_default() {
+        for (next, line) in read_log(app.control.blobs(), id, at)
+            .await
+            .unwrap_or_default()
+        {
             at = next;
             let event = json("log", &entry(at, line)).id(at.to_string());
             sender.send(event).await.ok()?;
         }
         if over {
-            sender.send(Event::default().event("end").data("{}")).await.ok()?;
+            sender
+                .send(Event::default().event("end").data("{}"))
+                .await
+                .ok()?;
             return Some(());
         }
         tokio::select! {
@@ -110,10 +146,18 @@ struct After {
 /// The operation's log so far, one JSON document a line.
 #[utoipa::path(get, path = "/operations/{operation}/log", tag = "operations", params(("operation" = String, Path), After),
     responses((status = 200, content_type = "application/x-ndjson", body = String), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("operation:read"))))]
-async fn operation_log(State(app): State<App>, caller: Caller, Path(id): Path<String>, Query(query): Query<After>) -> Result<Response, Refusal> {
+async fn operation_log(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<After>,
+) -> Result<Response, Refusal> {
     let operation = super::operations::find(&app, &caller, &id, Permission::OperationRead).await?;
     let mut text = String::new();
-    for (at, line) in read_log(app.control.blobs(), operation.id, query.after).await.unwrap_or_default() {
+    for (at, line) in read_log(app.control.blobs(), operation.id, query.after)
+        .await
+        .unwrap_or_default()
+    {
         text.push_str(&serde_json::to_string(&entry(at, line)).expect("a line serialises"));
         text.push('\n');
     }
@@ -123,8 +167,15 @@ async fn operation_log(State(app): State<App>, caller: Caller, Path(id): Path<St
 /// Everything that happens in an environment, for one tab: `operation` and `application` events (`Last-Event-ID`: the last one seen).
 #[utoipa::path(get, path = "/events", tag = "applications", params(("team" = String, Path), ("environment" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
-async fn environment_events(State(app): State<App>, caller: Caller, Path((team, environment)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let scope = caller.enter(&app, &team, &environment, Permission::ApplicationRead).await?;
+async fn environment_events(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::ApplicationRead)
+        .await?;
     let from = match last_event_id(&headers) {
         Some(seq) => seq,
         None => app.control.store().last_event().await?,
@@ -134,36 +185,88 @@ async fn environment_events(State(app): State<App>, caller: Caller, Path((team, 
     Ok(stream(receiver))
 }
 
-async fn follow_environment(app: App, scope: Scope, mut seq: u64, sender: mpsc::Sender<Event>) -> Option<()> {
+async fn follow_environment(
+    app: App,
+    scope: Scope,
+    mut seq: u64,
+    sender: mpsc::Sender<Event>,
+) -> Option<()> {
     let store = app.control.store().clone();
-    let filter = EventFilter { team: Some(scope.team), ..EventFilter::default() };
+    let filter = EventFilter {
+        team: Some(scope.team),
+        ..EventFilter::default()
+    };
     let (mut hint, mut node) = (store.hint(), app.control.node().changes());
-    let mut shown: std::collections::HashMap<ApplicationId, String> = std::collections::HashMap::new();
+    let mut shown: std::collections::HashMap<ApplicationId, String> =
+        std::collections::HashMap::new();
     // Whoever connects has what it fetched; an event at once says that the stream is up.
-    sender.send(Event::default().event("hello").id(seq.to_string()).data("{}")).await.ok()?;
+    sender
+        .send(
+            Event::default()
+                .event("hello")
+                .id(seq.to_string())
+                .data("{}"),
+        )
+        .await
+        .ok()?;
     loop {
         let mut touched = Vec::new();
         for event in store.events_after(seq, &filter, 200).await.ok()? {
             seq = event.seq;
             touched.extend(event.application);
             if let EventBody::OperationChanged { operation } = &event.body {
-                sender.send(json("operation", operation).id(seq.to_string())).await.ok()?;
+                sender
+                    .send(json("operation", operation).id(seq.to_string()))
+                    .await
+                    .ok()?;
             }
         }
-        let page = store.applications(&pluvio_store::ApplicationFilter { team: scope.team, environment: Some(scope.environment), state: None, contains: None }, &pluvio_store::PageRequest { limit: 200, after: None }).await.ok()?;
-        for summary in super::applications::summaries(&app, &scope, &page.items).await.ok()? {
+        let page = store
+            .applications(
+                &pluvio_store::ApplicationFilter {
+                    team: scope.team,
+                    environment: Some(scope.environment),
+                    state: None,
+                    contains: None,
+                },
+                &pluvio_store::PageRequest {
+                    limit: 200,
+                    after: None,
+                },
+            )
+            .await
+            .ok()?;
+        for summary in super::applications::summaries(&app, &scope, &page.items)
+            .await
+            .ok()?
+        {
             // Rates and usage move all the time; a change of state, release or readiness is what is pushed at once.
-            let key = format!("{:?}{}{:?}{:?}{}{}", summary.status, summary.status_note, summary.live_release, summary.target_release, summary.instances_ready, summary.instances_wanted);
+            let key = format!(
+                "{:?}{}{:?}{:?}{}{}",
+                summary.status,
+                summary.status_note,
+                summary.live_release,
+                summary.target_release,
+                summary.instances_ready,
+                summary.instances_wanted
+            );
             if shown.get(&summary.id) != Some(&key) {
                 let id = summary.id;
                 sender.send(json("application", &summary)).await.ok()?;
                 shown.insert(id, key);
             }
         }
-        let gone: Vec<ApplicationId> = shown.keys().filter(|id| !page.items.iter().any(|a| a.id == **id)).copied().collect();
+        let gone: Vec<ApplicationId> = shown
+            .keys()
+            .filter(|id| !page.items.iter().any(|a| a.id == **id))
+            .copied()
+            .collect();
         for id in gone {
             shown.remove(&id);
-            sender.send(json("application-gone", &serde_json::json!({ "id": id }))).await.ok()?;
+            sender
+                .send(json("application-gone", &serde_json::json!({ "id": id })))
+                .await
+                .ok()?;
         }
         tokio::select! {
             () = hint.changed() => {}
