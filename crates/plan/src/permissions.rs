@@ -82,3 +82,47 @@ fn container<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn what_reaches_beyond_the_container_needs_a_permission() {
+        let spec = sample::spec(json!({
+            "name": "shop",
+            "components": {
+                "plain": { "image": "localhost/a:1", "publish": [{ "host": 5432, "port": 5432 }], "host": {} },
+                "web": {
+                    "image": "localhost/b:1",
+                    "host": { "privileged": true, "capabilities": ["NET_ADMIN"] },
+                    "volumes": { "/logs": { "type": "host", "hostPath": "/var/log" } },
+                    "publish": [{ "host": 8000, "port": 80, "address": "0.0.0.0" }, { "host": 80, "port": 80 }],
+                    "sidecars": { "log": { "image": "localhost/c:1", "host": { "pid": true } } },
+                    "patch": { "engine": {} },
+                },
+            },
+            "objects": [{}],
+        }));
+        let paths: Vec<String> = permissions_needed(&spec)
+            .into_iter()
+            .map(|n| n.path)
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "components.web.host.privileged",
+                "components.web.host.capabilities",
+                "components.web.volumes./logs",
+                "components.web.sidecars.log.host.pid",
+                "components.web.publish.0",
+                "components.web.publish.1",
+                "components.web.patch",
+                "objects",
+            ]
+        );
+    }
+}

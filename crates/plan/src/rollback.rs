@@ -91,3 +91,102 @@ fn keep_size_and_class(mount: &mut MountSpec, current: &Release) {
         mount.class.clone_from(&today.class);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pluvio_model::facts::{DecideFacts, ImageAtHand, ImageFacts};
+    use pluvio_model::revision::Origin;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sample;
+
+    fn web(more: Value) -> AppSpec {
+        let mut web = json!({ "image": "localhost/shop:1" });
+        web.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        sample::shop(json!({ "web": web }))
+    }
+
+    fn decide(revision: &Revision, parent: Option<&Release>, facts: &DecideFacts) -> Release {
+        crate::decide(revision, parent, facts, &mut sample::volume_ids().skip(5))
+            .unwrap_or_else(|problems| panic!("{problems:#?}"))
+    }
+
+    /// r1, then r2 with another image, more instances, another variable and a larger volume; then back to r1.
+    #[test]
+    fn the_old_release_comes_back_with_todays_sizes_and_secrets() {
+        let old = web(json!({
+            "env": { "LEVEL": "info", "TOKEN": "${secrets.KEY}" },
+            "volumes": { "/data": { "name": "data", "access": "shared", "size": "1Gi" } },
+            "routes": [{ "host": "old.test" }],
+        }));
+        let first = sample::revision(1, &old, Origin::Deploy);
+        let r1 = decide(&first, None, &sample::facts(&old));
+
+        let new = web(json!({
+            "image": "localhost/shop:2",
+            "instances": 3,
+            "env": { "LEVEL": "debug", "NEW": "1" },
+            "volumes": { "/data": { "name": "data", "access": "shared", "size": "5Gi", "class": "fast" } },
+        }));
+        let second = sample::revision(2, &new, Origin::Apply);
+        let mut facts = sample::facts(&new);
+        let r2 = decide(&second, Some(&r1), &facts);
+
+        let back = rollback(&first, &r1, &r2).unwrap();
+        // What the caller does with it: the images as they were, the secrets as they are.
+        facts.secrets.insert("KEY".parse().unwrap(), 9);
+        facts.images = back
+            .images
+            .iter()
+            .map(|(name, pinned)| {
+                let image = ImageAtHand {
+                    reference: pinned.image.clone(),
+                    facts: ImageFacts {
+                        id: pinned.image_id.clone(),
+                        exposed: vec![8080],
+                        ..ImageFacts::default()
+                    },
+                    built: pinned.built.clone(),
+                };
+                (name.clone(), image)
+            })
+            .collect();
+        let third = sample::revision(3, &back.spec, Origin::Rollback { to: 1 });
+        let r3 = decide(&third, Some(&r2), &facts);
+
+        let (web1, web3) = (&r1.components["web"], &r3.components["web"]);
+        assert_eq!(web3.content.main.image_id, web1.content.main.image_id);
+        assert_eq!(web3.instances, 3);
+        assert_eq!(
+            web3.content.main.env["LEVEL"],
+            web1.content.main.env["LEVEL"]
+        );
+        assert!(!web3.content.main.env.contains_key("NEW"));
+        assert_eq!(
+            web3.content.main.env["TOKEN"]
+                .secrets()
+                .next()
+                .unwrap()
+                .version,
+            9
+        );
+        assert_eq!(r3.routes, r1.routes);
+        assert_eq!(r3.volumes["data"].id, r1.volumes["data"].id);
+        assert_eq!(r3.volumes["data"].size, r2.volumes["data"].size);
+        assert_eq!(r3.volumes["data"].class.as_deref(), Some("fast"));
+    }
+
+    #[test]
+    fn what_the_old_release_does_not_know_cannot_be_gone_back_to() {
+        let old = web(json!({}));
+        let revision = sample::revision(1, &old, Origin::Deploy);
+        let mut r1 = decide(&revision, None, &sample::facts(&old));
+        let current = r1.clone();
+        r1.components.clear();
+        let problem = rollback(&revision, &r1, &current).unwrap_err();
+        assert_eq!(problem.code, "release.gone");
+    }
+}

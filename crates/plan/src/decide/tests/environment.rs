@@ -222,3 +222,20 @@ fn files_are_rendered_unless_raw() {
     "#]],
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_rendered_or_refused(
+        a in "[${}a-cA-C:.?\\-]{0,24}", b in "[${}a-cA-C:.?\\-]{0,24}", file in ".{0,40}",
+    ) {
+        let spec = sample::shop(json!({ "web": {
+            "image": "localhost/shop:1",
+            "env": { "A": a, "B": b },
+            "files": { "/etc/f": { "content": file } },
+        } }));
+        if let Err(problems) = sample::decide(1, &spec, None) {
+            // Each tells where it is and what to do.
+            proptest::prop_assert!(problems.iter().all(|p| p.at.is_some() && !p.remedy.is_empty()));
+        }
+    }
+}
