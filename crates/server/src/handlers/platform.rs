@@ -70,7 +70,11 @@ async fn rebind(State(app): State<App>, caller: Caller) -> Result<Json<ClusterDe
 #[utoipa::path(get, path = "/doctor", tag = "platform", responses((status = 200, body = DoctorReport), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("cluster:read"))))]
 async fn doctor(State(app): State<App>, caller: Caller) -> Result<Json<DoctorReport>, Refusal> {
     caller.may(&app, Permission::ClusterRead)?;
-    let mut report = crate::doctor::examine(&app.control.config().data, None, &[]).await;
+    let mut report = {
+        // The engine that is used, not the first that answers.
+        let engine = app.control.builder().engine().socket().display().to_string();
+        crate::doctor::examine(&app.control.config().data, Some(&engine), &[]).await
+    };
     if let Ok(health) = app.control.node().health().await {
         let (verdict, message) = match &health.engine {
             None => (
