@@ -264,9 +264,13 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
             continue;
         };
         let path = format!("components.{name}");
-        let place = |problem: Problem| {
-            let inner = problem.at.as_ref().and_then(|at| at.file.clone());
-            if inner.is_some() {
+        let place = |mut problem: Problem| {
+            // A place in a file of the source stays; its path then begins where app.yaml is.
+            if let Some(file) = problem.at.as_mut().and_then(|at| at.file.as_mut()) {
+                let folder = folder.trim_start_matches("./").trim_end_matches('/');
+                if !matches!(folder, "" | ".") {
+                    *file = format!("{folder}/{file}");
+                }
                 return problem;
             }
             let at = reading.locate(&format!("{path}.source"));

@@ -278,7 +278,12 @@ fn alternatives(context: &Context, chosen: BuilderChoice) -> Vec<String> {
             BuilderChoice::Node,
             node::matches(tree).then_some("package.json"),
         ),
-        (BuilderChoice::Static, tree.first(&["index.html"])),
+        // A page beside a program is the program's.
+        (
+            BuilderChoice::Static,
+            tree.first(&["index.html"])
+                .filter(|_| chosen == BuilderChoice::Dockerfile),
+        ),
     ] {
         if let Some(file) = file
             && kind != chosen

@@ -109,7 +109,12 @@ pub(super) fn unknown(tree: &SourceTree) -> Problem {
             .take(8)
             .map(|(folder, what)| format!("{folder} ({what})"))
             .collect();
-        let first = &inside[0].0;
+        let buildable =
+            |what: &str| matches!(what, "Dockerfile" | "Go" | "Python" | "Node.js" | "static");
+        let first = inside
+            .iter()
+            .find(|(_, what)| buildable(what))
+            .map_or(&inside[0].0, |(folder, _)| folder);
         return problem::SOURCE_UNKNOWN.problem(
             format!(
                 "The folder itself holds no application, but folders in it do: {}.",

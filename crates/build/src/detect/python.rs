@@ -60,7 +60,7 @@ pub(super) fn detect(context: &Context) -> Result<Detected, Problem> {
     let project = Project::read(tree);
     let version = python_version(context, &project, &mut findings);
     let framework = Framework::find(tree, &project);
-    let server = start(context, &project, framework.as_ref(), &mut findings)?;
+    let server = start(context, framework.as_ref(), &mut findings)?;
     let found = texts::port(tree, &ENDINGS, &LISTENERS);
     if server.is_some() {
         // The server is told the port; what the program says for its own development server does not count.
@@ -118,7 +118,7 @@ pub(super) fn detect(context: &Context) -> Result<Detected, Problem> {
     outputs.push(Output {
         from: WORKSPACE.into(),
         to: WORKSPACE.into(),
-        exclude: [".venv", ".git", ".env", ".env.*", "**/__pycache__"]
+        exclude: [".venv", ".git", "**/__pycache__", "*.Dockerfile"]
             .map(str::to_owned)
             .to_vec(),
         step: None,
@@ -424,7 +424,6 @@ fn module_of(path: &str) -> String {
 /// Settles the command; the server that must be there for it.
 fn start(
     context: &Context,
-    project: &Project,
     framework: Option<&Framework>,
     findings: &mut Findings,
 ) -> Result<Option<Server>, Problem> {
@@ -432,10 +431,19 @@ fn start(
     let from_procfile = procfile::read(tree, findings);
     if let Some(asked) = &context.asked.command {
         findings.command = Some(asked.clone());
-        return Ok(None);
     }
-    if from_procfile {
-        return Ok(None);
+    if (from_procfile || context.asked.command.is_some())
+        && let Some(command) = &findings.command
+    {
+        // A command that names one of the servers needs it installed, whoever wrote the command.
+        let line = command.words().join(" ");
+        return Ok(if line.contains("gunicorn") {
+            Some(Server::Gunicorn)
+        } else if line.contains("uvicorn") {
+            Some(Server::Uvicorn)
+        } else {
+            None
+        });
     }
     // The gateway keeps connections for a few seconds; a server that closes them first would cut requests.
     let gunicorn = |target: &str| {
@@ -497,7 +505,6 @@ fn start(
             };
             findings.why(format!("{file} is started, for no framework is named."));
             findings.command = Some(Command::Words(vec!["python3".into(), file.to_owned()]));
-            let _ = project;
             return Ok(None);
         }
     };

@@ -1,5 +1,6 @@
 //! Files that are served as they are, or after a command.
 
+use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::{BuildSpec, BuilderChoice, Command};
 
@@ -107,6 +108,16 @@ pub(super) fn site(
     };
     findings.why(format!("The base image's web server serves it on {PORT}."));
     findings.port = Some(PORT);
+    if let Some(asked) = context.asked_port().filter(|asked| *asked != PORT) {
+        findings.report.push(
+            Row::new(
+                Outcome::Refused,
+                "ports",
+                format!("The web server listens on {PORT}, not on {asked}."),
+            )
+            .remedy(format!("Write `port: {PORT}`, or leave `ports` out.")),
+        );
+    }
     findings.memory = Some(MEMORY);
     let built_by = if build_base
         .as_ref()

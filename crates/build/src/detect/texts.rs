@@ -106,12 +106,15 @@ pub(super) fn port(tree: &SourceTree, endings: &[&str], listeners: &[&str]) -> O
     fixed
 }
 
+/// Ports of other programs, which a line that connects to them names.
+const FOREIGN: [u16; 9] = [1433, 3306, 5432, 5672, 6379, 9092, 11211, 27017, 1521];
+
 /// The first number in a line that could be a program's port.
 fn number_in(line: &str) -> Option<u16> {
     line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
         .filter(|word| word.len() >= 2 && word.bytes().all(|b| b.is_ascii_digit()))
         .filter_map(|word| word.parse::<u16>().ok())
-        .find(|number| *number == 80 || *number >= 1024)
+        .find(|number| *number == 80 || (*number >= 1024 && !FOREIGN.contains(number)))
 }
 
 /// Puts port and evidence into the findings. What was asked wins; `PORT` tells the program.

@@ -19,7 +19,7 @@ use manager::Manager;
 
 /// Files that hold a Node.js program.
 const ENDINGS: [&str; 4] = [".js", ".mjs", ".cjs", ".ts"];
-const LISTENERS: [&str; 4] = [".listen(", "port:", "port =", "PORT ="];
+const LISTENERS: [&str; 3] = [".listen(", "port =", "PORT ="];
 const MEMORY: u64 = 512;
 
 pub(super) fn matches(tree: &SourceTree) -> bool {
@@ -305,8 +305,7 @@ fn server(
             ".git",
             ".next/cache",
             ".npmrc",
-            ".env",
-            ".env.*",
+            "*.Dockerfile",
         ]
         .map(str::to_owned)
         .to_vec(),
