@@ -91,7 +91,9 @@ fn manifests(context: &Context, args: &PlanArgs, planned: &Planned) -> Done {
     let wish = decide(planned, kubernetes)?;
     let facts = facts(kubernetes);
     let objects = if kubernetes {
-        serde_json::to_value(pluvio_plan::lower::kubernetes::kubernetes(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?).expect("objects serialise")
+        let options = pluvio_plan::lower::kubernetes::Options::for_reading(&wish.release);
+        let objects = pluvio_plan::lower::kubernetes::kubernetes(&wish, ApplicationId(Uuid::nil()), Generation(1), &options).map_err(first)?;
+        serde_json::to_value(objects).expect("objects serialise")
     } else {
         pluvio_plan::lower::engine::engine(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?.manifests()
     };

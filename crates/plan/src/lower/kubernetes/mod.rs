@@ -48,7 +48,23 @@ pub struct Options {
     pub masked: bool,
 }
 
-/// An object, complete, the user's patches merged in. The body of a Secret holds values: never logged.
+impl Options {
+    /// For people to read before there is a cluster: usual names, secrets as references.
+    pub fn for_reading(release: &Release) -> Options {
+        Options {
+            namespace: derived(&[release.team.as_str(), release.environment.as_str()]),
+            make_namespace: true,
+            gateway: Some(GatewayRef {
+                name: "pluvio".to_owned(),
+                namespace: "pluvio-system".to_owned(),
+            }),
+            cluster_domain: "cluster.local".to_owned(),
+            masked: true,
+        }
+    }
+}
+
+/// An object, complete, the user's patches merged in. Serialises as its body. The body of a Secret holds values: never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Object {
     pub api_version: String,
@@ -57,6 +73,12 @@ pub struct Object {
     pub namespace: Option<String>,
     pub name: String,
     pub body: Value,
+}
+
+impl Serialize for Object {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.body.serialize(to)
+    }
 }
 
 impl std::fmt::Debug for Object {

@@ -362,10 +362,7 @@ fn secrets_are_only_in_secrets_and_never_in_what_people_read() {
         let holds = object.body.to_string().contains("hunter2");
         assert_eq!(holds, object.kind == "Secret", "{object:?}");
     }
-    let masked = Options {
-        masked: true,
-        ..options()
-    };
+    let masked = Options::for_reading(&wish.release);
     let objects = kubernetes(&wish, sample::application(), Generation(7), &masked).unwrap();
     assert!(
         objects
