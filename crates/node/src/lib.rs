@@ -30,4 +30,4 @@ pub mod wire;
 
 pub use client::Client;
 pub use config::{Config, InvalidPool, LogLimits, Pool, socket_in};
-pub use node::{Node, NodeError, run};
+pub use node::{Node, NodeError, run, run_over};

@@ -309,7 +309,17 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     let usable = |path: PathBuf| move |source: io::Error| NodeError::Folder { path, source };
     disk::private_folder(&folder).map_err(usable(folder.clone()))?;
     let driver = BoundEngine::open(&folder, config.engine.clone()).map_err(usable(folder))?;
-    let node = Arc::new(Node::start(&config, Arc::new(driver))?);
+    run_over(config, Arc::new(driver), stop).await
+}
+
+/// The same over any driver: tests of what speaks to a node need no engine.
+pub async fn run_over(
+    config: Config,
+    driver: Arc<dyn Driver>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let usable = |path: PathBuf| move |source: io::Error| NodeError::Folder { path, source };
+    let node = Arc::new(Node::start(&config, driver)?);
     let listener = server::bind(&config.socket()).map_err(usable(config.socket()))?;
     tracing::info!(listen = ?node.addresses(), socket = %config.socket().display(), "the node runs");
     tokio::select! {

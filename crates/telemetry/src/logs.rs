@@ -26,7 +26,7 @@ pub struct LogStore {
     /// Bytes on disk for each component.
     bytes: u64,
     age: Duration,
-    components: Mutex<HashMap<(ApplicationId, Name), Arc<Mutex<Component>>>>,
+    components: Mutex<HashMap<(ApplicationId, Name), Held>>,
     live: Mutex<HashMap<ApplicationId, broadcast::Sender<Arc<Shown>>>>,
 }
 
@@ -37,6 +37,9 @@ struct Shown {
     number: u64,
     line: LogLine,
 }
+
+/// A component's open file; whoever appends or reads holds it for a moment.
+type Held = Arc<Mutex<Component>>;
 
 struct Component {
     current: Current,
@@ -80,7 +83,7 @@ impl LogStore {
         &self,
         application: ApplicationId,
         name: &Name,
-    ) -> io::Result<Arc<Mutex<Component>>> {
+    ) -> io::Result<Held> {
         let mut components = lock(&self.components);
         let key = (application, name.clone());
         if let Some(known) = components.get(&key) {

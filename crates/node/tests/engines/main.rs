@@ -8,6 +8,7 @@ mod conformance;
 mod drift;
 mod failures;
 mod logs;
+mod restart;
 mod rollout;
 mod scene;
 

@@ -93,7 +93,7 @@ pub fn probe(path: &str, period_ms: u64) -> DecidedProbe {
 }
 
 impl Part {
-    pub fn new(version: &str) -> Part {
+    pub(crate) fn new(version: &str) -> Part {
         Part {
             version: version.to_owned(),
             instances: 1,
@@ -190,15 +190,32 @@ impl Scene {
         }
     }
 
-    pub fn node(&self) -> &Node {
+    /// On an engine that has no base image: the test server's image is carried over from one that has.
+    pub(crate) fn carry_image(from: &std::path::Path, to: &std::path::Path) {
+        make_image(from);
+        let host = |socket: &std::path::Path| format!("unix://{}", socket.display());
+        let mut save = std::process::Command::new("docker")
+            .args(["-H", &host(from), "save", &image()])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let load = std::process::Command::new("docker")
+            .args(["-H", &host(to), "load", "-q"])
+            .stdin(save.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        assert!(save.wait().unwrap().success() && load.status.success());
+    }
+
+    pub(crate) fn node(&self) -> &Node {
         self.node.as_ref().expect("the node runs")
     }
 
-    pub fn gateway(&self) -> SocketAddr {
+    pub(crate) fn gateway(&self) -> SocketAddr {
         self.config.listen[0]
     }
 
-    pub fn component(&self, part: &Part) -> DecidedComponent {
+    pub(crate) fn component(&self, part: &Part) -> DecidedComponent {
         let port: Name = "http".parse().unwrap();
         let mut env = IndexMap::new();
         env.insert("VERSION".parse().unwrap(), Rendered::text(&part.version));
@@ -284,7 +301,7 @@ impl Scene {
     }
 
     /// The next stage: this component, at `shop.localhost`.
-    pub fn stage(&mut self, part: &Part) -> Stage {
+    pub(crate) fn stage(&mut self, part: &Part) -> Stage {
         self.generation += 1;
         let component = self.component(part);
         let backend = BackendId::new(
@@ -372,7 +389,7 @@ impl Scene {
         self.node.take().expect("the node runs").kill().await;
     }
 
-    pub fn start_node(&mut self) {
+    pub(crate) fn start_node(&mut self) {
         self.node = Some(Node::start(&self.config, self.driver.clone()).unwrap());
     }
 
