@@ -59,7 +59,7 @@ pub(super) fn pages(
         ));
         return Some(folder.trim_matches('/').to_owned());
     }
-    if package.has("next") && config(tree, "next.config").is_some_and(|text| exports(text)) {
+    if package.has("next") && config(tree, "next.config").is_some_and(exports) {
         findings.why("next.config: the export is static; out is served.");
         return Some("out".into());
     }
