@@ -1,6 +1,7 @@
 // A server that speaks the contract of the API with invented data, for tests of the console alone. What is asked of it
 // happens, quickly: operations go through their steps, instances come and go.
 import { createServer } from 'node:http'
+import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
@@ -24,9 +25,13 @@ export async function startMock({
   const sessions = new Set()
   const listeners = new Set()
   const logs = new Map()
+  /** Where this server and the document of the API differ. */
+  const breached = new Set()
   let links = new Set(['first-link'])
   let password = 'correct horse'
   const tell = (event, body) => {
+    const schema = { operation: 'Operation', application: 'ApplicationSummary' }[event]
+    if (schema) for (const wrong of misfits(schemaNamed(schema), body, event)) breached.add(wrong)
     for (const send of listeners) send(event, body)
   }
   for (const one of state.operations) logs.set(one.id, logOf(one))
@@ -241,9 +246,17 @@ export async function startMock({
     const chunks = []
     for await (const chunk of request) chunks.push(chunk)
     const raw = Buffer.concat(chunks)
-    const body =
-      request.headers['content-type']?.includes('json') && raw.length ? JSON.parse(raw.toString()) : {}
+    const isJson = request.headers['content-type']?.includes('json') && raw.length > 0
+    const body = isJson ? JSON.parse(raw.toString()) : {}
     const send = (status, value, headers = {}) => {
+      for (const wrong of breaches(
+        request.method,
+        `/api/v1${path}`,
+        isJson ? body : undefined,
+        status,
+        value,
+      ))
+        breached.add(`${request.method} ${path.replace(/[0-9a-f]{8}-[0-9a-f-]+/, 'ID')}: ${wrong}`)
       response.writeHead(status, {
         'content-type': status >= 400 ? 'application/problem+json' : 'application/json',
         ...headers,
@@ -663,6 +676,7 @@ export async function startMock({
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     state,
+    breached,
     newLink: () => {
       links.add('another-link')
       return 'another-link'

@@ -74,21 +74,26 @@ export async function scenarios({ check, open, target, accessible, real }) {
 
   const full = await target({ still: true })
   for (const language of ['en', 'zh'])
-    for (const theme of ['light', 'dark'])
+    for (const theme of ['light', 'dark']) {
+      const page = await open(full, { theme, language })
       for (const [name, path, words] of pages)
         await check(`axe: ${name}, ${theme}, ${language}`, async () => {
-          const page = await open(full, { theme, language })
+          page.errors.length = 0
           await page.goto(addressOf(full, path))
           await page
             .getByText(words[language === 'zh' ? 1 : 0])
             .first()
             .waitFor()
           await accessible(page)
-          await page.done()
+          assert.deepEqual(page.errors, [])
         })
+      page.errors.length = 0
+      await page.done()
+    }
+  const phone = await open(full, { width: 390, height: 844 })
   for (const [name, path] of pages)
     await check(`390 px: ${name} does not scroll sideways`, async () => {
-      const page = await open(full, { width: 390, height: 844 })
+      const page = phone
       await page.goto(addressOf(full, path))
       await page.waitForLoadState('load')
       await page.locator('h1, h2').first().waitFor({ state: 'attached' })
@@ -106,7 +111,6 @@ export async function scenarios({ check, open, target, accessible, real }) {
           .join(' | ')}`
       })
       assert.equal(wide, '')
-      await page.done()
     })
   await check('390 px: axe on the pages of a phone', async () => {
     for (const path of [P, A, `${A}/environment`, `${A}/releases`, `${P}/create?sample=node`]) {
@@ -147,6 +151,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
     )
     await page.done()
   })
+  await phone.done()
   full.close()
 
   for (const [name, options, words] of [

@@ -9,9 +9,9 @@ const P = '/t/paperlane/e/production'
 const shots = [
   ['welcome-light', `${P}/welcome`, { data: 'empty' }],
   ['plan-light', `${P}/create?sample=node`],
-  ['operation-dark', 'RUNNING', { theme: 'dark' }],
+  ['operation-dark', 'RUNNING', { theme: 'dark', width: 1120, height: 640 }],
   ['application-light', `${P}/apps/storefront`],
-  ['application-dark', `${P}/apps/notes`, { theme: 'dark' }],
+  ['application-dark', `${P}/apps/notes`, { theme: 'dark', width: 1200, height: 720 }],
   ['releases-light', `${P}/apps/storefront/releases?from=4&to=7&rollback=4`],
   ['gateway-dark-zh', `${P}/gateway`, { theme: 'dark', language: 'zh' }],
   ['overview-phone', P, { width: 390, height: 844 }],

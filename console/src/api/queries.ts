@@ -79,7 +79,7 @@ export const useCredentials = () =>
 /** A list by pages: the first is kept live, the others are what "show more" brought. */
 export function usePages<T>(path: string | undefined) {
   const first = useResource<Page<T>>(path)
-  const [rest, setRest] = useState<{ path?: string; items: T[]; next?: string }>({ items: [] })
+  const [rest, setRest] = useState<{ path?: string; items: T[]; next?: string | null }>({ items: [] })
   const [loadingMore, setLoading] = useState(false)
   const mine = rest.path === path ? rest : { items: [], next: undefined }
   const next = mine.items.length ? mine.next : first.data?.next

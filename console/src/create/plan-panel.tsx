@@ -82,7 +82,7 @@ export function PlanPanel({
             ))}
           </ul>
         </div>
-        {plan.urls.length > 0 && (
+        {!!plan.urls?.length && (
           <div>
             <h3 className="eyebrow mb-1">{t('create.reachable')}</h3>
             {plan.urls.map((url) => (

@@ -280,7 +280,7 @@ function Understood({
   onBack: () => void
 }) {
   const { t } = useI18n()
-  const lines = useMemo(() => plan.yaml.replace(/\n$/, '').split('\n'), [plan.yaml])
+  const lines = useMemo(() => (plan.yaml ?? '').replace(/\n$/, '').split('\n'), [plan.yaml])
   const count = (outcome: string) => plan.report.filter((row) => row.outcome === outcome).length
   const told = plan.report.filter((row) => row.outcome !== 'kept')
   const notes = useMemo(() => notesOf(plan, lines, t), [plan, lines, t])

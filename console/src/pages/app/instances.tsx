@@ -149,7 +149,8 @@ export function Instances({
 
 function StateWords({ instance, now }: { instance: InstanceDetail; now: number }) {
   const { t, duration } = useI18n()
-  const { state, until } = instance.state
+  const { state } = instance.state
+  const until = instance.state.state === 'back-off' ? instance.state.until : undefined
   switch (state) {
     case 'starting':
       return instance.probe && !instance.probe.ok

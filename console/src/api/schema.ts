@@ -1,0 +1,1241 @@
+// Written by `npm run api` from crates/api/openapi.json. Do not edit.
+
+export type ApplicationDetail = ApplicationSummary & ({
+  power: Power
+  created_at: string
+  components: ComponentDetail[]
+  volumes: VolumeSummary[]
+  /** The newest operations, running ones first. */
+  operations: Operation[]
+  /** How old what is seen is, in milliseconds; `None` when the node does not answer. */
+  seen_ms_ago?: number | null
+  problem?: Problem | null
+})
+
+export type ApplicationId = string
+
+export type ApplicationSummary = {
+  id: ApplicationId
+  name: string
+  display_name?: string | null
+  status: Status
+  /** `1 of 2 ready`; empty when there is nothing to say. */
+  status_note: string
+  urls: string[]
+  /** The release that serves. */
+  live_release?: number | null
+  target_release?: number | null
+  instances_ready: number
+  instances_wanted: number
+  /** Thousandths of a core, all instances. */
+  cpu_millis?: number | null
+  memory_bytes?: number | null
+  /** Requests per second over the last minute. */
+  requests_per_second?: number | null
+  updated_at: string
+  operation?: OperationId | null
+}
+
+export type BuiltFrom = {
+  builder: string
+  commit?: string | null
+  message?: string | null
+  author?: string | null
+  branch?: string | null
+  duration_ms: number
+}
+
+export type Change = "added" | "changed" | "removed"
+
+/** What a change would do, before it is done. */
+export type ChangePreview = {
+  /** The number the new release will have. */
+  number: number
+  diff: ComponentDiff[]
+  effects: ComponentEffect[]
+  /** Sentences by code, each with what it is about. */
+  notes: PreviewNote[]
+  /** How long the like took before, in milliseconds. */
+  usual_ms?: number | null
+}
+
+export type ClusterDetail = {
+  name: string
+  facts?: Facts | null
+  reachable: boolean
+  message: string
+}
+
+/** A runtime target: an engine (by the identity it keeps) or a Kubernetes cluster. */
+export type ClusterId = string
+
+export type ComponentDetail = {
+  name: string
+  kind: string
+  status: Status
+  status_note: string
+  image: string
+  image_id: string
+  instances_wanted: number
+  instances: InstanceDetail[]
+  ports: PortDetail[]
+  routes: RouteDetail[]
+  env: EnvRow[]
+  files: FileRow[]
+  mounts: MountRow[]
+  resources: ResourcesRow
+  probes: ProbeRow[]
+  /** `surge` or `stop-then-start`. */
+  strategy: string
+  drain_ms: number
+  built_from?: BuiltFrom | null
+}
+
+export type ComponentDiff = {
+  component: string
+  change: Change
+  rows: DiffRow[]
+}
+
+export type ComponentEffect = {
+  component: string
+  /** `unchanged`, `replaced`, `scaled`, `added`, `removed`, `routes` */
+  effect: string
+  instances_before: number
+  instances_after: number
+  /** Requests are held while it stops and starts (an exclusive volume). */
+  held: boolean
+}
+
+/** A change to one component; absent fields stay. Becomes a new revision and release. */
+export type ComponentPatch = {
+  instances?: number | null
+  /** Set (text) or remove (null). */
+  env?: Record<string, string | null>
+  /** Set or remove (null), by path. */
+  files?: Record<string, FilePatch>
+  resources?: ResourcesPatch | null
+  /** The `probes` part of the AppSpec. */
+  probes?: Record<string, unknown> | null
+  /** The `routes` part of the AppSpec. */
+  routes?: Record<string, unknown>[] | null
+  /** The `volumes` part of the AppSpec. */
+  volumes?: Record<string, unknown> | null
+  image?: string | null
+}
+
+/** A SHA-256 over a canonical form, as 64 hex digits. Two equal hashes mean equal content. */
+export type ContentHash = string
+
+export type CredentialRequest = {
+  /** `registry`, `git-https`, `git-ssh` */
+  kind: string
+  /** The host it is for: `ghcr.io`, `github.com`. */
+  host: string
+  username?: string | null
+  /** A password, token or private key. Sealed; never shown again. */
+  secret: string
+}
+
+export type CredentialSummary = {
+  name: string
+  kind: string
+  host: string
+  username?: string | null
+  set_at: string
+}
+
+/** Deploys; makes the application if it is not there. */
+export type DeployRequest = {
+  /** The specification. Absent: the target's, built again from its source. */
+  spec?: Record<string, unknown> | null
+  /** The archive that `source: {path: …}` components are built from, by its SHA-256. */
+  upload?: string | null
+  source_note?: SourceNote | null
+  /** Resolve image names again instead of keeping the parent's digests. */
+  pull?: boolean
+  /** Values of secrets to set with the deploy. */
+  secrets?: Record<string, string>
+  /** Refuse to change an application that exists. */
+  create_only?: boolean
+}
+
+export type Detected = {
+  kind: string
+  /** Evidence, one sentence each. */
+  why: string[]
+  alternatives: string[]
+}
+
+export type DiffRow = {
+  /** `image`, `env PORT`, `limits.memory` */
+  what: string
+  change: Change
+  before?: string | null
+  after?: string | null
+}
+
+export type DoctorCheck = {
+  /** `engine`, `kernel`, `ports`, `disk`, `names`, `clock`, `git` */
+  name: string
+  /** `ok`, `warning`, `failed` */
+  verdict: string
+  message: string
+  remedy?: string | null
+}
+
+export type DoctorReport = {
+  checks: DoctorCheck[]
+}
+
+export type EnvRow = {
+  name: string
+  /** With secrets as `${secrets.NAME}`. */
+  value: string
+  secret: boolean
+  /** `yours`, `group NAME`, `from db`, `pluvio` (PORT). */
+  origin: string
+}
+
+/** A row of the event log. `seq` grows over the whole installation and is what `Last-Event-ID` holds. */
+export type Event = {
+  seq: number
+  at: string
+  application?: ApplicationId | null
+  operation?: OperationId | null
+  body: EventBody
+}
+
+export type EventBody = {
+  name: string
+  type: "application-created"
+} | {
+  name: string
+  type: "application-deleted"
+} | {
+  operation: Operation
+  type: "operation-changed"
+} | {
+  number: number
+  type: "release-decided"
+} | {
+  number: number
+  generation: number
+  type: "target-moved"
+} | {
+  number: number
+  type: "release-live"
+}
+
+export type ExitRecord = {
+  code: number
+  /** Killed for memory, as far as can be told. */
+  oom: boolean
+  at: string
+  /** The last lines of its log, at most 20. */
+  last_lines: string[]
+}
+
+export type Facts = {
+  cluster: ClusterId
+  runtime: RuntimeKind
+  /** The engine's version, for people. */
+  version: string
+  /** `amd64`, `arm64` … */
+  architecture: string
+  reach: Reach
+  rootless: boolean
+  /** Cores of the machine or cluster, in thousandths. */
+  cpu_millis: number
+  memory_bytes: number
+}
+
+export type FilePatch = {
+  content: string
+  hot?: boolean
+  mode?: string | null
+}
+
+export type FileRow = {
+  path: string
+  content: string
+  hot: boolean
+  secret: boolean
+}
+
+export type GitRequest = {
+  url: string
+  ref?: string | null
+  path?: string | null
+  credential?: string | null
+}
+
+export type InstanceDetail = ObservedInstance & ({
+  /** True for instances of the content that the target wants. */
+  current: boolean
+  /** Thousandths of a core, the last minutes, oldest first. */
+  cpu_millis: number[]
+  memory_bytes: number[]
+  memory_limit?: number | null
+})
+
+export type InstanceState = {
+  state: "creating"
+} | {
+  state: "starting"
+} | {
+  state: "ready"
+} | {
+  state: "not-ready"
+} | {
+  state: "draining"
+} | {
+  state: "stopping"
+} | {
+  until: string
+  state: "back-off"
+} | {
+  state: "exited"
+} | {
+  state: "unknown"
+}
+
+/** A one-time sign-in link's token. */
+export type LinkSignIn = {
+  token: string
+}
+
+/** A place in a text: line and column from 1, and the path of keys. */
+export type Location = {
+  file?: string | null
+  line?: number | null
+  column?: number | null
+  /** `components.web.ports` */
+  path?: string
+}
+
+/** A log line on the wire (NDJSON, or the data of a server-sent event). */
+export type LogEntry = {
+  at: string
+  component: string
+  instance: string
+  /** `out`, `err`, `pluvio` */
+  stream: string
+  text: string
+}
+
+export type MountRow = {
+  path: string
+  kind: string
+  volume?: string | null
+  access?: string | null
+  size?: number | null
+}
+
+export type NeedsYou = {
+  application: string
+  problem: Problem
+  operation?: OperationId | null
+  since: string
+}
+
+export type ObservedInstance = {
+  /** Unique and stable: `shop--web--3f9c1d2e-k2x7`. */
+  name: string
+  hash: ContentHash
+  /** The release it was made for. */
+  release: number
+  state: InstanceState
+  /** Where it is dialled, `10.201.0.5`. */
+  address?: string | null
+  /** When its program last started. */
+  started_at?: string | null
+  /** When it first was ready; `None` while it never was. */
+  ready_at?: string | null
+  /** Starts after the first, by Pluvio. */
+  restarts: number
+  last_exit?: ExitRecord | null
+  probe?: ProbeAnswer | null
+  /** Requests in flight through the gateway. */
+  in_flight: number
+}
+
+export type Operation = {
+  id: OperationId
+  application: ApplicationId
+  application_name: string
+  kind: OperationKind
+  actor: string
+  asked_at: string
+  ended_at?: string | null
+  /** The release it made, once decided. */
+  release?: number | null
+  steps: Step[]
+  outcome?: Outcome | null
+  /** Someone asked to cancel it. */
+  cancel_requested?: boolean
+  /** In a sentence: `Deploy storefront from main @ 4f1c9ae`. */
+  title?: string
+}
+
+export type OperationId = string
+
+export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete"
+
+/** A line of an operation's log. */
+export type OperationLogEntry = {
+  seq: number
+  at: string
+  step: StepName
+  /** `info`, `command`, `warning`, `error` */
+  level: string
+  text: string
+}
+
+/** Where a revision came from. */
+export type Origin = {
+  kind: "deploy"
+} | {
+  kind: "apply"
+} | {
+  what: string
+  kind: "patch"
+} | {
+  to: number
+  kind: "rollback"
+} | {
+  kind: "restart"
+}
+
+export type Outcome = {
+  outcome: "succeeded"
+} | {
+  problem: Problem
+  outcome: "failed"
+} | {
+  outcome: "cancelled"
+} | {
+  by?: OperationId | null
+  outcome: "superseded"
+}
+
+/** An overview's first paint. */
+export type Overview = {
+  applications: Page_ApplicationSummary
+  applications_total: number
+  running: Operation[]
+  lately: Operation[]
+  needs_you: NeedsYou[]
+  samples: SampleSummary[]
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ApplicationSummary = {
+  items: ({
+    id: ApplicationId
+    name: string
+    display_name?: string | null
+    status: Status
+    /** `1 of 2 ready`; empty when there is nothing to say. */
+    status_note: string
+    urls: string[]
+    /** The release that serves. */
+    live_release?: number | null
+    target_release?: number | null
+    instances_ready: number
+    instances_wanted: number
+    /** Thousandths of a core, all instances. */
+    cpu_millis?: number | null
+    memory_bytes?: number | null
+    /** Requests per second over the last minute. */
+    requests_per_second?: number | null
+    updated_at: string
+    operation?: OperationId | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_CredentialSummary = {
+  items: ({
+    name: string
+    kind: string
+    host: string
+    username?: string | null
+    set_at: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_Operation = {
+  items: ({
+    id: OperationId
+    application: ApplicationId
+    application_name: string
+    kind: OperationKind
+    actor: string
+    asked_at: string
+    ended_at?: string | null
+    /** The release it made, once decided. */
+    release?: number | null
+    steps: Step[]
+    outcome?: Outcome | null
+    /** Someone asked to cancel it. */
+    cancel_requested?: boolean
+    /** In a sentence: `Deploy storefront from main @ 4f1c9ae`. */
+    title?: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ReleaseSummary = {
+  items: ({
+    number: number
+    status: ReleaseStatus
+    origin: Origin
+    /** What it is, in a sentence: the commit's first line, `Scale to 3`, `Roll back to r4`. */
+    title: string
+    actor: string
+    at: string
+    /** From asked to live, in milliseconds. */
+    duration_ms?: number | null
+    operation?: OperationId | null
+    built_from?: BuiltFrom | null
+    /** The main image's id, by component. */
+    images: [string, string][]
+    /** Images are at hand and it can be rolled back to. */
+    restorable: boolean
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_RouteDetail = {
+  items: ({
+    id: string
+    application: string
+    component: string
+    host: string
+    path: string
+    exact: boolean
+    port: string
+    url: string
+    traffic?: Traffic | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_SecretRow = {
+  items: {
+    name: string
+    version: number
+    generated: boolean
+    set_at: string
+  }[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_TokenSummary = {
+  items: ({
+    id: string
+    name: string
+    role: string
+    created_at: string
+    used_at?: string | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_VolumeSummary = {
+  items: ({
+    id: VolumeId
+    name: string
+    application?: string | null
+    bytes?: number | null
+    /** Its application is deleted; it is kept until named. */
+    released_at?: string | null
+  })[]
+  next?: string | null
+}
+
+export type PasswordChange = {
+  /** Needed when one is set. */
+  current?: string | null
+  /** At least 10 characters. */
+  password: string
+}
+
+export type PasswordSignIn = {
+  name: string
+  password: string
+}
+
+export type PlanReport = {
+  detected: Detected
+  /** The AppSpec (see `pluvio schema app`). */
+  spec: Record<string, unknown>
+  /** The same as app.yaml text. */
+  yaml?: string
+  report: ReportRow[]
+  errors: Problem[]
+  /** Where it will be reachable. */
+  urls?: string[]
+}
+
+/** Asks for a plan; nothing is kept and nothing runs. */
+export type PlanRequest = {
+  source: SourceRequest
+  /** The application's name; suggested from the source when absent. */
+  name?: string | null
+}
+
+export type PortDetail = {
+  name: string
+  port: number
+  protocol: string
+}
+
+export type Power = "on" | "off"
+
+export type PreviewNote = {
+  /** `no-request-lost`, `held`, `no-probe`, `volume-kept`, `images-at-hand` */
+  code: string
+  about: string
+  text: string
+}
+
+export type ProbeAnswer = {
+  kind: ProbeKind
+  ok: boolean
+  /** `GET /healthz on 8080: connection refused` */
+  message: string
+  at: string
+  /** Failures or successes in a row. */
+  in_a_row: number
+}
+
+export type ProbeKind = "startup" | "ready" | "live"
+
+export type ProbeRow = {
+  /** `startup`, `ready`, `live` */
+  kind: string
+  /** `GET /healthz on 8080, every 5s` */
+  text: string
+}
+
+/** A problem, in the wire form of RFC 9457 (`application/problem+json`). */
+export type Problem = {
+  /** Stable, dotted, lower case: `build.dockerfile-missing`. */
+  code: string
+  /** HTTP status the problem answers with. */
+  status: number
+  /** What failed, in a few words. */
+  title: string
+  /** Why, with the names and numbers of this case. */
+  cause: string
+  /** What to do next. */
+  remedy: string
+  at?: Location | null
+  /** Lines that show it: the probe's answer, the end of a log. */
+  evidence?: string[]
+  /** Where the code's page is. */
+  help?: string
+}
+
+/** How the gateway reaches instances. */
+export type Reach = "bridge" | "published-loopback"
+
+export type ReleaseDetail = ReleaseSummary & {
+  /** The revision's AppSpec. */
+  spec: Record<string, unknown>
+  yaml: string
+  urls: string[]
+}
+
+export type ReleaseDiff = {
+  from: number
+  to: number
+  components: ComponentDiff[]
+}
+
+export type ReleaseStatus = "deploying" | "live" | "retired" | "failed" | "superseded"
+
+export type ReleaseSummary = {
+  number: number
+  status: ReleaseStatus
+  origin: Origin
+  /** What it is, in a sentence: the commit's first line, `Scale to 3`, `Roll back to r4`. */
+  title: string
+  actor: string
+  at: string
+  /** From asked to live, in milliseconds. */
+  duration_ms?: number | null
+  operation?: OperationId | null
+  built_from?: BuiltFrom | null
+  /** The main image's id, by component. */
+  images: [string, string][]
+  /** Images are at hand and it can be rolled back to. */
+  restorable: boolean
+}
+
+export type ReportRow = {
+  /** `kept`, `adapted`, `refused`, `ignored` */
+  outcome: string
+  at: string
+  line?: number | null
+  message: string
+  remedy?: string | null
+}
+
+/** `0.5`, `512Mi`; null removes the limit. */
+export type ResourcesPatch = {
+  cpu_limit?: string | null
+  memory_limit?: string | null
+}
+
+export type ResourcesRow = {
+  cpu_limit_millis?: number | null
+  memory_limit_bytes?: number | null
+}
+
+export type RollbackRequest = {
+  /** The release before the live one when absent. */
+  to?: number | null
+}
+
+export type RouteDetail = {
+  id: string
+  application: string
+  component: string
+  host: string
+  path: string
+  exact: boolean
+  port: string
+  url: string
+  traffic?: Traffic | null
+}
+
+export type RuntimeKind = "docker" | "podman" | "kubernetes" | "memory"
+
+export type SampleSummary = {
+  name: string
+  title: string
+  language: string
+}
+
+export type ScaleRequest = {
+  /** The only component when absent. */
+  component?: string | null
+  instances: number
+}
+
+export type SecretRow = {
+  name: string
+  version: number
+  generated: boolean
+  set_at: string
+}
+
+export type SecretValueRequest = {
+  value: string
+  /** Roll the application so that it takes the value at once; true when absent. */
+  deploy?: boolean
+}
+
+export type Session = {
+  user: UserSummary
+  team: string
+  environment: string
+  /** What this person may do here: `application:deploy` … */
+  permissions: string[]
+  /** Sent back as `X-Pluvio-Csrf` with every change made by cookie. */
+  csrf: string
+  /** True until a password is set: the next sign-in needs another link. */
+  password_unset: boolean
+  version: string
+  /** The gateway's address for people: `http://*.localhost:8080`. */
+  gateway: string
+}
+
+export type SigninLink = {
+  url: string
+  expires_at: string
+}
+
+export type SourceNote = {
+  commit?: string | null
+  message?: string | null
+  author?: string | null
+  branch?: string | null
+}
+
+/** Where the application comes from. Exactly one. */
+export type SourceRequest = {
+  /** An archive sent to `/uploads` before, by its SHA-256. */
+  upload: string
+} | {
+  git: GitRequest
+} | {
+  /** An image reference. */
+  image: string
+} | {
+  /** The text of an app.yaml. */
+  text: string
+} | {
+  /** A sample that Pluvio carries: `node`, `python`, `go`, `static`, `dockerfile`. */
+  sample: string
+}
+
+/** The specification of the target, as it is edited. */
+export type SpecDocument = {
+  revision: number
+  spec: Record<string, unknown>
+  yaml: string
+}
+
+/** The one word for how something is, as the console's table of status words has it. */
+export type Status = "running" | "deploying" | "building" | "degraded" | "failed" | "waiting" | "stopped" | "unknown"
+
+export type Step = {
+  name: StepName
+  state: StepState
+  /** `2 of 3 instances ready` */
+  note?: string
+  started_at?: string | null
+  ended_at?: string | null
+  /** How long it usually takes, in milliseconds, from earlier operations. */
+  usual_ms?: number | null
+}
+
+export type StepName = "fetch" | "base" | "build" | "keep" | "pull" | "decide" | "task" | "apply" | "start" | "shift" | "drain" | "stop" | "remove"
+
+export type StepState = "waiting" | "running" | "done" | "skipped" | "failed"
+
+export type TokenCreated = TokenSummary & {
+  /** Shown once. */
+  value: string
+}
+
+export type TokenRequest = {
+  name: string
+  /** `owner` or `reader`. */
+  role?: string | null
+}
+
+export type TokenSummary = {
+  id: string
+  name: string
+  role: string
+  created_at: string
+  used_at?: string | null
+}
+
+/** Over the last minute. */
+export type Traffic = {
+  requests_per_second: number
+  p95_ms: number
+  /** Share of answers with status 5xx, 0 to 1. */
+  errors: number
+}
+
+export type UploadReceipt = {
+  /** SHA-256 of the archive, which names it. */
+  upload: string
+  bytes: number
+}
+
+export type UsagePoint = {
+  at: string
+  cpu_millis: number
+  memory_bytes: number
+}
+
+export type UsageReport = {
+  /** By instance, oldest first. */
+  instances: Record<string, UsagePoint[]>
+}
+
+export type UserSummary = {
+  name: string
+  display_name?: string | null
+}
+
+export type VersionInfo = {
+  version: string
+  api: string
+}
+
+export type VolumeId = string
+
+export type VolumeSummary = {
+  id: VolumeId
+  name: string
+  application?: string | null
+  bytes?: number | null
+  /** Its application is deleted; it is kept until named. */
+  released_at?: string | null
+}
+
+/** Each operation: its query, what is sent and what comes back. */
+export type Operations = {
+  /** Who is signed in. */
+  'GET /api/v1/session': {
+    query: undefined
+    body: undefined
+    answer: Session
+  }
+  /** Signs in by name and password. */
+  'POST /api/v1/session': {
+    query: undefined
+    body: PasswordSignIn
+    answer: Session
+  }
+  /** Signs out. */
+  'DELETE /api/v1/session': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** Signs in by a one-time link. */
+  'POST /api/v1/session/link': {
+    query: undefined
+    body: LinkSignIn
+    answer: Session
+  }
+  /** Sets the password of whoever is signed in; their other sessions end. */
+  'PUT /api/v1/session/password': {
+    query: undefined
+    body: PasswordChange
+    answer: string
+  }
+  /** Makes a one-time sign-in link for whoever asks. */
+  'POST /api/v1/signin-links': {
+    query: undefined
+    body: undefined
+    answer: SigninLink
+  }
+  /** The caller's API tokens. */
+  'GET /api/v1/tokens': {
+    query: undefined
+    body: undefined
+    answer: Page_TokenSummary
+  }
+  /** Makes an API token; its text is shown once. */
+  'POST /api/v1/tokens': {
+    query: undefined
+    body: TokenRequest
+    answer: TokenCreated
+  }
+  /** Revokes a token at once. */
+  'DELETE /api/v1/tokens/{token}': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** The server's version. */
+  'GET /api/v1/version': {
+    query: undefined
+    body: undefined
+    answer: VersionInfo
+  }
+  /** The engine that applications run on. */
+  'GET /api/v1/cluster': {
+    query: undefined
+    body: undefined
+    answer: ClusterDetail
+  }
+  /** Takes the engine that answers now for the one of before. */
+  'POST /api/v1/cluster/rebind': {
+    query: undefined
+    body: undefined
+    answer: ClusterDetail
+  }
+  /** Checks of the machine, each with verdict and remedy. */
+  'GET /api/v1/doctor': {
+    query: undefined
+    body: undefined
+    answer: DoctorReport
+  }
+  /** Names and hosts; never the secrets. */
+  'GET /api/v1/teams/{team}/credentials': {
+    query: undefined
+    body: undefined
+    answer: Page_CredentialSummary
+  }
+  /** Stores a credential, in place of the one of that name. */
+  'PUT /api/v1/teams/{team}/credentials/{credential}': {
+    query: undefined
+    body: CredentialRequest
+    answer: CredentialSummary
+  }
+  /** Forgets a credential. */
+  'DELETE /api/v1/teams/{team}/credentials/{credential}': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** What a first look needs: what runs, what is at work, what needs somebody. */
+  'GET /api/v1/teams/{team}/environments/{environment}/overview': {
+    query: undefined
+    body: undefined
+    answer: Overview
+  }
+  /** Applications by name. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications': {
+    query: {
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_ApplicationSummary
+  }
+  /** One application, with everything its page shows. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}': {
+    query: undefined
+    body: undefined
+    answer: ApplicationDetail
+  }
+  /** Deletes the application. Data volumes are kept and listed. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}': {
+    query: {
+      confirm: string
+    }
+    body: undefined
+    answer: Operation
+  }
+  /** The target's specification, as JSON and as app.yaml. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec': {
+    query: undefined
+    body: undefined
+    answer: SpecDocument
+  }
+  /** Replaces the specification (`pluvio apply`). */
+  'PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec': {
+    query: undefined
+    body: DeployRequest
+    answer: Operation
+  }
+  /** Data volumes of the team, those of deleted applications included. */
+  'GET /api/v1/teams/{team}/environments/{environment}/volumes': {
+    query: {
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_VolumeSummary
+  }
+  /** Routes of the environment at the gateway, with their traffic over the last minute. */
+  'GET /api/v1/teams/{team}/environments/{environment}/gateway/routes': {
+    query: {
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_RouteDetail
+  }
+  /** CPU and memory of the application's instances. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/usage': {
+    query: {
+      history?: boolean
+    }
+    body: undefined
+    answer: UsageReport
+  }
+  /** Deploys; makes the application if it is not there. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/deploy': {
+    query: undefined
+    body: DeployRequest
+    answer: Operation
+  }
+  /** Changes a component: a new revision and release. */
+  'PATCH /api/v1/teams/{team}/environments/{environment}/applications/{application}/components/{component}': {
+    query: undefined
+    body: ComponentPatch
+    answer: Operation
+  }
+  /** What a change of a component would do. Nothing is kept. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/components/{component}/preview': {
+    query: undefined
+    body: ComponentPatch
+    answer: ChangePreview
+  }
+  /** Changes the number of instances. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/scale': {
+    query: undefined
+    body: ScaleRequest
+    answer: Operation
+  }
+  /** New instances of the same release. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/restart': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** Stops the application; data and history stay. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/stop': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** Starts a stopped application. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/start': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** Goes back to an earlier release: its code and settings, today's instance counts. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/rollback': {
+    query: undefined
+    body: RollbackRequest
+    answer: Operation
+  }
+  /** Names and versions of the application's secrets; never values. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/secrets': {
+    query: undefined
+    body: undefined
+    answer: Page_SecretRow
+  }
+  /** Gives a secret a value, and rolls the application so that it takes it (unless `deploy` is false). */
+  'PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/secrets/{secret}': {
+    query: undefined
+    body: SecretValueRequest
+    answer: SecretRow | Operation
+  }
+  /** Removes a secret that the specification does not name any more. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/secrets/{secret}': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** Deletes the data of a volume whose application is gone, for good. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/volumes/{volume}': {
+    query: {
+      confirm: string
+    }
+    body: undefined
+    answer: string
+  }
+  /** The newest first. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/releases': {
+    query: {
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_ReleaseSummary
+  }
+  /** What differs between two releases. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/releases/diff': {
+    query: {
+      from: number
+      to: number
+    }
+    body: undefined
+    answer: ReleaseDiff
+  }
+  /** One release with its specification. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/releases/{release}': {
+    query: undefined
+    body: undefined
+    answer: ReleaseDetail
+  }
+  /** What going back to this release would do. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/releases/{release}/preview': {
+    query: undefined
+    body: undefined
+    answer: ChangePreview
+  }
+  /** Says what a source is and what would run. Nothing is kept but the upload, and nothing runs. */
+  'POST /api/v1/teams/{team}/environments/{environment}/plan': {
+    query: undefined
+    body: PlanRequest
+    answer: PlanReport
+  }
+  /** Logs, live and kept: one JSON document a line, or server-sent events where they are accepted. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/logs': {
+    query: {
+      component?: string
+      instance?: string
+      since?: string
+      until?: string
+      contains?: string
+      tail?: number
+      follow?: boolean
+    }
+    body: undefined
+    answer: string
+  }
+  /** A command in an instance, over a WebSocket: binary frames are bytes; text frames `{"resize":[cols,rows]}` and `{"end":true}` from the client, `{"exit":code}` from the server. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/instances/{instance}/exec': {
+    query: {
+      command?: string
+      tty?: boolean
+      cols?: number
+      rows?: number
+    }
+    body: undefined
+    answer: never
+  }
+  /** A TCP connection to a port of an instance, over a WebSocket of binary frames. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/instances/{instance}/connect': {
+    query: {
+      port: number
+    }
+    body: undefined
+    answer: never
+  }
+  /** Everything that happens in an environment, for one tab: `operation` and `application` events (`Last-Event-ID`: the last one seen). */
+  'GET /api/v1/teams/{team}/environments/{environment}/events': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** What was asked, the newest first. */
+  'GET /api/v1/teams/{team}/environments/{environment}/operations': {
+    query: {
+      limit?: number
+      after?: string
+      application?: string
+      running?: boolean
+    }
+    body: undefined
+    answer: Page_Operation
+  }
+  /** Keeps an archive (tar, or tar compressed with gzip) that an application shall be built from. */
+  'POST /api/v1/uploads': {
+    query: undefined
+    body: undefined
+    answer: UploadReceipt
+  }
+  /** One operation. */
+  'GET /api/v1/operations/{operation}': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** Asks for the operation's end. What served before serves on. */
+  'POST /api/v1/operations/{operation}/cancel': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** The operation as it goes, and its log (`Last-Event-ID`: the last log line seen). Ends with `end`. */
+  'GET /api/v1/operations/{operation}/events': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** The operation's log so far, one JSON document a line. */
+  'GET /api/v1/operations/{operation}/log': {
+    query: {
+      after?: number
+    }
+    body: undefined
+    answer: string
+  }
+}
