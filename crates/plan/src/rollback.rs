@@ -116,7 +116,7 @@ mod tests {
 
     /// r1, then r2 with another image, more instances, another variable and a larger volume; then back to r1.
     #[test]
-    fn the_old_release_comes_back_with_todays_sizes_and_secrets() {
+    fn d3_the_old_release_comes_back_with_todays_sizes_and_secrets() {
         let old = web(json!({
             "env": { "LEVEL": "info", "TOKEN": "${secrets.KEY}" },
             "volumes": { "/data": { "name": "data", "access": "shared", "size": "1Gi" } },

@@ -101,7 +101,7 @@ fn every_kind_of_change_has_its_row() {
 }
 
 #[test]
-fn a_new_secret_version_and_a_moved_tag_are_seen_without_being_shown() {
+fn p4_a_new_secret_version_and_a_moved_tag_are_seen_without_being_shown() {
     let spec = sample::shop(json!({ "web": {
         "image": "localhost/shop:1", "env": { "TOKEN": "${secrets.KEY}" },
     } }));

@@ -110,7 +110,7 @@ fn an_exclusive_volume_stops_the_old_first_and_holds_requests() {
 }
 
 #[test]
-fn a_release_that_never_becomes_ready_leaves_the_old_one_serving() {
+fn d2_a_release_that_never_becomes_ready_leaves_the_old_one_serving() {
     for program in [Program::NeverReady, Program::Exits] {
         let mut world = running(SURGE, 3);
         world.programs.insert('B', program);
@@ -459,7 +459,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_history_breaks_a_rolling_deploy(
+    fn d1_no_history_breaks_a_rolling_deploy(
         events in prop::collection::vec((event(4), any::<u64>()), 1..60),
         (surge, unavailable) in (0..3u32, 0..2u32),
         instances in 1..4u32,

@@ -7,7 +7,7 @@ use super::*;
 use crate::sample;
 
 #[test]
-fn references_are_rendered_in_one_place_and_secrets_stay_references() {
+fn c5_references_are_rendered_in_one_place_and_secrets_stay_references() {
     let spec = sample::spec(json!({
         "name": "shop",
         "components": {
@@ -71,7 +71,7 @@ fn references_are_rendered_in_one_place_and_secrets_stay_references() {
 }
 
 #[test]
-fn two_exports_of_one_name_are_a_conflict_until_the_component_decides() {
+fn c3_two_exports_of_one_name_are_a_conflict_until_the_component_decides() {
     let spec = |env: Value| {
         sample::shop(json!({
             "web": { "image": "localhost/shop:1", "uses": ["a", "b"], "env": env },

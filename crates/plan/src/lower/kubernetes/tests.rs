@@ -355,7 +355,7 @@ fn a_release_task_is_a_job_of_its_content() {
 }
 
 #[test]
-fn secrets_are_only_in_secrets_and_never_in_what_people_read() {
+fn p4_secrets_are_only_in_secrets_and_never_in_what_people_read() {
     let wish = wish(&everything());
     let objects = kubernetes(&wish, sample::application(), Generation(7), &options()).unwrap();
     for object in &objects {
