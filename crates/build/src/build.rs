@@ -371,6 +371,31 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Builder {
+    /// Removes what builds keep for a whole team, its shared caches included, and the base images: for the end of an
+    /// installation. What a container of somebody else still uses stays. Answers what was removed.
+    pub async fn forget_team(&self, team: TeamId) -> Result<Vec<String>, Problem> {
+        let mut removed = self.sweep().await?;
+        let volumes = self
+            .engine
+            .list_volumes(&[format!("{TEAM_LABEL}={team}")])
+            .await;
+        for volume in volumes.map_err(engine)? {
+            if self.engine.remove_volume(&volume.name).await.is_ok() {
+                removed.push(volume.name);
+            }
+        }
+        for image in self.engine.list_images(&[]).await.map_err(engine)? {
+            for tag in image.tags {
+                if tag.starts_with("localhost/pluvio/base-")
+                    && self.engine.remove_image(&tag).await.is_ok()
+                {
+                    removed.push(tag);
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     /// The engine that builds: for images that are pulled, not built.
     pub fn engine(&self) -> &Engine {
         &self.engine

@@ -12,7 +12,9 @@ use pluvio_model::revision::{Origin, SourceRecord};
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::{Power, SecretValue};
 use pluvio_plan::patch::Patch;
-use pluvio_store::{Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, Then, Whose};
+use pluvio_store::{
+    Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, Then, Whose,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Control;
@@ -97,8 +99,12 @@ impl Surroundings {
 /// One problem to answer with; the others are its evidence, so that none is lost.
 pub(crate) fn first(problems: Vec<Problem>) -> Problem {
     let mut problems = problems.into_iter();
-    let first = problems.next().unwrap_or_else(|| problem::INTERNAL.problem("A decision failed without a reason.", "Please report it."));
-    let rest: Vec<String> = problems.map(|p| format!("{}: {}", p.title, p.cause)).collect();
+    let first = problems.next().unwrap_or_else(|| {
+        problem::INTERNAL.problem("A decision failed without a reason.", "Please report it.")
+    });
+    let rest: Vec<String> = problems
+        .map(|p| format!("{}: {}", p.title, p.cause))
+        .collect();
     first.evidence(rest)
 }
 
@@ -106,18 +112,52 @@ fn waiting(names: &[StepName]) -> Vec<Step> {
     names.iter().map(|name| Step::waiting(*name)).collect()
 }
 
-const ROLLOUT: [StepName; 5] = [StepName::Decide, StepName::Start, StepName::Shift, StepName::Drain, StepName::Stop];
+const ROLLOUT: [StepName; 5] = [
+    StepName::Decide,
+    StepName::Start,
+    StepName::Shift,
+    StepName::Drain,
+    StepName::Stop,
+];
 
 impl Control {
-    pub(crate) async fn surroundings(&self, application: ApplicationId, images: BTreeMap<Name, ImageAtHand>) -> Result<Surroundings, Problem> {
+    pub(crate) async fn surroundings(
+        &self,
+        application: ApplicationId,
+        images: BTreeMap<Name, ImageAtHand>,
+    ) -> Result<Surroundings, Problem> {
         let rows = self.inner.store.application_volumes(application).await?;
         let volumes = rows.into_iter().map(|row| (row.name, row.id)).collect();
-        Ok(Surroundings { runtime: self.facts().await?, domain: self.inner.config.domain.clone(), gateway_port: self.inner.config.gateway_port, images, volumes })
+        Ok(Surroundings {
+            runtime: self.facts().await?,
+            domain: self.inner.config.domain.clone(),
+            gateway_port: self.inner.config.gateway_port,
+            images,
+            volumes,
+        })
     }
 
-    async fn ask(&self, by: Asker, application: Whose, kind: OperationKind, title: String, steps: Vec<Step>) -> Result<Ask, Problem> {
+    async fn ask(
+        &self,
+        by: Asker,
+        application: Whose,
+        kind: OperationKind,
+        title: String,
+        steps: Vec<Step>,
+    ) -> Result<Ask, Problem> {
         let cluster = self.cluster().await?.id;
-        Ok(Ask { application, cluster, kind, actor: by.actor, title, steps, idempotency: by.idempotency, if_revision: by.if_revision, secrets: Vec::new(), settings: Vec::new() })
+        Ok(Ask {
+            application,
+            cluster,
+            kind,
+            actor: by.actor,
+            title,
+            steps,
+            idempotency: by.idempotency,
+            if_revision: by.if_revision,
+            secrets: Vec::new(),
+            settings: Vec::new(),
+        })
     }
 
     /// Deploys a specification: makes the application if it is new, keeps the revision, queues the build.
@@ -130,37 +170,90 @@ impl Control {
             if component.release.is_some() {
                 return Err(problem::SPEC_UNSUPPORTED.problem(format!("{name} has a release task, which this version does not run."), "Run it by hand with `pluvio exec`, or as a part of the program's start, and leave `release` out.").path(format!("components.{name}.release")));
             }
-            if matches!(&component.source, Some(pluvio_model::spec::SourceSpec::Path(_))) && deploy.upload.is_none() {
+            if matches!(
+                &component.source,
+                Some(pluvio_model::spec::SourceSpec::Path(_))
+            ) && deploy.upload.is_none()
+            {
                 return Err(problem::SOURCE_MISSING.problem(format!("{name} is built from a folder, and no folder was sent."), "Deploy with `pluvio deploy FOLDER`, or name a Git repository as its source.").path(format!("components.{name}.source")));
             }
         }
         let existing = self.find(&deploy.scope, deploy.spec.name.as_str()).await?;
         if let (Some(_), true) = (&existing, deploy.create_only) {
-            return Err(problem::NAME_TAKEN.problem(format!("There is already an application named {:?} here.", deploy.spec.name), "Choose another name, or deploy to the one that exists."));
+            return Err(problem::NAME_TAKEN.problem(
+                format!(
+                    "There is already an application named {:?} here.",
+                    deploy.spec.name
+                ),
+                "Choose another name, or deploy to the one that exists.",
+            ));
         }
         let whose = match existing {
             Some(application) => Whose::Existing(application.id),
-            None => Whose::New(NewApplication { scope: deploy.scope.clone(), name: deploy.spec.name.clone(), display_name: deploy.spec.display_name.clone() }),
+            None => Whose::New(NewApplication {
+                scope: deploy.scope.clone(),
+                name: deploy.spec.name.clone(),
+                display_name: deploy.spec.display_name.clone(),
+            }),
         };
         let builds = deploy.spec.components.values().any(|c| c.source.is_some());
-        let mut steps = if builds { waiting(&[StepName::Fetch, StepName::Build, StepName::Keep]) } else { waiting(&[StepName::Pull]) };
+        let mut steps = if builds {
+            waiting(&[StepName::Fetch, StepName::Build, StepName::Keep])
+        } else {
+            waiting(&[StepName::Pull])
+        };
         steps.extend(waiting(&ROLLOUT));
         let title = match (&deploy.source_note.commit, &deploy.source_note.branch) {
-            (Some(commit), Some(branch)) => format!("Deploy {} from {branch} @ {}", deploy.spec.name, &commit[..commit.len().min(7)]),
+            (Some(commit), Some(branch)) => format!(
+                "Deploy {} from {branch} @ {}",
+                deploy.spec.name,
+                &commit[..commit.len().min(7)]
+            ),
             _ => format!("Deploy {}", deploy.spec.name),
         };
-        let mut ask = self.ask(by, whose, OperationKind::Deploy, title, steps).await?;
+        let mut ask = self
+            .ask(by, whose, OperationKind::Deploy, title, steps)
+            .await?;
         ask.secrets = deploy.secrets;
-        let job = BuildJob { upload: deploy.upload, source_note: deploy.source_note, pull: deploy.pull };
-        let job = NewJob { kind: BUILD.to_owned(), payload: serde_json::to_value(job).expect("a job serialises"), run_after: None };
-        self.inner.store.ask_deploy(ask, &deploy.spec, deploy.origin, Then::Job(job)).await.map_err(Problem::from)
+        let job = BuildJob {
+            upload: deploy.upload,
+            source_note: deploy.source_note,
+            pull: deploy.pull,
+        };
+        let job = NewJob {
+            kind: BUILD.to_owned(),
+            payload: serde_json::to_value(job).expect("a job serialises"),
+            run_after: None,
+        };
+        self.inner
+            .store
+            .ask_deploy(ask, &deploy.spec, deploy.origin, Then::Job(job))
+            .await
+            .map_err(Problem::from)
     }
 
     /// Deploys the target's specification again: builds its sources anew, resolves its image names anew.
-    pub async fn redeploy(&self, by: Asker, scope: &Scope, application: &Application, upload: Option<String>, note: SourceRecord, pull: bool) -> Result<Asked, Problem> {
+    pub async fn redeploy(
+        &self,
+        by: Asker,
+        scope: &Scope,
+        application: &Application,
+        upload: Option<String>,
+        note: SourceRecord,
+        pull: bool,
+    ) -> Result<Asked, Problem> {
         let revision = self.target_revision(application).await?;
         let job = self.last_upload(application).await;
-        let deploy = DeployAsk { scope: scope.clone(), spec: revision.spec, upload: upload.or(job), source_note: note, pull, secrets: Vec::new(), origin: Origin::Deploy, create_only: false };
+        let deploy = DeployAsk {
+            scope: scope.clone(),
+            spec: revision.spec,
+            upload: upload.or(job),
+            source_note: note,
+            pull,
+            secrets: Vec::new(),
+            origin: Origin::Deploy,
+            create_only: false,
+        };
         self.deploy(by, deploy).await
     }
 
@@ -172,17 +265,34 @@ impl Control {
     }
 
     /// The revision of the target; the newest asked while there is no target.
-    pub async fn target_revision(&self, application: &Application) -> Result<pluvio_model::revision::Revision, Problem> {
+    pub async fn target_revision(
+        &self,
+        application: &Application,
+    ) -> Result<pluvio_model::revision::Revision, Problem> {
         let number = match application.release {
             Some(number) => Some(number),
             None => application.revision,
         };
-        let none = || problem::NOT_FOUND.problem(format!("Nothing was deployed to {} yet.", application.name), "Deploy it first.");
-        self.inner.store.revision(application.id, number.ok_or_else(none)?).await.map_err(Problem::from)
+        let none = || {
+            problem::NOT_FOUND.problem(
+                format!("Nothing was deployed to {} yet.", application.name),
+                "Deploy it first.",
+            )
+        };
+        self.inner
+            .store
+            .revision(application.id, number.ok_or_else(none)?)
+            .await
+            .map_err(Problem::from)
     }
 
     /// Changes the target's specification; nothing is built or pulled unless an image is changed.
-    pub async fn patch(&self, by: Asker, application: &Application, patch: PatchAsk) -> Result<Asked, Problem> {
+    pub async fn patch(
+        &self,
+        by: Asker,
+        application: &Application,
+        patch: PatchAsk,
+    ) -> Result<Asked, Problem> {
         let needs_image = patch.patches.iter().any(Patch::changes_image);
         if needs_image {
             let revision = self.target_revision(application).await?;
@@ -191,12 +301,31 @@ impl Control {
                 spec = one.apply(&spec)?;
             }
             let scope = self.scope_of(application);
-            let deploy = DeployAsk { scope, spec, upload: self.last_upload(application).await, source_note: SourceRecord::default(), pull: false, secrets: Vec::new(), origin: Origin::Patch { what: patch.title.clone() }, create_only: false };
+            let deploy = DeployAsk {
+                scope,
+                spec,
+                upload: self.last_upload(application).await,
+                source_note: SourceRecord::default(),
+                pull: false,
+                secrets: Vec::new(),
+                origin: Origin::Patch {
+                    what: patch.title.clone(),
+                },
+                create_only: false,
+            };
             return self.deploy(by, deploy).await;
         }
         let surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
         let steps = waiting(&ROLLOUT);
-        let ask = self.ask(by, Whose::Existing(application.id), patch.kind, patch.title.clone(), steps).await?;
+        let ask = self
+            .ask(
+                by,
+                Whose::Existing(application.id),
+                patch.kind,
+                patch.title.clone(),
+                steps,
+            )
+            .await?;
         let origin = match patch.kind {
             OperationKind::Restart => Origin::Restart,
             _ => Origin::Patch { what: patch.title },
@@ -207,66 +336,205 @@ impl Control {
                 spec = one.apply(&spec)?;
             }
             let problems = pluvio_formats::validate(&spec);
-            if problems.is_empty() { Ok(spec) } else { Err(first(problems)) }
+            if problems.is_empty() {
+                Ok(spec)
+            } else {
+                Err(first(problems))
+            }
         };
-        self.inner.store.patch(ask, origin, change, |seen| surroundings.decide(seen)).await.map_err(Problem::from)
+        self.inner
+            .store
+            .patch(ask, origin, change, |seen| surroundings.decide(seen))
+            .await
+            .map_err(Problem::from)
     }
 
     /// Goes back to a release: its specification and images, today's instance counts.
-    pub async fn rollback(&self, by: Asker, application: &Application, to: Option<u64>) -> Result<Asked, Problem> {
-        let current = application.release.ok_or_else(|| problem::RELEASE_GONE.problem(format!("{} has no release yet.", application.name), "Deploy it first."))?;
+    pub async fn rollback(
+        &self,
+        by: Asker,
+        application: &Application,
+        to: Option<u64>,
+    ) -> Result<Asked, Problem> {
+        let current = application.release.ok_or_else(|| {
+            problem::RELEASE_GONE.problem(
+                format!("{} has no release yet.", application.name),
+                "Deploy it first.",
+            )
+        })?;
         let number = match to {
             Some(number) => number,
             None => self.release_before(application, current).await?,
         };
-        let current = self.inner.store.release(application.id, current).await.map_err(Problem::from)?.release;
-        let stored = self.inner.store.release(application.id, number).await.map_err(|_| problem::NOT_FOUND.problem(format!("{} has no release r{number}.", application.name), "`pluvio releases` lists those there are."))?;
-        let revision = self.inner.store.revision(application.id, number).await.map_err(Problem::from)?;
+        let current = self
+            .inner
+            .store
+            .release(application.id, current)
+            .await
+            .map_err(Problem::from)?
+            .release;
+        let stored = self
+            .inner
+            .store
+            .release(application.id, number)
+            .await
+            .map_err(|_| {
+                problem::NOT_FOUND.problem(
+                    format!("{} has no release r{number}.", application.name),
+                    "`pluvio releases` lists those there are.",
+                )
+            })?;
+        let revision = self
+            .inner
+            .store
+            .revision(application.id, number)
+            .await
+            .map_err(Problem::from)?;
         let back = pluvio_plan::rollback::rollback(&revision, &stored.release, &current)?;
         let mut images = BTreeMap::new();
         for (component, image) in &back.images {
             if image.image_id.is_empty() {
                 continue;
             }
-            let facts = pluvio_runtime::Images::image(&self.inner.node, &image.image_id).await.map_err(pluvio_runtime::RuntimeError::into_problem)?;
+            let facts = pluvio_runtime::Images::image(&self.inner.node, &image.image_id)
+                .await
+                .map_err(pluvio_runtime::RuntimeError::into_problem)?;
             let Some(facts) = facts else {
-                return Err(problem::RELEASE_GONE.problem(format!("The image of {component} in r{number} ({}) is not kept any more.", image.image), format!("Deploy the commit of r{number} again; it is built anew.")));
+                return Err(problem::RELEASE_GONE.problem(
+                    format!(
+                        "The image of {component} in r{number} ({}) is not kept any more.",
+                        image.image
+                    ),
+                    format!("Deploy the commit of r{number} again; it is built anew."),
+                ));
             };
-            images.insert(component.clone(), ImageAtHand { reference: image.image.clone(), facts, built: image.built.clone() });
+            images.insert(
+                component.clone(),
+                ImageAtHand {
+                    reference: image.image.clone(),
+                    facts,
+                    built: image.built.clone(),
+                },
+            );
         }
         let surroundings = self.surroundings(application.id, images).await?;
-        let ask = self.ask(by, Whose::Existing(application.id), OperationKind::Rollback, format!("Roll {} back to r{number}", application.name), waiting(&ROLLOUT)).await?;
+        let ask = self
+            .ask(
+                by,
+                Whose::Existing(application.id),
+                OperationKind::Rollback,
+                format!("Roll {} back to r{number}", application.name),
+                waiting(&ROLLOUT),
+            )
+            .await?;
         let mut decide = |seen: &Deciding| surroundings.decide(seen);
-        self.inner.store.ask_deploy(ask, &back.spec, Origin::Rollback { to: number }, Then::Decide(&mut decide)).await.map_err(Problem::from)
+        self.inner
+            .store
+            .ask_deploy(
+                ask,
+                &back.spec,
+                Origin::Rollback { to: number },
+                Then::Decide(&mut decide),
+            )
+            .await
+            .map_err(Problem::from)
     }
 
-    async fn release_before(&self, application: &Application, current: u64) -> Result<u64, Problem> {
-        let page = pluvio_store::PageRequest { limit: 200, after: None };
-        let rows = self.inner.store.releases(application.id, &page).await.map_err(Problem::from)?.items;
-        let served = |row: &&pluvio_store::ReleaseRow| row.number < current && matches!(row.state, pluvio_store::ReleaseState::Live | pluvio_store::ReleaseState::Retired);
-        rows.iter().find(served).map(|row| row.number).ok_or_else(|| problem::RELEASE_GONE.problem(format!("No release of {} served before r{current}.", application.name), "Name the release to go back to; `pluvio releases` lists them."))
+    async fn release_before(
+        &self,
+        application: &Application,
+        current: u64,
+    ) -> Result<u64, Problem> {
+        let page = pluvio_store::PageRequest {
+            limit: 200,
+            after: None,
+        };
+        let rows = self
+            .inner
+            .store
+            .releases(application.id, &page)
+            .await
+            .map_err(Problem::from)?
+            .items;
+        let served = |row: &&pluvio_store::ReleaseRow| {
+            row.number < current
+                && matches!(
+                    row.state,
+                    pluvio_store::ReleaseState::Live | pluvio_store::ReleaseState::Retired
+                )
+        };
+        rows.iter()
+            .find(served)
+            .map(|row| row.number)
+            .ok_or_else(|| {
+                problem::RELEASE_GONE.problem(
+                    format!(
+                        "No release of {} served before r{current}.",
+                        application.name
+                    ),
+                    "Name the release to go back to; `pluvio releases` lists them.",
+                )
+            })
     }
 
-    pub async fn set_power(&self, by: Asker, application: &Application, power: Power) -> Result<Asked, Problem> {
+    pub async fn set_power(
+        &self,
+        by: Asker,
+        application: &Application,
+        power: Power,
+    ) -> Result<Asked, Problem> {
         let (kind, verb, steps) = match power {
             Power::On => (OperationKind::Start, "Start", vec![StepName::Start]),
             Power::Off => (OperationKind::Stop, "Stop", vec![StepName::Stop]),
         };
-        let ask = self.ask(by, Whose::Existing(application.id), kind, format!("{verb} {}", application.name), waiting(&steps)).await?;
-        self.inner.store.set_power(ask, power).await.map_err(Problem::from)
+        let ask = self
+            .ask(
+                by,
+                Whose::Existing(application.id),
+                kind,
+                format!("{verb} {}", application.name),
+                waiting(&steps),
+            )
+            .await?;
+        self.inner
+            .store
+            .set_power(ask, power)
+            .await
+            .map_err(Problem::from)
     }
 
     pub async fn delete(&self, by: Asker, application: &Application) -> Result<Asked, Problem> {
-        let ask = self.ask(by, Whose::Existing(application.id), OperationKind::Delete, format!("Delete {}", application.name), waiting(&[StepName::Stop, StepName::Remove])).await?;
-        self.inner.store.begin_delete(ask).await.map_err(Problem::from)
+        let ask = self
+            .ask(
+                by,
+                Whose::Existing(application.id),
+                OperationKind::Delete,
+                format!("Delete {}", application.name),
+                waiting(&[StepName::Stop, StepName::Remove]),
+            )
+            .await?;
+        self.inner
+            .store
+            .begin_delete(ask)
+            .await
+            .map_err(Problem::from)
     }
 
     pub async fn cancel(&self, operation: OperationId, actor: &str) -> Result<Operation, Problem> {
-        self.inner.store.request_cancel(operation, actor).await.map_err(Problem::from)
+        self.inner
+            .store
+            .request_cancel(operation, actor)
+            .await
+            .map_err(Problem::from)
     }
 
     pub async fn find(&self, scope: &Scope, name: &str) -> Result<Option<Application>, Problem> {
-        match self.inner.store.find_application(scope.environment, name).await {
+        match self
+            .inner
+            .store
+            .find_application(scope.environment, name)
+            .await
+        {
             Ok(application) => Ok(Some(application)),
             Err(pluvio_store::StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -274,14 +542,27 @@ impl Control {
     }
 
     pub(crate) fn scope_of(&self, application: &Application) -> Scope {
-        Scope { team: application.team, team_name: application.team_name.clone(), environment: application.environment, environment_name: application.environment_name.clone() }
+        Scope {
+            team: application.team,
+            team_name: application.team_name.clone(),
+            environment: application.environment,
+            environment_name: application.environment_name.clone(),
+        }
     }
 
     /// What a change would do: the target's release, the one it would become, and its number. Nothing is kept.
-    pub async fn preview_patch(&self, application: &Application, patches: &[Patch]) -> Result<(Option<Release>, Release, u64), Problem> {
+    pub async fn preview_patch(
+        &self,
+        application: &Application,
+        patches: &[Patch],
+    ) -> Result<(Option<Release>, Release, u64), Problem> {
         let store = &self.inner.store;
         let revision = self.target_revision(application).await?;
-        let current = store.release(application.id, revision.number).await.map_err(Problem::from)?.release;
+        let current = store
+            .release(application.id, revision.number)
+            .await
+            .map_err(Problem::from)?
+            .release;
         let mut spec = revision.spec.clone();
         for patch in patches {
             spec = patch.apply(&spec)?;
@@ -291,39 +572,101 @@ impl Control {
             return Err(first(problems));
         }
         let number = application.revision.unwrap_or(revision.number) + 1;
-        let secrets = store.secrets(application.id).await.map_err(Problem::from)?.into_iter().map(|s| (s.name, s.version)).collect();
+        let secrets = store
+            .secrets(application.id)
+            .await
+            .map_err(Problem::from)?
+            .into_iter()
+            .map(|s| (s.name, s.version))
+            .collect();
         let seen = Deciding {
             application: application.clone(),
-            revision: pluvio_model::revision::Revision { number, spec, origin: Origin::Patch { what: String::new() }, ..revision },
+            revision: pluvio_model::revision::Revision {
+                number,
+                spec,
+                origin: Origin::Patch {
+                    what: String::new(),
+                },
+                ..revision
+            },
             parent: Some(current.clone()),
             target: None,
             secrets,
-            settings: store.settings(application.id).await.map_err(Problem::from)?,
+            settings: store
+                .settings(application.id)
+                .await
+                .map_err(Problem::from)?,
             hosts_of_others: std::collections::BTreeSet::new(),
         };
-        let next = self.surroundings(application.id, BTreeMap::new()).await?.decide(&seen)?;
+        let next = self
+            .surroundings(application.id, BTreeMap::new())
+            .await?
+            .decide(&seen)?;
         Ok((Some(current), next, number))
     }
 
     /// Deletes a released volume's data, then its row: killed in between, it is asked again.
-    pub async fn delete_volume(&self, row: &pluvio_store::VolumeRow, actor: &str) -> Result<(), Problem> {
+    pub async fn delete_volume(
+        &self,
+        row: &pluvio_store::VolumeRow,
+        actor: &str,
+    ) -> Result<(), Problem> {
         if row.released_at.is_none() {
-            return Err(problem::REFUSED.problem(format!("The volume {} belongs to {}, which is not deleted.", row.name, row.application_name), "Delete the application first; its volumes are kept and listed then."));
+            return Err(problem::REFUSED.problem(
+                format!(
+                    "The volume {} belongs to {}, which is not deleted.",
+                    row.name, row.application_name
+                ),
+                "Delete the application first; its volumes are kept and listed then.",
+            ));
         }
-        let volumes = pluvio_runtime::Volumes::volumes(&self.inner.node, pluvio_runtime::Scope::All).await.map_err(pluvio_runtime::RuntimeError::into_problem)?;
-        for volume in volumes.iter().filter(|v| Some(&v.handle) == row.handle.as_ref()) {
-            pluvio_runtime::Volumes::delete_volume(&self.inner.node, volume.application, &volume.handle).await.map_err(pluvio_runtime::RuntimeError::into_problem)?;
+        let volumes =
+            pluvio_runtime::Volumes::volumes(&self.inner.node, pluvio_runtime::Scope::All)
+                .await
+                .map_err(pluvio_runtime::RuntimeError::into_problem)?;
+        for volume in volumes
+            .iter()
+            .filter(|v| Some(&v.handle) == row.handle.as_ref())
+        {
+            pluvio_runtime::Volumes::delete_volume(
+                &self.inner.node,
+                volume.application,
+                &volume.handle,
+            )
+            .await
+            .map_err(pluvio_runtime::RuntimeError::into_problem)?;
         }
-        self.inner.store.forget_volume(row.team, row.id, actor).await.map_err(Problem::from)
+        self.inner
+            .store
+            .forget_volume(row.team, row.id, actor)
+            .await
+            .map_err(Problem::from)
     }
 
     /// What a rollback to `number` would do.
-    pub async fn preview_rollback(&self, application: &Application, number: u64) -> Result<(Option<Release>, Release, u64), Problem> {
+    pub async fn preview_rollback(
+        &self,
+        application: &Application,
+        number: u64,
+    ) -> Result<(Option<Release>, Release, u64), Problem> {
         let current = match application.release {
-            Some(current) => Some(self.inner.store.release(application.id, current).await.map_err(Problem::from)?.release),
+            Some(current) => Some(
+                self.inner
+                    .store
+                    .release(application.id, current)
+                    .await
+                    .map_err(Problem::from)?
+                    .release,
+            ),
             None => None,
         };
-        let target = self.inner.store.release(application.id, number).await.map_err(Problem::from)?.release;
+        let target = self
+            .inner
+            .store
+            .release(application.id, number)
+            .await
+            .map_err(Problem::from)?
+            .release;
         let next = match &current {
             Some(current) => {
                 let mut next = target.clone();

@@ -10,12 +10,18 @@ static POINTS: OnceLock<Vec<(String, AtomicBool)>> = OnceLock::new();
 pub fn point(step: &str) {
     let points = POINTS.get_or_init(|| {
         let text = std::env::var("PLUVIO_CRASH_AT").unwrap_or_default();
-        text.split(',').filter(|s| !s.is_empty()).map(|s| (s.to_owned(), AtomicBool::new(false))).collect()
+        text.split(',')
+            .filter(|s| !s.is_empty())
+            .map(|s| (s.to_owned(), AtomicBool::new(false)))
+            .collect()
     });
     for (name, done) in points {
         if name == step && !done.swap(true, Ordering::SeqCst) {
             tracing::error!(step, "crash point");
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::KILL,
+            );
         }
     }
 }

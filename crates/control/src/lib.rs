@@ -66,9 +66,26 @@ pub(crate) struct Inner {
 }
 
 impl Control {
-    pub fn new(config: Config, store: Store, blobs: Blobs, node: Client, builder: Builder) -> Control {
-        let inner = Inner { config, store, blobs, node, builder, cluster: tokio::sync::watch::Sender::new(None), stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        Control { inner: Arc::new(inner) }
+    pub fn new(
+        config: Config,
+        store: Store,
+        blobs: Blobs,
+        node: Client,
+        builder: Builder,
+    ) -> Control {
+        let inner = Inner {
+            config,
+            store,
+            blobs,
+            node,
+            builder,
+            cluster: tokio::sync::watch::Sender::new(None),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        Control {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Starts the loops: binding to the engine, workers, the reconciler, housekeeping.
@@ -115,32 +132,65 @@ impl Control {
     pub async fn cluster(&self) -> Result<Cluster, Problem> {
         let mut seen = self.inner.cluster.subscribe();
         // Cloned inside: a borrowed value must not be held across the waits below.
-        let wait = async { seen.wait_for(Option::is_some).await.ok().and_then(|cluster| cluster.clone()) };
+        let wait = async {
+            seen.wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|cluster| cluster.clone())
+        };
         match tokio::time::timeout(Duration::from_secs(5), wait).await {
             Ok(Some(cluster)) => Ok(cluster),
             _ => Err(match self.facts().await {
                 Err(problem) => problem,
-                Ok(facts) => self.bind_to(&facts).await.err().unwrap_or_else(|| problem::NODE_UNREACHABLE.problem("The node has only just answered.", "Try again in a moment.")),
+                Ok(facts) => self.bind_to(&facts).await.err().unwrap_or_else(|| {
+                    problem::NODE_UNREACHABLE
+                        .problem("The node has only just answered.", "Try again in a moment.")
+                }),
             }),
         }
     }
 
     pub(crate) async fn facts(&self) -> Result<Facts, Problem> {
-        self.inner.node.facts().await.map_err(pluvio_runtime::RuntimeError::into_problem)
+        self.inner
+            .node
+            .facts()
+            .await
+            .map_err(pluvio_runtime::RuntimeError::into_problem)
     }
 
     pub(crate) async fn bind_to(&self, facts: &Facts) -> Result<Cluster, Problem> {
         let name = "local".parse().expect("a name");
-        let cluster = self.inner.store.bind_cluster(&name, facts.runtime, &facts.cluster.to_string(), "local").await.map_err(Problem::from)?;
+        let cluster = self
+            .inner
+            .store
+            .bind_cluster(&name, facts.runtime, &facts.cluster.to_string(), "local")
+            .await
+            .map_err(Problem::from)?;
         self.inner.cluster.send_replace(Some(cluster.clone()));
         Ok(cluster)
     }
 
     /// Takes the engine that answers now for the one of before: what ran on the other is decided to run here.
     pub async fn rebind(&self, actor: &str) -> Result<Cluster, Problem> {
-        let facts = self.facts().await?;
+        let facts = self
+            .inner
+            .node
+            .rebind()
+            .await
+            .map_err(pluvio_runtime::RuntimeError::into_problem)?;
         let name = "local".parse().expect("a name");
-        let cluster = self.inner.store.rebind_cluster(&name, facts.runtime, &facts.cluster.to_string(), "local", actor).await.map_err(Problem::from)?;
+        let cluster = self
+            .inner
+            .store
+            .rebind_cluster(
+                &name,
+                facts.runtime,
+                &facts.cluster.to_string(),
+                "local",
+                actor,
+            )
+            .await
+            .map_err(Problem::from)?;
         self.inner.cluster.send_replace(Some(cluster.clone()));
         Ok(cluster)
     }
@@ -161,7 +211,11 @@ async fn bind(control: Control) {
             }
             Err(problem) => {
                 if problem.cause != said {
-                    tracing::warn!(code = problem.code, cause = problem.cause, "not bound to an engine yet");
+                    tracing::warn!(
+                        code = problem.code,
+                        cause = problem.cause,
+                        "not bound to an engine yet"
+                    );
                     said = problem.cause;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -182,7 +236,12 @@ async fn housekeeping(control: Control) {
         {
             tracing::warn!(%error, "the database was not pruned");
         }
-        if let Err(error) = control.inner.store.seal_audit(&control.inner.config.owner).await {
+        if let Err(error) = control
+            .inner
+            .store
+            .seal_audit(&control.inner.config.owner)
+            .await
+        {
             tracing::warn!(%error, "audit records were not sealed; they are with the next batch");
         }
         minutes = minutes.wrapping_add(1);

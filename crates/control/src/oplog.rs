@@ -28,13 +28,24 @@ pub struct OperationLog {
 
 impl OperationLog {
     pub async fn open(blobs: &Blobs, operation: OperationId) -> OperationLog {
-        let writer = blobs.append(&key(operation)).await.inspect_err(|error| tracing::warn!(%error, %operation, "the operation's log cannot be written")).ok();
+        let writer = blobs
+            .append(&key(operation))
+            .await
+            .inspect_err(
+                |error| tracing::warn!(%error, %operation, "the operation's log cannot be written"),
+            )
+            .ok();
         OperationLog { writer }
     }
 
     /// A log that cannot be written (a full disk) never fails the work it tells of.
     pub async fn write(&mut self, step: StepName, level: &str, text: &str) {
-        let line = Line { at: Timestamp::now(), step, level: level.to_owned(), text: text.to_owned() };
+        let line = Line {
+            at: Timestamp::now(),
+            step,
+            level: level.to_owned(),
+            text: text.to_owned(),
+        };
         let mut bytes = serde_json::to_vec(&line).expect("a line serialises");
         bytes.push(b'\n');
         if let Some(writer) = &mut self.writer
@@ -52,7 +63,11 @@ impl OperationLog {
 }
 
 /// Whole lines from byte `from` on, each with the byte after it (which is where the next reading begins).
-pub async fn read_log(blobs: &Blobs, operation: OperationId, from: u64) -> Result<Vec<(u64, Line)>, BlobError> {
+pub async fn read_log(
+    blobs: &Blobs,
+    operation: OperationId,
+    from: u64,
+) -> Result<Vec<(u64, Line)>, BlobError> {
     let reader = match blobs.get(&key(operation), from).await {
         Ok(reader) => reader,
         Err(BlobError::NotFound(_)) => return Ok(Vec::new()),
@@ -62,7 +77,13 @@ pub async fn read_log(blobs: &Blobs, operation: OperationId, from: u64) -> Resul
     let (mut at, mut out, mut text) = (from, Vec::new(), Vec::new());
     loop {
         text.clear();
-        let read = lines.read_until(b'\n', &mut text).await.map_err(|source| BlobError::Io { what: "the operation's log".into(), source })?;
+        let read = lines
+            .read_until(b'\n', &mut text)
+            .await
+            .map_err(|source| BlobError::Io {
+                what: "the operation's log".into(),
+                source,
+            })?;
         if read == 0 || text.last() != Some(&b'\n') {
             return Ok(out);
         }

@@ -32,7 +32,10 @@ pub async fn run(control: Control) {
         let wake = match round(&control, &mut releases, &mut waits).await {
             Ok(wake) => wake,
             Err(problem) => {
-                tracing::warn!(cause = problem.cause, "a round of reconciling was cut short");
+                tracing::warn!(
+                    cause = problem.cause,
+                    "a round of reconciling was cut short"
+                );
                 Instant::now() + RETRY
             }
         };
@@ -62,24 +65,44 @@ impl Releases {
         {
             return Ok(release.clone());
         }
-        let release = control.inner.store.release(target.application, target.release).await?.release;
-        self.cached.insert(target.application, (target.release, release.clone()));
+        let release = control
+            .inner
+            .store
+            .release(target.application, target.release)
+            .await?
+            .release;
+        self.cached
+            .insert(target.application, (target.release, release.clone()));
         Ok(release)
     }
 }
 
 /// One look at every target; answers when to look again.
-async fn round(control: &Control, releases: &mut Releases, waits: &mut BTreeMap<ApplicationId, Instant>) -> Result<Instant, Problem> {
+async fn round(
+    control: &Control,
+    releases: &mut Releases,
+    waits: &mut BTreeMap<ApplicationId, Instant>,
+) -> Result<Instant, Problem> {
     let Some(cluster) = control.inner.cluster.borrow().clone() else {
         return Ok(Instant::now() + Duration::from_millis(300));
     };
     // The node checks a stage against its engine's own identity, which is not the row's id: a rebound row keeps its id.
-    let engine = cluster.identity.parse().map_err(|_| problem::INTERNAL.problem("The engine's identity cannot be read.", "Rebind it with `pluvio cluster rebind`."))?;
+    let engine = cluster.identity.parse().map_err(|_| {
+        problem::INTERNAL.problem(
+            "The engine's identity cannot be read.",
+            "Rebind it with `pluvio cluster rebind`.",
+        )
+    })?;
     let targets = control.inner.store.targets(cluster.id).await?;
     if targets.is_empty() {
         return Ok(Instant::now() + IDLE);
     }
-    let observed = control.inner.node.observe(Scope::All).await.map_err(RuntimeError::into_problem)?;
+    let observed = control
+        .inner
+        .node
+        .observe(Scope::All)
+        .await
+        .map_err(RuntimeError::into_problem)?;
     let mut wake = Instant::now() + IDLE;
     for target in &targets {
         let seen = observed.applications.get(&target.application);
@@ -101,12 +124,22 @@ async fn round(control: &Control, releases: &mut Releases, waits: &mut BTreeMap<
     Ok(wake)
 }
 
-async fn step(control: &Control, engine: ClusterId, releases: &mut Releases, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
+async fn step(
+    control: &Control,
+    engine: ClusterId,
+    releases: &mut Releases,
+    target: &Target,
+    seen: Option<&ObservedApplication>,
+) -> Result<Duration, Problem> {
     if target.gone {
         return remove(control, engine, target, seen).await;
     }
     let release = releases.get(control, target).await?;
-    let running = control.inner.store.running_operations(target.application).await?;
+    let running = control
+        .inner
+        .store
+        .running_operations(target.application)
+        .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
     let evidence = evidence(control, target, seen).await;
     let tasks = BTreeMap::new();
@@ -126,9 +159,23 @@ async fn step(control: &Control, engine: ClusterId, releases: &mut Releases, tar
         Next::ApplyStage { components } => {
             crash::point("apply");
             let wanted = release.secrets();
-            let secrets = control.inner.store.secret_values(target.application, &wanted).await?;
-            let wish = RunWish { release, components, power: target.power, secrets };
-            let stage = Stage { cluster: engine, application: target.application, generation: target.generation, wish: Wish::Run(Box::new(wish)) };
+            let secrets = control
+                .inner
+                .store
+                .secret_values(target.application, &wanted)
+                .await?;
+            let wish = RunWish {
+                release,
+                components,
+                power: target.power,
+                secrets,
+            };
+            let stage = Stage {
+                cluster: engine,
+                application: target.application,
+                generation: target.generation,
+                wish: Wish::Run(Box::new(wish)),
+            };
             match control.inner.node.apply(&stage).await {
                 // A newer decision is at work already; the next look finds it.
                 Ok(()) | Err(RuntimeError::Stale { .. }) => {}
@@ -145,27 +192,51 @@ async fn step(control: &Control, engine: ClusterId, releases: &mut Releases, tar
             if let Some(operation) = operation {
                 note(control, operation.id, &wait.steps).await?;
             }
-            Ok(wait.again_in.duration().clamp(Duration::from_millis(50), IDLE))
+            Ok(wait
+                .again_in
+                .duration()
+                .clamp(Duration::from_millis(50), IDLE))
         }
         Next::Live => {
             crash::point("live");
             let now = Timestamp::now();
-            let (ready, wanted) = seen.into_iter().flat_map(|s| s.components.values()).fold((0, 0), |(ready, wanted), c| {
-                let is = c.instances.iter().filter(|i| i.state == InstanceState::Ready).count();
-                (ready + is, wanted + c.wanted_instances)
-            });
+            let (ready, wanted) = seen.into_iter().flat_map(|s| s.components.values()).fold(
+                (0, 0),
+                |(ready, wanted), c| {
+                    let is = c
+                        .instances
+                        .iter()
+                        .filter(|i| i.state == InstanceState::Ready)
+                        .count();
+                    (ready + is, wanted + c.wanted_instances)
+                },
+            );
             let noun = if wanted == 1 { "instance" } else { "instances" };
             let edit = |operation: &mut Operation| {
                 settle(operation, now);
-                if let Some(step) = operation.steps.iter_mut().find(|s| s.name == StepName::Start && s.state == StepState::Done) {
+                if let Some(step) = operation
+                    .steps
+                    .iter_mut()
+                    .find(|s| s.name == StepName::Start && s.state == StepState::Done)
+                {
                     step.note = format!("{ready} of {wanted} {noun} ready");
                 }
-                for step in operation.steps.iter_mut().filter(|s| matches!(s.name, StepName::Stop | StepName::Drain)) {
+                for step in operation
+                    .steps
+                    .iter_mut()
+                    .filter(|s| matches!(s.name, StepName::Stop | StepName::Drain))
+                {
                     // What was still going on when it was last looked at is over now.
                     step.note.clear();
                 }
             };
-            ignore_stale(control.inner.store.mark_live(target.application, target.cluster, target.generation, edit).await)?;
+            ignore_stale(
+                control
+                    .inner
+                    .store
+                    .mark_live(target.application, target.cluster, target.generation, edit)
+                    .await,
+            )?;
             note_volumes(control, &input).await;
             releases.cached.remove(&target.application);
             Ok(Duration::from_millis(50))
@@ -179,7 +250,18 @@ async fn step(control: &Control, engine: ClusterId, releases: &mut Releases, tar
             Ok(Duration::from_millis(50))
         }
         Next::Cancelled => {
-            ignore_stale(control.inner.store.cancel_and_revert(target.application, target.cluster, target.generation, |_| {}).await)?;
+            ignore_stale(
+                control
+                    .inner
+                    .store
+                    .cancel_and_revert(
+                        target.application,
+                        target.cluster,
+                        target.generation,
+                        |_| {},
+                    )
+                    .await,
+            )?;
             releases.cached.remove(&target.application);
             Ok(Duration::from_millis(50))
         }
@@ -189,8 +271,14 @@ async fn step(control: &Control, engine: ClusterId, releases: &mut Releases, tar
 /// Steps that the operation still shows as open are done when it is live.
 fn settle(operation: &mut Operation, now: Timestamp) {
     for step in operation.steps.clone() {
-        if matches!(step.state, StepState::Running | StepState::Waiting) && step.name >= StepName::Apply {
-            let skipped = step.state == StepState::Waiting && matches!(step.name, StepName::Drain | StepName::Stop | StepName::Shift);
+        if matches!(step.state, StepState::Running | StepState::Waiting)
+            && step.name >= StepName::Apply
+        {
+            let skipped = step.state == StepState::Waiting
+                && matches!(
+                    step.name,
+                    StepName::Drain | StepName::Stop | StepName::Shift
+                );
             if skipped {
                 operation.step_mut(step.name).state = StepState::Skipped;
             } else {
@@ -200,16 +288,38 @@ fn settle(operation: &mut Operation, now: Timestamp) {
     }
 }
 
-async fn finish_failed(control: &Control, target: &Target, operation: Option<&Operation>, problem: &Problem) -> Result<(), Problem> {
+async fn finish_failed(
+    control: &Control,
+    target: &Target,
+    operation: Option<&Operation>,
+    problem: &Problem,
+) -> Result<(), Problem> {
     if let Some(operation) = operation {
         let mut log = crate::OperationLog::open(&control.inner.blobs, operation.id).await;
-        log.write(StepName::Start, "error", &format!("{}: {}", problem.title, problem.cause)).await;
+        log.write(
+            StepName::Start,
+            "error",
+            &format!("{}: {}", problem.title, problem.cause),
+        )
+        .await;
         for line in &problem.evidence {
             log.write(StepName::Start, "error", line).await;
         }
         log.finish().await;
     }
-    ignore_stale(control.inner.store.mark_failed_and_revert(target.application, target.cluster, target.generation, problem, |_| {}).await)?;
+    ignore_stale(
+        control
+            .inner
+            .store
+            .mark_failed_and_revert(
+                target.application,
+                target.cluster,
+                target.generation,
+                problem,
+                |_| {},
+            )
+            .await,
+    )?;
     Ok(())
 }
 
@@ -221,7 +331,11 @@ fn ignore_stale<T>(result: Result<T, StoreError>) -> Result<(), Problem> {
     }
 }
 
-async fn note(control: &Control, operation: OperationId, notes: &[StepNote]) -> Result<(), Problem> {
+async fn note(
+    control: &Control,
+    operation: OperationId,
+    notes: &[StepNote],
+) -> Result<(), Problem> {
     let now = Timestamp::now();
     let edit = |operation: &mut Operation| {
         for note in notes {
@@ -245,16 +359,38 @@ async fn note(control: &Control, operation: OperationId, notes: &[StepNote]) -> 
             _ => {}
         }
     }
-    control.inner.store.update_operation(operation, edit).await?;
+    control
+        .inner
+        .store
+        .update_operation(operation, edit)
+        .await?;
     Ok(())
 }
 
 /// The last lines of instances that are not well: they become a failure's evidence.
-async fn evidence(control: &Control, target: &Target, seen: Option<&ObservedApplication>) -> BTreeMap<String, Vec<String>> {
+async fn evidence(
+    control: &Control,
+    target: &Target,
+    seen: Option<&ObservedApplication>,
+) -> BTreeMap<String, Vec<String>> {
     let mut out = BTreeMap::new();
-    let instances = seen.into_iter().flat_map(|s| s.components.values()).flat_map(|c| &c.instances);
-    for instance in instances.filter(|i| matches!(i.state, InstanceState::Starting | InstanceState::NotReady)) {
-        let query = LogQuery { application: target.application, component: None, instance: Some(instance.name.clone()), since: None, until: None, contains: None, tail: Some(10), follow: false };
+    let instances = seen
+        .into_iter()
+        .flat_map(|s| s.components.values())
+        .flat_map(|c| &c.instances);
+    for instance in
+        instances.filter(|i| matches!(i.state, InstanceState::Starting | InstanceState::NotReady))
+    {
+        let query = LogQuery {
+            application: target.application,
+            component: None,
+            instance: Some(instance.name.clone()),
+            since: None,
+            until: None,
+            contains: None,
+            tail: Some(10),
+            follow: false,
+        };
         if let Ok(lines) = control.inner.node.logs(query).await {
             let lines = lines.map(|l| l.text).collect::<Vec<String>>();
             if let Ok(lines) = tokio::time::timeout(Duration::from_secs(2), lines).await {
@@ -269,7 +405,11 @@ async fn note_volumes(control: &Control, input: &Input<'_>) {
     let Some(seen) = input.observed else { return };
     for (name, volume) in &input.target.volumes {
         if let Some(there) = seen.volumes.get(name)
-            && let Err(error) = control.inner.store.note_volume(volume.id, &there.handle, there.bytes).await
+            && let Err(error) = control
+                .inner
+                .store
+                .note_volume(volume.id, &there.handle, there.bytes)
+                .await
         {
             tracing::debug!(%error, "a volume was not noted");
         }
@@ -278,21 +418,54 @@ async fn note_volumes(control: &Control, input: &Input<'_>) {
 
 /// Takes the application off the node, its images out of the engine, its rows out of the database, in this order: killed
 /// anywhere, the next look goes on.
-async fn remove(control: &Control, engine: ClusterId, target: &Target, seen: Option<&ObservedApplication>) -> Result<Duration, Problem> {
-    let running = control.inner.store.running_operations(target.application).await?;
+async fn remove(
+    control: &Control,
+    engine: ClusterId,
+    target: &Target,
+    seen: Option<&ObservedApplication>,
+) -> Result<Duration, Problem> {
+    let running = control
+        .inner
+        .store
+        .running_operations(target.application)
+        .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
-    let gone = seen.is_none_or(|s| s.generation >= target.generation && s.settled && s.components.is_empty());
+    let gone = seen
+        .is_none_or(|s| s.generation >= target.generation && s.settled && s.components.is_empty());
     let told = seen.is_some_and(|s| s.generation >= target.generation);
     if !told || !gone {
-        let stage = Stage { cluster: engine, application: target.application, generation: target.generation, wish: Wish::Gone };
+        let stage = Stage {
+            cluster: engine,
+            application: target.application,
+            generation: target.generation,
+            wish: Wish::Gone,
+        };
         match control.inner.node.apply(&stage).await {
             Ok(()) | Err(RuntimeError::Stale { .. }) => {}
             Err(error) => return Err(error.into_problem()),
         }
         if let Some(operation) = operation {
-            let left = seen.map_or(0, |s| s.components.values().map(|c| c.instances.len()).sum::<usize>());
-            let text = if left > 0 { format!("{left} instances left") } else { String::new() };
-            note(control, operation.id, &[StepNote { name: StepName::Stop, state: StepState::Running, note: text }]).await?;
+            let left = seen.map_or(0, |s| {
+                s.components
+                    .values()
+                    .map(|c| c.instances.len())
+                    .sum::<usize>()
+            });
+            let text = if left > 0 {
+                format!("{left} instances left")
+            } else {
+                String::new()
+            };
+            note(
+                control,
+                operation.id,
+                &[StepNote {
+                    name: StepName::Stop,
+                    state: StepState::Running,
+                    note: text,
+                }],
+            )
+            .await?;
         }
         // The node forgets a gone application once nothing of it is left: then it is not observed any more.
         if seen.is_some() || !told_before(control, target).await? {
@@ -301,8 +474,16 @@ async fn remove(control: &Control, engine: ClusterId, target: &Target, seen: Opt
     }
     crash::point("remove");
     let application = control.inner.store.application(target.application).await?;
-    control.inner.builder.forget(application.team, &application.name, None).await?;
-    let _ = control.inner.blobs.delete(&crate::sources::upload_note(target.application)).await;
+    control
+        .inner
+        .builder
+        .forget(application.team, &application.name, None)
+        .await?;
+    let _ = control
+        .inner
+        .blobs
+        .delete(&crate::sources::upload_note(target.application))
+        .await;
     let now = Timestamp::now();
     control
         .inner
@@ -317,6 +498,14 @@ async fn remove(control: &Control, engine: ClusterId, target: &Target, seen: Opt
 
 /// Asks once more after the stage was handed over: an application that the node does not name then is gone.
 async fn told_before(control: &Control, target: &Target) -> Result<bool, Problem> {
-    let observed = control.inner.node.observe(Scope::Application(target.application)).await.map_err(RuntimeError::into_problem)?;
-    Ok(observed.applications.get(&target.application).is_none_or(|s| s.settled && s.components.is_empty()))
+    let observed = control
+        .inner
+        .node
+        .observe(Scope::Application(target.application))
+        .await
+        .map_err(RuntimeError::into_problem)?;
+    Ok(observed
+        .applications
+        .get(&target.application)
+        .is_none_or(|s| s.settled && s.components.is_empty()))
 }

@@ -37,11 +37,19 @@ pub(crate) async fn run(control: Control, number: usize) {
     let mut hint = control.inner.store.hint();
     while !stop.is_cancelled() {
         let bound = control.inner.cluster.borrow().is_some();
-        let job = if bound { control.inner.store.lease_job(&owner, &[BUILD], LEASE).await } else { Ok(None) };
+        let job = if bound {
+            control.inner.store.lease_job(&owner, &[BUILD], LEASE).await
+        } else {
+            Ok(None)
+        };
         match job {
             Ok(Some(job)) => work(&control, job).await,
             Ok(None) => {
-                let pause = if bound { LOOK } else { Duration::from_millis(300) };
+                let pause = if bound {
+                    LOOK
+                } else {
+                    Duration::from_millis(300)
+                };
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = hint.changed() => {}
@@ -102,26 +110,58 @@ async fn work(control: &Control, job: LeasedJob) {
     }
 }
 
-async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -> Result<(), Problem> {
+async fn build(
+    control: &Control,
+    job: &LeasedJob,
+    cancel: &CancellationToken,
+) -> Result<(), Problem> {
     let store = &control.inner.store;
     let (Some(application), Some(operation)) = (job.job.application, job.job.operation) else {
-        return Err(problem::INTERNAL.problem("A build belongs to no application.", "Please report it."));
+        return Err(
+            problem::INTERNAL.problem("A build belongs to no application.", "Please report it.")
+        );
     };
-    let payload: BuildJob = serde_json::from_value(job.job.payload.clone()).map_err(|e| problem::INTERNAL.problem(format!("A build's payload cannot be read: {e}."), "Deploy again."))?;
+    let payload: BuildJob = serde_json::from_value(job.job.payload.clone()).map_err(|e| {
+        problem::INTERNAL.problem(
+            format!("A build's payload cannot be read: {e}."),
+            "Deploy again.",
+        )
+    })?;
     let application = store.application(application).await?;
     let operation = store.operation(operation).await?.0;
     let revision = revision_of(control, &application, &operation).await?;
     let parent = match application.release {
-        Some(number) => Some((store.revision(application.id, number).await?.spec, store.release(application.id, number).await?.release)),
+        Some(number) => Some((
+            store.revision(application.id, number).await?.spec,
+            store.release(application.id, number).await?.release,
+        )),
         None => None,
     };
     let (mut sayer, notes) = Sayer::open(control, &operation).await;
     let mut images = BTreeMap::new();
-    let needs = images_needed(&revision.spec, &revision.origin, parent.as_ref().map(|(spec, release)| (spec, release)));
+    let needs = images_needed(
+        &revision.spec,
+        &revision.origin,
+        parent.as_ref().map(|(spec, release)| (spec, release)),
+    );
     let outcome: Result<(), Problem> = async {
         for (name, need) in needs {
             let component = &revision.spec.components[&name];
-            if let Some(image) = obtain(control, &application, operation.id, &revision, parent.as_ref().map(|p| &p.1), &name, component, need, &payload, &notes, cancel).await? {
+            if let Some(image) = obtain(
+                control,
+                &application,
+                operation.id,
+                &revision,
+                parent.as_ref().map(|p| &p.1),
+                &name,
+                component,
+                need,
+                &payload,
+                &notes,
+                cancel,
+            )
+            .await?
+            {
                 images.insert(name, image);
             }
         }
@@ -132,7 +172,14 @@ async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -
     sayer.finish().await;
     outcome?;
     if let Some(upload) = &payload.upload {
-        let _ = control.inner.blobs.put_bytes(&crate::sources::upload_note(application.id), upload.as_bytes()).await;
+        let _ = control
+            .inner
+            .blobs
+            .put_bytes(
+                &crate::sources::upload_note(application.id),
+                upload.as_bytes(),
+            )
+            .await;
     }
     crash::point("decide");
     let surroundings = control.surroundings(application.id, images).await?;
@@ -146,7 +193,10 @@ async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -
         }
         operation.finish(StepName::Decide, format!("r{}", revision.number), now);
     };
-    match store.complete_build(&job.lease, |seen| surroundings.decide(seen), edit).await {
+    match store
+        .complete_build(&job.lease, |seen| surroundings.decide(seen), edit)
+        .await
+    {
         Ok(_) => Ok(()),
         Err(StoreError::Stale { .. }) => Ok(()),
         Err(error) => Err(error.into()),
@@ -154,12 +204,22 @@ async fn build(control: &Control, job: &LeasedJob, cancel: &CancellationToken) -
 }
 
 /// The revision that the operation asked for.
-async fn revision_of(control: &Control, application: &Application, operation: &Operation) -> Result<Revision, Problem> {
-    let number = operation.release.or(application.revision).ok_or_else(|| problem::INTERNAL.problem("A build has no revision.", "Deploy again."))?;
+async fn revision_of(
+    control: &Control,
+    application: &Application,
+    operation: &Operation,
+) -> Result<Revision, Problem> {
+    let number = operation
+        .release
+        .or(application.revision)
+        .ok_or_else(|| problem::INTERNAL.problem("A build has no revision.", "Deploy again."))?;
     Ok(control.inner.store.revision(application.id, number).await?)
 }
 
-#[allow(clippy::too_many_arguments, reason = "all of it is what one image is made from")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "all of it is what one image is made from"
+)]
 async fn obtain(
     control: &Control,
     application: &Application,
@@ -175,30 +235,71 @@ async fn obtain(
 ) -> Result<Option<ImageAtHand>, Problem> {
     match need {
         ImageNeed::Inherit { image_id } => {
-            let facts = pluvio_runtime::Images::image(&control.inner.node, &image_id).await.map_err(pluvio_runtime::RuntimeError::into_problem)?;
-            let reference = parent.and_then(|p| p.components.get(name)).map(|c| c.content.main.image.clone());
-            let built = parent.and_then(|p| p.components.get(name)).and_then(|c| c.build.clone());
-            Ok(facts.zip(reference).map(|(facts, reference)| ImageAtHand { reference, facts, built }))
+            let facts = pluvio_runtime::Images::image(&control.inner.node, &image_id)
+                .await
+                .map_err(pluvio_runtime::RuntimeError::into_problem)?;
+            let reference = parent
+                .and_then(|p| p.components.get(name))
+                .map(|c| c.content.main.image.clone());
+            let built = parent
+                .and_then(|p| p.components.get(name))
+                .and_then(|c| c.build.clone());
+            Ok(facts.zip(reference).map(|(facts, reference)| ImageAtHand {
+                reference,
+                facts,
+                built,
+            }))
         }
-        ImageNeed::Pull(reference) => Ok(Some(pull(control, application, &reference, payload.pull, say).await?)),
+        ImageNeed::Pull(reference) => Ok(Some(
+            pull(control, application, &reference, payload.pull, say).await?,
+        )),
         ImageNeed::Build => {
-            let source = component.source.as_ref().ok_or_else(|| problem::SOURCE_MISSING.problem(format!("{name} has neither source nor image."), "Give it one of the two."))?;
+            let source = component.source.as_ref().ok_or_else(|| {
+                problem::SOURCE_MISSING.problem(
+                    format!("{name} has neither source nor image."),
+                    "Give it one of the two.",
+                )
+            })?;
             crash::point("fetch");
-            let source = control.build_source(application.team, source, payload.upload.as_deref()).await?;
+            let source = control
+                .build_source(application.team, source, payload.upload.as_deref())
+                .await?;
             let spec: BuildSpec = component.build.clone().unwrap_or_default();
             let mut secrets = BTreeMap::new();
             if !spec.secrets.is_empty() {
                 let rows = control.inner.store.secrets(application.id).await?;
                 for wanted in &spec.secrets {
-                    let row = rows.iter().find(|r| r.name == *wanted).ok_or_else(|| problem::SECRET_MISSING.problem(format!("The build secret {wanted} has no value."), format!("Set it with `pluvio secret set {wanted}`.")))?;
-                    let reference = pluvio_model::template::SecretRef { name: wanted.clone(), version: row.version };
-                    let values = control.inner.store.secret_values(application.id, std::slice::from_ref(&reference)).await?;
-                    secrets.extend(values.into_values().next().map(|value| (wanted.clone(), value)));
+                    let row = rows.iter().find(|r| r.name == *wanted).ok_or_else(|| {
+                        problem::SECRET_MISSING.problem(
+                            format!("The build secret {wanted} has no value."),
+                            format!("Set it with `pluvio secret set {wanted}`."),
+                        )
+                    })?;
+                    let reference = pluvio_model::template::SecretRef {
+                        name: wanted.clone(),
+                        version: row.version,
+                    };
+                    let values = control
+                        .inner
+                        .store
+                        .secret_values(application.id, std::slice::from_ref(&reference))
+                        .await?;
+                    secrets.extend(
+                        values
+                            .into_values()
+                            .next()
+                            .map(|value| (wanted.clone(), value)),
+                    );
                 }
             }
             let say = say.clone();
             let log: pluvio_build::Log = Arc::new(move |entry| {
-                if let LogEntry::Step { name, state: StepState::Running, .. } = &entry {
+                if let LogEntry::Step {
+                    name,
+                    state: StepState::Running,
+                    ..
+                } = &entry
+                {
                     match name {
                         StepName::Build => crash::point("build"),
                         StepName::Keep => crash::point("keep"),
@@ -233,44 +334,81 @@ async fn obtain(
             {
                 record.sbom = Some(key.to_string());
             }
-            Ok(Some(ImageAtHand { reference: built.reference, facts: built.facts, built: Some(record) }))
+            Ok(Some(ImageAtHand {
+                reference: built.reference,
+                facts: built.facts,
+                built: Some(record),
+            }))
         }
     }
 }
 
 /// An image by its name: at hand, else from its registry. `latest` and `--pull` always ask the registry, and fall back to
 /// what is at hand when it cannot be reached.
-async fn pull(control: &Control, application: &Application, reference: &ImageReference, always: bool, say: &mpsc::UnboundedSender<Note>) -> Result<ImageAtHand, Problem> {
+async fn pull(
+    control: &Control,
+    application: &Application,
+    reference: &ImageReference,
+    always: bool,
+    say: &mpsc::UnboundedSender<Note>,
+) -> Result<ImageAtHand, Problem> {
     let step = |state, note: String| {
-        let _ = say.send(Note::Build(LogEntry::Step { name: StepName::Pull, state, note }));
+        let _ = say.send(Note::Build(LogEntry::Step {
+            name: StepName::Pull,
+            state,
+            note,
+        }));
     };
     let started = Instant::now();
     step(StepState::Running, reference.to_string());
     let engine = control.inner.builder.engine();
-    let at_hand = engine.image_facts(&reference.to_string()).await.map_err(|e| e.to_problem())?;
+    let at_hand = engine
+        .image_facts(&reference.to_string())
+        .await
+        .map_err(|e| e.to_problem())?;
     if let Some(facts) = &at_hand
         && (!always || reference.is_local())
     {
         step(StepState::Done, format!("{reference} is at hand"));
-        return Ok(ImageAtHand { reference: reference.clone(), facts: facts.clone(), built: None });
+        return Ok(ImageAtHand {
+            reference: reference.clone(),
+            facts: facts.clone(),
+            built: None,
+        });
     }
     if reference.is_local() {
         return Err(problem::IMAGE_NOT_FOUND.problem(format!("{reference} is not in the engine's store, and images under localhost/ come from no registry."), "Build or load it on the machine first, or name the registry it is in."));
     }
-    let credential = control.registry_credential(application.team, reference).await?;
+    let credential = control
+        .registry_credential(application.team, reference)
+        .await?;
     let lines = say.clone();
     let progress = move |line: String| {
         let _ = lines.send(Note::Build(LogEntry::line(line)));
     };
     match engine.pull(reference, credential.as_ref(), progress).await {
         Ok(facts) => {
-            step(StepState::Done, format!("{reference}, {:.1} s", started.elapsed().as_secs_f32()));
-            Ok(ImageAtHand { reference: reference.clone(), facts, built: None })
+            step(
+                StepState::Done,
+                format!("{reference}, {:.1} s", started.elapsed().as_secs_f32()),
+            );
+            Ok(ImageAtHand {
+                reference: reference.clone(),
+                facts,
+                built: None,
+            })
         }
         Err(problem) => match at_hand {
             Some(facts) if problem.is(problem::IMAGE_REGISTRY) => {
-                step(StepState::Done, format!("{reference} at hand; its registry does not answer"));
-                Ok(ImageAtHand { reference: reference.clone(), facts, built: None })
+                step(
+                    StepState::Done,
+                    format!("{reference} at hand; its registry does not answer"),
+                );
+                Ok(ImageAtHand {
+                    reference: reference.clone(),
+                    facts,
+                    built: None,
+                })
             }
             _ => Err(problem),
         },
@@ -287,7 +425,10 @@ struct Sayer {
 }
 
 impl Sayer {
-    async fn open(control: &Control, operation: &Operation) -> (Sayer, mpsc::UnboundedSender<Note>) {
+    async fn open(
+        control: &Control,
+        operation: &Operation,
+    ) -> (Sayer, mpsc::UnboundedSender<Note>) {
         let (sender, mut notes) = mpsc::unbounded_channel::<Note>();
         let (store, id) = (control.inner.store.clone(), operation.id);
         let mut log = OperationLog::open(&control.inner.blobs, id).await;
@@ -295,7 +436,10 @@ impl Sayer {
             let mut step = StepName::Fetch;
             while let Some(Note::Build(entry)) = notes.recv().await {
                 match entry {
-                    LogEntry::Line { text, error } => log.write(step, if error { "error" } else { "info" }, &text).await,
+                    LogEntry::Line { text, error } => {
+                        log.write(step, if error { "error" } else { "info" }, &text)
+                            .await
+                    }
                     LogEntry::Step { name, state, note } => {
                         step = name;
                         let now = Timestamp::now();

@@ -6,8 +6,16 @@ use clap::{Args, Parser, Subcommand};
 
 /// Turns source code and images into running, reachable, observable applications.
 #[derive(Debug, Parser)]
-#[command(name = "pluvio", version, max_term_width = 110, disable_help_subcommand = true, arg_required_else_help = true)]
-#[command(after_help = "First steps:\n  pluvio up                    start Pluvio on this machine\n  pluvio deploy                deploy the folder you are in\n  pluvio logs -f               follow what it says\n\n`pluvio COMMAND --help` has examples; `pluvio explain CODE` explains an error.")]
+#[command(
+    name = "pluvio",
+    version,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "First steps:\n  pluvio up                    start Pluvio on this machine\n  pluvio deploy                deploy the folder you are in\n  pluvio logs -f               follow what it says\n\n`pluvio COMMAND --help` has examples; `pluvio explain CODE` explains an error."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -21,10 +29,22 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "APP")]
     pub(crate) app: Option<String>,
     /// Environment
-    #[arg(short, long, global = true, default_value = "production", hide_default_value = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        default_value = "production",
+        hide_default_value = true
+    )]
     pub(crate) environment: String,
     /// Team
-    #[arg(short, long, global = true, default_value = "main", hide_default_value = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        default_value = "main",
+        hide_default_value = true
+    )]
     pub(crate) team: String,
     /// Print one JSON document on stdout (a stream: one a line)
     #[arg(long, global = true)]
@@ -52,7 +72,9 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start control and node on this machine; print the console's address and a one-time sign-in link
-    #[command(after_help = "Examples:\n  pluvio up\n  pluvio up --domain apps.example.org --listen 0.0.0.0")]
+    #[command(
+        after_help = "Examples:\n  pluvio up\n  pluvio up --domain apps.example.org --listen 0.0.0.0"
+    )]
     Up(UpArgs),
     /// Stop the control plane; applications go on
     Down {
@@ -74,7 +96,9 @@ pub(crate) enum Command {
     /// Check engine, kernel, ports, disk, names and clock
     Doctor,
     /// What is this, what would be built and run: no server, no network but for a Git URL
-    #[command(after_help = "Examples:\n  pluvio plan .\n  pluvio plan nginx:1.27\n  pluvio plan . --for kubernetes -o manifests")]
+    #[command(
+        after_help = "Examples:\n  pluvio plan .\n  pluvio plan nginx:1.27\n  pluvio plan . --for kubernetes -o manifests"
+    )]
     Plan(PlanArgs),
     /// Write app.yaml here from the plan
     Init {
@@ -86,7 +110,9 @@ pub(crate) enum Command {
         force: bool,
     },
     /// Build, release and follow; ends with the URL
-    #[command(after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main")]
+    #[command(
+        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main"
+    )]
     Deploy(DeployArgs),
     /// Make the application what a file says
     Apply(FileArgs),
@@ -102,10 +128,15 @@ pub(crate) enum Command {
     /// Print (and where there is a desktop open) the application's URL
     Open,
     /// Logs, live and kept
-    #[command(after_help = "Examples:\n  pluvio logs -f\n  pluvio logs --tail 100 --contains error")]
+    #[command(
+        after_help = "Examples:\n  pluvio logs -f\n  pluvio logs --tail 100 --contains error"
+    )]
     Logs(LogsArgs),
     /// Run a command in an instance
-    #[command(after_help = "Examples:\n  pluvio exec -- sh\n  pluvio exec -- ls -l /srv", alias = "run")]
+    #[command(
+        after_help = "Examples:\n  pluvio exec -- sh\n  pluvio exec -- ls -l /srv",
+        alias = "run"
+    )]
     Exec(ExecArgs),
     /// Reach a port of an instance from this machine
     #[command(after_help = "Example:\n  pluvio port-forward 5432:5432")]
@@ -116,7 +147,10 @@ pub(crate) enum Command {
         instance: Option<String>,
     },
     /// Change the number of instances
-    #[command(alias = "ps:scale", after_help = "Examples:\n  pluvio scale 3\n  pluvio scale web=3")]
+    #[command(
+        alias = "ps:scale",
+        after_help = "Examples:\n  pluvio scale 3\n  pluvio scale web=3"
+    )]
     Scale {
         /// N or COMPONENT=N
         instances: String,
@@ -163,7 +197,10 @@ pub(crate) enum Command {
         command: Option<ReleasesCommand>,
     },
     /// Go back to an earlier release
-    #[command(alias = "releases:rollback", after_help = "Examples:\n  pluvio rollback        to the one before\n  pluvio rollback 12")]
+    #[command(
+        alias = "releases:rollback",
+        after_help = "Examples:\n  pluvio rollback        to the one before\n  pluvio rollback 12"
+    )]
     Rollback {
         /// Release number, `12` or `r12` or `v12`
         to: Option<String>,
@@ -415,9 +452,14 @@ pub(crate) enum VolumeCommand {
 pub(crate) enum ReleasesCommand {
     List,
     /// What differs between two releases
-    Diff { from: String, to: String },
+    Diff {
+        from: String,
+        to: String,
+    },
     /// One release
-    Show { number: String },
+    Show {
+        number: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -441,7 +483,9 @@ pub(crate) enum CredentialCommand {
         #[arg(long)]
         username: Option<String>,
     },
-    Remove { name: String },
+    Remove {
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -453,7 +497,9 @@ pub(crate) enum TokenCommand {
         role: Option<String>,
     },
     List,
-    Revoke { id: String },
+    Revoke {
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

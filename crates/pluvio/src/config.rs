@@ -89,30 +89,67 @@ struct Network {
 
 fn masked<S: serde::Serializer>(setting: &Setting<String>, to: S) -> Result<S::Ok, S::Error> {
     let shown = match (setting.value.find("://"), setting.value.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}://…{}", &setting.value[..scheme], &setting.value[at..]),
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}://…{}", &setting.value[..scheme], &setting.value[at..])
+        }
         _ => setting.value.clone(),
     };
-    Setting { value: shown, from: setting.from }.serialize(to)
+    Setting {
+        value: shown,
+        from: setting.from,
+    }
+    .serialize(to)
 }
 
 impl Config {
     pub(crate) fn read(data: &Path, flags: &UpArgs) -> Result<Config, Problem> {
         let path = data.join("pluvio.toml");
         let file: File = match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|e| problem::CONFIG_INVALID.problem(format!("{}: {}", path.display(), e.message()), "Correct the file; `docs/operations/configuration.md` lists the keys."))?,
+            Ok(text) => toml::from_str(&text).map_err(|e| {
+                problem::CONFIG_INVALID.problem(
+                    format!("{}: {}", path.display(), e.message()),
+                    "Correct the file; `docs/operations/configuration.md` lists the keys.",
+                )
+            })?,
             Err(_) => File::default(),
         };
         Ok(Config {
-            domain: pick("DOMAIN", flags.domain.clone(), file.domain, "localhost".into())?,
-            listen: pick("LISTEN", flags.listen, file.listen, IpAddr::V4(Ipv4Addr::LOCALHOST))?,
+            domain: pick(
+                "DOMAIN",
+                flags.domain.clone(),
+                file.domain,
+                "localhost".into(),
+            )?,
+            listen: pick(
+                "LISTEN",
+                flags.listen,
+                file.listen,
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+            )?,
             port: pick("PORT", flags.port, file.port, 7080)?,
             gateway_port: pick("GATEWAY_PORT", flags.gateway_port, file.gateway_port, 8080)?,
             operations_port: pick("OPERATIONS_PORT", None, file.operations_port, 7081)?,
             engine: optional("ENGINE", flags.engine.clone(), file.engine.host),
-            database: pick("DATABASE_URL", flags.database.clone(), file.database.url, pluvio_store::Store::sqlite_url(&data.join("pluvio.db")))?,
+            database: pick(
+                "DATABASE_URL",
+                flags.database.clone(),
+                file.database.url,
+                pluvio_store::Store::sqlite_url(&data.join("pluvio.db")),
+            )?,
             registry: optional("BUILD_REGISTRY", None, file.build.registry),
-            builds: pick("BUILDS", None, file.build.parallel, (std::thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2).clamp(1, 4))?,
-            pool: pick("NETWORK_POOL", None, file.network.pool, "10.201.0.0/16".into())?,
+            builds: pick(
+                "BUILDS",
+                None,
+                file.build.parallel,
+                (std::thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2)
+                    .clamp(1, 4),
+            )?,
+            pool: pick(
+                "NETWORK_POOL",
+                None,
+                file.network.pool,
+                "10.201.0.0/16".into(),
+            )?,
             data: data.to_owned(),
         })
     }
@@ -131,7 +168,11 @@ impl Config {
 
     /// Where people reach the console.
     pub(crate) fn public_url(&self) -> String {
-        let host = if self.listen.value.is_loopback() { "localhost".to_owned() } else { self.domain.value.clone() };
+        let host = if self.listen.value.is_loopback() {
+            "localhost".to_owned()
+        } else {
+            self.domain.value.clone()
+        };
         format!("http://{host}:{}", self.port.value)
     }
 
@@ -145,29 +186,65 @@ impl Config {
 }
 
 fn environment(name: &str) -> Option<String> {
-    std::env::var(format!("PLUVIO_{name}")).ok().filter(|v| !v.is_empty())
+    std::env::var(format!("PLUVIO_{name}"))
+        .ok()
+        .filter(|v| !v.is_empty())
 }
 
-fn pick<T: std::str::FromStr>(name: &str, flag: Option<T>, file: Option<T>, default: T) -> Result<Setting<T>, Problem> {
+fn pick<T: std::str::FromStr>(
+    name: &str,
+    flag: Option<T>,
+    file: Option<T>,
+    default: T,
+) -> Result<Setting<T>, Problem> {
     if let Some(value) = flag {
-        return Ok(Setting { value, from: From::Flag });
+        return Ok(Setting {
+            value,
+            from: From::Flag,
+        });
     }
     if let Some(text) = environment(name) {
-        let value = text.parse().map_err(|_| problem::CONFIG_INVALID.problem(format!("PLUVIO_{name}={text:?} does not fit."), "Correct the variable, or leave it out."))?;
-        return Ok(Setting { value, from: From::Environment });
+        let value = text.parse().map_err(|_| {
+            problem::CONFIG_INVALID.problem(
+                format!("PLUVIO_{name}={text:?} does not fit."),
+                "Correct the variable, or leave it out.",
+            )
+        })?;
+        return Ok(Setting {
+            value,
+            from: From::Environment,
+        });
     }
     Ok(match file {
-        Some(value) => Setting { value, from: From::File },
-        None => Setting { value: default, from: From::Default },
+        Some(value) => Setting {
+            value,
+            from: From::File,
+        },
+        None => Setting {
+            value: default,
+            from: From::Default,
+        },
     })
 }
 
 fn optional(name: &str, flag: Option<String>, file: Option<String>) -> Setting<Option<String>> {
     match (flag, environment(name), file) {
-        (Some(value), ..) => Setting { value: Some(value), from: From::Flag },
-        (_, Some(value), _) => Setting { value: Some(value), from: From::Environment },
-        (_, _, Some(value)) => Setting { value: Some(value), from: From::File },
-        _ => Setting { value: None, from: From::Default },
+        (Some(value), ..) => Setting {
+            value: Some(value),
+            from: From::Flag,
+        },
+        (_, Some(value), _) => Setting {
+            value: Some(value),
+            from: From::Environment,
+        },
+        (_, _, Some(value)) => Setting {
+            value: Some(value),
+            from: From::File,
+        },
+        _ => Setting {
+            value: None,
+            from: From::Default,
+        },
     }
 }
 
@@ -177,10 +254,16 @@ mod tests {
 
     #[test]
     fn a_database_password_is_not_shown() {
-        let setting = Setting { value: "postgres://me:secret@host/db".to_owned(), from: From::Flag };
+        let setting = Setting {
+            value: "postgres://me:secret@host/db".to_owned(),
+            from: From::Flag,
+        };
         let mut out = Vec::new();
         masked(&setting, &mut serde_json::Serializer::new(&mut out)).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("postgres://…@host/db") && !text.contains("secret"), "{text}");
+        assert!(
+            text.contains("postgres://…@host/db") && !text.contains("secret"),
+            "{text}"
+        );
     }
 }

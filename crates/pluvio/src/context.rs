@@ -41,19 +41,33 @@ impl Context {
         }
         let socket = self.data.join("control.sock");
         if !socket.exists() {
-            return Err(problem::SERVER_UNREACHABLE.problem(format!("Pluvio does not run with the data folder {}.", self.data.display()), "Start it with `pluvio up`, or name another data folder with --data."));
+            return Err(problem::SERVER_UNREACHABLE.problem(
+                format!(
+                    "Pluvio does not run with the data folder {}.",
+                    self.data.display()
+                ),
+                "Start it with `pluvio up`, or name another data folder with --data.",
+            ));
         }
         Ok(Client::new(Address::Socket(socket), None))
     }
 
     /// `/api/v1/teams/main/environments/production`
     pub(crate) fn environment_path(&self) -> String {
-        format!("/api/v1/teams/{}/environments/{}", escape(&self.global.team), escape(&self.global.environment))
+        format!(
+            "/api/v1/teams/{}/environments/{}",
+            escape(&self.global.team),
+            escape(&self.global.environment)
+        )
     }
 
     /// The API path of the application in question.
     pub(crate) fn app_path(&self) -> Result<String, Problem> {
-        Ok(format!("{}/applications/{}", self.environment_path(), escape(&self.app_name()?)))
+        Ok(format!(
+            "{}/applications/{}",
+            self.environment_path(),
+            escape(&self.app_name()?)
+        ))
     }
 
     /// `-a`, else the `name` of the app.yaml in this folder or above.
@@ -61,7 +75,12 @@ impl Context {
         if let Some(app) = &self.global.app {
             return Ok(app.clone());
         }
-        let here = std::env::current_dir().map_err(|e| problem::REQUEST_INVALID.problem(format!("The current folder cannot be read: {e}."), "Change to a folder that exists."))?;
+        let here = std::env::current_dir().map_err(|e| {
+            problem::REQUEST_INVALID.problem(
+                format!("The current folder cannot be read: {e}."),
+                "Change to a folder that exists.",
+            )
+        })?;
         for folder in here.ancestors() {
             let file = folder.join("app.yaml");
             if let Ok(text) = std::fs::read_to_string(&file)
@@ -74,7 +93,12 @@ impl Context {
         here.file_name()
             .and_then(|f| Name::suggest(&f.to_string_lossy()))
             .map(|n| n.to_string())
-            .ok_or_else(|| problem::REQUEST_INVALID.problem("Which application is meant is not said, and there is no app.yaml here.", "Name it with -a APP; `pluvio apps` lists them."))
+            .ok_or_else(|| {
+                problem::REQUEST_INVALID.problem(
+                    "Which application is meant is not said, and there is no app.yaml here.",
+                    "Name it with -a APP; `pluvio apps` lists them.",
+                )
+            })
     }
 }
 
@@ -89,7 +113,11 @@ pub(crate) fn default_data() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return "/var/lib/pluvio".into();
     }
-    std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).unwrap_or_else(|| home().join(".local/share")).join("pluvio")
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|p| p.is_absolute())
+        .unwrap_or_else(|| home().join(".local/share"))
+        .join("pluvio")
 }
 
 fn home() -> PathBuf {
@@ -98,16 +126,30 @@ fn home() -> PathBuf {
 
 impl Login {
     pub(crate) fn file() -> PathBuf {
-        let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-        config.unwrap_or_else(|| home().join(".config")).join("pluvio/login.json")
+        let config = std::env::var_os("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute());
+        config
+            .unwrap_or_else(|| home().join(".config"))
+            .join("pluvio/login.json")
     }
 
     pub(crate) fn read() -> Result<Option<Login>, Problem> {
-        if let (Ok(address), Ok(token)) = (std::env::var("PLUVIO_URL"), std::env::var("PLUVIO_TOKEN")) {
-            return Ok(Some(Login { address: Login::address_of(&address)?, token }));
+        if let (Ok(address), Ok(token)) =
+            (std::env::var("PLUVIO_URL"), std::env::var("PLUVIO_TOKEN"))
+        {
+            return Ok(Some(Login {
+                address: Login::address_of(&address)?,
+                token,
+            }));
         }
         match std::fs::read(Login::file()) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| problem::CONFIG_INVALID.problem(format!("{} cannot be read: {e}.", Login::file().display()), "Sign in again with `pluvio login URL`.")),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+                problem::CONFIG_INVALID.problem(
+                    format!("{} cannot be read: {e}.", Login::file().display()),
+                    "Sign in again with `pluvio login URL`.",
+                )
+            }),
             Err(_) => Ok(None),
         }
     }
@@ -121,7 +163,11 @@ impl Login {
             None => url,
         };
         let host = rest.split('/').next().unwrap_or_default();
-        Ok(if host.contains(':') { host.to_owned() } else { format!("{host}:7080") })
+        Ok(if host.contains(':') {
+            host.to_owned()
+        } else {
+            format!("{host}:7080")
+        })
     }
 
     pub(crate) fn write(&self) -> std::io::Result<()> {
@@ -129,7 +175,12 @@ impl Login {
         use std::os::unix::fs::OpenOptionsExt;
         let file = Login::file();
         std::fs::create_dir_all(file.parent().unwrap_or(Path::new("/")))?;
-        let mut out = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(file)?;
+        let mut out = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(file)?;
         out.write_all(&serde_json::to_vec(self).expect("a login serialises"))
     }
 }

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::*;
-use commands::{Done, access, apps, change, deploy, follow, history, instances, plan, reference, up};
+use commands::{
+    Done, access, apps, change, deploy, follow, history, instances, plan, reference, up,
+};
 use context::Context;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::stage::Power;
@@ -21,10 +23,16 @@ use pluvio_model::stage::Power;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context::new(cli.global.clone());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            context.out.problem(&problem::INTERNAL.problem(format!("The runtime does not start: {error}."), "Check the limits on threads and open files."));
+            context.out.problem(&problem::INTERNAL.problem(
+                format!("The runtime does not start: {error}."),
+                "Check the limits on threads and open files.",
+            ));
             return ExitCode::FAILURE;
         }
     };
@@ -37,7 +45,10 @@ fn main() -> ExitCode {
         Err(problem) => {
             if serving {
                 // Whoever started it (`up`, systemd) reads the last line of the log.
-                eprintln!("{}", serde_json::to_string(&problem).expect("a problem serialises"));
+                eprintln!(
+                    "{}",
+                    serde_json::to_string(&problem).expect("a problem serialises")
+                );
             } else {
                 context.out.problem(&problem);
             }
@@ -64,24 +75,44 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Open => apps::open(context).await,
         Command::Logs(args) => apps::logs(context, &args).await,
         Command::Exec(args) => instances::exec(context, &args).await,
-        Command::PortForward { ports, instance } => instances::port_forward(context, &ports, instance.as_deref()).await,
+        Command::PortForward { ports, instance } => {
+            instances::port_forward(context, &ports, instance.as_deref()).await
+        }
         Command::Scale { instances } => change::scale(context, &instances).await,
         Command::Restart => context.operate("restart", &()).await,
         Command::Start => context.operate(power_verb(Power::On), &()).await,
         Command::Stop => context.operate(power_verb(Power::Off), &()).await,
         Command::Delete { yes } => change::delete(context, yes).await,
-        Command::Config { command: None | Some(ConfigCommand::List) } => change::config_list(context).await,
-        Command::Config { command: Some(ConfigCommand::Set(args)) } | Command::ConfigSet(args) => change::config_set(context, &args.pairs, args.component.as_deref()).await,
-        Command::Config { command: Some(ConfigCommand::Unset(args)) } | Command::ConfigUnset(args) => change::config_unset(context, &args.names, args.component.as_deref()).await,
-        Command::Config { command: Some(ConfigCommand::Import { file }) } => change::config_import(context, &file).await,
+        Command::Config {
+            command: None | Some(ConfigCommand::List),
+        } => change::config_list(context).await,
+        Command::Config {
+            command: Some(ConfigCommand::Set(args)),
+        }
+        | Command::ConfigSet(args) => {
+            change::config_set(context, &args.pairs, args.component.as_deref()).await
+        }
+        Command::Config {
+            command: Some(ConfigCommand::Unset(args)),
+        }
+        | Command::ConfigUnset(args) => {
+            change::config_unset(context, &args.names, args.component.as_deref()).await
+        }
+        Command::Config {
+            command: Some(ConfigCommand::Import { file }),
+        } => change::config_import(context, &file).await,
         Command::Secret { command } => match command {
             SecretCommand::List => change::secret_list(context).await,
-            SecretCommand::Set { name, value } => change::secret_set(context, &name, value.as_deref()).await,
+            SecretCommand::Set { name, value } => {
+                change::secret_set(context, &name, value.as_deref()).await
+            }
             SecretCommand::Remove { name } => change::secret_remove(context, &name).await,
         },
         Command::Volume { command } => match command {
             VolumeCommand::List => apps::volumes(context).await,
-            VolumeCommand::Delete { id, confirm } => change::volume_delete(context, &id, &confirm).await,
+            VolumeCommand::Delete { id, confirm } => {
+                change::volume_delete(context, &id, &confirm).await
+            }
         },
         Command::Route => apps::routes(context).await,
         Command::Releases { command } => match command {
@@ -98,11 +129,18 @@ async fn run(context: &Context, command: Command) -> Done {
         },
         Command::Credential { command } => match command {
             CredentialCommand::List => access::credential_list(context).await,
-            CredentialCommand::Set { name, kind, host, username } => access::credential_set(context, &name, &kind, &host, username.as_deref()).await,
+            CredentialCommand::Set {
+                name,
+                kind,
+                host,
+                username,
+            } => access::credential_set(context, &name, &kind, &host, username.as_deref()).await,
             CredentialCommand::Remove { name } => access::credential_remove(context, &name).await,
         },
         Command::Token { command } => match command {
-            TokenCommand::Create { name, role } => access::token_create(context, &name, role.as_deref()).await,
+            TokenCommand::Create { name, role } => {
+                access::token_create(context, &name, role.as_deref()).await
+            }
             TokenCommand::List => access::token_list(context).await,
             TokenCommand::Revoke { id } => access::token_revoke(context, &id).await,
         },
@@ -110,8 +148,13 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Logout => access::logout(context),
         Command::Whoami => access::whoami(context).await,
         Command::SigninLink => access::signin_link(context).await,
-        Command::Cluster { command: Some(ClusterCommand::Rebind) } => {
-            let _: pluvio_api::platform::ClusterDetail = context.client()?.post("/api/v1/cluster/rebind", &()).await?;
+        Command::Cluster {
+            command: Some(ClusterCommand::Rebind),
+        } => {
+            let _: pluvio_api::platform::ClusterDetail = context
+                .client()?
+                .post("/api/v1/cluster/rebind", &())
+                .await?;
             apps::cluster(context).await
         }
         Command::Cluster { .. } => apps::cluster(context).await,
@@ -130,9 +173,20 @@ fn power_verb(power: Power) -> &'static str {
 }
 
 async fn local_checks(context: &Context) -> pluvio_api::platform::DoctorReport {
-    let flags = UpArgs { domain: None, listen: None, engine: None, port: None, gateway_port: None, database: None, rebind_engine: false };
+    let flags = UpArgs {
+        domain: None,
+        listen: None,
+        engine: None,
+        port: None,
+        gateway_port: None,
+        database: None,
+        rebind_engine: false,
+    };
     let (engine, ports) = match config::Config::read(&context.data, &flags) {
-        Ok(config) => (config.engine.value.clone(), vec![config.public(), config.gateway(), config.operations()]),
+        Ok(config) => (
+            config.engine.value.clone(),
+            vec![config.public(), config.gateway(), config.operations()],
+        ),
         Err(_) => (None, Vec::new()),
     };
     pluvio_server::doctor::examine(&context.data, engine.as_deref(), &ports).await
@@ -144,16 +198,31 @@ async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
         context.out.document(&config);
         return Ok(());
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PLUVIO_LOG").unwrap_or_else(|_| "info,sqlx=warn,hyper=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PLUVIO_LOG")
+        .unwrap_or_else(|_| "info,sqlx=warn,hyper=warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     let (mut control, mut node) = (false, false);
     for role in &args.roles {
         match role.as_str() {
             "control" | "api" | "worker" | "builder" => control = true,
             "node" => node = true,
-            other => return Err(problem::REQUEST_INVALID.problem(format!("There is no role {other:?}."), "The roles are control (api, worker, builder) and node.")),
+            other => {
+                return Err(problem::REQUEST_INVALID.problem(
+                    format!("There is no role {other:?}."),
+                    "The roles are control (api, worker, builder) and node.",
+                ));
+            }
         }
     }
-    std::fs::create_dir_all(config.data.join("node")).map_err(|e| problem::CONFIG_INVALID.problem(format!("{} cannot be made: {e}.", config.data.display()), "Name another data folder with --data."))?;
+    std::fs::create_dir_all(config.data.join("node")).map_err(|e| {
+        problem::CONFIG_INVALID.problem(
+            format!("{} cannot be made: {e}.", config.data.display()),
+            "Name another data folder with --data.",
+        )
+    })?;
     roles::run(config, control, node).await
 }

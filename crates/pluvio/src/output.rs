@@ -26,8 +26,14 @@ pub(crate) enum Tone {
 
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool, verbose: bool) -> Output {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Output { json, quiet, verbose, colour }
+        let colour = std::io::stderr().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Output {
+            json,
+            quiet,
+            verbose,
+            colour,
+        }
     }
 
     pub(crate) fn paint(&self, tone: Tone, text: impl std::fmt::Display) -> String {
@@ -102,7 +108,11 @@ impl Output {
             self.document(problem);
             return;
         }
-        let mut text = format!("{} {}\n", self.paint(Tone::Bad, "✗"), self.paint(Tone::Strong, &problem.title));
+        let mut text = format!(
+            "{} {}\n",
+            self.paint(Tone::Bad, "✗"),
+            self.paint(Tone::Strong, &problem.title)
+        );
         if let Some(at) = &problem.at {
             let mut place = at.file.clone().unwrap_or_default();
             if let Some(line) = at.line {
@@ -125,7 +135,12 @@ impl Output {
         for line in &problem.evidence {
             text.push_str(&format!("    {}\n", self.paint(Tone::Faint, line)));
         }
-        text.push_str(&format!("  {} {}\n  {}\n", self.paint(Tone::Accent, "→"), problem.remedy, self.paint(Tone::Faint, format!("pluvio explain {}", problem.code))));
+        text.push_str(&format!(
+            "  {} {}\n  {}\n",
+            self.paint(Tone::Accent, "→"),
+            problem.remedy,
+            self.paint(Tone::Faint, format!("pluvio explain {}", problem.code))
+        ));
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }

@@ -11,24 +11,39 @@ use tempfile::NamedTempFile;
 
 /// Packs into a temporary file, gzip at its quickest: the wire is usually loopback.
 pub(crate) fn pack(folder: &Path) -> Result<NamedTempFile, Problem> {
-    let limits = Limits { text_total: 0, ..Limits::default() };
+    let limits = Limits {
+        text_total: 0,
+        ..Limits::default()
+    };
     let tree = SourceTree::read(folder, &limits)?;
     if tree.is_empty() {
-        return Err(problem::SOURCE_MISSING.problem(format!("{} holds no file that is not ignored.", folder.display()), "Name the folder with the source; look at its .gitignore and .pluvioignore."));
+        return Err(problem::SOURCE_MISSING.problem(
+            format!("{} holds no file that is not ignored.", folder.display()),
+            "Name the folder with the source; look at its .gitignore and .pluvioignore.",
+        ));
     }
     write(folder, &tree).map_err(|e| match e.kind() {
-        std::io::ErrorKind::StorageFull => problem::DISK_FULL.problem(format!("The archive of {} does not fit: {e}.", folder.display()), "Free space in /tmp, or set TMPDIR."),
-        _ => problem::SOURCE_ARCHIVE.problem(format!("{} cannot be packed: {e}.", folder.display()), "Check that its files can be read."),
+        std::io::ErrorKind::StorageFull => problem::DISK_FULL.problem(
+            format!("The archive of {} does not fit: {e}.", folder.display()),
+            "Free space in /tmp, or set TMPDIR.",
+        ),
+        _ => problem::SOURCE_ARCHIVE.problem(
+            format!("{} cannot be packed: {e}.", folder.display()),
+            "Check that its files can be read.",
+        ),
     })
 }
 
 fn write(folder: &Path, tree: &SourceTree) -> std::io::Result<NamedTempFile> {
     let file = NamedTempFile::new()?;
-    let packed = flate2::write::GzEncoder::new(std::io::BufWriter::new(file), flate2::Compression::fast());
+    let packed =
+        flate2::write::GzEncoder::new(std::io::BufWriter::new(file), flate2::Compression::fast());
     let mut archive = tar::Builder::new(packed);
     for path in tree.paths() {
         let place = folder.join(path);
-        let Ok(data) = place.symlink_metadata() else { continue };
+        let Ok(data) = place.symlink_metadata() else {
+            continue;
+        };
         let mut header = tar::Header::new_gnu();
         header.set_mtime(0);
         if data.is_symlink() {
@@ -40,12 +55,18 @@ fn write(folder: &Path, tree: &SourceTree) -> std::io::Result<NamedTempFile> {
         }
         let content = std::fs::read(&place)?;
         header.set_size(content.len() as u64);
-        header.set_mode(if data.permissions().mode() & 0o111 != 0 { 0o755 } else { 0o644 });
+        header.set_mode(if data.permissions().mode() & 0o111 != 0 {
+            0o755
+        } else {
+            0o644
+        });
         archive.append_data(&mut header, path, content.as_slice())?;
     }
     let mut inner = archive.into_inner()?.finish()?;
     inner.flush()?;
-    inner.into_inner().map_err(std::io::IntoInnerError::into_error)
+    inner
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)
 }
 
 #[cfg(test)]
@@ -62,7 +83,11 @@ mod tests {
         let first = bytes();
         assert_eq!(first, bytes());
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(first.as_slice()));
-        let names: Vec<String> = archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|e| e.unwrap().path().unwrap().display().to_string())
+            .collect();
         assert_eq!(names, [".gitignore", "a.txt"]);
     }
 }

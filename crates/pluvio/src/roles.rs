@@ -22,18 +22,25 @@ pub(crate) async fn run(config: Config, control: bool, node: bool) -> Result<(),
     let config = Arc::new(config);
     match (control, node) {
         (true, true) => {
-            let (one, other) = tokio::join!(run_node(config.clone(), stop.clone()), run_control(config, stop.clone()));
+            let (one, other) = tokio::join!(
+                run_node(config.clone(), stop.clone()),
+                run_control(config, stop.clone())
+            );
             one.and(other)
         }
         (true, false) => run_control(config, stop).await,
         (false, true) => run_node(config, stop).await,
-        (false, false) => Err(problem::REQUEST_INVALID.problem("No role was named.", "Use --roles control, node or both.")),
+        (false, false) => Err(problem::REQUEST_INVALID
+            .problem("No role was named.", "Use --roles control, node or both.")),
     }
 }
 
 async fn ended() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -42,9 +49,21 @@ async fn ended() {
 async fn run_node(config: Arc<Config>, stop: CancellationToken) -> Result<(), Problem> {
     let mut node = pluvio_node::Config::new(&config.data);
     node.listen = vec![config.gateway()];
-    node.engine = config.engine.value.as_ref().map(|e| e.trim_start_matches("unix://").into());
-    node.pool = config.pool.value.parse().map_err(|e: pluvio_node::InvalidPool| problem::CONFIG_INVALID.problem(e.to_string(), "Correct network.pool."))?;
-    pluvio_node::run(node, stop.cancelled_owned()).await.map_err(|e| e.to_problem())
+    node.engine = config
+        .engine
+        .value
+        .as_ref()
+        .map(|e| e.trim_start_matches("unix://").into());
+    node.pool = config
+        .pool
+        .value
+        .parse()
+        .map_err(|e: pluvio_node::InvalidPool| {
+            problem::CONFIG_INVALID.problem(e.to_string(), "Correct network.pool.")
+        })?;
+    pluvio_node::run(node, stop.cancelled_owned())
+        .await
+        .map_err(|e| e.to_problem())
 }
 
 async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(), Problem> {
@@ -54,11 +73,20 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
         problem::PORT_TAKEN.problem(format!("{address} cannot be listened on: {error}."), "End what listens there, or choose another with --port (console) or PLUVIO_OPERATIONS_PORT.")
     })?;
     let seal = Seal::open_or_create(&config.data.join("seal.key")).map_err(Problem::from)?;
-    let store = Store::open(&config.database.value, seal).await.map_err(Problem::from)?;
-    let blobs = Blobs::open(&config.data.join("blobs")).await.map_err(|e| problem::DISK_FULL.problem(format!("The blob folder cannot be opened: {e}."), "Check the data folder's permissions and space."))?;
+    let store = Store::open(&config.database.value, seal)
+        .await
+        .map_err(Problem::from)?;
+    let blobs = Blobs::open(&config.data.join("blobs")).await.map_err(|e| {
+        problem::DISK_FULL.problem(
+            format!("The blob folder cannot be opened: {e}."),
+            "Check the data folder's permissions and space.",
+        )
+    })?;
     let node = pluvio_node::Client::new(pluvio_node::socket_in(&config.data));
     let builder = builder(&config, &stop).await?;
-    let Some(builder) = builder else { return Ok(()) };
+    let Some(builder) = builder else {
+        return Ok(());
+    };
     let settings = pluvio_control::Config {
         data: config.data.clone(),
         domain: config.domain.value.clone(),
@@ -68,9 +96,19 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
     };
     let control = Control::new(settings, store, blobs, node, builder);
     control.start();
-    let server = pluvio_server::Config { public_url: config.public_url(), gateway: config.gateway_url(), upload_limit: 512 << 20 };
+    let server = pluvio_server::Config {
+        public_url: config.public_url(),
+        gateway: config.gateway_url(),
+        upload_limit: 512 << 20,
+    };
     tracing::info!(listen = %config.public(), "control serves");
-    pluvio_server::serve(listeners, pluvio_server::router(control.clone(), server), pluvio_server::operations_router(control.clone()), stop).await;
+    pluvio_server::serve(
+        listeners,
+        pluvio_server::router(control.clone(), server),
+        pluvio_server::operations_router(control.clone()),
+        stop,
+    )
+    .await;
     control.stop().await;
     control.store().close().await;
     let _ = std::fs::remove_file(&socket);
@@ -78,14 +116,29 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
 }
 
 /// The builder speaks to the same engine as the node; it is waited for, so that control may start before its engine.
-async fn builder(config: &Config, stop: &CancellationToken) -> Result<Option<pluvio_build::Builder>, Problem> {
+async fn builder(
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<Option<pluvio_build::Builder>, Problem> {
     let mut said = false;
     loop {
         match pluvio_engine::find_engine(config.engine.value.as_deref()).await {
             Ok(engine) => {
-                let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| t.lines().next().and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok())).map_or(4 << 30, |kib| kib * 1024);
+                let memory = std::fs::read_to_string("/proc/meminfo")
+                    .ok()
+                    .and_then(|t| {
+                        t.lines()
+                            .next()
+                            .and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok())
+                    })
+                    .map_or(4 << 30, |kib| kib * 1024);
                 let owner = installation(&config.data)?;
-                let settings = pluvio_build::BuildSettings { owner, work: config.data.join("work"), registry: config.registry.value.clone(), limits: pluvio_build::BuildLimits::of_machine(memory) };
+                let settings = pluvio_build::BuildSettings {
+                    owner,
+                    work: config.data.join("work"),
+                    registry: config.registry.value.clone(),
+                    limits: pluvio_build::BuildLimits::of_machine(memory),
+                };
                 return Ok(Some(pluvio_build::Builder::new(engine, settings)));
             }
             Err(problem) => {
@@ -111,10 +164,17 @@ fn installation(data: &std::path::Path) -> Result<String, Problem> {
         return Ok(text.trim().to_owned());
     }
     let id = uuid::Uuid::now_v7().simple().to_string();
-    std::fs::write(&file, &id).map_err(|e| problem::DISK_FULL.problem(format!("{} cannot be written: {e}.", file.display()), "Check the data folder's permissions and space."))?;
+    std::fs::write(&file, &id).map_err(|e| {
+        problem::DISK_FULL.problem(
+            format!("{} cannot be written: {e}.", file.display()),
+            "Check the data folder's permissions and space.",
+        )
+    })?;
     Ok(id)
 }
 
 fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|t| t.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|t| t.trim().to_owned())
+        .unwrap_or_default()
 }

@@ -1,7 +1,9 @@
 //! Looking: applications, status, logs, routes, volumes, the cluster.
 
 use futures::StreamExt;
-use pluvio_api::applications::{ApplicationDetail, ApplicationSummary, LogEntry, Page, RouteDetail, Status, VolumeSummary};
+use pluvio_api::applications::{
+    ApplicationDetail, ApplicationSummary, LogEntry, Page, RouteDetail, Status, VolumeSummary,
+};
 use pluvio_api::platform::{ClusterDetail, DoctorReport};
 use pluvio_model::observed::InstanceState;
 use pluvio_model::operation::{Operation, Outcome};
@@ -14,7 +16,10 @@ use crate::context::{Context, escape};
 use crate::output::{Tone, ago, bytes};
 
 /// All pages of a list.
-pub(crate) async fn all<T: DeserializeOwned>(context: &Context, path: &str) -> Result<Vec<T>, Problem> {
+pub(crate) async fn all<T: DeserializeOwned>(
+    context: &Context,
+    path: &str,
+) -> Result<Vec<T>, Problem> {
     let client = context.client()?;
     let (mut items, mut after) = (Vec::new(), String::new());
     loop {
@@ -39,17 +44,27 @@ pub(crate) fn status_word(context: &Context, status: Status) -> String {
         Status::Stopped => ("stopped", Tone::Faint),
         Status::Unknown => ("unknown", Tone::Faint),
     };
-    if context.out.json { word.to_owned() } else { context.out.paint(tone, word) }
+    if context.out.json {
+        word.to_owned()
+    } else {
+        context.out.paint(tone, word)
+    }
 }
 
 pub(crate) async fn apps(context: &Context) -> Done {
-    let apps: Vec<ApplicationSummary> = all(context, &format!("{}/applications", context.environment_path())).await?;
+    let apps: Vec<ApplicationSummary> = all(
+        context,
+        &format!("{}/applications", context.environment_path()),
+    )
+    .await?;
     if context.out.json {
         context.out.document(&apps);
         return Ok(());
     }
     if apps.is_empty() {
-        context.out.line("No applications yet. `pluvio deploy` in a folder with source makes the first.");
+        context
+            .out
+            .line("No applications yet. `pluvio deploy` in a folder with source makes the first.");
         return Ok(());
     }
     let rows: Vec<Vec<String>> = apps
@@ -57,10 +72,23 @@ pub(crate) async fn apps(context: &Context) -> Done {
         .map(|a| {
             let word = format!("{:?}", a.status).to_lowercase();
             let release = a.live_release.map_or("-".to_owned(), |r| format!("r{r}"));
-            vec![a.name.clone(), word, release, format!("{}/{}", a.instances_ready, a.instances_wanted), a.memory_bytes.map_or("-".into(), bytes), a.urls.first().cloned().unwrap_or_default(), ago(a.updated_at)]
+            vec![
+                a.name.clone(),
+                word,
+                release,
+                format!("{}/{}", a.instances_ready, a.instances_wanted),
+                a.memory_bytes.map_or("-".into(), bytes),
+                a.urls.first().cloned().unwrap_or_default(),
+                ago(a.updated_at),
+            ]
         })
         .collect();
-    context.out.table(&["NAME", "STATUS", "RELEASE", "READY", "MEMORY", "URL", "CHANGED"], &rows);
+    context.out.table(
+        &[
+            "NAME", "STATUS", "RELEASE", "READY", "MEMORY", "URL", "CHANGED",
+        ],
+        &rows,
+    );
     Ok(())
 }
 
@@ -71,28 +99,59 @@ pub(crate) async fn status(context: &Context) -> Done {
         return Ok(());
     }
     let out = &context.out;
-    let note = if app.summary.status_note.is_empty() { String::new() } else { format!(" · {}", app.summary.status_note) };
-    let release = app.summary.live_release.map_or("no release serves yet".to_owned(), |r| format!("r{r} serves"));
-    out.line(format!("{}  {}{note}  {release}", out.paint(Tone::Strong, &app.summary.name), status_word(context, app.summary.status)));
+    let note = if app.summary.status_note.is_empty() {
+        String::new()
+    } else {
+        format!(" · {}", app.summary.status_note)
+    };
+    let release = app
+        .summary
+        .live_release
+        .map_or("no release serves yet".to_owned(), |r| {
+            format!("r{r} serves")
+        });
+    out.line(format!(
+        "{}  {}{note}  {release}",
+        out.paint(Tone::Strong, &app.summary.name),
+        status_word(context, app.summary.status)
+    ));
     for url in &app.summary.urls {
         out.line(format!("  {url}"));
     }
     if let Some(problem) = &app.problem {
-        out.line(format!("  {} {}", out.paint(Tone::Bad, &problem.title), problem.cause));
+        out.line(format!(
+            "  {} {}",
+            out.paint(Tone::Bad, &problem.title),
+            problem.cause
+        ));
         out.line(format!("  → {}", problem.remedy));
     }
     for component in &app.components {
         out.line("");
-        out.line(format!("{}  {}  {}", out.paint(Tone::Strong, &component.name), component.image, component.status_note));
+        out.line(format!(
+            "{}  {}  {}",
+            out.paint(Tone::Strong, &component.name),
+            component.image,
+            component.status_note
+        ));
         let rows: Vec<Vec<String>> = component
             .instances
             .iter()
             .map(|i| {
                 let state = match &i.instance.state {
                     InstanceState::BackOff { .. } => "restarting".to_owned(),
-                    other => serde_json::to_value(other).ok().and_then(|v| v["state"].as_str().map(str::to_owned)).unwrap_or_default(),
+                    other => serde_json::to_value(other)
+                        .ok()
+                        .and_then(|v| v["state"].as_str().map(str::to_owned))
+                        .unwrap_or_default(),
                 };
-                let exit = i.instance.last_exit.as_ref().map_or(String::new(), |e| if e.oom { "killed for memory".to_owned() } else { format!("exit {}", e.code) });
+                let exit = i.instance.last_exit.as_ref().map_or(String::new(), |e| {
+                    if e.oom {
+                        "killed for memory".to_owned()
+                    } else {
+                        format!("exit {}", e.code)
+                    }
+                });
                 vec![
                     i.instance.name.clone(),
                     format!("r{}", i.instance.release),
@@ -105,7 +164,19 @@ pub(crate) async fn status(context: &Context) -> Done {
                 ]
             })
             .collect();
-        out.table(&["INSTANCE", "RELEASE", "STATE", "CPU", "MEMORY", "RESTARTS", "LAST EXIT", "STARTED"], &rows);
+        out.table(
+            &[
+                "INSTANCE",
+                "RELEASE",
+                "STATE",
+                "CPU",
+                "MEMORY",
+                "RESTARTS",
+                "LAST EXIT",
+                "STARTED",
+            ],
+            &rows,
+        );
         for instance in &component.instances {
             if instance.instance.state != InstanceState::Ready {
                 if let Some(probe) = &instance.instance.probe {
@@ -120,7 +191,10 @@ pub(crate) async fn status(context: &Context) -> Done {
         }
     }
     if app.seen_ms_ago.is_none() {
-        out.line(out.paint(Tone::Warn, "The node does not answer: what runs is not known. `pluvio up` starts it."));
+        out.line(out.paint(
+            Tone::Warn,
+            "The node does not answer: what runs is not known. `pluvio up` starts it.",
+        ));
     }
     Ok(())
 }
@@ -128,7 +202,13 @@ pub(crate) async fn status(context: &Context) -> Done {
 pub(crate) async fn open(context: &Context) -> Done {
     let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
     let Some(url) = app.summary.urls.first() else {
-        return Err(problem::NOT_FOUND.problem(format!("{} has no address: no component has an HTTP port.", app.summary.name), "Declare one under `ports`, or add a route."));
+        return Err(problem::NOT_FOUND.problem(
+            format!(
+                "{} has no address: no component has an HTTP port.",
+                app.summary.name
+            ),
+            "Declare one under `ports`, or add a route.",
+        ));
     };
     if context.out.json {
         context.out.document(&serde_json::json!({ "url": url }));
@@ -136,14 +216,27 @@ pub(crate) async fn open(context: &Context) -> Done {
         context.out.line(url);
     }
     if std::env::var_os("DISPLAY").is_some() || std::env::var_os("WAYLAND_DISPLAY").is_some() {
-        let _ = std::process::Command::new("xdg-open").arg(url).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+        let _ = std::process::Command::new("xdg-open")
+            .arg(url)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
     }
     Ok(())
 }
 
 pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
-    let mut path = format!("{}/logs?tail={}&follow={}", context.app_path()?, args.tail, args.follow);
-    for (key, value) in [("contains", &args.contains), ("instance", &args.instance), ("component", &args.component)] {
+    let mut path = format!(
+        "{}/logs?tail={}&follow={}",
+        context.app_path()?,
+        args.tail,
+        args.follow
+    );
+    for (key, value) in [
+        ("contains", &args.contains),
+        ("instance", &args.instance),
+        ("component", &args.component),
+    ] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", escape(value)));
         }
@@ -151,7 +244,12 @@ pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
     if let Some(since) = &args.since {
         let at = match since.parse::<pluvio_model::quantity::Span>() {
             Ok(span) => jiff::Timestamp::now() - jiff::SignedDuration::from_millis(span.0 as i64),
-            Err(_) => since.parse().map_err(|_| problem::REQUEST_INVALID.problem(format!("{since:?} is neither a span of time nor a time."), "Write 10m, 2h or 2026-01-31T12:00:00Z."))?,
+            Err(_) => since.parse().map_err(|_| {
+                problem::REQUEST_INVALID.problem(
+                    format!("{since:?} is neither a span of time nor a time."),
+                    "Write 10m, 2h or 2026-01-31T12:00:00Z.",
+                )
+            })?,
         };
         path.push_str(&format!("&since={}", escape(&at.to_string())));
     }
@@ -162,16 +260,38 @@ pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
             context.out.row(&line);
             continue;
         }
-        let time = if args.timestamps { format!("{} ", line.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")) } else { String::new() };
-        let short = line.instance.rsplit("--").next().unwrap_or(&line.instance).to_owned();
-        let tone = if line.stream == "pluvio" { Tone::Accent } else { Tone::Faint };
-        context.out.line(format!("{}{} {}", context.out.paint(Tone::Faint, time), context.out.paint(tone, short), line.text));
+        let time = if args.timestamps {
+            format!("{} ", line.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        } else {
+            String::new()
+        };
+        let short = line
+            .instance
+            .rsplit("--")
+            .next()
+            .unwrap_or(&line.instance)
+            .to_owned();
+        let tone = if line.stream == "pluvio" {
+            Tone::Accent
+        } else {
+            Tone::Faint
+        };
+        context.out.line(format!(
+            "{}{} {}",
+            context.out.paint(Tone::Faint, time),
+            context.out.paint(tone, short),
+            line.text
+        ));
     }
     Ok(())
 }
 
 pub(crate) async fn routes(context: &Context) -> Done {
-    let mut routes: Vec<RouteDetail> = all(context, &format!("{}/gateway/routes", context.environment_path())).await?;
+    let mut routes: Vec<RouteDetail> = all(
+        context,
+        &format!("{}/gateway/routes", context.environment_path()),
+    )
+    .await?;
     if let Some(app) = &context.global.app {
         routes.retain(|r| r.application == *app);
     }
@@ -182,31 +302,67 @@ pub(crate) async fn routes(context: &Context) -> Done {
     let rows: Vec<Vec<String>> = routes
         .iter()
         .map(|r| {
-            let traffic = r.traffic.as_ref().map_or(("-".into(), "-".into()), |t| (format!("{:.1}/s", t.requests_per_second), format!("{:.0} ms", t.p95_ms)));
-            vec![r.url.clone(), r.application.clone(), format!("{}:{}", r.component, r.port), traffic.0, traffic.1]
+            let traffic = r.traffic.as_ref().map_or(("-".into(), "-".into()), |t| {
+                (
+                    format!("{:.1}/s", t.requests_per_second),
+                    format!("{:.0} ms", t.p95_ms),
+                )
+            });
+            vec![
+                r.url.clone(),
+                r.application.clone(),
+                format!("{}:{}", r.component, r.port),
+                traffic.0,
+                traffic.1,
+            ]
         })
         .collect();
-    context.out.table(&["URL", "APPLICATION", "BACKEND", "REQUESTS", "P95"], &rows);
+    context
+        .out
+        .table(&["URL", "APPLICATION", "BACKEND", "REQUESTS", "P95"], &rows);
     Ok(())
 }
 
 pub(crate) async fn volumes(context: &Context) -> Done {
-    let volumes: Vec<VolumeSummary> = all(context, &format!("{}/volumes", context.environment_path())).await?;
+    let volumes: Vec<VolumeSummary> =
+        all(context, &format!("{}/volumes", context.environment_path())).await?;
     if context.out.json {
         context.out.document(&volumes);
         return Ok(());
     }
     let rows: Vec<Vec<String>> = volumes
         .iter()
-        .map(|v| vec![v.name.clone(), v.application.clone().unwrap_or_else(|| "-".into()), v.bytes.map_or("-".into(), bytes), v.released_at.map_or("in use".into(), |at| format!("kept, its application was deleted {}", ago(at))), v.id.to_string()])
+        .map(|v| {
+            vec![
+                v.name.clone(),
+                v.application.clone().unwrap_or_else(|| "-".into()),
+                v.bytes.map_or("-".into(), bytes),
+                v.released_at.map_or("in use".into(), |at| {
+                    format!("kept, its application was deleted {}", ago(at))
+                }),
+                v.id.to_string(),
+            ]
+        })
         .collect();
-    context.out.table(&["NAME", "APPLICATION", "SIZE", "STATE", "ID"], &rows);
+    context
+        .out
+        .table(&["NAME", "APPLICATION", "SIZE", "STATE", "ID"], &rows);
     Ok(())
 }
 
 pub(crate) async fn operations(context: &Context) -> Done {
-    let app = context.global.app.as_ref().map_or(String::new(), |a| format!("&application={}", escape(a)));
-    let page: Page<Operation> = context.client()?.get(&format!("{}/operations?limit=50{app}", context.environment_path())).await?;
+    let app = context
+        .global
+        .app
+        .as_ref()
+        .map_or(String::new(), |a| format!("&application={}", escape(a)));
+    let page: Page<Operation> = context
+        .client()?
+        .get(&format!(
+            "{}/operations?limit=50{app}",
+            context.environment_path()
+        ))
+        .await?;
     if context.out.json {
         context.out.document(&page.items);
         return Ok(());
@@ -222,10 +378,20 @@ pub(crate) async fn operations(context: &Context) -> Done {
                 Some(Outcome::Superseded { .. }) => "superseded".into(),
                 Some(Outcome::Failed { problem }) => format!("failed: {}", problem.code),
             };
-            vec![o.application_name.clone(), o.title.clone(), outcome, o.actor.clone(), ago(o.asked_at), o.id.to_string()]
+            vec![
+                o.application_name.clone(),
+                o.title.clone(),
+                outcome,
+                o.actor.clone(),
+                ago(o.asked_at),
+                o.id.to_string(),
+            ]
         })
         .collect();
-    context.out.table(&["APPLICATION", "WHAT", "OUTCOME", "BY", "WHEN", "ID"], &rows);
+    context.out.table(
+        &["APPLICATION", "WHAT", "OUTCOME", "BY", "WHEN", "ID"],
+        &rows,
+    );
     Ok(())
 }
 
@@ -235,9 +401,18 @@ pub(crate) async fn cluster(context: &Context) -> Done {
         context.out.document(&cluster);
         return Ok(());
     }
-    context.out.line(format!("{}  {}", cluster.name, cluster.message));
+    context
+        .out
+        .line(format!("{}  {}", cluster.name, cluster.message));
     if let Some(facts) = &cluster.facts {
-        context.out.line(format!("  {:?} {}, {}, {} cores, {}", facts.runtime, facts.version, facts.architecture, facts.cpu_millis as f64 / 1000.0, bytes(facts.memory_bytes)));
+        context.out.line(format!(
+            "  {:?} {}, {}, {} cores, {}",
+            facts.runtime,
+            facts.version,
+            facts.architecture,
+            facts.cpu_millis as f64 / 1000.0,
+            bytes(facts.memory_bytes)
+        ));
     }
     Ok(())
 }
@@ -252,7 +427,11 @@ pub(crate) async fn doctor(context: &Context, local: impl AsyncFnOnce() -> Docto
         },
         Err(_) => local().await,
     };
-    let failed = report.checks.iter().filter(|c| c.verdict == "failed").count();
+    let failed = report
+        .checks
+        .iter()
+        .filter(|c| c.verdict == "failed")
+        .count();
     if context.out.json {
         context.out.document(&report);
     } else {
@@ -262,11 +441,23 @@ pub(crate) async fn doctor(context: &Context, local: impl AsyncFnOnce() -> Docto
                 "warning" => ("!", Tone::Warn),
                 _ => ("✗", Tone::Bad),
             };
-            context.out.line(format!("{} {:<8} {}", context.out.paint(tone, sign), check.name, check.message));
+            context.out.line(format!(
+                "{} {:<8} {}",
+                context.out.paint(tone, sign),
+                check.name,
+                check.message
+            ));
             if let Some(remedy) = &check.remedy {
                 context.out.line(format!("           → {remedy}"));
             }
         }
     }
-    if failed == 0 { Ok(()) } else { Err(problem::REFUSED.problem(format!("{failed} of {} checks failed.", report.checks.len()), "Follow the remedies above, then run `pluvio doctor` again.")) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(problem::REFUSED.problem(
+            format!("{failed} of {} checks failed.", report.checks.len()),
+            "Follow the remedies above, then run `pluvio doctor` again.",
+        ))
+    }
 }

@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use indexmap::IndexMap;
-use pluvio_api::applications::{ApplicationDetail, ComponentPatch, RollbackRequest, ScaleRequest, SecretRow, SecretValueRequest};
+use pluvio_api::applications::{
+    ApplicationDetail, ComponentPatch, RollbackRequest, ScaleRequest, SecretRow, SecretValueRequest,
+};
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
 
@@ -13,7 +15,10 @@ use crate::context::{Context, escape};
 impl Context {
     /// Asks for an operation and follows it.
     pub(crate) async fn operate(&self, verb: &str, body: &(impl serde::Serialize + Sync)) -> Done {
-        let operation: Operation = self.client()?.post(&format!("{}/{verb}", self.app_path()?), body).await?;
+        let operation: Operation = self
+            .client()?
+            .post(&format!("{}/{verb}", self.app_path()?), body)
+            .await?;
         let ended = self.finish(operation).await?;
         if self.out.json && !self.global.no_wait {
             self.out.document(&ended);
@@ -24,7 +29,10 @@ impl Context {
     async fn patch(&self, component: Option<&str>, patch: &ComponentPatch) -> Done {
         let component = self.component(component).await?;
         let path = format!("{}/components/{}", self.app_path()?, escape(&component));
-        let operation: Operation = self.client()?.call(http::Method::PATCH, &path, Some(patch)).await?;
+        let operation: Operation = self
+            .client()?
+            .call(http::Method::PATCH, &path, Some(patch))
+            .await?;
         let ended = self.finish(operation).await?;
         if self.out.json && !self.global.no_wait {
             self.out.document(&ended);
@@ -42,7 +50,15 @@ impl Context {
             [only] => Ok(only.name.clone()),
             many => {
                 let names: Vec<&str> = many.iter().map(|c| c.name.as_str()).collect();
-                Err(problem::REQUEST_INVALID.problem(format!("{} has {} components: {}.", app.summary.name, many.len(), names.join(", ")), "Say which with --component."))
+                Err(problem::REQUEST_INVALID.problem(
+                    format!(
+                        "{} has {} components: {}.",
+                        app.summary.name,
+                        many.len(),
+                        names.join(", ")
+                    ),
+                    "Say which with --component.",
+                ))
             }
         }
     }
@@ -53,8 +69,21 @@ pub(crate) async fn scale(context: &Context, text: &str) -> Done {
         Some((component, number)) => (Some(component.to_owned()), number),
         None => (None, text),
     };
-    let instances = number.parse().map_err(|_| problem::REQUEST_INVALID.problem(format!("{number:?} is not a number of instances."), "Write `pluvio scale 3` or `pluvio scale web=3`."))?;
-    context.operate("scale", &ScaleRequest { component, instances }).await
+    let instances = number.parse().map_err(|_| {
+        problem::REQUEST_INVALID.problem(
+            format!("{number:?} is not a number of instances."),
+            "Write `pluvio scale 3` or `pluvio scale web=3`.",
+        )
+    })?;
+    context
+        .operate(
+            "scale",
+            &ScaleRequest {
+                component,
+                instances,
+            },
+        )
+        .await
 }
 
 pub(crate) async fn rollback(context: &Context, to: Option<&str>) -> Done {
@@ -65,9 +94,18 @@ pub(crate) async fn rollback(context: &Context, to: Option<&str>) -> Done {
 pub(crate) async fn delete(context: &Context, yes: bool) -> Done {
     let app = context.app_name()?;
     if !yes {
-        confirm(&format!("This deletes {app} with its instances, routes, images and history. Data volumes are kept and listed."), &app, "--yes")?;
+        confirm(
+            &format!(
+                "This deletes {app} with its instances, routes, images and history. Data volumes are kept and listed."
+            ),
+            &app,
+            "--yes",
+        )?;
     }
-    let operation: Operation = context.client()?.delete(&format!("{}?confirm={}", context.app_path()?, escape(&app))).await?;
+    let operation: Operation = context
+        .client()?
+        .delete(&format!("{}?confirm={}", context.app_path()?, escape(&app)))
+        .await?;
     let ended = context.finish(operation).await?;
     if context.out.json && !context.global.no_wait {
         context.out.document(&ended);
@@ -78,7 +116,19 @@ pub(crate) async fn delete(context: &Context, yes: bool) -> Done {
 pub(crate) async fn config_list(context: &Context) -> Done {
     let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
     if context.out.json {
-        let map: IndexMap<&str, IndexMap<&str, &str>> = app.components.iter().map(|c| (c.name.as_str(), c.env.iter().map(|e| (e.name.as_str(), e.value.as_str())).collect())).collect();
+        let map: IndexMap<&str, IndexMap<&str, &str>> = app
+            .components
+            .iter()
+            .map(|c| {
+                (
+                    c.name.as_str(),
+                    c.env
+                        .iter()
+                        .map(|e| (e.name.as_str(), e.value.as_str()))
+                        .collect(),
+                )
+            })
+            .collect();
         context.out.document(&map);
         return Ok(());
     }
@@ -93,35 +143,99 @@ pub(crate) async fn config_list(context: &Context) -> Done {
     Ok(())
 }
 
-pub(crate) async fn config_set(context: &Context, pairs: &[String], component: Option<&str>) -> Done {
-    let env = pairs.iter().map(|p| pair(p).map(|(k, v)| (k, Some(v)))).collect::<Result<_, _>>()?;
-    context.patch(component, &ComponentPatch { env, ..ComponentPatch::default() }).await
+pub(crate) async fn config_set(
+    context: &Context,
+    pairs: &[String],
+    component: Option<&str>,
+) -> Done {
+    let env = pairs
+        .iter()
+        .map(|p| pair(p).map(|(k, v)| (k, Some(v))))
+        .collect::<Result<_, _>>()?;
+    context
+        .patch(
+            component,
+            &ComponentPatch {
+                env,
+                ..ComponentPatch::default()
+            },
+        )
+        .await
 }
 
-pub(crate) async fn config_unset(context: &Context, names: &[String], component: Option<&str>) -> Done {
+pub(crate) async fn config_unset(
+    context: &Context,
+    names: &[String],
+    component: Option<&str>,
+) -> Done {
     let env = names.iter().map(|n| (n.clone(), None)).collect();
-    context.patch(component, &ComponentPatch { env, ..ComponentPatch::default() }).await
+    context
+        .patch(
+            component,
+            &ComponentPatch {
+                env,
+                ..ComponentPatch::default()
+            },
+        )
+        .await
 }
 
 pub(crate) async fn config_import(context: &Context, file: &std::path::Path) -> Done {
-    let env = read_env_file(file)?.into_iter().map(|(k, v)| (k, Some(v))).collect();
-    context.patch(None, &ComponentPatch { env, ..ComponentPatch::default() }).await
+    let env = read_env_file(file)?
+        .into_iter()
+        .map(|(k, v)| (k, Some(v)))
+        .collect();
+    context
+        .patch(
+            None,
+            &ComponentPatch {
+                env,
+                ..ComponentPatch::default()
+            },
+        )
+        .await
 }
 
 pub(crate) fn read_env_file(file: &std::path::Path) -> Result<IndexMap<String, String>, Problem> {
-    let text = std::fs::read_to_string(file).map_err(|e| problem::SOURCE_MISSING.problem(format!("{} cannot be read: {e}.", file.display()), "Name a file in .env form."))?;
-    let read = pluvio_formats::dotenv::read(&text, &file.display().to_string()).map_err(|mut problems| problems.swap_remove(0))?;
-    Ok(read.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        problem::SOURCE_MISSING.problem(
+            format!("{} cannot be read: {e}.", file.display()),
+            "Name a file in .env form.",
+        )
+    })?;
+    let read = pluvio_formats::dotenv::read(&text, &file.display().to_string())
+        .map_err(|mut problems| problems.swap_remove(0))?;
+    Ok(read
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value))
+        .collect())
 }
 
 pub(crate) async fn secret_list(context: &Context) -> Done {
-    let rows: Vec<SecretRow> = super::apps::all(context, &format!("{}/secrets", context.app_path()?)).await?;
+    let rows: Vec<SecretRow> =
+        super::apps::all(context, &format!("{}/secrets", context.app_path()?)).await?;
     if context.out.json {
         context.out.document(&rows);
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = rows.iter().map(|s| vec![s.name.clone(), format!("v{}", s.version), if s.generated { "generated".into() } else { "set".into() }, crate::output::ago(s.set_at)]).collect();
-    context.out.table(&["NAME", "VERSION", "ORIGIN", "SET"], &rows);
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|s| {
+            vec![
+                s.name.clone(),
+                format!("v{}", s.version),
+                if s.generated {
+                    "generated".into()
+                } else {
+                    "set".into()
+                },
+                crate::output::ago(s.set_at),
+            ]
+        })
+        .collect();
+    context
+        .out
+        .table(&["NAME", "VERSION", "ORIGIN", "SET"], &rows);
     Ok(())
 }
 
@@ -131,7 +245,17 @@ pub(crate) async fn secret_set(context: &Context, name: &str, value: Option<&str
         None => read_stdin()?,
     };
     let path = format!("{}/secrets/{}", context.app_path()?, escape(name));
-    let answer: serde_json::Value = context.client()?.call(http::Method::PUT, &path, Some(&SecretValueRequest { value, deploy: true })).await?;
+    let answer: serde_json::Value = context
+        .client()?
+        .call(
+            http::Method::PUT,
+            &path,
+            Some(&SecretValueRequest {
+                value,
+                deploy: true,
+            }),
+        )
+        .await?;
     if let Ok(operation) = serde_json::from_value::<Operation>(answer.clone()) {
         let ended = context.finish(operation).await?;
         if context.out.json && !context.global.no_wait {
@@ -140,15 +264,22 @@ pub(crate) async fn secret_set(context: &Context, name: &str, value: Option<&str
     } else if context.out.json {
         context.out.document(&answer);
     } else {
-        context.out.line(format!("{name} is set. It reaches the application with its next release."));
+        context.out.line(format!(
+            "{name} is set. It reaches the application with its next release."
+        ));
     }
     Ok(())
 }
 
 pub(crate) async fn secret_remove(context: &Context, name: &str) -> Done {
-    context.client()?.delete::<()>(&format!("{}/secrets/{}", context.app_path()?, escape(name))).await?;
+    context
+        .client()?
+        .delete::<()>(&format!("{}/secrets/{}", context.app_path()?, escape(name)))
+        .await?;
     if context.out.json {
-        context.out.document(&serde_json::json!({ "removed": name }));
+        context
+            .out
+            .document(&serde_json::json!({ "removed": name }));
     }
     Ok(())
 }
@@ -156,13 +287,26 @@ pub(crate) async fn secret_remove(context: &Context, name: &str) -> Done {
 /// Stdin to its end, without the last line break: `echo value | pluvio secret set NAME`.
 pub(crate) fn read_stdin() -> Result<String, Problem> {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|e| problem::REQUEST_INVALID.problem(format!("Stdin cannot be read: {e}."), "Pipe the value in as UTF-8 text."))?;
+    std::io::stdin().read_to_string(&mut text).map_err(|e| {
+        problem::REQUEST_INVALID.problem(
+            format!("Stdin cannot be read: {e}."),
+            "Pipe the value in as UTF-8 text.",
+        )
+    })?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
 
 pub(crate) async fn volume_delete(context: &Context, id: &str, confirm: &str) -> Done {
-    context.client()?.delete::<()>(&format!("{}/volumes/{}?confirm={}", context.environment_path(), escape(id), escape(confirm))).await?;
+    context
+        .client()?
+        .delete::<()>(&format!(
+            "{}/volumes/{}?confirm={}",
+            context.environment_path(),
+            escape(id),
+            escape(confirm)
+        ))
+        .await?;
     if context.out.json {
         context.out.document(&serde_json::json!({ "deleted": id }));
     } else {

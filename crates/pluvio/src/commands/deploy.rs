@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use pluvio_api::applications::{ApplicationDetail, DeployRequest, GitRequest, PlanReport, PlanRequest, SourceNote, SourceRequest, SpecDocument, UploadReceipt};
+use pluvio_api::applications::{
+    ApplicationDetail, DeployRequest, GitRequest, PlanReport, PlanRequest, SourceNote,
+    SourceRequest, SpecDocument, UploadReceipt,
+};
 use pluvio_build::plan_source::{self, Planned};
 use pluvio_model::name::Name;
 use pluvio_model::operation::Operation;
@@ -38,12 +41,19 @@ pub(crate) fn name_source(text: &str) -> Result<Named, Problem> {
     if path.is_file() {
         return Ok(Named::File(path.to_owned()));
     }
-    let git = ["http://", "https://", "ssh://", "git://", "file://", "git+"].iter().any(|p| text.starts_with(p)) || text.ends_with(".git") || (text.contains('@') && text.contains(':') && !text.contains("@sha256:"));
+    let git = ["http://", "https://", "ssh://", "git://", "file://", "git+"]
+        .iter()
+        .any(|p| text.starts_with(p))
+        || text.ends_with(".git")
+        || (text.contains('@') && text.contains(':') && !text.contains("@sha256:"));
     if git {
         return Ok(Named::Git(text.trim_start_matches("git+").to_owned()));
     }
     if text.starts_with(['.', '/', '~']) {
-        return Err(problem::SOURCE_MISSING.problem(format!("There is no folder or file {text}."), "Name a folder with source, an app.yaml, a Git URL or an image."));
+        return Err(problem::SOURCE_MISSING.problem(
+            format!("There is no folder or file {text}."),
+            "Name a folder with source, an app.yaml, a Git URL or an image.",
+        ));
     }
     Ok(Named::Image(text.to_owned()))
 }
@@ -55,11 +65,25 @@ fn folder_name(folder: &Path) -> Option<Name> {
 }
 
 pub(crate) fn parse_name(text: &str) -> Result<Name, Problem> {
-    text.parse().map_err(|e: pluvio_model::name::InvalidName| problem::SPEC_INVALID.problem(e.to_string(), e.suggestion.map_or("Choose a name of a-z, 0-9 and single dashes.".to_owned(), |s| format!("Use {s}."))).path("name"))
+    text.parse().map_err(|e: pluvio_model::name::InvalidName| {
+        problem::SPEC_INVALID
+            .problem(
+                e.to_string(),
+                e.suggestion.map_or(
+                    "Choose a name of a-z, 0-9 and single dashes.".to_owned(),
+                    |s| format!("Use {s}."),
+                ),
+            )
+            .path("name")
+    })
 }
 
 /// A source looked at on this machine; `None` for what only the server can fetch.
-pub(crate) fn plan_here(context: &Context, named: &Named, name: Option<&Name>) -> Result<Option<Planned>, Problem> {
+pub(crate) fn plan_here(
+    context: &Context,
+    named: &Named,
+    name: Option<&Name>,
+) -> Result<Option<Planned>, Problem> {
     Ok(match named {
         Named::Folder(folder) => {
             let fallback = name.cloned().or_else(|| folder_name(folder));
@@ -69,10 +93,23 @@ pub(crate) fn plan_here(context: &Context, named: &Named, name: Option<&Name>) -
             })
         }
         Named::File(file) => {
-            let text = std::fs::read_to_string(file).map_err(|e| problem::SOURCE_MISSING.problem(format!("{} cannot be read: {e}.", file.display()), "Name a readable text file."))?;
-            Some(plan_source::of_text(&text, &file.display().to_string(), name))
+            let text = std::fs::read_to_string(file).map_err(|e| {
+                problem::SOURCE_MISSING.problem(
+                    format!("{} cannot be read: {e}.", file.display()),
+                    "Name a readable text file.",
+                )
+            })?;
+            Some(plan_source::of_text(
+                &text,
+                &file.display().to_string(),
+                name,
+            ))
         }
-        Named::Stdin => Some(plan_source::of_text(&super::change::read_stdin()?, "-", name)),
+        Named::Stdin => Some(plan_source::of_text(
+            &super::change::read_stdin()?,
+            "-",
+            name,
+        )),
         Named::Image(image) => Some(plan_source::of_image(image, name)),
         Named::Git(_) => {
             let _ = context;
@@ -82,9 +119,15 @@ pub(crate) fn plan_here(context: &Context, named: &Named, name: Option<&Name>) -
 }
 
 pub(crate) fn refuse_errors(errors: &[Problem]) -> Done {
-    let Some(first) = errors.first() else { return Ok(()) };
+    let Some(first) = errors.first() else {
+        return Ok(());
+    };
     let rest = errors[1..].iter().map(|p| {
-        let place = p.at.as_ref().and_then(|a| a.line).map(|l| format!("line {l}: ")).unwrap_or_default();
+        let place =
+            p.at.as_ref()
+                .and_then(|a| a.line)
+                .map(|l| format!("line {l}: "))
+                .unwrap_or_default();
         format!("{place}{}", p.cause)
     });
     Err(first.clone().evidence(rest))
@@ -97,13 +140,39 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
     let client = context.client()?;
     let (mut spec, upload, note) = match &named {
         Named::Git(url) => {
-            let git = GitRequest { url: url.clone(), reference: args.reference.clone(), path: args.path.clone(), credential: args.credential.clone() };
-            context.out.say(format!("{} Fetch    {url}", context.out.paint(Tone::Accent, "…")));
-            let report: PlanReport = client.post(&format!("{}/plan", context.environment_path()), &PlanRequest { source: SourceRequest::Git(git), name: name.as_ref().map(ToString::to_string) }).await?;
+            let git = GitRequest {
+                url: url.clone(),
+                reference: args.reference.clone(),
+                path: args.path.clone(),
+                credential: args.credential.clone(),
+            };
+            context.out.say(format!(
+                "{} Fetch    {url}",
+                context.out.paint(Tone::Accent, "…")
+            ));
+            let report: PlanReport = client
+                .post(
+                    &format!("{}/plan", context.environment_path()),
+                    &PlanRequest {
+                        source: SourceRequest::Git(git),
+                        name: name.as_ref().map(ToString::to_string),
+                    },
+                )
+                .await?;
             refuse_errors(&report.errors)?;
-            let mut spec: AppSpec = serde_json::from_value(report.spec).map_err(|e| problem::INTERNAL.problem(format!("The plan cannot be read: {e}."), "Client and server may differ in version."))?;
+            let mut spec: AppSpec = serde_json::from_value(report.spec).map_err(|e| {
+                problem::INTERNAL.problem(
+                    format!("The plan cannot be read: {e}."),
+                    "Client and server may differ in version.",
+                )
+            })?;
             if name.is_none()
-                && let Some(plain) = url.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next().and_then(Name::suggest)
+                && let Some(plain) = url
+                    .trim_end_matches('/')
+                    .trim_end_matches(".git")
+                    .rsplit(['/', ':'])
+                    .next()
+                    .and_then(Name::suggest)
             {
                 // Deploying the same repository again means the same application.
                 spec.name = plain;
@@ -111,11 +180,24 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             (spec, None, None)
         }
         Named::Folder(folder) => {
-            let folder = args.path.as_ref().map_or_else(|| folder.clone(), |path| folder.join(path));
-            let planned = plan_here(context, &Named::Folder(folder.clone()), name.as_ref())?.expect("folders are planned here");
+            let folder = args
+                .path
+                .as_ref()
+                .map_or_else(|| folder.clone(), |path| folder.join(path));
+            let planned = plan_here(context, &Named::Folder(folder.clone()), name.as_ref())?
+                .expect("folders are planned here");
             tell(context, &planned);
             refuse_errors(&planned.errors)?;
-            let upload = if planned.spec.components.values().any(|c| matches!(c.source, Some(SourceSpec::Path(_)))) { Some(send(context, &folder).await?) } else { None };
+            let upload = if planned
+                .spec
+                .components
+                .values()
+                .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
+            {
+                Some(send(context, &folder).await?)
+            } else {
+                None
+            };
             (planned.spec, upload, git_note(&folder))
         }
         other => {
@@ -123,40 +205,93 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_errors(&planned.errors)?;
             let mut upload = None;
             if let Named::File(file) = other
-                && planned.spec.components.values().any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
+                && planned
+                    .spec
+                    .components
+                    .values()
+                    .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
             {
-                upload = Some(send(context, file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))).await?);
+                upload = Some(
+                    send(
+                        context,
+                        file.parent()
+                            .filter(|p| !p.as_os_str().is_empty())
+                            .unwrap_or(Path::new(".")),
+                    )
+                    .await?,
+                );
             }
             (planned.spec, upload, None)
         }
     };
     adjust(&mut spec, args)?;
-    let request = DeployRequest { spec: Some(serde_json::to_value(&spec).expect("a spec serialises")), upload, source_note: note, pull: args.pull, ..DeployRequest::default() };
-    let operation: Operation = client.post(&format!("{}/applications/{}/deploy", context.environment_path(), escape(spec.name.as_str())), &request).await?;
+    let request = DeployRequest {
+        spec: Some(serde_json::to_value(&spec).expect("a spec serialises")),
+        upload,
+        source_note: note,
+        pull: args.pull,
+        ..DeployRequest::default()
+    };
+    let operation: Operation = client
+        .post(
+            &format!(
+                "{}/applications/{}/deploy",
+                context.environment_path(),
+                escape(spec.name.as_str())
+            ),
+            &request,
+        )
+        .await?;
     let ended = context.finish(operation).await?;
     if context.global.no_wait {
         return Ok(());
     }
-    let app: ApplicationDetail = client.get(&format!("{}/applications/{}", context.environment_path(), escape(spec.name.as_str()))).await?;
+    let app: ApplicationDetail = client
+        .get(&format!(
+            "{}/applications/{}",
+            context.environment_path(),
+            escape(spec.name.as_str())
+        ))
+        .await?;
     if context.out.json {
         context.out.document(&serde_json::json!({ "operation": ended, "application": app.summary.name, "release": ended.release, "urls": app.summary.urls }));
     } else {
-        context.out.line(app.summary.urls.first().map_or_else(|| format!("{} runs; it has no HTTP port to reach it by.", app.summary.name), Clone::clone));
+        context.out.line(app.summary.urls.first().map_or_else(
+            || {
+                format!(
+                    "{} runs; it has no HTTP port to reach it by.",
+                    app.summary.name
+                )
+            },
+            Clone::clone,
+        ));
     }
     Ok(())
 }
 
 /// What was detected, before anything is sent.
 fn tell(context: &Context, planned: &Planned) {
-    context.out.say(format!("{} Plan     {}: {}", context.out.paint(Tone::Good, "✓"), planned.spec.name, planned.detected.kind));
+    context.out.say(format!(
+        "{} Plan     {}: {}",
+        context.out.paint(Tone::Good, "✓"),
+        planned.spec.name,
+        planned.detected.kind
+    ));
     for why in &planned.detected.why {
-        context.out.say(format!("    {}", context.out.paint(Tone::Faint, why)));
+        context
+            .out
+            .say(format!("    {}", context.out.paint(Tone::Faint, why)));
     }
 }
 
 /// Flags change the only component with source or image.
 fn adjust(spec: &mut AppSpec, args: &DeployArgs) -> Done {
-    let touches = args.port.is_some() || !args.env.is_empty() || args.env_file.is_some() || args.dockerfile.is_some() || args.target.is_some() || !args.build_args.is_empty();
+    let touches = args.port.is_some()
+        || !args.env.is_empty()
+        || args.env_file.is_some()
+        || args.dockerfile.is_some()
+        || args.target.is_some()
+        || !args.build_args.is_empty();
     if !touches {
         return Ok(());
     }
@@ -165,17 +300,31 @@ fn adjust(spec: &mut AppSpec, args: &DeployArgs) -> Done {
     }
     let component = &mut spec.components[0];
     if let Some(port) = args.port {
-        component.ports = [("http".parse().expect("a name"), PortSpec { port, protocol: PortProtocol::Http })].into_iter().collect();
+        component.ports = [(
+            "http".parse().expect("a name"),
+            PortSpec {
+                port,
+                protocol: PortProtocol::Http,
+            },
+        )]
+        .into_iter()
+        .collect();
     }
     if let Some(file) = &args.env_file {
         for (name, value) in super::change::read_env_file(file)? {
-            let name = name.parse().map_err(|e: pluvio_model::name::InvalidName| problem::SPEC_INVALID.problem(e.to_string(), "Rename the variable."))?;
-            component.env.insert(name, EnvValue(value.replace('$', "$$")));
+            let name = name.parse().map_err(|e: pluvio_model::name::InvalidName| {
+                problem::SPEC_INVALID.problem(e.to_string(), "Rename the variable.")
+            })?;
+            component
+                .env
+                .insert(name, EnvValue(value.replace('$', "$$")));
         }
     }
     for text in &args.env {
         let (name, value) = pair(text)?;
-        let name = name.parse().map_err(|e: pluvio_model::name::InvalidName| problem::SPEC_INVALID.problem(e.to_string(), "Rename the variable."))?;
+        let name = name.parse().map_err(|e: pluvio_model::name::InvalidName| {
+            problem::SPEC_INVALID.problem(e.to_string(), "Rename the variable.")
+        })?;
         component.env.insert(name, EnvValue(value));
     }
     if args.dockerfile.is_some() || args.target.is_some() || !args.build_args.is_empty() {
@@ -197,13 +346,33 @@ fn adjust(spec: &mut AppSpec, args: &DeployArgs) -> Done {
 
 /// Packs a folder (what its ignore files do not leave out) and sends it; answers with its SHA-256.
 async fn send(context: &Context, folder: &Path) -> Result<String, Problem> {
-    let broken = |e: std::io::Error| problem::SOURCE_ARCHIVE.problem(format!("{} cannot be packed: {e}.", folder.display()), "Check that its files can be read and that the disk has space.");
+    let broken = |e: std::io::Error| {
+        problem::SOURCE_ARCHIVE.problem(
+            format!("{} cannot be packed: {e}.", folder.display()),
+            "Check that its files can be read and that the disk has space.",
+        )
+    };
     let packed = folder.to_owned();
-    let file = tokio::task::spawn_blocking(move || crate::pack::pack(&packed)).await.map_err(|e| problem::INTERNAL.problem(e.to_string(), "Please report it."))??;
+    let file = tokio::task::spawn_blocking(move || crate::pack::pack(&packed))
+        .await
+        .map_err(|e| problem::INTERNAL.problem(e.to_string(), "Please report it."))??;
     let bytes = file.as_file().metadata().map_err(broken)?.len();
-    context.out.say(format!("{} Upload   {} of source", context.out.paint(Tone::Good, "✓"), crate::output::bytes(bytes)));
+    context.out.say(format!(
+        "{} Upload   {} of source",
+        context.out.paint(Tone::Good, "✓"),
+        crate::output::bytes(bytes)
+    ));
     let reader = tokio::fs::File::from_std(file.reopen().map_err(broken)?);
-    let receipt: UploadReceipt = context.client()?.upload("/api/v1/uploads", "application/gzip", SyncStream(std::sync::Mutex::new(Box::pin(ReaderStream::with_capacity(reader, 64 * 1024))))).await?;
+    let receipt: UploadReceipt = context
+        .client()?
+        .upload(
+            "/api/v1/uploads",
+            "application/gzip",
+            SyncStream(std::sync::Mutex::new(Box::pin(
+                ReaderStream::with_capacity(reader, 64 * 1024),
+            ))),
+        )
+        .await?;
     Ok(receipt.upload)
 }
 
@@ -212,15 +381,28 @@ struct SyncStream(std::sync::Mutex<std::pin::Pin<Box<ReaderStream<tokio::fs::Fil
 
 impl futures::Stream for SyncStream {
     type Item = std::io::Result<Bytes>;
-    fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
-        self.0.get_mut().expect("not poisoned").as_mut().poll_next(cx)
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0
+            .get_mut()
+            .expect("not poisoned")
+            .as_mut()
+            .poll_next(cx)
     }
 }
 
 /// Commit, author and branch of a working copy, for the history.
 fn git_note(folder: &Path) -> Option<SourceNote> {
     let git = |args: &[&str]| {
-        let out = std::process::Command::new("git").arg("-C").arg(folder).args(args).stderr(std::process::Stdio::null()).output().ok()?;
+        let out = std::process::Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(args)
+            .stderr(std::process::Stdio::null())
+            .output()
+            .ok()?;
         let text = String::from_utf8(out.stdout).ok()?.trim().to_owned();
         (out.status.success() && !text.is_empty()).then_some(text)
     };
@@ -229,21 +411,51 @@ fn git_note(folder: &Path) -> Option<SourceNote> {
     git(&["ls-files", "--error-unmatch", "."])?;
     let dirty = git(&["status", "--porcelain", "--", "."]).is_some();
     let message = git(&["log", "-1", "--format=%s", "--", "."])?;
-    Some(SourceNote { commit: Some(commit), message: Some(if dirty { format!("{message} (with changes not committed)") } else { message }), author: git(&["log", "-1", "--format=%an", "--", "."]), branch: git(&["rev-parse", "--abbrev-ref", "HEAD"]) })
+    Some(SourceNote {
+        commit: Some(commit),
+        message: Some(if dirty {
+            format!("{message} (with changes not committed)")
+        } else {
+            message
+        }),
+        author: git(&["log", "-1", "--format=%an", "--", "."]),
+        branch: git(&["rev-parse", "--abbrev-ref", "HEAD"]),
+    })
 }
 
 pub(crate) async fn apply(context: &Context, file: &str) -> Done {
     let named = name_source(file)?;
-    let planned = plan_here(context, &named, None)?.ok_or_else(|| problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml."))?;
+    let planned = plan_here(context, &named, None)?.ok_or_else(|| {
+        problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
+    })?;
     refuse_errors(&planned.errors)?;
     let mut upload = None;
-    if planned.spec.components.values().any(|c| matches!(c.source, Some(SourceSpec::Path(_)))) {
-        let folder = Path::new(file).parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if planned
+        .spec
+        .components
+        .values()
+        .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
+    {
+        let folder = Path::new(file)
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         upload = Some(send(context, folder).await?);
     }
-    let request = DeployRequest { spec: Some(serde_json::to_value(&planned.spec).expect("a spec serialises")), upload, ..DeployRequest::default() };
-    let path = format!("{}/applications/{}/spec", context.environment_path(), escape(planned.spec.name.as_str()));
-    let operation: Operation = context.client()?.call(http::Method::PUT, &path, Some(&request)).await?;
+    let request = DeployRequest {
+        spec: Some(serde_json::to_value(&planned.spec).expect("a spec serialises")),
+        upload,
+        ..DeployRequest::default()
+    };
+    let path = format!(
+        "{}/applications/{}/spec",
+        context.environment_path(),
+        escape(planned.spec.name.as_str())
+    );
+    let operation: Operation = context
+        .client()?
+        .call(http::Method::PUT, &path, Some(&request))
+        .await?;
     let ended = context.finish(operation).await?;
     if context.out.json && !context.global.no_wait {
         context.out.document(&ended);
@@ -253,12 +465,23 @@ pub(crate) async fn apply(context: &Context, file: &str) -> Done {
 
 /// What applying a file would change, key by key. Exits 0 when nothing would.
 pub(crate) async fn diff(context: &Context, file: &str) -> Done {
-    let planned = plan_here(context, &name_source(file)?, None)?.ok_or_else(|| problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml."))?;
+    let planned = plan_here(context, &name_source(file)?, None)?.ok_or_else(|| {
+        problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
+    })?;
     refuse_errors(&planned.errors)?;
-    let path = format!("{}/applications/{}/spec", context.environment_path(), escape(planned.spec.name.as_str()));
+    let path = format!(
+        "{}/applications/{}/spec",
+        context.environment_path(),
+        escape(planned.spec.name.as_str())
+    );
     let now: SpecDocument = context.client()?.get(&path).await?;
     let mut rows = Vec::new();
-    compare("", &now.spec, &serde_json::to_value(&planned.spec).expect("a spec serialises"), &mut rows);
+    compare(
+        "",
+        &now.spec,
+        &serde_json::to_value(&planned.spec).expect("a spec serialises"),
+        &mut rows,
+    );
     if context.out.json {
         context.out.document(&rows);
         return Ok(());
@@ -269,15 +492,31 @@ pub(crate) async fn diff(context: &Context, file: &str) -> Done {
     for row in rows {
         let show = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
         match (&row["before"], &row["after"]) {
-            (serde_json::Value::Null, after) => context.out.line(context.out.paint(Tone::Good, format!("+ {}: {}", show(&row["at"]), show(after)))),
-            (before, serde_json::Value::Null) => context.out.line(context.out.paint(Tone::Bad, format!("- {}: {}", show(&row["at"]), show(before)))),
-            (before, after) => context.out.line(format!("~ {}: {} → {}", show(&row["at"]), show(before), show(after))),
+            (serde_json::Value::Null, after) => context.out.line(context.out.paint(
+                Tone::Good,
+                format!("+ {}: {}", show(&row["at"]), show(after)),
+            )),
+            (before, serde_json::Value::Null) => context.out.line(context.out.paint(
+                Tone::Bad,
+                format!("- {}: {}", show(&row["at"]), show(before)),
+            )),
+            (before, after) => context.out.line(format!(
+                "~ {}: {} → {}",
+                show(&row["at"]),
+                show(before),
+                show(after)
+            )),
         }
     }
     Ok(())
 }
 
-fn compare(at: &str, before: &serde_json::Value, after: &serde_json::Value, rows: &mut Vec<serde_json::Value>) {
+fn compare(
+    at: &str,
+    before: &serde_json::Value,
+    after: &serde_json::Value,
+    rows: &mut Vec<serde_json::Value>,
+) {
     use serde_json::Value;
     if before == after {
         return;
@@ -286,8 +525,17 @@ fn compare(at: &str, before: &serde_json::Value, after: &serde_json::Value, rows
         let mut keys: Vec<&String> = a.keys().collect();
         keys.extend(b.keys().filter(|k| !a.contains_key(*k)));
         for key in keys {
-            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            compare(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), rows);
+            let path = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
+            compare(
+                &path,
+                a.get(key).unwrap_or(&Value::Null),
+                b.get(key).unwrap_or(&Value::Null),
+                rows,
+            );
         }
         return;
     }
@@ -295,7 +543,10 @@ fn compare(at: &str, before: &serde_json::Value, after: &serde_json::Value, rows
 }
 
 pub(crate) async fn export(context: &Context) -> Done {
-    let document: SpecDocument = context.client()?.get(&format!("{}/spec", context.app_path()?)).await?;
+    let document: SpecDocument = context
+        .client()?
+        .get(&format!("{}/spec", context.app_path()?))
+        .await?;
     if context.out.json {
         context.out.document(&document.spec);
     } else {
@@ -307,17 +558,21 @@ pub(crate) async fn export(context: &Context) -> Done {
 pub(crate) fn init(context: &Context, folder: &Path, force: bool) -> Done {
     let file = folder.join("app.yaml");
     if file.exists() && !force {
-        return Err(problem::REFUSED.problem(format!("{} is there already.", file.display()), "Edit it, or replace it with --force."));
+        return Err(problem::REFUSED.problem(
+            format!("{} is there already.", file.display()),
+            "Edit it, or replace it with --force.",
+        ));
     }
     let name = context.global.app.as_deref().map(parse_name).transpose()?;
     let backup = force.then(|| std::fs::read(&file).ok()).flatten();
     if force {
         let _ = std::fs::remove_file(&file);
     }
-    let planned = plan_here(context, &Named::Folder(folder.to_owned()), name.as_ref()).and_then(|planned| {
-        let planned = planned.expect("folders are planned here");
-        refuse_errors(&planned.errors).map(|()| planned)
-    });
+    let planned =
+        plan_here(context, &Named::Folder(folder.to_owned()), name.as_ref()).and_then(|planned| {
+            let planned = planned.expect("folders are planned here");
+            refuse_errors(&planned.errors).map(|()| planned)
+        });
     let planned = match planned {
         Ok(planned) => planned,
         Err(problem) => {
@@ -332,11 +587,21 @@ pub(crate) fn init(context: &Context, folder: &Path, force: bool) -> Done {
         text.push_str(&format!("# {why}\n"));
     }
     text.push_str(&pluvio_formats::app::write(&planned.spec));
-    std::fs::write(&file, text).map_err(|e| problem::REFUSED.problem(format!("{} cannot be written: {e}.", file.display()), "Check the folder's permissions."))?;
+    std::fs::write(&file, text).map_err(|e| {
+        problem::REFUSED.problem(
+            format!("{} cannot be written: {e}.", file.display()),
+            "Check the folder's permissions.",
+        )
+    })?;
     if context.out.json {
-        context.out.document(&serde_json::json!({ "file": file, "spec": planned.spec }));
+        context
+            .out
+            .document(&serde_json::json!({ "file": file, "spec": planned.spec }));
     } else {
-        context.out.line(format!("Wrote {}. `pluvio deploy` makes it run.", file.display()));
+        context.out.line(format!(
+            "Wrote {}. `pluvio deploy` makes it run.",
+            file.display()
+        ));
     }
     Ok(())
 }

@@ -18,11 +18,17 @@ impl Context {
             if self.out.json {
                 self.out.document(&operation);
             } else {
-                self.out.line(format!("{}  accepted; follow it with `pluvio operation follow {}`", operation.title, operation.id));
+                self.out.line(format!(
+                    "{}  accepted; follow it with `pluvio operation follow {}`",
+                    operation.title, operation.id
+                ));
             }
             return Ok(operation);
         }
-        let timeout = self.global.timeout.map_or(Duration::from_secs(600), |t| t.duration());
+        let timeout = self
+            .global
+            .timeout
+            .map_or(Duration::from_secs(600), |t| t.duration());
         let followed = tokio::time::timeout(timeout, self.follow(operation.clone())).await;
         let Ok(ended) = followed else {
             return Err(problem::TIMED_OUT.problem(format!("{} is not over after {}.", operation.title, span(timeout.as_millis() as u64)), format!("It goes on. Follow it with `pluvio operation follow {}`, or give a longer --timeout.", operation.id)));
@@ -30,8 +36,13 @@ impl Context {
         let ended = ended?;
         let failure = match &ended.outcome {
             Some(Outcome::Failed { problem }) => Some((**problem).clone()),
-            Some(Outcome::Cancelled) => Some(problem::CANCELLED.problem("It was cancelled.", "What ran before runs on.")),
-            Some(Outcome::Superseded { .. }) => Some(problem::RELEASE_SUPERSEDED.problem("A later deploy was asked before this one was done.", "Nothing needs to be done: the later one is at work, or done.")),
+            Some(Outcome::Cancelled) => {
+                Some(problem::CANCELLED.problem("It was cancelled.", "What ran before runs on."))
+            }
+            Some(Outcome::Superseded { .. }) => Some(problem::RELEASE_SUPERSEDED.problem(
+                "A later deploy was asked before this one was done.",
+                "Nothing needs to be done: the later one is at work, or done.",
+            )),
             _ => None,
         };
         match failure {
@@ -85,7 +96,13 @@ impl Context {
             }
             failures += 1;
             if failures > 60 {
-                return Err(problem::SERVER_UNREACHABLE.problem("The connection broke off and did not come back.", format!("The operation goes on: `pluvio operation show {}`.", operation.id)));
+                return Err(problem::SERVER_UNREACHABLE.problem(
+                    "The connection broke off and did not come back.",
+                    format!(
+                        "The operation goes on: `pluvio operation show {}`.",
+                        operation.id
+                    ),
+                ));
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
@@ -102,7 +119,8 @@ impl Printer {
     fn steps(&mut self, context: &Context, operation: &Operation) {
         for step in &operation.steps {
             let known = self.seen.iter().position(|(name, ..)| *name == step.name);
-            let changed = known.is_none_or(|at| self.seen[at].1 != step.state || self.seen[at].2 != step.note);
+            let changed = known
+                .is_none_or(|at| self.seen[at].1 != step.state || self.seen[at].2 != step.note);
             if !changed {
                 continue;
             }
@@ -116,16 +134,31 @@ impl Printer {
                 continue;
             }
             let took = match (step.started_at, step.ended_at) {
-                (Some(from), Some(to)) => span(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)),
+                (Some(from), Some(to)) => {
+                    span(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))
+                }
                 _ => String::new(),
             };
             let name = format!("{:<8}", format!("{:?}", step.name));
             match step.state {
                 StepState::Running if was != Some(StepState::Running) || context.out.verbose => {
-                    context.out.say(format!("{} {name} {}", context.out.paint(Tone::Accent, "…"), step.note));
+                    context.out.say(format!(
+                        "{} {name} {}",
+                        context.out.paint(Tone::Accent, "…"),
+                        step.note
+                    ));
                 }
-                StepState::Done => context.out.say(format!("{} {name} {:<44} {}", context.out.paint(Tone::Good, "✓"), step.note, context.out.paint(Tone::Faint, took))),
-                StepState::Failed => context.out.say(format!("{} {name} {}", context.out.paint(Tone::Bad, "✗"), step.note)),
+                StepState::Done => context.out.say(format!(
+                    "{} {name} {:<44} {}",
+                    context.out.paint(Tone::Good, "✓"),
+                    step.note,
+                    context.out.paint(Tone::Faint, took)
+                )),
+                StepState::Failed => context.out.say(format!(
+                    "{} {name} {}",
+                    context.out.paint(Tone::Bad, "✗"),
+                    step.note
+                )),
                 _ => {}
             }
         }
@@ -141,12 +174,20 @@ impl Printer {
             "command" => Tone::Strong,
             _ => Tone::Faint,
         };
-        context.out.say(format!("    {}", context.out.paint(tone, &entry.text)));
+        context
+            .out
+            .say(format!("    {}", context.out.paint(tone, &entry.text)));
     }
 }
 
 pub(crate) async fn show(context: &Context, id: &str) -> Done {
-    let operation: Operation = context.client()?.get(&format!("/api/v1/operations/{}", crate::context::escape(id))).await?;
+    let operation: Operation = context
+        .client()?
+        .get(&format!(
+            "/api/v1/operations/{}",
+            crate::context::escape(id)
+        ))
+        .await?;
     if context.out.json {
         context.out.document(&operation);
         return Ok(());
@@ -156,7 +197,13 @@ pub(crate) async fn show(context: &Context, id: &str) -> Done {
 }
 
 pub(crate) async fn follow_one(context: &Context, id: &str) -> Done {
-    let operation: Operation = context.client()?.get(&format!("/api/v1/operations/{}", crate::context::escape(id))).await?;
+    let operation: Operation = context
+        .client()?
+        .get(&format!(
+            "/api/v1/operations/{}",
+            crate::context::escape(id)
+        ))
+        .await?;
     let ended = context.finish(operation).await?;
     if context.out.json {
         context.out.document(&ended);
@@ -165,26 +212,49 @@ pub(crate) async fn follow_one(context: &Context, id: &str) -> Done {
 }
 
 pub(crate) async fn cancel(context: &Context, id: &str) -> Done {
-    let operation: Operation = context.client()?.post(&format!("/api/v1/operations/{}/cancel", crate::context::escape(id)), &()).await?;
+    let operation: Operation = context
+        .client()?
+        .post(
+            &format!("/api/v1/operations/{}/cancel", crate::context::escape(id)),
+            &(),
+        )
+        .await?;
     if context.out.json {
         context.out.document(&operation);
     } else {
-        context.out.line(format!("Cancelling {}. What ran before runs on.", operation.title));
+        context.out.line(format!(
+            "Cancelling {}. What ran before runs on.",
+            operation.title
+        ));
     }
     Ok(())
 }
 
 fn print(context: &Context, operation: &Operation) {
     let out = &context.out;
-    out.line(format!("{}  {}", out.paint(Tone::Strong, &operation.title), operation.id));
-    out.line(format!("asked by {}, {}", operation.actor, crate::output::ago(operation.asked_at)));
+    out.line(format!(
+        "{}  {}",
+        out.paint(Tone::Strong, &operation.title),
+        operation.id
+    ));
+    out.line(format!(
+        "asked by {}, {}",
+        operation.actor,
+        crate::output::ago(operation.asked_at)
+    ));
     for step in &operation.steps {
         let took = match (step.started_at, step.ended_at) {
-            (Some(from), Some(to)) => span(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)),
+            (Some(from), Some(to)) => {
+                span(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))
+            }
             _ => String::new(),
         };
         let state = format!("{:?}", step.state).to_lowercase();
-        out.line(format!("  {:<8} {state:<8} {took:>9}  {}", format!("{:?}", step.name), step.note));
+        out.line(format!(
+            "  {:<8} {state:<8} {took:>9}  {}",
+            format!("{:?}", step.name),
+            step.note
+        ));
     }
     match &operation.outcome {
         None => out.line("running"),

@@ -7,7 +7,8 @@ use crate::context::Context;
 use crate::output::{Tone, ago, span};
 
 pub(crate) async fn list(context: &Context) -> Done {
-    let releases: Vec<ReleaseSummary> = super::apps::all(context, &format!("{}/releases", context.app_path()?)).await?;
+    let releases: Vec<ReleaseSummary> =
+        super::apps::all(context, &format!("{}/releases", context.app_path()?)).await?;
     if context.out.json {
         context.out.document(&releases);
         return Ok(());
@@ -22,23 +23,50 @@ pub(crate) async fn list(context: &Context) -> Done {
                 ReleaseStatus::Failed => "failed",
                 ReleaseStatus::Superseded => "superseded",
             };
-            let commit = r.built_from.as_ref().and_then(|b| b.commit.clone()).map(|c| c[..c.len().min(7)].to_owned()).unwrap_or_default();
-            vec![format!("r{}", r.number), status.into(), r.title.clone(), commit, r.actor.clone(), r.duration_ms.map(span).unwrap_or_default(), ago(r.at)]
+            let commit = r
+                .built_from
+                .as_ref()
+                .and_then(|b| b.commit.clone())
+                .map(|c| c[..c.len().min(7)].to_owned())
+                .unwrap_or_default();
+            vec![
+                format!("r{}", r.number),
+                status.into(),
+                r.title.clone(),
+                commit,
+                r.actor.clone(),
+                r.duration_ms.map(span).unwrap_or_default(),
+                ago(r.at),
+            ]
         })
         .collect();
-    context.out.table(&["RELEASE", "STATUS", "WHAT", "COMMIT", "BY", "TOOK", "WHEN"], &rows);
+    context.out.table(
+        &["RELEASE", "STATUS", "WHAT", "COMMIT", "BY", "TOOK", "WHEN"],
+        &rows,
+    );
     Ok(())
 }
 
 pub(crate) async fn show(context: &Context, number: &str) -> Done {
     let number = release_number(number)?;
-    let release: ReleaseDetail = context.client()?.get(&format!("{}/releases/{number}", context.app_path()?)).await?;
+    let release: ReleaseDetail = context
+        .client()?
+        .get(&format!("{}/releases/{number}", context.app_path()?))
+        .await?;
     if context.out.json {
         context.out.document(&release);
         return Ok(());
     }
-    context.out.line(format!("{}  {}", context.out.paint(Tone::Strong, format!("r{number}")), release.summary.title));
-    context.out.line(format!("by {}, {}", release.summary.actor, ago(release.summary.at)));
+    context.out.line(format!(
+        "{}  {}",
+        context.out.paint(Tone::Strong, format!("r{number}")),
+        release.summary.title
+    ));
+    context.out.line(format!(
+        "by {}, {}",
+        release.summary.actor,
+        ago(release.summary.at)
+    ));
     for (component, image) in &release.summary.images {
         context.out.line(format!("{component}  {image}"));
     }
@@ -49,7 +77,13 @@ pub(crate) async fn show(context: &Context, number: &str) -> Done {
 
 pub(crate) async fn diff(context: &Context, from: &str, to: &str) -> Done {
     let (from, to) = (release_number(from)?, release_number(to)?);
-    let diff: ReleaseDiff = context.client()?.get(&format!("{}/releases/diff?from={from}&to={to}", context.app_path()?)).await?;
+    let diff: ReleaseDiff = context
+        .client()?
+        .get(&format!(
+            "{}/releases/diff?from={from}&to={to}",
+            context.app_path()?
+        ))
+        .await?;
     if context.out.json {
         context.out.document(&diff);
         return Ok(());
@@ -58,12 +92,21 @@ pub(crate) async fn diff(context: &Context, from: &str, to: &str) -> Done {
         context.out.line(format!("r{from} and r{to} are the same."));
     }
     for component in &diff.components {
-        context.out.line(context.out.paint(Tone::Strong, &component.component));
+        context
+            .out
+            .line(context.out.paint(Tone::Strong, &component.component));
         for row in &component.rows {
-            let (before, after) = (row.before.as_deref().unwrap_or(""), row.after.as_deref().unwrap_or(""));
+            let (before, after) = (
+                row.before.as_deref().unwrap_or(""),
+                row.after.as_deref().unwrap_or(""),
+            );
             context.out.line(match row.change {
-                Change::Added => context.out.paint(Tone::Good, format!("  + {}: {after}", row.what)),
-                Change::Removed => context.out.paint(Tone::Bad, format!("  - {}: {before}", row.what)),
+                Change::Added => context
+                    .out
+                    .paint(Tone::Good, format!("  + {}: {after}", row.what)),
+                Change::Removed => context
+                    .out
+                    .paint(Tone::Bad, format!("  - {}: {before}", row.what)),
                 Change::Changed => format!("  ~ {}: {before} → {after}", row.what),
             });
         }

@@ -15,19 +15,31 @@ use crate::cli::ExecArgs;
 use crate::context::{Context, escape};
 
 /// The instance meant: as named, else a ready one of the target's content.
-async fn instance(context: &Context, component: Option<&str>, named: Option<&str>) -> Result<String, Problem> {
+async fn instance(
+    context: &Context,
+    component: Option<&str>,
+    named: Option<&str>,
+) -> Result<String, Problem> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
     let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
     let component = component.map(str::to_owned);
-    let components = app.components.iter().filter(|c| component.as_ref().is_none_or(|name| c.name == *name));
+    let components = app
+        .components
+        .iter()
+        .filter(|c| component.as_ref().is_none_or(|name| c.name == *name));
     let mut instances: Vec<_> = components.flat_map(|c| &c.instances).collect();
     instances.sort_by_key(|i| (i.instance.state != InstanceState::Ready, !i.current));
     instances
         .first()
         .map(|i| i.instance.name.clone())
-        .ok_or_else(|| problem::NOT_FOUND.problem(format!("{} has no instance that runs.", app.summary.name), "`pluvio status` tells why; `pluvio start` starts a stopped application."))
+        .ok_or_else(|| {
+            problem::NOT_FOUND.problem(
+                format!("{} has no instance that runs.", app.summary.name),
+                "`pluvio status` tells why; `pluvio start` starts a stopped application.",
+            )
+        })
 }
 
 /// Puts the terminal into raw mode for as long as it lives.
@@ -45,21 +57,35 @@ impl Raw {
 }
 impl Drop for Raw {
     fn drop(&mut self) {
-        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
+        let _ = rustix::termios::tcsetattr(
+            std::io::stdin(),
+            rustix::termios::OptionalActions::Now,
+            &self.0,
+        );
     }
 }
 
 fn terminal_size() -> Option<(u16, u16)> {
-    rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|s| (s.ws_col, s.ws_row)).filter(|(cols, rows)| *cols > 0 && *rows > 0)
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .ok()
+        .map(|s| (s.ws_col, s.ws_row))
+        .filter(|(cols, rows)| *cols > 0 && *rows > 0)
 }
 
 /// Runs a command; ends with its exit code.
 pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     let instance = instance(context, args.component.as_deref(), args.instance.as_deref()).await?;
     let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mut path = format!("{}/instances/{}/exec?tty={tty}", context.app_path()?, escape(&instance));
+    let mut path = format!(
+        "{}/instances/{}/exec?tty={tty}",
+        context.app_path()?,
+        escape(&instance)
+    );
     if !args.command.is_empty() {
-        path.push_str(&format!("&command={}", escape(&serde_json::to_string(&args.command).expect("words serialise"))));
+        path.push_str(&format!(
+            "&command={}",
+            escape(&serde_json::to_string(&args.command).expect("words serialise"))
+        ));
     }
     if let (true, Some((cols, rows))) = (tty, terminal_size()) {
         path.push_str(&format!("&cols={cols}&rows={rows}"));
@@ -68,9 +94,12 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     let (mut out, mut incoming) = socket.split();
     let raw = if tty { Raw::enter() } else { None };
     let sending = tokio::spawn(async move {
-        let Ok(stdin) = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned() else { return };
+        let Ok(stdin) = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned() else {
+            return;
+        };
         let mut stdin = tokio::fs::File::from_std(stdin.into());
-        let mut resized = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).ok();
+        let mut resized =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).ok();
         let mut buffer = vec![0; 4096];
         loop {
             let resize = async {
@@ -107,7 +136,9 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
                 let _ = std::io::Write::flush(&mut stdout);
             }
             Ok(Message::Text(text)) => {
-                code = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|v| v["exit"].as_i64());
+                code = serde_json::from_str::<serde_json::Value>(&text)
+                    .ok()
+                    .and_then(|v| v["exit"].as_i64());
             }
             Ok(Message::Close(_)) | Err(_) => break,
             _ => {}
@@ -117,27 +148,56 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     drop(raw);
     match code {
         Some(code) => std::process::exit(i32::try_from(code).unwrap_or(1)),
-        None => Err(problem::SERVER_UNREACHABLE.problem("The connection broke off before the command ended.", "The command may go on in the instance; look with `pluvio exec -- ps`.")),
+        None => Err(problem::SERVER_UNREACHABLE.problem(
+            "The connection broke off before the command ended.",
+            "The command may go on in the instance; look with `pluvio exec -- ps`.",
+        )),
     }
 }
 
 /// Listens on loopback and carries each connection to the instance.
 pub(crate) async fn port_forward(context: &Context, ports: &str, named: Option<&str>) -> Done {
     let (local, remote) = ports.split_once(':').unwrap_or((ports, ports));
-    let parse = |text: &str| text.parse::<u16>().map_err(|_| problem::REQUEST_INVALID.problem(format!("{text:?} is not a port."), "Write LOCAL:REMOTE, such as 5432:5432."));
+    let parse = |text: &str| {
+        text.parse::<u16>().map_err(|_| {
+            problem::REQUEST_INVALID.problem(
+                format!("{text:?} is not a port."),
+                "Write LOCAL:REMOTE, such as 5432:5432.",
+            )
+        })
+    };
     let (local, remote) = (parse(local)?, parse(remote)?);
     let instance = instance(context, None, named).await?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", local)).await.map_err(|e| problem::PORT_TAKEN.problem(format!("127.0.0.1:{local}: {e}."), "Choose another local port: `pluvio port-forward 15432:5432`."))?;
-    let address = listener.local_addr().map_err(|e| problem::INTERNAL.problem(e.to_string(), "Try again."))?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", local))
+        .await
+        .map_err(|e| {
+            problem::PORT_TAKEN.problem(
+                format!("127.0.0.1:{local}: {e}."),
+                "Choose another local port: `pluvio port-forward 15432:5432`.",
+            )
+        })?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| problem::INTERNAL.problem(e.to_string(), "Try again."))?;
     if context.out.json {
-        context.out.row(&serde_json::json!({ "listen": address, "instance": instance, "port": remote }));
+        context
+            .out
+            .row(&serde_json::json!({ "listen": address, "instance": instance, "port": remote }));
     } else {
-        context.out.line(format!("{address} reaches port {remote} of {instance}. Ctrl C ends it."));
+        context.out.line(format!(
+            "{address} reaches port {remote} of {instance}. Ctrl C ends it."
+        ));
     }
     let client = Arc::new(context.client()?);
-    let path = format!("{}/instances/{}/connect?port={remote}", context.app_path()?, escape(&instance));
+    let path = format!(
+        "{}/instances/{}/connect?port={remote}",
+        context.app_path()?,
+        escape(&instance)
+    );
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         let (client, path, out) = (client.clone(), path.clone(), context.out);
         tokio::spawn(async move {
             match client.websocket(&path).await {
@@ -148,13 +208,21 @@ pub(crate) async fn port_forward(context: &Context, ports: &str, named: Option<&
     }
 }
 
-async fn carry(stream: tokio::net::TcpStream, socket: tokio_tungstenite::WebSocketStream<pluvio_api::client::AnyIo>) {
+async fn carry(
+    stream: tokio::net::TcpStream,
+    socket: tokio_tungstenite::WebSocketStream<pluvio_api::client::AnyIo>,
+) {
     let (mut read, mut write) = stream.into_split();
     let (mut out, mut incoming) = socket.split();
     let up = async move {
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(count) = read.read(&mut buffer).await {
-            if count == 0 || out.send(Message::binary(buffer[..count].to_vec())).await.is_err() {
+            if count == 0
+                || out
+                    .send(Message::binary(buffer[..count].to_vec()))
+                    .await
+                    .is_err()
+            {
                 break;
             }
         }

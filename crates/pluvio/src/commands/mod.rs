@@ -20,25 +20,40 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), Problem> {
     text.split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| problem::REQUEST_INVALID.problem(format!("{text:?} is not NAME=VALUE."), "Write it as NAME=VALUE; quote the whole where the value holds spaces."))
+        .ok_or_else(|| {
+            problem::REQUEST_INVALID.problem(
+                format!("{text:?} is not NAME=VALUE."),
+                "Write it as NAME=VALUE; quote the whole where the value holds spaces.",
+            )
+        })
 }
 
 /// A release's number as people write it: `12`, `r12`, `v12`.
 pub(crate) fn release_number(text: &str) -> Result<u64, Problem> {
-    text.trim_start_matches(['r', 'v'])
-        .parse()
-        .map_err(|_| problem::REQUEST_INVALID.problem(format!("{text:?} is not a release."), "Name it by its number, such as 12 or r12; `pluvio releases` lists them."))
+    text.trim_start_matches(['r', 'v']).parse().map_err(|_| {
+        problem::REQUEST_INVALID.problem(
+            format!("{text:?} is not a release."),
+            "Name it by its number, such as 12 or r12; `pluvio releases` lists them.",
+        )
+    })
 }
 
 /// Asks a question where a person can answer; elsewhere it is refused with the flag that answers it.
 pub(crate) fn confirm(question: &str, expected: &str, flag: &str) -> Done {
     use std::io::{BufRead, IsTerminal, Write};
     if !std::io::stdin().is_terminal() {
-        return Err(problem::REFUSED.problem(format!("{question} Nobody is there to confirm it."), format!("Say it on the command line: {flag}.")));
+        return Err(problem::REFUSED.problem(
+            format!("{question} Nobody is there to confirm it."),
+            format!("Say it on the command line: {flag}."),
+        ));
     }
     eprint!("{question} Type {expected} to go on: ");
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
-    if answer.trim() == expected { Ok(()) } else { Err(problem::CANCELLED.problem("It was not confirmed.", "Nothing was changed.")) }
+    if answer.trim() == expected {
+        Ok(())
+    } else {
+        Err(problem::CANCELLED.problem("It was not confirmed.", "Nothing was changed."))
+    }
 }

@@ -17,20 +17,54 @@ use crate::context::Context;
 use crate::output::Tone;
 
 pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
-    let name = args.name.as_deref().or(context.global.app.as_deref()).map(parse_name).transpose()?;
+    let name = args
+        .name
+        .as_deref()
+        .or(context.global.app.as_deref())
+        .map(parse_name)
+        .transpose()?;
     let named = name_source(&args.source)?;
     let work;
     let planned = match (&named, plan_here(context, &named, name.as_ref())?) {
         (_, Some(planned)) => planned,
         (Named::Git(url), None) => {
-            work = tempfile::tempdir().map_err(|e| problem::DISK_FULL.problem(format!("A temporary folder cannot be made: {e}."), "Free space in /tmp, or set TMPDIR."))?;
-            let git = pluvio_model::spec::GitSource { url: url.clone(), reference: None, path: None, credential: None };
+            work = tempfile::tempdir().map_err(|e| {
+                problem::DISK_FULL.problem(
+                    format!("A temporary folder cannot be made: {e}."),
+                    "Free space in /tmp, or set TMPDIR.",
+                )
+            })?;
+            let git = pluvio_model::spec::GitSource {
+                url: url.clone(),
+                reference: None,
+                path: None,
+                credential: None,
+            };
             let quiet: pluvio_build::Log = std::sync::Arc::new(|_| {});
-            let fetched = pluvio_build::fetch::fetch(&pluvio_build::BuildSource::Git { git: git.clone(), credential: None }, work.path(), &quiet).await?;
-            let suggestion = url.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next().and_then(pluvio_model::name::Name::suggest);
-            let mut planned = pluvio_build::plan_source::of_folder_or(&fetched.folder, name.as_ref().or(suggestion.as_ref()))?;
+            let fetched = pluvio_build::fetch::fetch(
+                &pluvio_build::BuildSource::Git {
+                    git: git.clone(),
+                    credential: None,
+                },
+                work.path(),
+                &quiet,
+            )
+            .await?;
+            let suggestion = url
+                .trim_end_matches('/')
+                .trim_end_matches(".git")
+                .rsplit(['/', ':'])
+                .next()
+                .and_then(pluvio_model::name::Name::suggest);
+            let mut planned = pluvio_build::plan_source::of_folder_or(
+                &fetched.folder,
+                name.as_ref().or(suggestion.as_ref()),
+            )?;
             for component in planned.spec.components.values_mut() {
-                if matches!(component.source, Some(pluvio_model::spec::SourceSpec::Path(_))) {
+                if matches!(
+                    component.source,
+                    Some(pluvio_model::spec::SourceSpec::Path(_))
+                ) {
                     component.source = Some(pluvio_model::spec::SourceSpec::Git(git.clone()));
                 }
             }
@@ -56,12 +90,19 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
 
 fn show(context: &Context, planned: &Planned) {
     let out = &context.out;
-    out.line(format!("{}  {}", out.paint(Tone::Strong, &planned.spec.name), planned.detected.kind));
+    out.line(format!(
+        "{}  {}",
+        out.paint(Tone::Strong, &planned.spec.name),
+        planned.detected.kind
+    ));
     for why in &planned.detected.why {
         out.line(format!("  {}", out.paint(Tone::Faint, why)));
     }
     if !planned.detected.alternatives.is_empty() {
-        out.line(format!("  or: {}", planned.detected.alternatives.join(", ")));
+        out.line(format!(
+            "  or: {}",
+            planned.detected.alternatives.join(", ")
+        ));
     }
     out.line("");
     out.line(pluvio_formats::app::write(&planned.spec).trim_end());
@@ -70,7 +111,12 @@ fn show(context: &Context, planned: &Planned) {
         for row in &planned.report {
             let value = serde_json::to_value(row).expect("a row serialises");
             let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-            out.line(format!("{:<8} {}  {}", text("outcome"), text("at"), out.paint(Tone::Faint, text("message"))));
+            out.line(format!(
+                "{:<8} {}  {}",
+                text("outcome"),
+                text("at"),
+                out.paint(Tone::Faint, text("message"))
+            ));
         }
     }
 }
@@ -81,26 +127,42 @@ fn manifests(context: &Context, args: &PlanArgs, planned: &Planned) -> Done {
     if let Some(form) = args.output.as_deref()
         && form != "manifests"
     {
-        return Err(problem::REQUEST_INVALID.problem(format!("There is no form {form:?}."), "Use -o manifests."));
+        return Err(problem::REQUEST_INVALID
+            .problem(format!("There is no form {form:?}."), "Use -o manifests."));
     }
     let kubernetes = match args.runtime.as_deref() {
         None | Some("engine") => false,
         Some("kubernetes") => true,
-        Some(other) => return Err(problem::REQUEST_INVALID.problem(format!("There is no runtime {other:?}."), "Use --for engine or --for kubernetes.")),
+        Some(other) => {
+            return Err(problem::REQUEST_INVALID.problem(
+                format!("There is no runtime {other:?}."),
+                "Use --for engine or --for kubernetes.",
+            ));
+        }
     };
     let wish = decide(planned, kubernetes)?;
     let facts = facts(kubernetes);
     let objects = if kubernetes {
         let options = pluvio_plan::lower::kubernetes::Options::for_reading(&wish.release);
-        let objects = pluvio_plan::lower::kubernetes::kubernetes(&wish, ApplicationId(Uuid::nil()), Generation(1), &options).map_err(first)?;
+        let objects = pluvio_plan::lower::kubernetes::kubernetes(
+            &wish,
+            ApplicationId(Uuid::nil()),
+            Generation(1),
+            &options,
+        )
+        .map_err(first)?;
         serde_json::to_value(objects).expect("objects serialise")
     } else {
-        pluvio_plan::lower::engine::engine(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts).map_err(first)?.manifests()
+        pluvio_plan::lower::engine::engine(&wish, ApplicationId(Uuid::nil()), Generation(1), &facts)
+            .map_err(first)?
+            .manifests()
     };
     if kubernetes && !context.out.json {
         for object in objects.as_array().into_iter().flatten() {
             context.out.line("---");
-            context.out.line(pluvio_formats::yaml::write::write(object, &|_| false).trim_end());
+            context
+                .out
+                .line(pluvio_formats::yaml::write::write(object, &|_| false).trim_end());
         }
     } else {
         context.out.document(&objects);
@@ -110,14 +172,20 @@ fn manifests(context: &Context, args: &PlanArgs, planned: &Planned) -> Done {
 
 fn first(problems: Vec<Problem>) -> Problem {
     let mut problems = problems.into_iter();
-    let first = problems.next().unwrap_or_else(|| problem::SPEC_UNSUPPORTED.problem("It cannot be lowered.", "Please report it."));
+    let first = problems.next().unwrap_or_else(|| {
+        problem::SPEC_UNSUPPORTED.problem("It cannot be lowered.", "Please report it.")
+    });
     first.evidence(problems.map(|p| p.cause))
 }
 
 fn facts(kubernetes: bool) -> Facts {
     Facts {
         cluster: ClusterId(Uuid::nil()),
-        runtime: if kubernetes { RuntimeKind::Kubernetes } else { RuntimeKind::Docker },
+        runtime: if kubernetes {
+            RuntimeKind::Kubernetes
+        } else {
+            RuntimeKind::Docker
+        },
         version: "unknown until asked".into(),
         architecture: "amd64".into(),
         reach: Reach::Bridge,
@@ -133,10 +201,26 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
     for (name, component) in &spec.components {
         let reference = match &component.image {
             Some(image) => image.clone(),
-            None if component.source.is_some() => format!("localhost/pluvio/main/{}/{name}:unbuilt", spec.name).parse().map_err(|e: pluvio_model::image::InvalidImage| problem::INTERNAL.problem(e.to_string(), "Please report it."))?,
+            None if component.source.is_some() => {
+                format!("localhost/pluvio/main/{}/{name}:unbuilt", spec.name)
+                    .parse()
+                    .map_err(|e: pluvio_model::image::InvalidImage| {
+                        problem::INTERNAL.problem(e.to_string(), "Please report it.")
+                    })?
+            }
             None => continue,
         };
-        images.insert(name.clone(), ImageAtHand { facts: ImageFacts { id: reference.to_string(), ..ImageFacts::default() }, reference, built: None });
+        images.insert(
+            name.clone(),
+            ImageAtHand {
+                facts: ImageFacts {
+                    id: reference.to_string(),
+                    ..ImageFacts::default()
+                },
+                reference,
+                built: None,
+            },
+        );
     }
     let facts = DecideFacts {
         application: ApplicationId(Uuid::nil()),
@@ -146,16 +230,41 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
         images,
         // Values are not needed to plan: every declared secret is taken as set.
         secrets: spec.secrets.keys().map(|name| (name.clone(), 1)).collect(),
-        settings: spec.settings.iter().filter_map(|(name, s)| s.default.clone().map(|d| (name.clone(), d))).collect(),
+        settings: spec
+            .settings
+            .iter()
+            .filter_map(|(name, s)| s.default.clone().map(|d| (name.clone(), d)))
+            .collect(),
         domain: "localhost".into(),
         gateway_port: 8080,
         short_host_taken: false,
         other_images: BTreeMap::new(),
         kept_volumes: BTreeMap::new(),
     };
-    let revision = Revision { application: ApplicationId(Uuid::nil()), number: 1, spec: spec.clone(), origin: Origin::Deploy, actor: "plan".into(), at: jiff::Timestamp::UNIX_EPOCH };
+    let revision = Revision {
+        application: ApplicationId(Uuid::nil()),
+        number: 1,
+        spec: spec.clone(),
+        origin: Origin::Deploy,
+        actor: "plan".into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
     let mut ids = (1..).map(|n: u128| VolumeId(Uuid::from_u128(n)));
     let release = pluvio_plan::decide(&revision, None, &facts, &mut ids).map_err(first)?;
-    let secrets = release.secrets().iter().map(|s| (RunWish::key(s), pluvio_model::stage::SecretValue("(secret)".into()))).collect();
-    Ok(RunWish { components: release.components.keys().cloned().collect(), release, power: Power::On, secrets })
+    let secrets = release
+        .secrets()
+        .iter()
+        .map(|s| {
+            (
+                RunWish::key(s),
+                pluvio_model::stage::SecretValue("(secret)".into()),
+            )
+        })
+        .collect();
+    Ok(RunWish {
+        components: release.components.keys().cloned().collect(),
+        release,
+        power: Power::On,
+        secrets,
+    })
 }

@@ -20,7 +20,10 @@ pub(crate) fn page(code: &str) -> Option<String> {
 
 pub(crate) fn explain(context: &Context, what: Option<&str>) -> Done {
     let Some(what) = what else {
-        let rows: Vec<Vec<String>> = CODES.iter().map(|c| vec![c.code.to_owned(), c.title.to_owned()]).collect();
+        let rows: Vec<Vec<String>> = CODES
+            .iter()
+            .map(|c| vec![c.code.to_owned(), c.title.to_owned()])
+            .collect();
         if context.out.json {
             context.out.document(&CODES.iter().map(|c| serde_json::json!({ "code": c.code, "status": c.status, "title": c.title })).collect::<Vec<_>>());
         } else {
@@ -41,14 +44,28 @@ pub(crate) fn explain(context: &Context, what: Option<&str>) -> Done {
         if context.out.json {
             context.out.document(&field);
         } else {
-            context.out.line(format!("{what}\n\n{}", field["description"].as_str().unwrap_or("(no description)")));
+            context.out.line(format!(
+                "{what}\n\n{}",
+                field["description"].as_str().unwrap_or("(no description)")
+            ));
             for (name, part) in field["properties"].as_object().into_iter().flatten() {
-                context.out.line(format!("  {name:<16} {}", part["description"].as_str().unwrap_or_default().lines().next().unwrap_or_default()));
+                context.out.line(format!(
+                    "  {name:<16} {}",
+                    part["description"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                ));
             }
         }
         return Ok(());
     }
-    Err(problem::NOT_FOUND.problem(format!("{what:?} is neither a code nor a field of app.yaml."), "`pluvio explain` lists the codes; fields are written as components.probes.ready."))
+    Err(problem::NOT_FOUND.problem(
+        format!("{what:?} is neither a code nor a field of app.yaml."),
+        "`pluvio explain` lists the codes; fields are written as components.probes.ready.",
+    ))
 }
 
 /// A field of the AppSpec's schema by its path; names of components and the like are skipped.
@@ -61,7 +78,11 @@ fn field(path: &str) -> Option<serde_json::Value> {
         here = match found {
             Some(found) => found,
             None => {
-                let inner = here.get("additionalProperties").filter(|a| a.is_object()).or_else(|| here.get("items"))?.clone();
+                let inner = here
+                    .get("additionalProperties")
+                    .filter(|a| a.is_object())
+                    .or_else(|| here.get("items"))?
+                    .clone();
                 let inner = resolve(&schema, &inner);
                 inner.get("properties").and_then(|p| p.get(step)).cloned()?
             }
@@ -76,8 +97,14 @@ fn field(path: &str) -> Option<serde_json::Value> {
 }
 
 fn resolve(schema: &serde_json::Value, at: &serde_json::Value) -> serde_json::Value {
-    let options = at.get("anyOf").and_then(|a| a.as_array()).and_then(|a| a.iter().find(|o| o.get("$ref").is_some()));
-    let reference = at.get("$ref").or_else(|| options.and_then(|o| o.get("$ref"))).and_then(|r| r.as_str());
+    let options = at
+        .get("anyOf")
+        .and_then(|a| a.as_array())
+        .and_then(|a| a.iter().find(|o| o.get("$ref").is_some()));
+    let reference = at
+        .get("$ref")
+        .or_else(|| options.and_then(|o| o.get("$ref")))
+        .and_then(|r| r.as_str());
     match reference.and_then(|r| r.strip_prefix('#')) {
         Some(pointer) => schema.pointer(pointer).cloned().unwrap_or_default(),
         None => at.clone(),
@@ -86,7 +113,10 @@ fn resolve(schema: &serde_json::Value, at: &serde_json::Value) -> serde_json::Va
 
 pub(crate) fn schema(context: &Context, what: &str) -> Done {
     if what != "app" {
-        return Err(problem::NOT_FOUND.problem(format!("There is no schema {what:?}."), "`pluvio schema app` prints that of app.yaml."));
+        return Err(problem::NOT_FOUND.problem(
+            format!("There is no schema {what:?}."),
+            "`pluvio schema app` prints that of app.yaml.",
+        ));
     }
     context.out.document(&pluvio_formats::schema::app());
     Ok(())
@@ -95,8 +125,15 @@ pub(crate) fn schema(context: &Context, what: &str) -> Done {
 /// A script that completes commands and flags, from the command line's own definition.
 pub(crate) fn completion(context: &Context, shell: &str) -> Done {
     let command = Cli::command();
-    let names: Vec<&str> = command.get_subcommands().filter(|c| !c.is_hide_set()).map(clap::Command::get_name).collect();
-    let flags: Vec<String> = command.get_arguments().filter_map(|a| a.get_long().map(|l| format!("--{l}"))).collect();
+    let names: Vec<&str> = command
+        .get_subcommands()
+        .filter(|c| !c.is_hide_set())
+        .map(clap::Command::get_name)
+        .collect();
+    let flags: Vec<String> = command
+        .get_arguments()
+        .filter_map(|a| a.get_long().map(|l| format!("--{l}")))
+        .collect();
     let (names, flags) = (names.join(" "), flags.join(" "));
     match shell {
         "bash" => context.out.line(format!(
@@ -116,13 +153,23 @@ pub(crate) fn completion(context: &Context, shell: &str) -> Done {
 
 pub(crate) async fn version(context: &Context) -> Done {
     let server = match context.client() {
-        Ok(client) => client.get::<VersionInfo>("/api/v1/version").await.ok().map(|v| v.version),
+        Ok(client) => client
+            .get::<VersionInfo>("/api/v1/version")
+            .await
+            .ok()
+            .map(|v| v.version),
         Err(_) => None,
     };
     if context.out.json {
-        context.out.document(&serde_json::json!({ "client": env!("CARGO_PKG_VERSION"), "server": server }));
+        context.out.document(
+            &serde_json::json!({ "client": env!("CARGO_PKG_VERSION"), "server": server }),
+        );
     } else {
-        context.out.line(format!("client {}\nserver {}", env!("CARGO_PKG_VERSION"), server.as_deref().unwrap_or("does not answer")));
+        context.out.line(format!(
+            "client {}\nserver {}",
+            env!("CARGO_PKG_VERSION"),
+            server.as_deref().unwrap_or("does not answer")
+        ));
     }
     Ok(())
 }
@@ -134,12 +181,20 @@ mod tests {
     #[test]
     fn every_code_has_a_page_and_every_page_a_code() {
         for code in CODES {
-            let text = page(code.code).unwrap_or_else(|| panic!("docs/errors/{}.md is missing", code.code));
-            assert!(text.starts_with("# "), "{} begins with its title", code.code);
+            let text = page(code.code)
+                .unwrap_or_else(|| panic!("docs/errors/{}.md is missing", code.code));
+            assert!(
+                text.starts_with("# "),
+                "{} begins with its title",
+                code.code
+            );
             assert!(text.len() > 200, "{} says what to do", code.code);
         }
         for file in Pages::iter() {
-            assert!(Code::find(file.trim_end_matches(".md")).is_some() || file == "README.md", "{file} has no code");
+            assert!(
+                Code::find(file.trim_end_matches(".md")).is_some() || file == "README.md",
+                "{file} has no code"
+            );
         }
     }
 
