@@ -183,7 +183,8 @@ pub(crate) async fn config_unset(
 pub(crate) async fn config_import(context: &Context, file: &std::path::Path) -> Done {
     let env = read_env_file(file)?
         .into_iter()
-        .map(|(k, v)| (k, Some(v)))
+        // As in the file: a dollar there refers to nothing.
+        .map(|(k, v)| (k, Some(v.replace('$', "$$"))))
         .collect();
     context
         .patch(
