@@ -390,7 +390,7 @@ export async function startMock({
         secret: undefined,
         set_at: new Date().toISOString(),
       })
-    if (path === '/uploads') return send(200, { upload: 'c0ffee', bytes: raw.length })
+    if (path === '/uploads') return send(201, { upload: 'c0ffee', bytes: raw.length })
 
     const op = /^\/operations\/([\w-]+)(\/events|\/cancel|\/log)?$/.exec(path)
     if (op) {

@@ -24,6 +24,8 @@ interface Entry {
   stale: boolean
   pending: boolean
   again: boolean
+  /** Grows whenever an event or a write put data here. */
+  version: number
   watchers: Set<() => void>
   snapshot: object
 }
@@ -43,6 +45,7 @@ function entry(path: string): Entry {
       stale: true,
       pending: false,
       again: false,
+      version: 0,
       watchers: new Set(),
       snapshot: {},
     }
@@ -77,8 +80,11 @@ async function read(path: string): Promise<void> {
   one.pending = true
   one.stale = false
   try {
+    const { version } = one
     const answer = await ask<unknown>('GET', path)
-    one.data = answer.data
+    // An event that came meanwhile may be newer than this answer; the next one is not older.
+    if (one.version !== version) one.again = true
+    else one.data = answer.data
     one.etag = answer.etag
     one.problem = undefined
     one.at = Date.now()
@@ -113,6 +119,7 @@ export function place<T>(path: string, change: (old: T | undefined) => T | undef
   const next = change(one.data as T | undefined)
   if (next === one.data) return
   one.data = next
+  one.version += 1
   one.problem = undefined
   one.at = Date.now()
   tell(one)
