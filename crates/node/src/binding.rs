@@ -199,4 +199,15 @@ impl Driver for BoundEngine {
     async fn events(&self) -> Result<BoxStream<()>, DriverError> {
         pass_on!(self.events())
     }
+    async fn rebind(&self) -> Result<(), DriverError> {
+        let bond = Bond {
+            installation: self.installation.clone(),
+            engine: None,
+        };
+        disk::write_json(&self.path, &bond, Durability::Synced).map_err(|error| {
+            DriverError::Unreachable(format!("{} cannot be written: {error}", self.path.display()))
+        })?;
+        *self.driver.lock().await = None;
+        self.driver().await.map(drop)
+    }
 }

@@ -75,6 +75,15 @@ impl Client {
         self.get("/metrics").await
     }
 
+    /// Lets the node take the engine that answers now for its own (`pluvio cluster rebind`).
+    pub async fn rebind(&self) -> Result<Facts, RuntimeError> {
+        let answer = self.send(Method::POST, "/rebind", Vec::new(), false).await?;
+        let body = read(answer).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            RuntimeError::Unreachable(format!("its answer cannot be read: {error}"))
+        })
+    }
+
     async fn send(
         &self,
         method: Method,

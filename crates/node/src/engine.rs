@@ -125,6 +125,14 @@ impl Engine {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes the engine that answers now for its own.
+    pub(crate) async fn rebind(&self) -> Result<(), DriverError> {
+        self.driver.rebind().await?;
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.refresh().await;
+        Ok(())
+    }
+
     /// Lists as long as the node lives.
     pub(crate) async fn watch(self: Arc<Self>) {
         let listening = self.clone();

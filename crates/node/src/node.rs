@@ -279,6 +279,16 @@ impl Node {
         }
     }
 
+    /// Takes the engine that answers now for its own: a deliberate act, after which applications are made anew there.
+    pub async fn rebind(&self) -> Result<Facts, RuntimeError> {
+        self.shared.engine.rebind().await.map_err(refused)?;
+        let applications: Vec<ApplicationId> = lock(&self.applications).keys().copied().collect();
+        for application in applications {
+            self.wake(application);
+        }
+        self.facts().await
+    }
+
     /// Ends it: clients are told, requests under way may finish, instances go on.
     pub async fn shutdown(mut self) {
         self.end_tasks().await;

@@ -173,6 +173,7 @@ async fn route(
         (&Method::GET, ["health"]) => document(&node.health()),
         (&Method::GET, ["metrics"]) => document(&node.metrics()),
         (&Method::GET, ["facts"]) => document(&node.facts().await?),
+        (&Method::POST, ["rebind"]) => document(&node.rebind().await?),
         (&Method::GET, ["observed"]) => document(&node.observe(scope(&query)?).await?),
         (&Method::GET, ["changes"]) => {
             let mut changes = node.changes();

@@ -6,6 +6,7 @@
 //! | `GET /observed[?application=ID]` | `Observed` |
 //! | `GET /changes` | a line for each hint, and one every 10 s that nothing happened |
 //! | `GET /facts` | `Facts` |
+//! | `POST /rebind` | `Facts` of the engine that is the node's from now on |
 //! | `POST /logs` (a `LogQuery`) | a `LogLine` a line |
 //! | `POST /exec` (an `ExecRequest`), upgraded | [`Frame`]s both ways |
 //! | `POST /connect` (a [`ConnectRequest`]), upgraded | bytes both ways |

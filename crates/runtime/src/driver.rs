@@ -46,6 +46,11 @@ pub trait Driver: Send + Sync + 'static {
 
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError>;
 
+    /// Takes the engine that answers now for its own, where another one was before. Nothing to do for a driver of one engine.
+    async fn rebind(&self) -> Result<(), DriverError> {
+        Ok(())
+    }
+
     /// Wakes when something may have happened in the engine (start, die, oom, destroy). Ends when the engine goes away; ask again.
     async fn events(&self) -> Result<BoxStream<()>, DriverError>;
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use pluvio_model::facts::Facts;
 use pluvio_model::id::Generation;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
@@ -21,6 +22,8 @@ use crate::stages::Kept;
 #[derive(Debug)]
 pub(crate) struct Desired {
     pub(crate) kept: Kept,
+    /// Of the engine that it is lowered for.
+    facts: Facts,
     pub(crate) components: IndexMap<Name, Wanted>,
     pub(crate) networks: Vec<NetworkPlan>,
     pub(crate) volumes: Vec<VolumePlan>,
@@ -53,9 +56,10 @@ impl Asked {
 }
 
 impl Desired {
-    fn new(kept: &Kept, facts: &pluvio_model::facts::Facts) -> Desired {
+    fn new(kept: &Kept, facts: &Facts) -> Desired {
         let mut desired = Desired {
             kept: kept.clone(),
+            facts: facts.clone(),
             components: IndexMap::new(),
             networks: Vec::new(),
             volumes: Vec::new(),
@@ -180,7 +184,8 @@ impl Application {
         let Some(kept) = stages.get(self.id) else {
             return;
         };
-        if self.desired.as_ref().is_none_or(|desired| desired.kept != *kept) {
+        let same = |desired: &Desired| desired.kept == *kept && desired.facts == facts;
+        if !self.desired.as_ref().is_some_and(same) {
             self.desired = Some(Desired::new(kept, &facts));
             drop(stages);
             // A newer wish is not made to wait for what an older one ran into.

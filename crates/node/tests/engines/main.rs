@@ -2,10 +2,12 @@
 //!
 //! Each scenario has a lane of addresses of its own, so that they can be played side by side.
 
+mod adversity;
 mod client;
 mod configuration;
 mod conformance;
 mod drift;
+mod idle;
 mod failures;
 mod logs;
 mod restart;

@@ -471,10 +471,14 @@ impl Drop for Scene {
         let driver = self.driver.clone();
         let node = self.node.take();
         let cleared = std::thread::spawn(move || {
-            drop(node);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(clear(&driver));
+                runtime.block_on(async {
+                    if let Some(node) = node {
+                        node.kill().await;
+                    }
+                    clear(&driver).await;
+                });
             }
         });
         let _ = cleared.join();

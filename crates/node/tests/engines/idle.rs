@@ -1,0 +1,94 @@
+//! What a node costs when nothing happens. Measured on the binary, by hand:
+//! `PLUVIO_BIN=…/pluvio cargo test -p pluvio-node --test engines idle -- --ignored --nocapture`
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use pluvio_model::id::ApplicationId;
+use pluvio_model::stage::Wish;
+use pluvio_node::{Client, socket_in};
+use pluvio_runtime::{Runtime, Scope};
+
+use crate::scene::{Part, Scene};
+
+const APPLICATIONS: usize = 10;
+
+struct Process(Child);
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// CPU time in hundredths of a second.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute and needs PLUVIO_BIN"]
+async fn idle_cost_of_ten_applications() {
+    let engine = std::env::var("PLUVIO_TEST_ENGINE").unwrap_or_else(|_| "docker".to_owned());
+    let Some(mut scene) = Scene::open(&engine, 60).await else { return };
+    scene.kill_node().await;
+    let data = tempfile::tempdir().unwrap();
+    let node = Command::new(std::env::var("PLUVIO_BIN").expect("PLUVIO_BIN names the binary"))
+        .args(["server", "--roles", "node", "--data"])
+        .arg(data.path())
+        .arg("--engine")
+        .arg(scene.driver.engine().socket())
+        .args(["--gateway-port", "18123"])
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let node = Process(node);
+    let pid = node.0.id();
+    let client = Client::new(socket_in(data.path()));
+    let facts = loop {
+        if let Ok(facts) = client.facts().await {
+            break facts;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let mut stages = Vec::new();
+    for _ in 0..APPLICATIONS {
+        scene.application = ApplicationId(uuid::Uuid::now_v7());
+        let mut part = Part::new("one");
+        if let Some(ready) = &mut part.probes.ready {
+            ready.period = pluvio_model::quantity::Span::seconds(5);
+        }
+        let mut stage = scene.stage(&part);
+        stage.cluster = facts.cluster;
+        client.apply(&stage).await.unwrap();
+        stages.push(stage);
+    }
+    let settled = async |client: &Client| {
+        while client.observe(Scope::All).await.is_ok_and(|seen| {
+            seen.applications.len() < APPLICATIONS || seen.applications.values().any(|one| !one.settled)
+        }) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    settled(&client).await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let before = ticks(pid);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let used = ticks(pid) - before;
+    let memory = client.health().await.unwrap().memory_bytes;
+    eprintln!(
+        "{APPLICATIONS} applications on {engine}, idle: {:.2} % of a core, {:.1} MB resident",
+        used as f64 / 60.0,
+        memory as f64 / 1e6
+    );
+    for mut stage in stages {
+        stage.generation.0 += 100;
+        stage.wish = Wish::Gone;
+        client.apply(&stage).await.unwrap();
+    }
+    settled(&client).await;
+    drop(node);
+    scene.close().await;
+}
