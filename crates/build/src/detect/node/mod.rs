@@ -1,7 +1,7 @@
 //! Node.js: servers, and pages that are built and then served as files.
 
 mod framework;
-mod manager;
+mod package_manager;
 
 use pluvio_model::problem::{self, Location, Problem};
 use pluvio_model::spec::{BuilderChoice, Command};
@@ -15,7 +15,7 @@ use crate::plan::{
     Base, BaseName, BuildPlan, Builder, Cache, Output, PRODUCTS, RUN_USER, RunImage, Step,
     StepsPlan, WORKSPACE,
 };
-use manager::Manager;
+use package_manager::Manager;
 
 /// Files that hold a Node.js program.
 const ENDINGS: [&str; 4] = [".js", ".mjs", ".cjs", ".ts"];
