@@ -7,7 +7,7 @@ mod client;
 mod configuration;
 mod conformance;
 mod drift;
-mod idle;
+mod measure;
 mod failures;
 mod logs;
 mod restart;

@@ -1,15 +1,15 @@
-//! What a node costs when nothing happens. Measured on the binary, by hand:
-//! `PLUVIO_BIN=…/pluvio cargo test -p pluvio-node --test engines idle -- --ignored --nocapture`
+//! Measurements, by hand: `cargo test -p pluvio-node --test engines measure -- --ignored --nocapture`
+//! What a node costs when nothing happens is measured on the binary that `PLUVIO_BIN` names.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pluvio_model::id::ApplicationId;
 use pluvio_model::stage::Wish;
 use pluvio_node::{Client, socket_in};
 use pluvio_runtime::{Runtime, Scope};
 
-use crate::scene::{Part, Scene};
+use crate::scene::{Part, Scene, docker, image};
 
 const APPLICATIONS: usize = 10;
 
@@ -90,5 +90,42 @@ async fn idle_cost_of_ten_applications() {
     }
     settled(&client).await;
     drop(node);
+    scene.close().await;
+}
+
+/// An image's way to the first answer, through the node and by `docker run`, in turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn time_to_the_first_answer() {
+    let engine = std::env::var("PLUVIO_TEST_ENGINE").unwrap_or_else(|_| "docker".to_owned());
+    let Some(mut scene) = Scene::open(&engine, 61).await else { return };
+    let socket = scene.driver.engine().socket().to_owned();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..5 {
+        scene.application = ApplicationId(uuid::Uuid::now_v7());
+        let began = Instant::now();
+        scene.deploy(&Part::new("one")).await;
+        while scene.get("/").await != Ok((200, "one".to_owned())) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        ours.push(began.elapsed());
+        scene.settled().await;
+        scene.delete().await;
+        scene.settled().await;
+
+        let name = format!("peer-{}-{round}", std::process::id());
+        let began = Instant::now();
+        docker(&socket, &["run", "-d", "--init", "--name", &name, &image()]);
+        let address = docker(&socket, &["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &name]);
+        let address = format!("{address}:8080").parse().unwrap();
+        while crate::scene::get(address, "/").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        theirs.push(began.elapsed());
+        docker(&socket, &["rm", "-f", &name]);
+    }
+    ours.sort();
+    theirs.sort();
+    eprintln!("first 200 on {engine}: {:?} (with a network of its own), docker run: {:?}", ours[2], theirs[2]);
     scene.close().await;
 }
