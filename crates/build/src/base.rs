@@ -117,11 +117,32 @@ impl Builder {
         facts.map_err(|e| e.to_problem())
     }
 
+    /// What the recipe calls `default`. Asking it takes a second; the answer is kept for a day.
     async fn default_version(&self, name: BaseName) -> Result<String, Problem> {
+        const KEPT: Duration = Duration::from_secs(24 * 3600);
+        let kept = self
+            .settings
+            .work
+            .join("bases")
+            .join(format!("default-{name}"));
+        let age = std::fs::metadata(&kept)
+            .and_then(|data| data.modified())
+            .ok()
+            .and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age < KEPT)
+            && let Ok(version) = std::fs::read_to_string(&kept)
+            && !version.is_empty()
+        {
+            return Ok(version);
+        }
         let recipe = self.recipe().await?;
         let (ended, said) = recipe.run(&["--default", name.as_str()], &|_| {}).await?;
         match said.last() {
-            Some(version) if ended == Some(0) => Ok(version.clone()),
+            Some(version) if ended == Some(0) => {
+                // Not kept: asked again next time, no more.
+                let _ = std::fs::write(&kept, version);
+                Ok(version.clone())
+            }
             _ => Err(failed(name, "no version is known", &said)),
         }
     }

@@ -1,5 +1,6 @@
 //! Builds on real engines: every scenario runs on Docker and on Podman.
 
+#[allow(dead_code, reason = "each file of tests uses its part")]
 mod site;
 
 use std::time::{Duration, Instant};

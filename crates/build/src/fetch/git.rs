@@ -343,6 +343,7 @@ fn sort(source: &GitSource, with_credential: bool, said: &[String]) -> Problem {
         "unadvertised object",
         "did not match any",
         "reference is not a tree",
+        "does not take a path argument",
     ]) {
         no_reference(source, source.reference.as_deref().unwrap_or("HEAD"))
     } else if says(&[
