@@ -43,6 +43,8 @@ pub struct Config {
     pub gateway_port: u16,
     /// Builds at once.
     pub builds: usize,
+    /// Make the base images that most builds start from ahead of the first one.
+    pub warm_bases: bool,
     /// Names this process among those that share the database.
     pub owner: String,
 }
@@ -103,6 +105,9 @@ impl Control {
             self.inner.tasks.spawn(worker::run(self.clone(), number));
         }
         spawn(Box::pin(housekeeping(self.clone())));
+        if self.inner.config.warm_bases {
+            spawn(Box::pin(warm_bases(self.clone())));
+        }
         self.inner.tasks.close();
     }
 
@@ -148,6 +153,11 @@ impl Control {
                 }),
             }),
         }
+    }
+
+    /// The cluster if it is known by now; for readers, who show what there is and wait for nothing.
+    pub fn bound_cluster(&self) -> Option<Cluster> {
+        self.inner.cluster.borrow().clone()
     }
 
     pub(crate) async fn facts(&self) -> Result<Facts, Problem> {
@@ -246,5 +256,34 @@ async fn housekeeping(control: Control) {
         }
         minutes = minutes.wrapping_add(1);
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Makes the bases of the common languages one after another, so that a first deploy does not wait for its own. A build that
+/// wants one meanwhile shares the making. What cannot be had now is made, or told, when a build wants it.
+async fn warm_bases(control: Control) {
+    use pluvio_build::plan::{Base, BaseName};
+    let quiet: pluvio_build::Log = Arc::new(|_| {});
+    for name in [
+        BaseName::Node,
+        BaseName::NodeBuild,
+        BaseName::Static,
+        BaseName::Python,
+        BaseName::PythonBuild,
+        BaseName::Run,
+        BaseName::Go,
+    ] {
+        let base = Base::new(name, None);
+        match control.inner.builder.base(&base, None, &quiet).await {
+            Ok(made) if made.fresh => tracing::info!(base = made.reference, "made ahead of builds"),
+            Ok(_) => {}
+            Err(problem) => {
+                tracing::info!(
+                    base = name.as_str(),
+                    cause = problem.cause,
+                    "not made ahead"
+                );
+            }
+        }
     }
 }

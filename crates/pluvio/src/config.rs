@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) registry: Setting<Option<String>>,
     /// Builds at once.
     pub(crate) builds: Setting<usize>,
+    /// Make common base images ahead of the first build.
+    pub(crate) warm_bases: Setting<bool>,
     /// Networks of applications are cut from it.
     pub(crate) pool: Setting<String>,
 }
@@ -80,6 +82,8 @@ struct EngineSection {
 struct Build {
     registry: Option<String>,
     parallel: Option<usize>,
+    #[serde(rename = "warm-bases")]
+    warm_bases: Option<bool>,
 }
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +148,7 @@ impl Config {
                 (std::thread::available_parallelism().map_or(2, std::num::NonZero::get) / 2)
                     .clamp(1, 4),
             )?,
+            warm_bases: pick("BUILD_WARM_BASES", None, file.build.warm_bases, true)?,
             pool: pick(
                 "NETWORK_POOL",
                 None,

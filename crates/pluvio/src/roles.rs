@@ -92,6 +92,7 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
         domain: config.domain.value.clone(),
         gateway_port: config.gateway_port.value,
         builds: config.builds.value,
+        warm_bases: config.warm_bases.value,
         owner: format!("{}-{}", hostname(), std::process::id()),
     };
     let control = Control::new(settings, store, blobs, node, builder);
