@@ -492,6 +492,10 @@ fn every_feature_has_its_state_once() {
         .iter()
         .flat_map(|(list, ranges)| ids(list, ranges))
         .collect();
+    let rust = files("crates", ".rs")
+        .into_iter()
+        .chain(files("tests", ".rs"));
+    let code: String = rust.map(|path| read(&path)).collect();
     let (mut seen, mut broken) = (BTreeSet::new(), Vec::new());
     for line in read("docs/features.md").lines() {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -520,6 +524,13 @@ fn every_feature_has_its_state_once() {
                 .any(|known| state.starts_with(known));
             if !known {
                 broken.push(format!("{id}: the state on {runtime} is {state:?}"));
+            }
+        }
+        // Tests are named by what they show; a name that no test has any more is no evidence.
+        let names = cells[4].split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in names.filter(|name| name.matches('_').count() >= 2) {
+            if !code.contains(&format!("fn {name}(")) {
+                broken.push(format!("{id}: there is no test {name}"));
             }
         }
         if cells[2].starts_with("done") && cells[4].is_empty() {
