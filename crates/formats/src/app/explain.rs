@@ -5,7 +5,7 @@ use pluvio_model::spec::ComponentSpec;
 
 use crate::suggest::nearest;
 use crate::yaml::de::{Error, Wrong, keys_of};
-use crate::yaml::{Step, show_path};
+use crate::yaml::show_path;
 
 /// What other formats call it, and what it is here. Asked when no accepted key looks alike.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -169,9 +169,4 @@ fn elsewhere(key: &str) -> Option<&'static str> {
         .iter()
         .find(|(theirs, _)| *theirs == key)
         .map(|(_, ours)| *ours)
-}
-
-/// The step to take out so that reading can go on: the wrong part itself, or the map that lacks a key.
-pub(super) fn part(error: &Error) -> &[Step] {
-    &error.path
 }

@@ -6,7 +6,7 @@ use pluvio_model::name::Name;
 use pluvio_model::problem::{Location, Problem};
 use pluvio_model::spec::{AppSpec, ComponentSpec, Kind};
 
-use super::explain::{explain, part};
+use super::explain::explain;
 use crate::report::{Outcome, Row};
 use crate::yaml::de::{Wrong, from_node, keys_of};
 use crate::yaml::{self, Entry, Limits, Node, Position, Resolved, Step, Value, show_path};
@@ -155,15 +155,15 @@ fn collect(root: &mut Node, also: &[&'static str]) -> (Option<AppSpec>, Vec<Prob
             Ok(spec) => return (Some(spec), problems),
             Err(error) => error,
         };
-        let path = show_path(part(&error));
+        let path = show_path(&error.path);
         // What was taken out of a map is missing from it; that is no further mistake.
         let follows = matches!(error.wrong, Wrong::MissingKey(_) | Wrong::Mismatch { .. })
             && taken.contains(&path);
         if !follows {
-            let at_top = part(&error).len() == 1;
+            let at_top = error.path.len() == 1;
             problems.push(explain(&error, if at_top { also } else { &[] }));
         }
-        let steps: Vec<Step> = part(&error).to_vec();
+        let steps: Vec<Step> = error.path.clone();
         if steps.is_empty() || problems.len() >= PROBLEMS_MAX {
             return (None, problems);
         }
