@@ -37,7 +37,7 @@ export function planOf({ source, name }) {
             .at(-1)
             .replace(/\.git$/, '')
         : kind === 'sample'
-          ? `sample-${source.sample}`
+          ? source.sample
           : 'guestbook')
   if (kind === 'git' && source.git.url.includes('nowhere'))
     return {
@@ -55,7 +55,7 @@ export function planOf({ source, name }) {
       : { source: { path: '.' }, build: { builder: 'node', version: '22' } }
   return {
     detected: {
-      kind: kind === 'image' ? 'Image' : 'Node.js 22',
+      kind: kind === 'image' ? 'image' : 'node',
       why:
         kind === 'image'
           ? [`${source.image} is an image reference.`, 'The image exposes port 3000.']

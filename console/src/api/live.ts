@@ -49,6 +49,8 @@ function connect() {
   const here = where
   source = new EventSource(`${root}${base(here)}/events`)
   source.onopen = alive
+  // Sent at once, so that a stream held up by a proxy is known for one.
+  source.addEventListener('hello', alive)
   source.addEventListener('heartbeat', () => {
     beats = true
     alive()

@@ -7,6 +7,7 @@ import { useI18n } from '../i18n'
 import { shortUrl } from '../pages/application-view'
 import { Button, Input, Kbd } from '../ui/controls'
 import { ProblemLine } from '../ui/panels'
+import { Prose } from '../ui/prose'
 import { Tag } from '../ui/status'
 
 const slug = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
@@ -39,7 +40,7 @@ export function PlanPanel({
   problem: Problem | undefined
   onDeploy: () => void
 }) {
-  const { t } = useI18n()
+  const { t, known, list } = useI18n()
   const id = useId()
   const components = Object.entries(plan.spec.components)
   const toGive = secretsToGive(plan)
@@ -78,7 +79,12 @@ export function PlanPanel({
           <h3 className="eyebrow mb-1.5">{t('create.runs')}</h3>
           <ul className="space-y-1.5">
             {components.map(([component, spec]) => (
-              <ComponentRow key={component} name={component} spec={spec} detected={plan.detected.kind} />
+              <ComponentRow
+                key={component}
+                name={component}
+                spec={spec}
+                detected={known(`kind.${plan.detected.kind}`) ?? plan.detected.kind}
+              />
             ))}
           </ul>
         </div>
@@ -131,13 +137,19 @@ export function PlanPanel({
             {plan.detected.why.map((sentence) => (
               <li key={sentence} className="flex gap-2">
                 <Check size={13} aria-hidden className="mt-0.5 shrink-0 text-ok" />
-                <span className="min-w-0 break-words">{sentence}</span>
+                <span className="min-w-0 break-words">
+                  <Prose text={sentence} />
+                </span>
               </li>
             ))}
             {plan.detected.alternatives.length > 0 && (
               <li className="flex gap-2">
                 <TriangleAlert size={13} aria-hidden className="mt-0.5 shrink-0 text-warn" />
-                <span>{t('create.alternatives', { names: plan.detected.alternatives.join(', ') })}</span>
+                <span>
+                  {t('create.alternatives', {
+                    names: list(plan.detected.alternatives.map((kind) => known(`kind.${kind}`) ?? kind)),
+                  })}
+                </span>
               </li>
             )}
           </ul>

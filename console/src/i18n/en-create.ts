@@ -77,4 +77,11 @@ export const create = {
   'credential.key': 'Private key',
   'credential.sealed': 'Sealed when saved; nobody can read it here.',
   'credential.saved': 'Credential {name} is saved',
+  'kind.node': 'Node.js',
+  'kind.python': 'Python',
+  'kind.go': 'Go',
+  'kind.static': 'Static files',
+  'kind.dockerfile': 'Dockerfile',
+  'kind.image': 'Image',
+  'kind.app': 'app.yaml',
 } as const

@@ -531,6 +531,9 @@ export const en = {
   'doctor.disk': 'Disk',
   'doctor.names': 'Names',
   'doctor.clock': 'Clock',
+  'doctor.node': 'Node',
+  'doctor.control': 'Control',
+  'doctor.reach': 'Reach',
   'doctor.git': 'Git',
 
   ...create,

@@ -78,4 +78,11 @@ export const create: Record<keyof typeof en, string> = {
   'credential.key': '私钥',
   'credential.sealed': '保存时加密，任何人都无法在此读取。',
   'credential.saved': '凭据 {name} 已保存',
+  'kind.node': 'Node.js',
+  'kind.python': 'Python',
+  'kind.go': 'Go',
+  'kind.static': '静态文件',
+  'kind.dockerfile': 'Dockerfile',
+  'kind.image': '镜像',
+  'kind.app': 'app.yaml',
 }

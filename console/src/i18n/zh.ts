@@ -521,6 +521,9 @@ export const zh: Catalogue = {
   'doctor.disk': '磁盘',
   'doctor.names': '域名解析',
   'doctor.clock': '时钟',
+  'doctor.node': '节点',
+  'doctor.control': '控制进程',
+  'doctor.reach': '可达性',
   'doctor.git': 'Git',
 
   ...create,

@@ -279,7 +279,7 @@ function Understood({
   chosen: Chosen | undefined
   onBack: () => void
 }) {
-  const { t } = useI18n()
+  const { t, known } = useI18n()
   const lines = useMemo(() => (plan.yaml ?? '').replace(/\n$/, '').split('\n'), [plan.yaml])
   const count = (outcome: string) => plan.report.filter((row) => row.outcome === outcome).length
   const told = plan.report.filter((row) => row.outcome !== 'kept')
@@ -300,7 +300,7 @@ function Understood({
         <span className="grid h-5 w-5 shrink-0 place-items-center rounded-full bg-ok-soft text-ok">
           <Check size={12} strokeWidth={3} aria-hidden />
         </span>
-        <h2 className="text-sm font-semibold">{plan.detected.kind}</h2>
+        <h2 className="text-sm font-semibold">{known(`kind.${plan.detected.kind}`) ?? plan.detected.kind}</h2>
         <span className="min-w-0 flex-1 truncate text-sm text-fg-3">{what}</span>
         <Button size="sm" variant="ghost" onClick={onBack}>
           {t('create.another')}
@@ -309,40 +309,42 @@ function Understood({
       <div className="min-h-48 flex-1 overflow-hidden">
         <CodeView lines={lines} notes={notes} label={t('create.spec')} />
       </div>
-      <div className="max-h-48 overflow-auto border-t bg-sunken px-4 py-2.5 text-xs">
-        <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-          <h3 className="font-semibold">{t('create.report')}</h3>
-          <span className="flex items-center gap-1 text-ok">
-            <Check size={13} aria-hidden />
-            {t('create.kept', { n: count('kept') })}
-          </span>
-          {count('adapted') > 0 && (
-            <span className="flex items-center gap-1 text-warn">
-              <CornerDownRight size={13} aria-hidden />
-              {t('create.adapted', { n: count('adapted') })}
+      {plan.report.length > 0 && (
+        <div className="max-h-48 overflow-auto border-t bg-sunken px-4 py-2.5 text-xs">
+          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <h3 className="font-semibold">{t('create.report')}</h3>
+            <span className="flex items-center gap-1 text-ok">
+              <Check size={13} aria-hidden />
+              {t('create.kept', { n: count('kept') })}
             </span>
-          )}
-          {count('refused') > 0 && (
-            <span className="flex items-center gap-1 text-bad">
-              <Ban size={13} aria-hidden />
-              {t('create.refused', { n: count('refused') })}
-            </span>
-          )}
-          {count('ignored') > 0 && (
-            <span className="text-fg-3">{t('create.ignored', { n: count('ignored') })}</span>
+            {count('adapted') > 0 && (
+              <span className="flex items-center gap-1 text-warn">
+                <CornerDownRight size={13} aria-hidden />
+                {t('create.adapted', { n: count('adapted') })}
+              </span>
+            )}
+            {count('refused') > 0 && (
+              <span className="flex items-center gap-1 text-bad">
+                <Ban size={13} aria-hidden />
+                {t('create.refused', { n: count('refused') })}
+              </span>
+            )}
+            {count('ignored') > 0 && (
+              <span className="text-fg-3">{t('create.ignored', { n: count('ignored') })}</span>
+            )}
+          </div>
+          {told.length > 0 && (
+            <ul className="mt-1.5 space-y-1">
+              {told.map((row) => (
+                <li key={`${row.at}-${row.message}`} className="break-words text-fg-2">
+                  <span className="mono text-fg">{row.at}</span> {row.message}
+                  {row.remedy && <span className="text-fg-3"> {row.remedy}</span>}
+                </li>
+              ))}
+            </ul>
           )}
         </div>
-        {told.length > 0 && (
-          <ul className="mt-1.5 space-y-1">
-            {told.map((row) => (
-              <li key={`${row.at}-${row.message}`} className="break-words text-fg-2">
-                <span className="mono text-fg">{row.at}</span> {row.message}
-                {row.remedy && <span className="text-fg-3"> {row.remedy}</span>}
-              </li>
-            ))}
-          </ul>
-        )}
-      </div>
+      )}
     </>
   )
 }

@@ -14,6 +14,7 @@ import { Avatar, Button, ButtonLink, Kbd } from '../ui/controls'
 import { type LogFold, type LogLine, LogView, toneOfText } from '../ui/log'
 import { useNow } from '../ui/now'
 import { LoadingRows, ProblemPanel } from '../ui/panels'
+import { Prose } from '../ui/prose'
 import { Status, Tag } from '../ui/status'
 import { StepStrip, StepsDown, type StepView } from '../ui/steps'
 import { toast } from '../ui/toast'
@@ -266,7 +267,7 @@ function Ending({ operation, place }: { operation: Operation; place: Place }) {
           {known(`problem.${problem.code}`) ?? problem.title}
         </h2>
         <p className="mt-1 break-words">
-          <span className="mono text-fg-3">{problem.code}</span> · {problem.cause}
+          <span className="mono text-fg-3">{problem.code}</span> · <Prose text={problem.cause} />
         </p>
         {!!problem.evidence?.length && (
           <pre
@@ -279,7 +280,7 @@ function Ending({ operation, place }: { operation: Operation; place: Place }) {
         )}
         {problem.remedy && (
           <p className="mt-2 break-words">
-            <b className="font-semibold text-fg">{t('problem.remedy')}</b> {problem.remedy}
+            <b className="font-semibold text-fg">{t('problem.remedy')}</b> <Prose text={problem.remedy} />
           </p>
         )}
       </div>

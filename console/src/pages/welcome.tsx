@@ -24,6 +24,7 @@ import { Top } from '../shell/top'
 import { Button, ButtonLink, CopyButton, Kbd, Segmented } from '../ui/controls'
 import { cx } from '../ui/cx'
 import { LoadingRows, ProblemLine, ProblemPanel } from '../ui/panels'
+import { Prose } from '../ui/prose'
 import { Tag } from '../ui/status'
 
 export default function Welcome() {
@@ -143,7 +144,7 @@ function Sample({ samples }: { samples: SampleSummary[] }) {
   }
   useKeys({ enter: () => void start() })
   if (!sample) return null
-  const host = `sample-${sample.name}.localhost`
+  const host = `${sample.name}.localhost`
   return (
     <section
       aria-label={t('welcome.sample')}
@@ -200,7 +201,7 @@ function Sample({ samples }: { samples: SampleSummary[] }) {
         <div className="py-8">
           <Node icon={Globe} title={t('nav.gateway')} text={host} first />
           <Edge />
-          <Node icon={Box} title={`sample-${sample.name}`} text={sample.language} />
+          <Node icon={Box} title={sample.name} text={sample.language} />
         </div>
       </div>
     </section>
@@ -286,9 +287,11 @@ function Machine() {
               )}
               <span className="w-20 shrink-0 text-fg-3">{known(`doctor.${check.name}`) ?? check.name}</span>
               <span className="min-w-0 break-words">
-                {check.message}
+                <Prose text={check.message} />
                 {check.remedy && check.verdict !== 'ok' && (
-                  <span className="block text-xs text-fg-2">{check.remedy}</span>
+                  <span className="block text-xs text-fg-2">
+                    <Prose text={check.remedy} />
+                  </span>
                 )}
               </span>
             </li>

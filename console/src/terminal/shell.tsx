@@ -41,6 +41,10 @@ const themes = {
   },
 }
 
+/** One word as it is; a line is for a shell. The words travel as a JSON array, so that spaces and quotes survive. */
+const wordsOf = (command: string) =>
+  JSON.stringify(/\s/.test(command.trim()) ? ['/bin/sh', '-c', command] : [command.trim()])
+
 export default function Shell({
   app,
   instance,
@@ -90,7 +94,7 @@ export default function Shell({
     const address = new URL(root + path, location.href)
     address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
     address.search = new URLSearchParams({
-      command,
+      ...(command.trim() ? { command: wordsOf(command) } : {}),
       tty: 'true',
       cols: String(term.cols),
       rows: String(term.rows),

@@ -5,6 +5,7 @@ import type { Problem } from '../api/problem'
 import { useI18n } from '../i18n'
 import { Button, CopyButton } from './controls'
 import { cx } from './cx'
+import { Prose } from './prose'
 
 export function Empty({
   icon: Icon,
@@ -94,13 +95,18 @@ export function ProblemPanel({
           <h2 className="text-base font-semibold">{known(`problem.${problem.code}`) ?? problem.title}</h2>
           <p className="mt-0.5 break-words text-sm text-fg-2">
             <span className="mono text-fg-3">{problem.code}</span>
-            {problem.cause && ` · ${problem.cause}`}
+            {problem.cause && (
+              <>
+                {' · '}
+                <Prose text={problem.cause} />
+              </>
+            )}
           </p>
         </div>
       </div>
       {problem.remedy && (
         <p className="mt-3 break-words rounded-lg bg-sunken px-3 py-2 text-xs leading-[18px] text-fg-2">
-          <b className="font-semibold text-fg">{t('problem.remedy')}</b> {problem.remedy}
+          <b className="font-semibold text-fg">{t('problem.remedy')}</b> <Prose text={problem.remedy} />
         </p>
       )}
       <div className="mt-3 flex flex-wrap items-center gap-2 empty:hidden">
@@ -127,8 +133,17 @@ export function ProblemLine({ problem }: { problem: Problem }) {
   return (
     <div role="alert" className="rounded-md bg-bad-soft px-3 py-2 text-xs leading-[18px] text-bad">
       <b className="font-semibold">{known(`problem.${problem.code}`) ?? problem.title}</b>
-      {problem.cause && <span className="break-words"> {problem.cause}</span>}
-      {problem.remedy && <span className="block break-words text-fg-2">{problem.remedy}</span>}
+      {problem.cause && (
+        <span className="break-words">
+          {' '}
+          <Prose text={problem.cause} />
+        </span>
+      )}
+      {problem.remedy && (
+        <span className="block break-words text-fg-2">
+          <Prose text={problem.remedy} />
+        </span>
+      )}
     </div>
   )
 }

@@ -20,7 +20,7 @@ export default function TerminalPage() {
   const navigate = useNavigate()
   const may = useMay('instance:exec')
   const search = useSearch({ strict: false }) as { instance?: string }
-  const [command, setCommand] = useState('/bin/sh')
+  const [command, setCommand] = useState('')
   const [session, setSession] = useState<{ key: number; instance: string; command: string }>()
   const able = (component?.instances ?? []).filter((one) =>
     ['ready', 'starting', 'not-ready', 'draining'].includes(one.state.state),
@@ -88,10 +88,16 @@ export default function TerminalPage() {
         </Field>
         <Field label={t('terminal.command')} className="w-40">
           {(control) => (
-            <Input {...control} mono value={command} onChange={(event) => setCommand(event.target.value)} />
+            <Input
+              {...control}
+              mono
+              placeholder="bash, sh"
+              value={command}
+              onChange={(event) => setCommand(event.target.value)}
+            />
           )}
         </Field>
-        <Button type="submit" variant="primary" disabled={!chosen || !command.trim()}>
+        <Button type="submit" variant="primary" disabled={!chosen}>
           <SquareTerminal size={14} aria-hidden />
           {session ? t('terminal.again') : t('terminal.open')}
         </Button>
