@@ -48,6 +48,8 @@ pub struct PatchAsk {
     pub kind: OperationKind,
     pub title: String,
     pub patches: Vec<Patch>,
+    /// New values of secrets; they are set with the change or not at all.
+    pub secrets: Vec<(EnvName, SecretValue)>,
 }
 
 /// What a build job has to know besides the revision.
@@ -179,7 +181,8 @@ impl Control {
             }
         }
         let existing = self.find(&deploy.scope, deploy.spec.name.as_str()).await?;
-        if let (Some(_), true) = (&existing, deploy.create_only) {
+        // A repetition is told from a second application by its key, which the store looks at first.
+        if let (Some(_), true, None) = (&existing, deploy.create_only, &by.idempotency) {
             return Err(problem::NAME_TAKEN.problem(
                 format!(
                     "There is already an application named {:?} here.",
@@ -189,8 +192,8 @@ impl Control {
             ));
         }
         let whose = match existing {
-            Some(application) => Whose::Existing(application.id),
-            None => Whose::New(NewApplication {
+            Some(application) if !deploy.create_only => Whose::Existing(application.id),
+            _ => Whose::New(NewApplication {
                 scope: deploy.scope.clone(),
                 name: deploy.spec.name.clone(),
                 display_name: deploy.spec.display_name.clone(),
@@ -307,7 +310,7 @@ impl Control {
                 upload: self.last_upload(application).await,
                 source_note: SourceRecord::default(),
                 pull: false,
-                secrets: Vec::new(),
+                secrets: patch.secrets,
                 origin: Origin::Patch {
                     what: patch.title.clone(),
                 },
@@ -317,7 +320,7 @@ impl Control {
         }
         let surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
         let steps = waiting(&ROLLOUT);
-        let ask = self
+        let mut ask = self
             .ask(
                 by,
                 Whose::Existing(application.id),
@@ -326,6 +329,7 @@ impl Control {
                 steps,
             )
             .await?;
+        ask.secrets = patch.secrets;
         let origin = match patch.kind {
             OperationKind::Restart => Origin::Restart,
             _ => Origin::Patch { what: patch.title },

@@ -4,11 +4,14 @@
 //! `node`, and answer with wire types of `pluvio-api`. They decide nothing and hold no SQL. The OpenAPI document is made
 //! from them ([`openapi`]) and committed as `crates/api/openapi.json`.
 //!
-//! Start with [`router`], then [`access`] (who is it, may they), then `handlers`.
+//! Start with [`router`], then `guard` (what is checked of every request), [`access`] (who is it, may they), then `handlers`.
 
 pub mod access;
 mod assets;
+mod attempts;
 pub mod doctor;
+mod document;
+mod guard;
 mod handlers;
 mod listen;
 mod refusal;
@@ -20,12 +23,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware;
 use axum::routing::get;
 use pluvio_control::Control;
 use tower_http::set_header::SetResponseHeaderLayer;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
+pub use document::openapi;
 pub use listen::{Listeners, Peer, serve};
 pub use refusal::Refusal;
 
@@ -45,50 +48,8 @@ pub struct Config {
 pub(crate) struct App {
     pub(crate) control: Control,
     pub(crate) config: Arc<Config>,
-    pub(crate) attempts: access::Attempts,
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Pluvio", description = "Deploy and operate applications. Errors are problem documents (RFC 9457) with a stable code; `pluvio explain CODE` tells more."),
-    components(schemas(pluvio_model::problem::Problem, pluvio_model::event::Event, pluvio_api::applications::LogEntry, pluvio_api::applications::OperationLogEntry)),
-    modifiers(&Security),
-)]
-struct Document;
-
-struct Security;
-
-impl utoipa::Modify for Security {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{
-            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
-        };
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme(
-            "bearer",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        );
-        components.add_security_scheme(
-            "session",
-            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(access::COOKIE))),
-        );
-        document.security = Some(vec![
-            SecurityRequirement::new::<_, _, String>("bearer", []),
-            SecurityRequirement::new::<_, _, String>("session", []),
-        ]);
-    }
-}
-
-fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", handlers::routes())
-}
-
-/// The OpenAPI 3.1 document of the API, pretty-printed.
-pub fn openapi() -> String {
-    let (_, document) = api().split_for_parts();
-    let mut text = document.to_pretty_json().expect("the document serialises");
-    text.push('\n');
-    text
+    pub(crate) attempts: attempts::Attempts,
+    pub(crate) looked: Arc<handlers::Looked>,
 }
 
 /// Everything that is served on the console's port and on the control socket.
@@ -96,11 +57,12 @@ pub fn router(control: Control, config: Config) -> Router {
     let app = App {
         control,
         config: Arc::new(config),
-        attempts: access::Attempts::default(),
+        attempts: attempts::Attempts::default(),
+        looked: Arc::default(),
     };
-    let (router, document) = api().split_for_parts();
+    let (router, document) = document::parts();
     let document = document.to_json().expect("the document serialises");
-    let policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    let policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
     let header = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static(name),
@@ -119,6 +81,9 @@ pub fn router(control: Control, config: Config) -> Router {
         .layer(header("content-security-policy", policy))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "same-origin"))
+        .layer(header("cross-origin-opener-policy", "same-origin"))
+        .layer(header("cross-origin-resource-policy", "same-origin"))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app)
 }
 
@@ -128,5 +93,6 @@ pub fn operations_router(control: Control) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(handlers::health::ready))
         .route("/metrics", get(handlers::health::metrics))
+        .layer(middleware::from_fn(guard::guard_operations))
         .with_state(control)
 }

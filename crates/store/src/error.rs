@@ -14,9 +14,12 @@ pub enum StoreError {
     /// Another application claims the host. Its owner is never named.
     #[error("the host {host} is claimed by another application")]
     HostTaken { host: String },
-    /// What the caller last saw is not what is there now.
-    #[error("{what} was changed meanwhile")]
-    Conflict { what: String },
+    /// It is not at the revision that the caller named.
+    #[error("{what} is at another revision")]
+    Precondition { what: String },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// A compare-and-swap lost, or the lease went to another: what was to be written is out of date and was not.
     #[error("{what} is out of date")]
     Stale { what: &'static str },
@@ -65,9 +68,13 @@ impl From<StoreError> for Problem {
                 format!("Another application answers at {host}."),
                 "Choose another host in `routes`, or free this one first.",
             ),
-            StoreError::Conflict { what } => problem::CONFLICT.problem(
+            StoreError::Precondition { what } => problem::PRECONDITION.problem(
                 format!("{what} was changed since you last saw it."),
                 "Look at what is there now, then try again.",
+            ),
+            StoreError::KeyReused => problem::CONFLICT.problem(
+                "This Idempotency-Key was sent before, with another request.",
+                "Send a fresh key with each new request.",
             ),
             StoreError::Stale { .. } => problem::STALE_GENERATION.problem(
                 format!("A newer decision has taken the place of this one: {cause}."),

@@ -95,6 +95,11 @@ struct Inner {
 }
 
 impl Store {
+    /// A hash of `data` under the seal's key, for what must be compared later and not be guessed from a stolen database.
+    pub fn mac(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
+        self.inner.seal.mac(purpose, data)
+    }
+
     /// Opens the database at `url` (`sqlite:///path/pluvio.db` or `postgres://…`), makes it when it is new, brings it up to
     /// this version, and makes the default organization, team, environment and owner at first start. Data that a newer
     /// version wrote is refused ([`StoreError::NewerVersion`]), and so is a seal key that is not the data's.

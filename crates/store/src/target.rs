@@ -48,6 +48,30 @@ impl Store {
         self.read_all(query).await?.iter().map(read).collect()
     }
 
+    /// The targets of these applications on a cluster, in one question.
+    pub async fn targets_of(
+        &self,
+        cluster: ClusterId,
+        applications: &[ApplicationId],
+    ) -> Result<Vec<Target>> {
+        if applications.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<String> = (2..applications.len() + 2)
+            .map(|n| format!("${n}"))
+            .collect();
+        // Only numbers of places are written into the statement.
+        let statement = sqlx::AssertSqlSafe(format!(
+            "SELECT * FROM targets WHERE cluster = $1 AND application IN ({})",
+            places.join(", ")
+        ));
+        let mut query = sqlx::query(statement).bind(cluster.to_string());
+        for application in applications {
+            query = query.bind(application.to_string());
+        }
+        self.read_all(query).await?.iter().map(read).collect()
+    }
+
     /// An application's target on a cluster; `None` while nothing was decided.
     pub async fn target(
         &self,

@@ -1,10 +1,13 @@
 //! Reading applications: overview, list, detail, specification, volumes, routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use pluvio_api::applications::*;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::observed::Observed;
@@ -12,8 +15,8 @@ use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::Problem;
 use pluvio_node::wire::RouteMetrics;
-use pluvio_runtime::{Runtime, Scope as RuntimeScope, UsageSource};
-use pluvio_store::{Application, ApplicationFilter, OperationFilter, PageRequest, Scope};
+use pluvio_runtime::{Changes, Runtime, Scope as RuntimeScope, UsageSample, UsageSource};
+use pluvio_store::{Application, ApplicationFilter, OperationFilter, PageRequest, Scope, Target};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Paging, page};
@@ -28,35 +31,74 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list))
         .routes(routes!(detail))
         .routes(routes!(specification))
-        .routes(routes!(volumes))
         .routes(routes!(gateway_routes))
         .routes(routes!(usage))
 }
 
 /// What the node tells of everything, in one go; empty when it does not answer.
-struct Now {
+#[derive(Debug, Default)]
+pub(crate) struct Now {
     observed: Option<Observed>,
     metrics: Vec<RouteMetrics>,
+    usage: BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>>,
 }
 
 impl Now {
     async fn look(app: &App, scope: RuntimeScope) -> Now {
         let node = app.control.node();
         let (observed, metrics) = tokio::join!(node.observe(scope), node.metrics());
-        Now {
+        let mut now = Now {
             observed: observed.ok(),
             metrics: metrics.map(|m| m.routes).unwrap_or_default(),
+            usage: BTreeMap::new(),
+        };
+        let history = matches!(scope, RuntimeScope::Application(_));
+        let seen = now.observed.iter().flat_map(|o| o.applications.keys());
+        let asked = seen.map(|id| async move { (*id, node.usage(*id, history).await) });
+        let asked: Vec<_> = asked.collect();
+        let answers = futures::stream::iter(asked).buffer_unordered(8);
+        now.usage = answers
+            .filter_map(|(id, usage)| async move { Some((id, usage.ok()?)) })
+            .collect()
+            .await;
+        now
+    }
+
+    /// Everything at once, from a moment ago where that will do: lists, overviews and open tabs share one look. A hint of
+    /// the node makes it anew.
+    async fn all(app: &App) -> Arc<Now> {
+        let hints = *app
+            .looked
+            .hints
+            .get_or_init(|| app.control.node().changes())
+            .borrow();
+        // Held while looking: whoever comes meanwhile takes this look.
+        let mut kept = app.looked.last.lock().await;
+        match &*kept {
+            Some((at, then, now)) if *then == hints && at.elapsed() < FRESH => now.clone(),
+            _ => {
+                let now = Arc::new(Now::look(app, RuntimeScope::All).await);
+                *kept = Some((Instant::now(), hints, now.clone()));
+                now
+            }
         }
     }
 
     fn metrics_of(&self, id: ApplicationId) -> Vec<RouteMetrics> {
-        self.metrics
-            .iter()
-            .filter(|m| m.application == id)
-            .cloned()
-            .collect()
+        let own = self.metrics.iter().filter(|m| m.application == id);
+        own.cloned().collect()
     }
 }
+
+/// The last look at everything; see [`Now::all`].
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    hints: OnceLock<Changes>,
+    last: tokio::sync::Mutex<Option<(Instant, u64, Arc<Now>)>>,
+}
+
+/// Rates and usage move all the time; they may be so old in a list.
+const FRESH: Duration = Duration::from_millis(1000);
 
 /// Summaries of a page of applications.
 pub(crate) async fn summaries(
@@ -64,43 +106,32 @@ pub(crate) async fn summaries(
     scope: &Scope,
     applications: &[Application],
 ) -> Result<Vec<ApplicationSummary>, Refusal> {
-    let now = Now::look(app, RuntimeScope::All).await;
+    let now = Now::all(app).await;
     let running = running(app, scope).await?;
-    let cluster = app.control.cluster().await.ok();
-    let mut out = Vec::with_capacity(applications.len());
-    for application in applications {
-        let target = match &cluster {
-            Some(cluster) if application.release.is_some() => {
-                app.control
-                    .store()
-                    .target(application.id, cluster.id)
-                    .await?
-            }
-            _ => None,
-        };
-        let usage = match &now.observed {
-            Some(observed) if observed.applications.contains_key(&application.id) => app
-                .control
-                .node()
-                .usage(application.id, false)
-                .await
-                .unwrap_or_default(),
-            _ => BTreeMap::new(),
-        };
+    let deployed = applications.iter().filter(|a| a.release.is_some());
+    let deployed: Vec<ApplicationId> = deployed.map(|a| a.id).collect();
+    let targets = match app.control.bound_cluster() {
+        Some(cluster) => {
+            let store = app.control.store();
+            store.targets_of(cluster.id, &deployed).await?
+        }
+        None => Vec::new(),
+    };
+    let targets: HashMap<ApplicationId, &Target> =
+        targets.iter().map(|t| (t.application, t)).collect();
+    let of = |application: &Application| {
+        let observed = now.observed.as_ref();
         let seen = Seen {
-            observed: now
-                .observed
-                .as_ref()
-                .and_then(|o| o.applications.get(&application.id)),
-            node: now.observed.is_some(),
-            usage,
+            observed: observed.and_then(|o| o.applications.get(&application.id)),
+            node: observed.is_some(),
+            usage: now.usage.get(&application.id).cloned().unwrap_or_default(),
             routes: now.metrics_of(application.id),
             running: running.iter().find(|o| o.application == application.id),
-            target: target.as_ref(),
+            target: targets.get(&application.id).copied(),
         };
-        out.push(view::summary(application, None, &seen));
-    }
-    Ok(out)
+        view::summary(application, None, &seen)
+    };
+    Ok(applications.iter().map(of).collect())
 }
 
 async fn running(app: &App, scope: &Scope) -> Result<Vec<Operation>, Refusal> {
@@ -267,9 +298,9 @@ pub(crate) async fn build_detail(
 ) -> Result<ApplicationDetail, Refusal> {
     let store = app.control.store();
     let now = Now::look(app, RuntimeScope::Application(application.id)).await;
-    let target = match app.control.cluster().await {
-        Ok(cluster) => store.target(application.id, cluster.id).await?,
-        Err(_) => None,
+    let target = match app.control.bound_cluster() {
+        Some(cluster) => store.target(application.id, cluster.id).await?,
+        None => None,
     };
     let release = match application.release {
         Some(number) => Some(store.release(application.id, number).await?.release),
@@ -300,12 +331,7 @@ pub(crate) async fn build_detail(
         .observed
         .as_ref()
         .and_then(|o| o.applications.get(&application.id));
-    let usage = app
-        .control
-        .node()
-        .usage(application.id, true)
-        .await
-        .unwrap_or_default();
+    let usage = now.usage.get(&application.id).cloned().unwrap_or_default();
     let seen = Seen {
         observed,
         node: now.observed.is_some(),
@@ -386,26 +412,6 @@ async fn specification(
         yaml,
     };
     Ok(with_tag(&application, Json(document).into_response()))
-}
-
-/// Data volumes of the team, those of deleted applications included.
-#[utoipa::path(get, path = "/volumes", tag = "volumes", params(("team" = String, Path), ("environment" = String, Path), Paging),
-    responses((status = 200, body = Page<VolumeSummary>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("volume:read"))))]
-async fn volumes(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment)): Path<(String, String)>,
-    Query(paging): Query<Paging>,
-) -> Result<Json<Page<VolumeSummary>>, Refusal> {
-    let scope = caller
-        .enter(&app, &team, &environment, Permission::VolumeRead)
-        .await?;
-    let rows = app
-        .control
-        .store()
-        .volumes(scope.team, &paging.request()?)
-        .await?;
-    Ok(Json(super::paged(rows.map(|row| view::volume(&row)))))
 }
 
 /// Routes of the environment at the gateway, with their traffic over the last minute.

@@ -1,4 +1,4 @@
-//! Changing applications. Each answers 202 with the operation that was made.
+//! Changing what an application is: deploy, apply, patch. Each answers 202 with the operation that was made.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -6,23 +6,22 @@ use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::*;
 use pluvio_api::releases::ChangePreview;
 use pluvio_control::{DeployAsk, PatchAsk};
+use pluvio_model::id::TeamId;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{Operation, OperationKind};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::revision::{Origin, SourceRecord};
 use pluvio_model::spec::{AppSpec, CpuRange, MemoryRange, Resources};
-use pluvio_model::stage::{Power, SecretValue};
+use pluvio_model::stage::SecretValue;
 use pluvio_plan::patch::Patch;
-use pluvio_store::{Application, Asked};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use pluvio_store::Asked;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{asker, fingerprint};
+use super::asker;
 use crate::App;
 use crate::access::Caller;
-use crate::refusal::{Json, Path, Query, Refusal};
+use crate::refusal::{Json, Path, Refusal};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -30,15 +29,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(replace))
         .routes(routes!(patch))
         .routes(routes!(preview))
-        .routes(routes!(scale))
-        .routes(routes!(restart))
-        .routes(routes!(stop))
-        .routes(routes!(start))
-        .routes(routes!(rollback))
-        .routes(routes!(delete))
-        .routes(routes!(secrets))
-        .routes(routes!(set_secret, remove_secret))
-        .routes(routes!(delete_volume))
 }
 
 pub(super) fn accepted(asked: Asked) -> Response {
@@ -72,16 +62,24 @@ fn first(problems: Vec<Problem>) -> Problem {
     first.evidence(problems.map(|p| format!("{}: {}", p.title, p.cause)))
 }
 
-/// Some settings reach beyond the container and need a permission of their own.
+/// Some settings reach beyond the container and need a permission of their own. What was there before stays without it.
 fn check_reach(
     caller: &Caller,
-    team: pluvio_model::id::TeamId,
+    team: TeamId,
+    before: Option<&AppSpec>,
     spec: &AppSpec,
 ) -> Result<(), Refusal> {
+    let had = before.map(pluvio_plan::permissions::permissions_needed);
+    let had = had.unwrap_or_default();
     for needed in pluvio_plan::permissions::permissions_needed(spec) {
-        caller
-            .may_in(team, needed.permission)
-            .map_err(|refusal| Refusal(refusal.0.path(needed.path)))?;
+        let same = |one: &pluvio_plan::permissions::Needed| {
+            one.permission == needed.permission && one.path == needed.path
+        };
+        if !had.iter().any(same) {
+            caller
+                .may_in(team, needed.permission)
+                .map_err(|refusal| Refusal(refusal.0.path(needed.path.clone())))?;
+        }
     }
     Ok(())
 }
@@ -116,14 +114,20 @@ async fn deploy(
         .enter(&app, &team, &environment, Permission::ApplicationDeploy)
         .await?;
     let by = asker(
+        &app,
         &caller,
         &headers,
-        &fingerprint(&[
+        &[
             "deploy",
+            &team,
+            &environment,
             &name,
             &serde_json::to_string(&request).unwrap_or_default(),
-        ]),
+        ],
     )?;
+    if app.control.find(&scope, &name).await?.is_none() {
+        caller.may_in(scope.team, Permission::ApplicationCreate)?;
+    }
     let note = request.source_note.clone().unwrap_or_default();
     let note = SourceRecord {
         commit: note.commit,
@@ -144,7 +148,7 @@ async fn deploy(
                     "Use the same name in both.",
                 )));
             }
-            check_reach(&caller, scope.team, &spec)?;
+            check_reach(&caller, scope.team, None, &spec)?;
             let ask = DeployAsk {
                 scope,
                 spec,
@@ -156,6 +160,12 @@ async fn deploy(
                 create_only: request.create_only,
             };
             app.control.deploy(by, ask).await?
+        }
+        None if !request.secrets.is_empty() || request.create_only => {
+            return Err(Refusal(problem::REQUEST_INVALID.problem(
+                "`secrets` and `create_only` go with a `spec`, and there is none.",
+                "Send the specification too, or set secrets by themselves.",
+            )));
         }
         None => {
             let application = app
@@ -185,13 +195,16 @@ async fn replace(
         .enter(&app, &team, &environment, Permission::ApplicationConfigure)
         .await?;
     let by = asker(
+        &app,
         &caller,
         &headers,
-        &fingerprint(&[
+        &[
             "apply",
+            &team,
+            &environment,
             &name,
             &serde_json::to_string(&request).unwrap_or_default(),
-        ]),
+        ],
     )?;
     let value = request.spec.as_ref().ok_or_else(|| {
         Refusal(
@@ -209,7 +222,7 @@ async fn replace(
             "Use the same name in both.",
         )));
     }
-    check_reach(&caller, scope.team, &spec)?;
+    check_reach(&caller, scope.team, None, &spec)?;
     let ask = DeployAsk {
         scope,
         spec,
@@ -389,7 +402,7 @@ fn patches(component: &Name, patch: &ComponentPatch) -> Result<(Vec<Patch>, Stri
     Ok((out, title))
 }
 
-fn component_name(text: &str) -> Result<Name, Refusal> {
+pub(super) fn component_name(text: &str) -> Result<Name, Refusal> {
     text.parse()
         .map_err(|_| crate::refusal::not_found("component"))
 }
@@ -414,35 +427,38 @@ async fn patch(
         )
         .await?;
     let by = asker(
+        &app,
         &caller,
         &headers,
-        &fingerprint(&[
+        &[
             "patch",
+            &team,
+            &environment,
             &name,
             &component,
             &serde_json::to_string(&request).unwrap_or_default(),
-        ]),
+        ],
     )?;
     let component = component_name(&component)?;
     let (patches, title) = patches(&component, &request)?;
+    let before = app.control.target_revision(&application).await?.spec;
+    let mut after = before.clone();
+    for patch in &patches {
+        after = patch.apply(&after)?;
+    }
+    check_reach(&caller, application.team, Some(&before), &after)?;
     let kind = if request.instances.is_some() && patches.len() == 1 {
         OperationKind::Scale
     } else {
         OperationKind::Configure
     };
-    Ok(accepted(
-        app.control
-            .patch(
-                by,
-                &application,
-                PatchAsk {
-                    kind,
-                    title,
-                    patches,
-                },
-            )
-            .await?,
-    ))
+    let ask = PatchAsk {
+        kind,
+        title,
+        patches,
+        secrets: Vec::new(),
+    };
+    Ok(accepted(app.control.patch(by, &application, ask).await?))
 }
 
 /// What a change of a component would do. Nothing is kept.
@@ -471,382 +487,4 @@ async fn preview(
         &next,
         number,
     )))
-}
-
-/// Changes the number of instances.
-#[utoipa::path(post, path = "/applications/{application}/scale", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)), request_body = ScaleRequest,
-    responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
-async fn scale(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name)): Path<(String, String, String)>,
-    headers: HeaderMap,
-    Json(request): Json<ScaleRequest>,
-) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(
-            &app,
-            &team,
-            &environment,
-            &name,
-            Permission::ApplicationOperate,
-        )
-        .await?;
-    if request.instances > 1000 {
-        return Err(Refusal(problem::SPEC_INVALID.problem(
-            format!(
-                "{} instances are more than one machine runs.",
-                request.instances
-            ),
-            "Ask for at most 1,000.",
-        )));
-    }
-    let by = asker(
-        &caller,
-        &headers,
-        &fingerprint(&["scale", &name, &format!("{request:?}")]),
-    )?;
-    let component = match &request.component {
-        Some(component) => component_name(component)?,
-        None => only_component(&app, &application).await?,
-    };
-    let title = format!("Scale {component} to {}", request.instances);
-    let patches = vec![Patch::Scale {
-        component,
-        instances: request.instances,
-    }];
-    Ok(accepted(
-        app.control
-            .patch(
-                by,
-                &application,
-                PatchAsk {
-                    kind: OperationKind::Scale,
-                    title,
-                    patches,
-                },
-            )
-            .await?,
-    ))
-}
-
-async fn only_component(app: &App, application: &Application) -> Result<Name, Refusal> {
-    let revision = app.control.target_revision(application).await?;
-    let mut names = revision.spec.components.keys();
-    match (names.next(), names.next()) {
-        (Some(only), None) => Ok(only.clone()),
-        _ => Err(Refusal(problem::REQUEST_INVALID.problem(
-            "The application has several components.",
-            "Say which with `component`.",
-        ))),
-    }
-}
-
-/// New instances of the same release.
-#[utoipa::path(post, path = "/applications/{application}/restart", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
-async fn restart(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name)): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(
-            &app,
-            &team,
-            &environment,
-            &name,
-            Permission::ApplicationOperate,
-        )
-        .await?;
-    let by = asker(&caller, &headers, &fingerprint(&["restart", &name]))?;
-    let ask = PatchAsk {
-        kind: OperationKind::Restart,
-        title: format!("Restart {name}"),
-        patches: vec![Patch::Restart],
-    };
-    Ok(accepted(app.control.patch(by, &application, ask).await?))
-}
-
-async fn power(
-    app: &App,
-    caller: &Caller,
-    names: (String, String, String),
-    headers: &HeaderMap,
-    power: Power,
-) -> Result<Response, Refusal> {
-    let (team, environment, name) = names;
-    let (_, application) = caller
-        .application(
-            app,
-            &team,
-            &environment,
-            &name,
-            Permission::ApplicationOperate,
-        )
-        .await?;
-    let by = asker(
-        caller,
-        headers,
-        &fingerprint(&["power", &name, &format!("{power:?}")]),
-    )?;
-    Ok(accepted(
-        app.control.set_power(by, &application, power).await?,
-    ))
-}
-
-/// Stops the application; data and history stay.
-#[utoipa::path(post, path = "/applications/{application}/stop", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
-async fn stop(
-    State(app): State<App>,
-    caller: Caller,
-    Path(names): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    power(&app, &caller, names, &headers, Power::Off).await
-}
-
-/// Starts a stopped application.
-#[utoipa::path(post, path = "/applications/{application}/start", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
-async fn start(
-    State(app): State<App>,
-    caller: Caller,
-    Path(names): Path<(String, String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    power(&app, &caller, names, &headers, Power::On).await
-}
-
-/// Goes back to an earlier release: its code and settings, today's instance counts.
-#[utoipa::path(post, path = "/applications/{application}/rollback", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)), request_body = RollbackRequest,
-    responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:deploy"))))]
-async fn rollback(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name)): Path<(String, String, String)>,
-    headers: HeaderMap,
-    Json(request): Json<RollbackRequest>,
-) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(
-            &app,
-            &team,
-            &environment,
-            &name,
-            Permission::ApplicationDeploy,
-        )
-        .await?;
-    let by = asker(
-        &caller,
-        &headers,
-        &fingerprint(&["rollback", &name, &format!("{request:?}")]),
-    )?;
-    Ok(accepted(
-        app.control.rollback(by, &application, request.to).await?,
-    ))
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Confirm {
-    /// The name, to be sure.
-    confirm: String,
-}
-
-fn confirmed(said: &str, name: &str) -> Result<(), Refusal> {
-    if said == name {
-        return Ok(());
-    }
-    Err(Refusal(problem::REFUSED.problem(
-        format!("`confirm` says {said:?}, the name is {name:?}."),
-        "Repeat the name of what is to be deleted.",
-    )))
-}
-
-/// Deletes the application. Data volumes are kept and listed.
-#[utoipa::path(delete, path = "/applications/{application}", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), Confirm),
-    responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:delete"))))]
-async fn delete(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name)): Path<(String, String, String)>,
-    Query(query): Query<Confirm>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(
-            &app,
-            &team,
-            &environment,
-            &name,
-            Permission::ApplicationDelete,
-        )
-        .await?;
-    confirmed(&query.confirm, &name)?;
-    let by = asker(&caller, &headers, &fingerprint(&["delete", &name]))?;
-    Ok(accepted(app.control.delete(by, &application).await?))
-}
-
-/// Names and versions of the application's secrets; never values.
-#[utoipa::path(get, path = "/applications/{application}/secrets", tag = "secrets", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 200, body = Page<SecretRow>), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("secret-names:read"))))]
-async fn secrets(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name)): Path<(String, String, String)>,
-) -> Result<Json<Page<SecretRow>>, Refusal> {
-    let (_, application) = caller
-        .application(&app, &team, &environment, &name, Permission::SecretRead)
-        .await?;
-    let rows = app.control.store().secrets(application.id).await?;
-    Ok(super::applications::single(
-        rows.into_iter().map(row).collect(),
-    ))
-}
-
-fn row(row: pluvio_store::SecretRow) -> SecretRow {
-    SecretRow {
-        name: row.name.to_string(),
-        version: row.version,
-        generated: row.generated,
-        set_at: row.at,
-    }
-}
-
-/// Gives a secret a value, and rolls the application so that it takes it (unless `deploy` is false).
-#[utoipa::path(put, path = "/applications/{application}/secrets/{secret}", tag = "secrets", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("secret" = String, Path)), request_body = SecretValueRequest,
-    responses((status = 200, body = SecretRow), (status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("secret:write"))))]
-async fn set_secret(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name, secret)): Path<(String, String, String, String)>,
-    headers: HeaderMap,
-    Json(request): Json<SecretValueRequest>,
-) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(&app, &team, &environment, &name, Permission::SecretWrite)
-        .await?;
-    let secret: EnvName = secret
-        .parse()
-        .map_err(|e: pluvio_model::name::InvalidName| {
-            Refusal(
-                problem::REQUEST_INVALID
-                    .problem(e.to_string(), "Name it like an environment variable."),
-            )
-        })?;
-    if request.value.len() > 1 << 20 {
-        return Err(Refusal(problem::SPEC_TOO_LARGE.problem(
-            "A secret may hold 1 MiB.",
-            "Keep larger data in a volume.",
-        )));
-    }
-    let store = app.control.store();
-    store
-        .set_secret(
-            application.id,
-            &secret,
-            &SecretValue(request.value),
-            &caller.actor(),
-        )
-        .await?;
-    let used = match application.release {
-        Some(_) if request.deploy => {
-            let revision = app.control.target_revision(&application).await?;
-            revision.spec.secrets.contains_key(&secret)
-        }
-        _ => false,
-    };
-    if used {
-        let by = asker(
-            &caller,
-            &headers,
-            &fingerprint(&[
-                "secret",
-                &name,
-                secret.as_str(),
-                &jiff::Timestamp::now().to_string(),
-            ]),
-        )?;
-        let ask = PatchAsk {
-            kind: OperationKind::Configure,
-            title: format!("New value of secret {secret}"),
-            patches: Vec::new(),
-        };
-        return Ok(accepted(app.control.patch(by, &application, ask).await?));
-    }
-    let rows = store.secrets(application.id).await?;
-    let found = rows
-        .into_iter()
-        .find(|r| r.name == secret)
-        .ok_or_else(|| crate::refusal::not_found("secret"))?;
-    Ok(Json(row(found)).into_response())
-}
-
-/// Removes a secret that the specification does not name any more.
-#[utoipa::path(delete, path = "/applications/{application}/secrets/{secret}", tag = "secrets", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("secret" = String, Path)),
-    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)), extensions(("x-permission" = json!("secret:write"))))]
-async fn remove_secret(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, name, secret)): Path<(String, String, String, String)>,
-) -> Result<StatusCode, Refusal> {
-    let (_, application) = caller
-        .application(&app, &team, &environment, &name, Permission::SecretWrite)
-        .await?;
-    let secret: EnvName = secret
-        .parse()
-        .map_err(|_| crate::refusal::not_found("secret"))?;
-    if application.release.is_some()
-        && app
-            .control
-            .target_revision(&application)
-            .await?
-            .spec
-            .secrets
-            .contains_key(&secret)
-    {
-        return Err(Refusal(problem::REFUSED.problem(
-            format!("{name} still names the secret {secret}."),
-            "Take it out of `secrets` and of what references it first.",
-        )));
-    }
-    if !app
-        .control
-        .store()
-        .secrets(application.id)
-        .await?
-        .iter()
-        .any(|r| r.name == secret)
-    {
-        return Err(crate::refusal::not_found("secret"));
-    }
-    app.control
-        .store()
-        .delete_secret(application.id, &secret, &caller.actor())
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Deletes the data of a volume whose application is gone, for good.
-#[utoipa::path(delete, path = "/volumes/{volume}", tag = "volumes", params(("team" = String, Path), ("environment" = String, Path), ("volume" = String, Path), Confirm),
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("volume:delete"))))]
-async fn delete_volume(
-    State(app): State<App>,
-    caller: Caller,
-    Path((team, environment, volume)): Path<(String, String, String)>,
-    Query(query): Query<Confirm>,
-) -> Result<StatusCode, Refusal> {
-    let scope = caller
-        .enter(&app, &team, &environment, Permission::VolumeDelete)
-        .await?;
-    let id = volume
-        .parse()
-        .map_err(|_| crate::refusal::not_found("volume"))?;
-    let row = app.control.store().volume(scope.team, id).await?;
-    confirmed(&query.confirm, row.name.as_str())?;
-    app.control.delete_volume(&row, &caller.actor()).await?;
-    Ok(StatusCode::NO_CONTENT)
 }

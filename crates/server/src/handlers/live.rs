@@ -1,20 +1,21 @@
-//! Live things of instances: logs, terminals, ports.
+//! Live things of instances: logs, terminals, ports. Each ends soon after its caller may not have it any more.
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
+use futures::future::Shared;
+use futures::{FutureExt, SinkExt, StreamExt};
 use pluvio_api::applications::LogEntry;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::{
     Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime, Scope,
 };
-use pluvio_store::Application;
+use pluvio_store::{Application, NewAudit};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use utoipa::IntoParams;
@@ -23,6 +24,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Path, Query, Refusal};
+
+/// The largest WebSocket message that is taken: what the node takes of a terminal at once.
+const MESSAGE: usize = 1 << 20;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -79,7 +83,7 @@ fn entry(line: LogLine) -> LogEntry {
 
 /// Logs, live and kept: one JSON document a line, or server-sent events where they are accepted.
 #[utoipa::path(get, path = "/applications/{application}/logs", tag = "logs", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), LogsQuery),
-    responses((status = 200, content_type = "application/x-ndjson", body = String), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("log:read"))))]
+    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/event-stream"))), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("log:read"))))]
 async fn logs(
     State(app): State<App>,
     caller: Caller,
@@ -109,7 +113,9 @@ async fn logs(
         tail: Some(tail),
         follow: query.follow,
     };
-    let lines = app.control.node().logs(query).await?.map(entry);
+    let watch = caller.watch(&app, application.team, Permission::LogRead);
+    let lines = app.control.node().logs(query).await?;
+    let lines = lines.map(entry).take_until(Box::pin(watch));
     let events = headers
         .get(header::ACCEPT)
         .and_then(|v| v.to_str().ok())
@@ -139,7 +145,11 @@ async fn logs(
 }
 
 /// The instance's full name: as given, or its unique end.
-async fn instance(app: &App, application: &Application, named: &str) -> Result<String, Refusal> {
+async fn find_instance(
+    app: &App,
+    application: &Application,
+    named: &str,
+) -> Result<String, Refusal> {
     let observed = app
         .control
         .node()
@@ -198,7 +208,7 @@ async fn exec(
         .application(&app, &team, &environment, &name, Permission::InstanceExec)
         .await?;
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
-    let instance = instance(&app, &application, &named).await?;
+    let instance = find_instance(&app, &application, &named).await?;
     // The words travel as one JSON array, so that spaces and quotes survive.
     let command = match query.command.as_deref() {
         None | Some("") => vec![
@@ -215,18 +225,49 @@ async fn exec(
         Some(word) => vec![word.to_owned()],
     };
     let size = query.cols.zip(query.rows);
-    let session = app
-        .control
-        .node()
-        .exec(ExecRequest {
-            application: application.id,
-            instance,
-            command,
-            tty: query.tty,
-            size,
-        })
-        .await?;
-    Ok(upgrade.on_upgrade(move |socket| run_exec(socket, session)))
+    if command.is_empty() || command.iter().any(|word| word.contains('\0')) {
+        return Err(Refusal(problem::REQUEST_INVALID.problem(
+            "`command` has no word, or one that no program can be given.",
+            "Send [\"ls\", \"-l\"], or one word.",
+        )));
+    }
+    let request = ExecRequest {
+        application: application.id,
+        instance: instance.clone(),
+        command,
+        tty: query.tty,
+        size,
+    };
+    // Only the program's name: arguments may be secrets.
+    let what = format!("{} in", request.command[0]);
+    audit(&app, &caller, &application, &instance, &what).await?;
+    let session = app.control.node().exec(request).await?;
+    let watch = caller.watch(&app, application.team, Permission::InstanceExec);
+    let watch = Box::pin(watch).shared();
+    Ok(upgrade
+        .max_message_size(MESSAGE)
+        .on_upgrade(move |socket| run_exec(socket, session, watch)))
+}
+
+/// Written before anything is done: what cannot be told of later does not happen.
+async fn audit(
+    app: &App,
+    caller: &Caller,
+    application: &Application,
+    instance: &str,
+    what: &str,
+) -> Result<(), Refusal> {
+    let row = NewAudit {
+        team: Some(application.team),
+        actor: caller.actor(),
+        action: Permission::InstanceExec.as_str().to_owned(),
+        object: format!(
+            "{what} instance {instance} of application {}",
+            application.name
+        ),
+        result: "opened".to_owned(),
+    };
+    Ok(app.control.store().audit(row).await?)
 }
 
 fn no_upgrade() -> Refusal {
@@ -244,7 +285,19 @@ enum Control {
     End(#[allow(dead_code, reason = "the word is the message")] bool),
 }
 
-async fn run_exec(socket: WebSocket, mut session: pluvio_runtime::ExecSession) {
+/// What the browser is told when its caller may not any more.
+fn farewell() -> Message {
+    Message::Close(Some(CloseFrame {
+        code: close_code::POLICY,
+        reason: "The session was closed, or the permission taken away.".into(),
+    }))
+}
+
+async fn run_exec(
+    socket: WebSocket,
+    mut session: pluvio_runtime::ExecSession,
+    watch: Shared<impl Future<Output = ()>>,
+) {
     let (mut out, mut incoming) = socket.split();
     let input = session.input.clone();
     let reading = async move {
@@ -264,16 +317,24 @@ async fn run_exec(socket: WebSocket, mut session: pluvio_runtime::ExecSession) {
             }
         }
     };
+    let ended = watch.clone();
     let writing = async move {
-        while let Some(item) = session.output.next().await {
+        loop {
+            let item = tokio::select! {
+                () = ended.clone() => {
+                    let _ = out.send(farewell()).await;
+                    return;
+                }
+                item = session.output.next() => item,
+            };
             let message = match item {
-                ExecOutput::Out(bytes) | ExecOutput::Err(bytes) => Message::Binary(bytes),
-                ExecOutput::Exit(code) => {
-                    let _ = out
-                        .send(Message::Text(format!("{{\"exit\":{code}}}").into()))
-                        .await;
+                Some(ExecOutput::Out(bytes) | ExecOutput::Err(bytes)) => Message::Binary(bytes),
+                Some(ExecOutput::Exit(code)) => {
+                    let text = format!("{{\"exit\":{code}}}");
+                    let _ = out.send(Message::Text(text.into())).await;
                     break;
                 }
+                None => break,
             };
             if out.send(message).await.is_err() {
                 break;
@@ -281,7 +342,13 @@ async fn run_exec(socket: WebSocket, mut session: pluvio_runtime::ExecSession) {
         }
         let _ = out.close().await;
     };
-    tokio::select! { () = reading => {}, () = writing => {} }
+    tokio::select! { () = reading => {}, () = writing => {}, () = after(watch) => {} }
+}
+
+/// A client that reads nothing holds the farewell up, not the end.
+async fn after(watch: Shared<impl Future<Output = ()>>) {
+    watch.await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -306,16 +373,32 @@ async fn connect(
         .application(&app, &team, &environment, &name, Permission::InstanceExec)
         .await?;
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
-    let instance = instance(&app, &application, &named).await?;
+    let instance = find_instance(&app, &application, &named).await?;
+    if query.port == 0 {
+        return Err(Refusal(problem::REQUEST_INVALID.problem(
+            "There is no port 0.",
+            "Name a port that the program listens on.",
+        )));
+    }
+    let what = format!("port {} of", query.port);
+    audit(&app, &caller, &application, &instance, &what).await?;
     let stream = app
         .control
         .node()
         .connect(application.id, &instance, query.port)
         .await?;
-    Ok(upgrade.on_upgrade(move |socket| run_connect(socket, stream)))
+    let watch = caller.watch(&app, application.team, Permission::InstanceExec);
+    let watch = Box::pin(watch).shared();
+    Ok(upgrade
+        .max_message_size(MESSAGE)
+        .on_upgrade(move |socket| run_connect(socket, stream, watch)))
 }
 
-async fn run_connect(socket: WebSocket, stream: Box<dyn pluvio_runtime::Duplex>) {
+async fn run_connect(
+    socket: WebSocket,
+    stream: Box<dyn pluvio_runtime::Duplex>,
+    watch: Shared<impl Future<Output = ()>>,
+) {
     let (mut out, mut incoming) = socket.split();
     let (mut read, mut write) = tokio::io::split(stream);
     let up = async move {
@@ -332,19 +415,26 @@ async fn run_connect(socket: WebSocket, stream: Box<dyn pluvio_runtime::Duplex>)
         }
         let _ = write.shutdown().await;
     };
+    let ended = watch.clone();
     let down = async move {
         let mut buffer = vec![0; 16 * 1024];
-        while let Ok(count) = read.read(&mut buffer).await {
-            if count == 0
-                || out
-                    .send(Message::Binary(Bytes::copy_from_slice(&buffer[..count])))
-                    .await
-                    .is_err()
-            {
+        loop {
+            let count = tokio::select! {
+                () = ended.clone() => {
+                    let _ = out.send(farewell()).await;
+                    return;
+                }
+                read = read.read(&mut buffer) => match read {
+                    Ok(count @ 1..) => count,
+                    _ => break,
+                },
+            };
+            let bytes = Bytes::copy_from_slice(&buffer[..count]);
+            if out.send(Message::Binary(bytes)).await.is_err() {
                 break;
             }
         }
         let _ = out.close().await;
     };
-    tokio::select! { () = up => {}, () = down => {} }
+    tokio::select! { () = up => {}, () = down => {}, () = after(watch) => {} }
 }

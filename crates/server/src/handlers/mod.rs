@@ -6,14 +6,18 @@ mod changes;
 mod credentials;
 pub(crate) mod health;
 mod live;
+mod operate;
 mod operations;
 mod plans;
 mod platform;
 mod releases;
+mod secrets;
 mod sessions;
 mod streams;
+mod volumes;
 
-use axum::http::HeaderMap;
+pub(crate) use applications::Looked;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use pluvio_control::Asker;
 use pluvio_model::problem;
@@ -35,6 +39,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
             "/teams/{team}/environments/{environment}",
             applications::routes()
                 .merge(changes::routes())
+                .merge(operate::routes())
+                .merge(secrets::routes())
+                .merge(volumes::routes())
                 .merge(releases::routes())
                 .merge(plans::routes())
                 .merge(live::routes())
@@ -84,26 +91,65 @@ impl Paging {
     }
 }
 
-/// Who asks, with `Idempotency-Key` and `If-Match`.
+/// `?confirm=`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Confirm {
+    /// The name of what is deleted, to be sure.
+    confirm: String,
+}
+
+impl Confirm {
+    pub(crate) fn is(&self, name: &str) -> Result<(), Refusal> {
+        if self.confirm == name {
+            return Ok(());
+        }
+        Err(Refusal(problem::REFUSED.problem(
+            format!("`confirm` says {:?}, the name is {name:?}.", self.confirm),
+            "Repeat the name of what is to be deleted.",
+        )))
+    }
+}
+
+/// Who asks, with `If-Match` and `Idempotency-Key`. `request` is all that tells this request from another: the same key for
+/// another request is a conflict (409), another revision than `If-Match` names a failed precondition (412).
 pub(crate) fn asker(
+    app: &App,
     caller: &Caller,
     headers: &HeaderMap,
-    fingerprint: &str,
+    request: &[&str],
 ) -> Result<Asker, Refusal> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let if_revision = match text("if-match") {
-        None | Some("*") => None,
-        Some(tag) => Some(tag.trim_matches('"').parse().map_err(|_| {
-            Refusal(problem::PRECONDITION.problem(
-                format!("If-Match {tag} is not a revision of this application."),
-                "Send the ETag that the last reading answered with.",
-            ))
-        })?),
+    let if_revision = match headers.get(header::IF_MATCH) {
+        None => None,
+        Some(tag) => match tag.to_str() {
+            Ok("*") => None,
+            tag => Some(tag.ok().and_then(revision).ok_or_else(|| {
+                Refusal(problem::PRECONDITION.problem(
+                    "If-Match does not name a revision of this application.",
+                    "Send the ETag that the last reading answered with.",
+                ))
+            })?),
+        },
     };
-    let idempotency = text("idempotency-key").map(|key| Idempotency {
-        key: key.chars().take(200).collect(),
-        fingerprint: fingerprint.to_owned(),
-    });
+    let idempotency = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) => {
+            let key = key
+                .to_str()
+                .ok()
+                .filter(|key| (1..=200).contains(&key.len()));
+            let key = key.ok_or_else(|| {
+                Refusal(problem::REQUEST_INVALID.problem(
+                    "Idempotency-Key has 1 to 200 printable ASCII characters.",
+                    "Send a UUID.",
+                ))
+            })?;
+            Some(Idempotency {
+                key: key.to_owned(),
+                fingerprint: fingerprint(app, request),
+            })
+        }
+    };
     Ok(Asker {
         actor: caller.actor(),
         idempotency,
@@ -111,15 +157,20 @@ pub(crate) fn asker(
     })
 }
 
-/// A short hash of a request, by which the same idempotency key for another request is told.
-pub(crate) fn fingerprint(parts: &[&str]) -> String {
-    use sha2::Digest;
-    let mut hash = sha2::Sha256::new();
+/// The revision in an ETag as `with_tag` writes it.
+fn revision(tag: &str) -> Option<u64> {
+    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    digits.parse().ok()
+}
+
+/// Under the seal's key: a request may hold secrets, and a plain hash of a short one is soon guessed.
+fn fingerprint(app: &App, parts: &[&str]) -> String {
+    let mut text = Vec::new();
     for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
+        text.extend_from_slice(part.as_bytes());
+        text.push(0);
     }
-    hex::encode(&hash.finalize()[..16])
+    hex::encode(&app.control.store().mac("idempotency", &text)[..16])
 }
 
 pub(crate) fn page<T>(items: Vec<T>) -> pluvio_api::applications::Page<T> {

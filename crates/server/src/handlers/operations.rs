@@ -7,7 +7,7 @@ use pluvio_api::applications::Page;
 use pluvio_model::operation::Operation;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::Problem;
-use pluvio_store::OperationFilter;
+use pluvio_store::{OperationFilter, Scope};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -87,7 +87,7 @@ pub(super) async fn find(
     caller: &Caller,
     id: &str,
     permission: Permission,
-) -> Result<Operation, Refusal> {
+) -> Result<(Operation, Scope), Refusal> {
     let id = id.parse().map_err(|_| not_found("operation"))?;
     let (operation, scope) = app.control.store().operation(id).await.map_err(|e| {
         if matches!(e, pluvio_store::StoreError::NotFound { .. }) {
@@ -103,7 +103,7 @@ pub(super) async fn find(
             refusal
         }
     })?;
-    Ok(operation)
+    Ok((operation, scope))
 }
 
 /// One operation.
@@ -114,9 +114,8 @@ async fn detail(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Operation>, Refusal> {
-    Ok(Json(
-        find(&app, &caller, &id, Permission::OperationRead).await?,
-    ))
+    let (operation, _) = find(&app, &caller, &id, Permission::OperationRead).await?;
+    Ok(Json(operation))
 }
 
 /// Asks for the operation's end. What served before serves on.
@@ -127,7 +126,7 @@ async fn cancel(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let operation = find(&app, &caller, &id, Permission::OperationCancel).await?;
+    let (operation, _) = find(&app, &caller, &id, Permission::OperationCancel).await?;
     let operation = app.control.cancel(operation.id, &caller.actor()).await?;
     Ok((StatusCode::ACCEPTED, Json(operation)).into_response())
 }

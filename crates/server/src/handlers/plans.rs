@@ -28,7 +28,7 @@ pub(super) fn upload_routes() -> OpenApiRouter<App> {
 }
 
 /// Keeps an archive (tar, or tar compressed with gzip) that an application shall be built from.
-#[utoipa::path(post, path = "/uploads", tag = "plans", request_body(content = Vec<u8>, content_type = "application/gzip"),
+#[utoipa::path(post, path = "/uploads", tag = "plans", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = UploadReceipt), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem), (status = 507, body = Problem)), extensions(("x-permission" = json!("application:deploy"))))]
 async fn upload(State(app): State<App>, caller: Caller, body: Body) -> Result<Response, Refusal> {
     caller.may(&app, Permission::ApplicationDeploy)?;

@@ -72,7 +72,13 @@ async fn doctor(State(app): State<App>, caller: Caller) -> Result<Json<DoctorRep
     caller.may(&app, Permission::ClusterRead)?;
     let mut report = {
         // The engine that is used, not the first that answers.
-        let engine = app.control.builder().engine().socket().display().to_string();
+        let engine = app
+            .control
+            .builder()
+            .engine()
+            .socket()
+            .display()
+            .to_string();
         crate::doctor::examine(&app.control.config().data, Some(&engine), &[]).await
     };
     if let Ok(health) = app.control.node().health().await {

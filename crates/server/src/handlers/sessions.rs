@@ -3,23 +3,26 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::Page;
 use pluvio_api::identity::*;
 use pluvio_model::permission::{Permission, Role};
 use pluvio_model::problem::{self, Problem};
-use pluvio_store::{NewToken, Opened, User};
+use pluvio_store::{NewToken, User};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
-use crate::access::{COOKIE, Caller, session_token};
+use crate::access::{COOKIE, Caller};
+use crate::attempts::Origin;
 use crate::refusal::{Json, Path, Refusal, not_found};
 
 /// A session ends after so long, whatever happens.
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// And after so long without a request.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How links are named where attempts are counted: no user is called so.
+const LINKS: &str = "(link)";
 const LINK: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -59,7 +62,7 @@ async fn describe(
 }
 
 /// Who is signed in.
-#[utoipa::path(get, path = "/session", tag = "identity", responses((status = 200, body = Session), (status = 401, body = Problem)), extensions(("x-permission" = json!("self"))))]
+#[utoipa::path(get, path = "/session", tag = "identity", responses((status = 200, body = Session), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("self"))))]
 async fn session(State(app): State<App>, caller: Caller) -> Result<Json<Session>, Refusal> {
     let csrf = caller
         .session
@@ -77,7 +80,9 @@ async fn session(State(app): State<App>, caller: Caller) -> Result<Json<Session>
     ))
 }
 
-async fn opened(app: &App, opened: Opened) -> Result<Response, Refusal> {
+async fn opened(app: &App, user: &User) -> Result<Response, Refusal> {
+    let store = app.control.store();
+    let opened = store.open_session(user.id, LIFETIME, IDLE).await?;
     let user = &opened.session.user;
     let role = user.memberships.first().map(|m| m.role);
     let permissions = Permission::ALL
@@ -109,31 +114,17 @@ async fn opened(app: &App, opened: Opened) -> Result<Response, Refusal> {
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), extensions(("x-permission" = json!("nobody"))))]
 async fn by_link(
     State(app): State<App>,
+    origin: Origin,
     Json(request): Json<LinkSignIn>,
 ) -> Result<Response, Refusal> {
-    app.attempts.check("link")?;
-    match app
+    app.attempts.begin(&origin, LINKS)?;
+    let user = app
         .control
         .store()
         .consume_signin_link(&request.token)
-        .await
-    {
-        Ok(user) => {
-            app.attempts.succeeded("link");
-            opened(
-                &app,
-                app.control
-                    .store()
-                    .open_session(user.id, LIFETIME, IDLE)
-                    .await?,
-            )
-            .await
-        }
-        Err(error) => {
-            app.attempts.failed("link");
-            Err(error.into())
-        }
-    }
+        .await?;
+    app.attempts.succeeded(&origin, LINKS);
+    opened(&app, &user).await
 }
 
 /// Signs in by name and password.
@@ -141,45 +132,41 @@ async fn by_link(
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), extensions(("x-permission" = json!("nobody"))))]
 async fn sign_in(
     State(app): State<App>,
+    origin: Origin,
     Json(request): Json<PasswordSignIn>,
 ) -> Result<Response, Refusal> {
-    app.attempts.check(&request.name)?;
-    match app
-        .control
-        .store()
-        .check_password(&request.name, &request.password)
-        .await?
-    {
-        Some(user) => {
-            app.attempts.succeeded(&request.name);
-            opened(
-                &app,
-                app.control
-                    .store()
-                    .open_session(user.id, LIFETIME, IDLE)
-                    .await?,
-            )
-            .await
-        }
-        None => {
-            app.attempts.failed(&request.name);
-            Err(Refusal(problem::AUTH_INVALID.problem(
-                "Name or password is wrong, or no password was set yet.",
-                "Try again, or sign in by a link: `pluvio signin-link` on the machine.",
-            )))
-        }
+    match check(&app, &origin, &request.name, &request.password).await? {
+        Some(user) => opened(&app, &user).await,
+        None => Err(Refusal(problem::AUTH_INVALID.problem(
+            "Name or password is wrong, or no password was set yet.",
+            "Try again, or sign in by a link: `pluvio signin-link` on the machine.",
+        ))),
     }
+}
+
+/// The user when name and password are right. The attempt is counted before it is made.
+async fn check(
+    app: &App,
+    origin: &Origin,
+    name: &str,
+    password: &str,
+) -> Result<Option<User>, Refusal> {
+    app.attempts.begin(origin, name)?;
+    let _turn = app.attempts.turn().await?;
+    let user = app.control.store().check_password(name, password).await?;
+    if user.is_some() {
+        app.attempts.succeeded(origin, name);
+    } else {
+        tracing::warn!(?origin, "a wrong name or password");
+    }
+    Ok(user)
 }
 
 /// Signs out.
 #[utoipa::path(delete, path = "/session", tag = "identity", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)), extensions(("x-permission" = json!("self"))))]
-async fn sign_out(
-    State(app): State<App>,
-    _caller: Caller,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    if let Some(token) = session_token(&headers) {
-        app.control.store().close_session(&token).await?;
+async fn sign_out(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    if let Some(token) = caller.cookie() {
+        app.control.store().close_session(token).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(
@@ -198,10 +185,10 @@ async fn sign_out(
 async fn set_password(
     State(app): State<App>,
     caller: Caller,
-    headers: HeaderMap,
+    origin: Origin,
     Json(request): Json<PasswordChange>,
 ) -> Result<StatusCode, Refusal> {
-    if caller.session.is_none() && !caller.local {
+    if caller.session.is_none() && !caller.is_local() {
         return Err(Refusal(problem::PERMISSION_DENIED.problem(
             "A token may not change its owner's password.",
             "Sign in to the console.",
@@ -214,39 +201,28 @@ async fn set_password(
             "Choose 10 to 256 characters; four random words are good.",
         )));
     }
-    if caller.user.has_password && !caller.local {
-        app.attempts.check(caller.user.name.as_str())?;
-        let right = app
-            .control
-            .store()
-            .check_password(
-                caller.user.name.as_str(),
-                request.current.as_deref().unwrap_or_default(),
-            )
-            .await?;
+    if caller.user.has_password && !caller.is_local() {
+        let current = request.current.as_deref().unwrap_or_default();
+        let right = check(&app, &origin, caller.user.name.as_str(), current).await?;
         if right.is_none() {
-            app.attempts.failed(caller.user.name.as_str());
             return Err(Refusal(problem::PERMISSION_DENIED.problem(
                 "The current password is wrong.",
                 "Type it again, or sign in by a link.",
             )));
         }
     }
-    let keep = session_token(&headers);
+    let user = caller.user.id;
+    let (password, actor) = (Some(request.password.as_str()), caller.actor());
+    let _turn = app.attempts.turn().await?;
     app.control
         .store()
-        .set_password(
-            caller.user.id,
-            Some(&request.password),
-            keep.as_deref(),
-            &caller.actor(),
-        )
+        .set_password(user, password, caller.cookie(), &actor)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes a one-time sign-in link for whoever asks.
-#[utoipa::path(post, path = "/signin-links", tag = "identity", responses((status = 201, body = SigninLink), (status = 401, body = Problem), (status = 403, body = Problem)), extensions(("x-permission" = json!("self"))))]
+#[utoipa::path(post, path = "/signin-links", tag = "identity", responses((status = 201, body = SigninLink), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("token:manage"))))]
 async fn make_link(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
     caller.may(&app, Permission::TokenManage)?;
     let token = app
@@ -285,7 +261,7 @@ async fn tokens(
 
 /// Makes an API token; its text is shown once.
 #[utoipa::path(post, path = "/tokens", tag = "identity", request_body = TokenRequest,
-    responses((status = 201, body = TokenCreated), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)), extensions(("x-permission" = json!("token:manage"))))]
+    responses((status = 201, body = TokenCreated), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)), extensions(("x-permission" = json!("token:manage"))))]
 async fn create_token(
     State(app): State<App>,
     caller: Caller,

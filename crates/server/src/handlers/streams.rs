@@ -27,6 +27,8 @@ use crate::refusal::{Path, Query, Refusal};
 
 /// Logs grow without a hint: look this often while an operation runs.
 const LOG_LOOK: Duration = Duration::from_millis(250);
+/// Events read at once.
+const BATCH: u32 = 200;
 
 pub(super) fn operation_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -89,10 +91,15 @@ async fn operation_events(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let operation = super::operations::find(&app, &caller, &id, Permission::OperationRead).await?;
+    let (operation, scope) =
+        super::operations::find(&app, &caller, &id, Permission::OperationRead).await?;
     let from = last_event_id(&headers).unwrap_or(0);
+    let watch = caller.watch(&app, scope.team, Permission::OperationRead);
     let (sender, receiver) = mpsc::channel(64);
-    tokio::spawn(follow_operation(app, operation.id, from, sender));
+    let follow = follow_operation(app, operation.id, from, sender);
+    tokio::spawn(async move {
+        tokio::select! { _ = follow => {}, () = watch => {} }
+    });
     Ok(stream(receiver))
 }
 
@@ -152,7 +159,8 @@ async fn operation_log(
     Path(id): Path<String>,
     Query(query): Query<After>,
 ) -> Result<Response, Refusal> {
-    let operation = super::operations::find(&app, &caller, &id, Permission::OperationRead).await?;
+    let (operation, _) =
+        super::operations::find(&app, &caller, &id, Permission::OperationRead).await?;
     let mut text = String::new();
     for (at, line) in read_log(app.control.blobs(), operation.id, query.after)
         .await
@@ -176,12 +184,15 @@ async fn environment_events(
     let scope = caller
         .enter(&app, &team, &environment, Permission::ApplicationRead)
         .await?;
-    let from = match last_event_id(&headers) {
-        Some(seq) => seq,
-        None => app.control.store().last_event().await?,
-    };
+    let newest = app.control.store().last_event().await?;
+    // A number that was never given comes from another database: begin with now.
+    let from = last_event_id(&headers).map_or(newest, |seq| seq.min(newest));
+    let watch = caller.watch(&app, scope.team, Permission::ApplicationRead);
     let (sender, receiver) = mpsc::channel(64);
-    tokio::spawn(follow_environment(app, scope, from, sender));
+    let follow = follow_environment(app, scope, from, sender);
+    tokio::spawn(async move {
+        tokio::select! { _ = follow => {}, () = watch => {} }
+    });
     Ok(stream(receiver))
 }
 
@@ -210,15 +221,17 @@ async fn follow_environment(
         .await
         .ok()?;
     loop {
-        let mut touched = Vec::new();
-        for event in store.events_after(seq, &filter, 200).await.ok()? {
-            seq = event.seq;
-            touched.extend(event.application);
-            if let EventBody::OperationChanged { operation } = &event.body {
-                sender
-                    .send(json("operation", operation).id(seq.to_string()))
-                    .await
-                    .ok()?;
+        loop {
+            let events = store.events_after(seq, &filter, BATCH).await.ok()?;
+            for event in &events {
+                seq = event.seq;
+                if let EventBody::OperationChanged { operation } = &event.body {
+                    let event = json("operation", operation).id(seq.to_string());
+                    sender.send(event).await.ok()?;
+                }
+            }
+            if events.len() < BATCH as usize {
+                break;
             }
         }
         let page = store

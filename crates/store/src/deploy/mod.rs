@@ -57,7 +57,7 @@ pub struct Ask {
     /// The steps that are known already, all waiting.
     pub steps: Vec<Step>,
     pub idempotency: Option<Idempotency>,
-    /// Refuse with [`crate::StoreError::Conflict`] unless this is the newest revision (`If-Match`).
+    /// Refuse with [`crate::StoreError::Precondition`] unless this is the newest revision (`If-Match`).
     pub if_revision: Option<u64>,
     /// New secret values that belong to the change (an imported `.env`).
     pub secrets: Vec<(EnvName, SecretValue)>,
@@ -298,7 +298,7 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
         )));
     }
     if ask.if_revision.is_some() && ask.if_revision != application.revision {
-        return Err(StoreError::Conflict {
+        return Err(StoreError::Precondition {
             what: application.name.to_string(),
         });
     }
@@ -371,9 +371,7 @@ async fn seen_before(tx: &mut Tx, ask: &Ask) -> Result<Option<OperationId>> {
         return Ok(None);
     };
     if row.text("fingerprint")? != idempotency.fingerprint {
-        return Err(StoreError::Conflict {
-            what: "the request with this Idempotency-Key".to_owned(),
-        });
+        return Err(StoreError::KeyReused);
     }
     row.parsed("operation").map(Some)
 }

@@ -204,7 +204,7 @@ pub(crate) async fn a_repeated_request_is_the_same_request(world: World) {
             Then::Job(build_job()),
         )
         .await;
-    assert!(matches!(other, Err(StoreError::Conflict { .. })));
+    assert!(matches!(other, Err(StoreError::KeyReused)));
 
     // A day later the key is free again.
     let two_days = 2 * 24 * 3_600_000;
@@ -238,7 +238,7 @@ pub(crate) async fn an_edit_of_what_was_changed_meanwhile_is_refused(world: Worl
         .store
         .ask_deploy(ask.clone(), &spec, Origin::Apply, then)
         .await;
-    assert!(matches!(stale, Err(StoreError::Conflict { .. })));
+    assert!(matches!(stale, Err(StoreError::Precondition { .. })));
     ask.if_revision = Some(2);
     let then = Then::Job(build_job());
     world

@@ -1,0 +1,252 @@
+//! Operating what is there: scale, restart, stop, start, roll back, delete. Each answers 202 with the operation that was made.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use pluvio_api::applications::*;
+use pluvio_control::PatchAsk;
+use pluvio_model::name::Name;
+use pluvio_model::operation::{Operation, OperationKind};
+use pluvio_model::permission::Permission;
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::stage::Power;
+use pluvio_plan::patch::Patch;
+use pluvio_store::Application;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::changes::{accepted, component_name};
+use super::{Confirm, asker};
+use crate::App;
+use crate::access::Caller;
+use crate::refusal::{Json, Path, Query, Refusal};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(scale))
+        .routes(routes!(restart))
+        .routes(routes!(stop))
+        .routes(routes!(start))
+        .routes(routes!(rollback))
+        .routes(routes!(delete))
+}
+
+/// Changes the number of instances.
+#[utoipa::path(post, path = "/applications/{application}/scale", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)), request_body = ScaleRequest,
+    responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+async fn scale(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    Json(request): Json<ScaleRequest>,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationOperate,
+        )
+        .await?;
+    if request.instances > 1000 {
+        return Err(Refusal(problem::SPEC_INVALID.problem(
+            format!(
+                "{} instances are more than one machine runs.",
+                request.instances
+            ),
+            "Ask for at most 1,000.",
+        )));
+    }
+    let by = asker(
+        &app,
+        &caller,
+        &headers,
+        &["scale", &team, &environment, &name, &format!("{request:?}")],
+    )?;
+    let component = match &request.component {
+        Some(component) => component_name(component)?,
+        None => only_component(&app, &application).await?,
+    };
+    let title = format!("Scale {component} to {}", request.instances);
+    let patches = vec![Patch::Scale {
+        component,
+        instances: request.instances,
+    }];
+    Ok(accepted(
+        app.control
+            .patch(
+                by,
+                &application,
+                PatchAsk {
+                    kind: OperationKind::Scale,
+                    title,
+                    patches,
+                    secrets: Vec::new(),
+                },
+            )
+            .await?,
+    ))
+}
+
+async fn only_component(app: &App, application: &Application) -> Result<Name, Refusal> {
+    let revision = app.control.target_revision(application).await?;
+    let mut names = revision.spec.components.keys();
+    match (names.next(), names.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        _ => Err(Refusal(problem::REQUEST_INVALID.problem(
+            "The application has several components.",
+            "Say which with `component`.",
+        ))),
+    }
+}
+
+/// New instances of the same release.
+#[utoipa::path(post, path = "/applications/{application}/restart", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
+    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+async fn restart(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationOperate,
+        )
+        .await?;
+    let by = asker(
+        &app,
+        &caller,
+        &headers,
+        &["restart", &team, &environment, &name],
+    )?;
+    let ask = PatchAsk {
+        kind: OperationKind::Restart,
+        title: format!("Restart {name}"),
+        patches: vec![Patch::Restart],
+        secrets: Vec::new(),
+    };
+    Ok(accepted(app.control.patch(by, &application, ask).await?))
+}
+
+async fn power(
+    app: &App,
+    caller: &Caller,
+    names: (String, String, String),
+    headers: &HeaderMap,
+    power: Power,
+) -> Result<Response, Refusal> {
+    let (team, environment, name) = names;
+    let (_, application) = caller
+        .application(
+            app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationOperate,
+        )
+        .await?;
+    let by = asker(
+        app,
+        caller,
+        headers,
+        &["power", &team, &environment, &name, &format!("{power:?}")],
+    )?;
+    Ok(accepted(
+        app.control.set_power(by, &application, power).await?,
+    ))
+}
+
+/// Stops the application; data and history stay.
+#[utoipa::path(post, path = "/applications/{application}/stop", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
+    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+async fn stop(
+    State(app): State<App>,
+    caller: Caller,
+    Path(names): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    power(&app, &caller, names, &headers, Power::Off).await
+}
+
+/// Starts a stopped application.
+#[utoipa::path(post, path = "/applications/{application}/start", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
+    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+async fn start(
+    State(app): State<App>,
+    caller: Caller,
+    Path(names): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    power(&app, &caller, names, &headers, Power::On).await
+}
+
+/// Goes back to an earlier release: its code and settings, today's instance counts.
+#[utoipa::path(post, path = "/applications/{application}/rollback", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)), request_body = RollbackRequest,
+    responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:deploy"))))]
+async fn rollback(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    Json(request): Json<RollbackRequest>,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationDeploy,
+        )
+        .await?;
+    let by = asker(
+        &app,
+        &caller,
+        &headers,
+        &[
+            "rollback",
+            &team,
+            &environment,
+            &name,
+            &format!("{request:?}"),
+        ],
+    )?;
+    Ok(accepted(
+        app.control.rollback(by, &application, request.to).await?,
+    ))
+}
+
+/// Deletes the application. Data volumes are kept and listed.
+#[utoipa::path(delete, path = "/applications/{application}", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), Confirm),
+    responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:delete"))))]
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment, name)): Path<(String, String, String)>,
+    Query(query): Query<Confirm>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (_, application) = caller
+        .application(
+            &app,
+            &team,
+            &environment,
+            &name,
+            Permission::ApplicationDelete,
+        )
+        .await?;
+    query.is(&name)?;
+    let by = asker(
+        &app,
+        &caller,
+        &headers,
+        &["delete", &team, &environment, &name],
+    )?;
+    Ok(accepted(app.control.delete(by, &application).await?))
+}
