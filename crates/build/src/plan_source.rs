@@ -100,6 +100,8 @@ pub fn of_tree(tree: &SourceTree, fallback: Option<&Name>) -> Planned {
 /// Plans a text: `app.yaml`, or a format that is named and refused. `name`, where given, wins over what the text says.
 pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
     let fallback = name.cloned().unwrap_or_else(nameless);
+    // What a command line calls its standard input.
+    let file = if file == "-" { "The input" } else { file };
     if let Some(problem) = foreign_text(text, file) {
         return failed(fallback, "unknown", problem);
     }
@@ -145,16 +147,19 @@ pub fn of_image(text: &str, name: Option<&Name>) -> Planned {
             components: IndexMap::from([(at, component)]),
             ..empty(name)
         },
-        report: vec![
-            Row::new(
-                Outcome::Adapted,
-                unknown,
-                "Ports, command, user and volumes: unknown until pulled; the image's own are taken.",
-            )
-            .remedy("Declare `ports` in app.yaml to fix them."),
-        ],
+        report: vec![image_unknown(&unknown)],
         errors: Vec::new(),
     }
+}
+
+/// An image whose ports are not declared.
+fn image_unknown(path: &str) -> Row {
+    Row::new(
+        Outcome::Adapted,
+        path,
+        "Ports, command, user and volumes: unknown until pulled; the image's own are taken.",
+    )
+    .remedy("Declare `ports` in app.yaml to fix them.")
 }
 
 fn nameless() -> Name {
@@ -260,10 +265,17 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
     }
     let several = planned.spec.components.len() > 1;
     for (name, component) in &mut planned.spec.components {
+        let path = format!("components.{name}");
+        if component.image.is_some()
+            && component.ports.is_empty()
+            && component.kind == Kind::Service
+        {
+            let line = reading.locate(&format!("{path}.image")).line;
+            planned.report.push(image_unknown(&path).line(line));
+        }
         let (Some(SourceSpec::Path(folder)), Some(tree)) = (&component.source, tree) else {
             continue;
         };
-        let path = format!("components.{name}");
         let place = |mut problem: Problem| {
             // A place in a file of the source stays; its path then begins where app.yaml is.
             if let Some(file) = problem.at.as_mut().and_then(|at| at.file.as_mut()) {

@@ -331,15 +331,16 @@ fn texts_of_other_formats_are_named() {
         "name: one\nimage: nginx\n",
         "-",
         expect![[r#"
-        app.yaml
-            - says what the application is.
-        apiVersion: pluvio/v1
-        name: one
-        components:
-          web:
-            image: docker.io/library/nginx:latest
-        adapted  (line 2): The component's fields stand at the top of the file; the component is called `web`.
-    "#]],
+            app.yaml
+                The input says what the application is.
+            apiVersion: pluvio/v1
+            name: one
+            components:
+              web:
+                image: docker.io/library/nginx:latest
+            adapted  (line 2): The component's fields stand at the top of the file; the component is called `web`.
+            adapted components.web (line 2): Ports, command, user and volumes: unknown until pulled; the image's own are taken.
+        "#]],
     );
 }
 
