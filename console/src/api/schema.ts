@@ -1020,15 +1020,6 @@ export type Operations = {
     body: DeployRequest
     answer: Operation
   }
-  /** Data volumes of the team, those of deleted applications included. */
-  'GET /api/v1/teams/{team}/environments/{environment}/volumes': {
-    query: {
-      limit?: number
-      after?: string
-    }
-    body: undefined
-    answer: Page_VolumeSummary
-  }
   /** Routes of the environment at the gateway, with their traffic over the last minute. */
   'GET /api/v1/teams/{team}/environments/{environment}/gateway/routes': {
     query: {
@@ -1111,6 +1102,15 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: string
+  }
+  /** Data volumes of the team, those of deleted applications included. */
+  'GET /api/v1/teams/{team}/environments/{environment}/volumes': {
+    query: {
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_VolumeSummary
   }
   /** Deletes the data of a volume whose application is gone, for good. */
   'DELETE /api/v1/teams/{team}/environments/{environment}/volumes/{volume}': {
