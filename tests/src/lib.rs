@@ -1,1 +1,33 @@
-//! Tests over the whole product: the rules of the code base (`tests/tidy.rs`), and scenarios with the real binary.
+//! Tests over the whole product: the rules of the code base (`tests/tidy.rs`), and scenarios that drive the real binary
+//! over a real Docker and a real Podman (the other files in `tests/`).
+//!
+//! Start with [`Pluvio`]: one installation of a test's own. [`both_engines!`] makes a test of a scenario for each engine;
+//! [`load`] counts what fails under load; [`wait`] waits for conditions. Nothing here uses Pluvio's own crates: what a
+//! scenario sees is what a user, the engine or a strict HTTP client sees.
+//!
+//! A scenario's name begins with the statement that it shows (`d1_…`, `u3_…`), as the acceptance criteria number them.
+
+pub mod app;
+pub mod engine;
+pub mod http;
+pub mod image;
+pub mod load;
+pub mod pluvio;
+pub mod slot;
+pub mod wait;
+
+pub use engine::Engine;
+pub use pluvio::{Answer, Pluvio};
+
+/// Makes `docker::NAME` and `podman::NAME` of each scenario, a function that takes an [`Engine`].
+#[macro_export]
+macro_rules! both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod docker {
+            $(#[test] fn $name() { super::$name($crate::Engine::docker()); })*
+        }
+        mod podman {
+            $(#[test] fn $name() { super::$name($crate::Engine::podman()); })*
+        }
+    };
+}

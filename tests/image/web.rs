@@ -1,0 +1,130 @@
+//! The program of the scenarios' image, compiled by `src/image.rs` without cargo: a web server as ordinary ones are (keep-alive,
+//! idle connections closed after five seconds, ended at once by SIGTERM) that shows what its container holds.
+//!
+//! `GREETING` is the page. `FAIL` breaks it on purpose: `exit`, `probe`, `port`. `OWNS` names a file that only one
+//! instance at a time may hold; a second one notes it in `FILE.conflict` and ends.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+fn main() {
+    println!("greeting is {}", variable("GREETING"));
+    let _owned = own(&variable("OWNS"));
+    match variable("FAIL").as_str() {
+        "exit" => {
+            println!("no database at db:5432");
+            std::process::exit(3);
+        }
+        "port" => {
+            println!("waiting for nothing");
+            std::thread::sleep(Duration::from_secs(100_000));
+        }
+        "probe" => println!("schema is not migrated"),
+        _ => {}
+    }
+    let listener = TcpListener::bind("0.0.0.0:8080").expect("port 8080");
+    for stream in listener.incoming().flatten() {
+        std::thread::spawn(move || serve(stream));
+    }
+}
+
+/// Holds a lock on a file until the program ends.
+fn own(path: &str) -> Option<File> {
+    if path.is_empty() {
+        return None;
+    }
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("the owned file");
+    if file.try_lock().is_err() {
+        let _ = std::fs::write(format!("{path}.conflict"), "two at once\n");
+        println!("another instance owns {path}");
+        std::process::exit(9);
+    }
+    Some(file)
+}
+
+fn serve(stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let Ok(mut out) = stream.try_clone() else {
+        return;
+    };
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut words = line.split(' ');
+        let (method, target) = (
+            words.next().unwrap_or_default().to_owned(),
+            words.next().unwrap_or_default().to_owned(),
+        );
+        let (mut length, mut close) = (0, false);
+        loop {
+            let mut header = String::new();
+            if reader.read_line(&mut header).unwrap_or(0) == 0 {
+                return;
+            }
+            let header = header.trim().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            close |= header == "connection: close";
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let (status, text) = answer(&method, &target, &body);
+        let head = format!(
+            "HTTP/1.1 {status} -\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+            text.len()
+        );
+        if out.write_all(head.as_bytes()).and_then(|()| out.write_all(text.as_bytes())).is_err() || close {
+            return;
+        }
+    }
+}
+
+fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    match (method, path) {
+        (_, "/healthz") if variable("FAIL") == "probe" => (404, "not yet\n".to_owned()),
+        (_, "/healthz") => (200, "ok\n".to_owned()),
+        (_, "/env") => {
+            let all: BTreeMap<String, String> = std::env::vars().collect();
+            (200, all.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
+        }
+        (_, "/slow") => {
+            std::thread::sleep(Duration::from_millis(query.parse().unwrap_or(1000)));
+            (200, "slept\n".to_owned())
+        }
+        (_, "/log") => {
+            println!("{query}");
+            (200, "said\n".to_owned())
+        }
+        ("PUT", "/file") => match std::fs::write(query, body) {
+            Ok(()) => (200, "written\n".to_owned()),
+            Err(error) => (500, format!("{error}\n")),
+        },
+        (_, "/file") => match std::fs::read_to_string(query) {
+            Ok(text) => (200, text),
+            Err(error) => (404, format!("{error}\n")),
+        },
+        _ => (200, format!("{}\n", variable("GREETING"))),
+    }
+}
