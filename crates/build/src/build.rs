@@ -48,7 +48,7 @@ impl Builder {
             armed: true,
         };
         let outcome = tokio::select! {
-            outcome = self.follow(&job) => outcome,
+            outcome = Box::pin(self.follow(&job)) => outcome,
             () = cancel.cancelled() => Err(cancelled()),
             () = tokio::time::sleep(limit) => Err(timed_out(limit)),
         };
@@ -97,13 +97,12 @@ impl Builder {
                     from,
                 };
                 let key = site.key(&tree_hash);
-                self.kept_or(job, &key, site.follow(&key)).await?
+                self.kept_or(job, &key, Box::pin(site.follow(&key))).await?
             }
             BuildPlan::Steps(plan) => {
                 let bases = self.bases(job, plan).await?;
                 run_base = Some(bases.0.facts.id.clone());
-                self.steps(job, plan, bases, &folder, &manifest, &tree_hash)
-                    .await?
+                Box::pin(self.steps(job, plan, bases, &folder, &manifest, &tree_hash)).await?
             }
         };
         job.step(StepName::Keep, StepState::Running, "");
@@ -151,7 +150,7 @@ impl Builder {
         let plan = match &job.request.recipe {
             Recipe::Plan(plan) => (**plan).clone(),
             Recipe::Detect(asked) => {
-                let detected = crate::detect::component(&tree, ".", asked)?;
+                let detected = crate::detect::in_source(&tree, asked)?;
                 for sentence in &detected.why {
                     job.say(sentence.clone());
                 }
@@ -211,7 +210,8 @@ impl Builder {
             key: &key,
             keys,
         };
-        self.kept_or(job, &key, steps::follow(&site)).await
+        self.kept_or(job, &key, Box::pin(steps::follow(&site)))
+            .await
     }
 
     async fn base_for(&self, job: &Job, base: &Base) -> Result<BaseImage, Problem> {

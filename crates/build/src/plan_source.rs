@@ -288,14 +288,7 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
             let at = reading.locate(&format!("{path}.source"));
             problem.at(at)
         };
-        let Some(sub) = tree.sub(folder) else {
-            planned.errors.push(place(problem::SOURCE_MISSING.problem(
-                format!("The folder `{folder}` of component `{name}` holds no files."),
-                "Correct `source: { path: … }`; it is relative to app.yaml. Files that .gitignore or .pluvioignore name do not count.",
-            )));
-            continue;
-        };
-        match detect::component(&sub, folder, component) {
+        match detect::in_source(tree, component) {
             Ok(found) => {
                 let prefix = if several {
                     format!("{name}: ")

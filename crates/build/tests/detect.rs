@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use pluvio_build::detect::{self, Detected, SourceTree, kind_name};
 use pluvio_build::plan::{Base, BuildPlan, StepsPlan};
 use pluvio_model::problem::Problem;
-use pluvio_model::spec::{BuildSpec, BuilderChoice, Command, ComponentSpec};
+use pluvio_model::spec::{BuildSpec, BuilderChoice, Command, ComponentSpec, SourceSpec};
 
 fn check(files: &[(&str, &str)], want: Expect) {
     check_with(files, ComponentSpec::default(), want);
@@ -894,6 +894,26 @@ fn a_folder_of_projects_says_which() {
             The folder holds no files.
             Name a folder with an application in it.
     "#]],
+    );
+}
+
+#[test]
+fn a_component_in_a_folder_is_planned_there() {
+    let tree = SourceTree::from_texts([("web/index.html", ""), ("api/package.json", "oops")]);
+    let asked = |folder: &str| ComponentSpec {
+        source: Some(SourceSpec::Path(folder.into())),
+        ..ComponentSpec::default()
+    };
+    let found = detect::in_source(&tree, &asked("./web/")).unwrap();
+    let BuildPlan::Steps(plan) = found.build else {
+        panic!("steps")
+    };
+    assert_eq!(plan.root, "web");
+    assert_eq!(
+        detect::in_source(&tree, &asked("nowhere"))
+            .unwrap_err()
+            .code,
+        "source.missing"
     );
 }
 

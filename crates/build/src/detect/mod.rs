@@ -24,7 +24,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Bytes;
 use pluvio_model::spec::{
     BuildSpec, BuilderChoice, Command, ComponentSpec, HttpProbe, MemoryRange, PortProtocol,
-    PortSpec, Probe, Probes, ReleaseTask, Resources,
+    PortSpec, Probe, Probes, ReleaseTask, Resources, SourceSpec,
 };
 
 pub use ignore::{Dialect, Ignore};
@@ -177,6 +177,26 @@ pub fn component(
     }
     detected.alternatives.extend(alternatives(&context, kind));
     Ok(detected)
+}
+
+/// Looks at a component in the source it comes in: where `source: { path: … }` names a folder, in that folder.
+pub fn in_source(tree: &SourceTree, asked: &ComponentSpec) -> Result<Detected, Problem> {
+    let folder = match &asked.source {
+        Some(SourceSpec::Path(folder)) => folder.as_str(),
+        _ => ".",
+    };
+    let root = tree::normal_folder(folder);
+    let inside = root
+        .as_ref()
+        .and_then(|root| tree.sub(root).zip(Some(root)));
+    match inside {
+        Some((sub, root)) => component(&sub, root, asked),
+        None if tree.is_empty() => component(tree, ".", asked),
+        None => Err(problem::SOURCE_MISSING.problem(
+            format!("The folder `{folder}` holds no files."),
+            "Correct `source: { path: … }`; it is relative to app.yaml. Files that .gitignore or .pluvioignore name do not count.",
+        )),
+    }
 }
 
 /// What a detector works on.

@@ -217,6 +217,10 @@ fn at_path(source: &SourceSpec, was: Option<&SourceSpec>) -> SourceSpec {
                 ..git.clone()
             })
         }
+        // The deploy names the upload; the specification says which folder of it.
+        (SourceSpec::Upload(_), Some(SourceSpec::Path(path))) if path != "." => {
+            SourceSpec::Path(path.clone())
+        }
         _ => source.clone(),
     }
 }
