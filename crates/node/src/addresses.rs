@@ -43,7 +43,9 @@ struct Given {
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum NoAddress {
-    #[error("every network of the range {pool} is in use by applications, or overlaps with one that the machine has already")]
+    #[error(
+        "every network of the range {pool} is in use by applications, or overlaps with one that the machine has already"
+    )]
     Subnets { pool: String },
     #[error("every address of the network {network} is in use")]
     Addresses { network: String },
@@ -100,7 +102,11 @@ impl Addresses {
     /// The engine has this network with this subnet: that is what counts.
     pub(crate) fn seen_network(&self, network: &str, subnet: &str) {
         let mut book = self.book();
-        if book.subnets.get(network).is_none_or(|known| known != subnet) {
+        if book
+            .subnets
+            .get(network)
+            .is_none_or(|known| known != subnet)
+        {
             book.subnets.insert(network.to_owned(), subnet.to_owned());
             self.save(&book);
         }
@@ -206,7 +212,10 @@ mod tests {
         assert_eq!(book.subnet("shop", &taken).unwrap(), "10.201.0.64/26");
         assert_eq!(book.subnet("blog", &taken).unwrap(), "10.201.0.128/26");
         book.subnet("wiki", &taken).unwrap();
-        assert!(matches!(book.subnet("mail", &taken), Err(NoAddress::Subnets { .. })));
+        assert!(matches!(
+            book.subnet("mail", &taken),
+            Err(NoAddress::Subnets { .. })
+        ));
         book.forget_network("blog");
         assert_eq!(book.subnet("mail", &taken).unwrap(), "10.201.0.128/26");
     }
@@ -226,7 +235,9 @@ mod tests {
         let book = book(&folder);
         let second = book.give("shop", "b", &none, minute(2)).unwrap();
         assert_ne!(second, first);
-        let third = book.give("shop", "c", &BTreeSet::from([second]), minute(12)).unwrap();
+        let third = book
+            .give("shop", "c", &BTreeSet::from([second]), minute(12))
+            .unwrap();
         assert_eq!(third, first);
     }
 
@@ -239,7 +250,10 @@ mod tests {
         let given: Vec<_> = (0..61)
             .map(|n| book.give("shop", &n.to_string(), &none, minute(0)).unwrap())
             .collect();
-        assert!(matches!(book.give("shop", "x", &none, minute(0)), Err(NoAddress::Addresses { .. })));
+        assert!(matches!(
+            book.give("shop", "x", &none, minute(0)),
+            Err(NoAddress::Addresses { .. })
+        ));
         book.take_back("5", minute(2));
         book.take_back("9", minute(1));
         assert_eq!(book.give("shop", "x", &none, minute(3)), Ok(given[9]));

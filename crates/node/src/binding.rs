@@ -205,7 +205,10 @@ impl Driver for BoundEngine {
             engine: None,
         };
         disk::write_json(&self.path, &bond, Durability::Synced).map_err(|error| {
-            DriverError::Unreachable(format!("{} cannot be written: {error}", self.path.display()))
+            DriverError::Unreachable(format!(
+                "{} cannot be written: {error}",
+                self.path.display()
+            ))
         })?;
         *self.driver.lock().await = None;
         self.driver().await.map(drop)

@@ -77,7 +77,9 @@ impl Client {
 
     /// Lets the node take the engine that answers now for its own (`pluvio cluster rebind`).
     pub async fn rebind(&self) -> Result<Facts, RuntimeError> {
-        let answer = self.send(Method::POST, "/rebind", Vec::new(), false).await?;
+        let answer = self
+            .send(Method::POST, "/rebind", Vec::new(), false)
+            .await?;
         let body = read(answer).await?;
         serde_json::from_slice(&body).map_err(|error| {
             RuntimeError::Unreachable(format!("its answer cannot be read: {error}"))
@@ -280,7 +282,11 @@ impl Exec for Client {
         let (input, mut inputs) = mpsc::channel(16);
         let write = tokio::spawn(async move {
             while let Some(item) = inputs.recv().await {
-                if writer.write_all(&Frame::Input(item).encode()).await.is_err() {
+                if writer
+                    .write_all(&Frame::Input(item).encode())
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }

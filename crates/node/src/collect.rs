@@ -81,7 +81,10 @@ impl Collector {
             }
             over.send_replace(true);
         });
-        Collector { task, over: is_over }
+        Collector {
+            task,
+            over: is_over,
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -190,13 +190,26 @@ mod tests {
         let subnets: Vec<Subnet> = pool.subnets().collect();
         assert_eq!(
             subnets.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["10.201.7.0/26", "10.201.7.64/26", "10.201.7.128/26", "10.201.7.192/26"]
+            [
+                "10.201.7.0/26",
+                "10.201.7.64/26",
+                "10.201.7.128/26",
+                "10.201.7.192/26"
+            ]
         );
         assert!(!subnets[0].overlaps(subnets[1]));
-        assert!("10.201.0.0/16".parse::<Subnet>().unwrap().overlaps(subnets[3]));
+        assert!(
+            "10.201.0.0/16"
+                .parse::<Subnet>()
+                .unwrap()
+                .overlaps(subnets[3])
+        );
         assert!("0.0.0.0/0".parse::<Subnet>().unwrap().overlaps(subnets[3]));
         let hosts: Vec<_> = subnets[1].hosts().collect();
-        assert_eq!((hosts[0].to_string(), hosts.len()), ("10.201.7.66".to_owned(), 61));
+        assert_eq!(
+            (hosts[0].to_string(), hosts.len()),
+            ("10.201.7.66".to_owned(), 61)
+        );
         for bad in ["", "10.0.0.0", "10.0.0.0/27", "10.0.0.0/0", "x/16"] {
             assert!(bad.parse::<Pool>().is_err(), "{bad}");
         }

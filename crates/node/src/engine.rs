@@ -52,7 +52,11 @@ impl View {
         Part {
             known: self.known,
             problem: self.problem.clone(),
-            containers: self.containers.get(&application).cloned().unwrap_or_default(),
+            containers: self
+                .containers
+                .get(&application)
+                .cloned()
+                .unwrap_or_default(),
             networks: self.networks.get(&application).cloned().unwrap_or_default(),
             volumes: self.volumes.get(&application).cloned().unwrap_or_default(),
         }
@@ -122,7 +126,10 @@ impl Engine {
     }
 
     pub(crate) fn known_facts(&self) -> Option<Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Takes the engine that answers now for its own.
@@ -145,7 +152,10 @@ impl Engine {
                         listening.asked.notify_one();
                     }
                     // The engine went away: containers may have gone with it, its version may be another when it is back.
-                    *listening.facts.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    *listening
+                        .facts
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner) = None;
                     listening.asked.notify_one();
                 }
                 tokio::time::sleep(RETRY).await;
@@ -181,7 +191,11 @@ impl Engine {
                     ticket,
                     known: true,
                     problem: None,
-                    containers: by_application(containers, |c| &c.labels, |a, b| a.name.cmp(&b.name)),
+                    containers: by_application(
+                        containers,
+                        |c| &c.labels,
+                        |a, b| a.name.cmp(&b.name),
+                    ),
                     networks: by_application(networks, |n| &n.labels, |a, b| a.name.cmp(&b.name)),
                     volumes: by_application(volumes, |v| &v.labels, |a, b| a.name.cmp(&b.name)),
                 };

@@ -172,9 +172,7 @@ impl Node {
     /// tokio runtime; does not wait for the engine.
     pub fn start(config: &Config, driver: Arc<dyn Driver>) -> Result<Node, NodeError> {
         let folder = config.folder();
-        let usable = |path: PathBuf| {
-            move |source: io::Error| NodeError::Folder { path, source }
-        };
+        let usable = |path: PathBuf| move |source: io::Error| NodeError::Folder { path, source };
         disk::private_folder(&folder).map_err(usable(folder.clone()))?;
         let lock_path = folder.join("lock");
         let held = File::create(&lock_path).map_err(usable(lock_path.clone()))?;
@@ -303,7 +301,11 @@ impl Node {
 
     async fn end_tasks(&mut self) {
         let mut ended: Vec<JoinHandle<()>> = std::mem::take(&mut self.tasks);
-        ended.extend(lock(&self.applications).drain().map(|(_, running)| running.task));
+        ended.extend(
+            lock(&self.applications)
+                .drain()
+                .map(|(_, running)| running.task),
+        );
         for task in &ended {
             task.abort();
         }
@@ -371,9 +373,13 @@ async fn trim_logs(shared: Arc<Shared>) {
 /// What this process holds in memory.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kilobytes = status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+    });
     kilobytes.unwrap_or(0) * 1024
 }
 
@@ -450,11 +456,18 @@ impl Logs for Node {
 #[async_trait]
 impl Exec for Node {
     async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let instance = self.shared.instance(request.application, &request.instance)?;
+        let instance = self
+            .shared
+            .instance(request.application, &request.instance)?;
         if !matches!(instance.state, ContainerState::Running { .. }) {
             return Err(not_running(&request.instance));
         }
-        self.shared.engine.driver.exec(&request).await.map_err(refused)
+        self.shared
+            .engine
+            .driver
+            .exec(&request)
+            .await
+            .map_err(refused)
     }
 
     async fn connect(
@@ -508,7 +521,12 @@ impl UsageSource for Node {
 #[async_trait]
 impl Images for Node {
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
-        self.shared.engine.driver.image(reference).await.map_err(refused)
+        self.shared
+            .engine
+            .driver
+            .image(reference)
+            .await
+            .map_err(refused)
     }
 }
 

@@ -123,7 +123,10 @@ impl Row {
         if !ok {
             // A little early is in time: timers are not exact.
             let early = period - period / 10;
-            if self.counted.is_some_and(|last| now.duration_since(last) < early) {
+            if self
+                .counted
+                .is_some_and(|last| now.duration_since(last) < early)
+            {
                 return false;
             }
             self.counted = Some(now);
@@ -176,7 +179,10 @@ impl Asking {
     }
 
     async fn ask(&self, kind: ProbeKind, probe: &DecidedProbe, row: &mut Row) -> Answered {
-        let (ok, message) = self.target.ask(&probe.check, probe.timeout.duration()).await;
+        let (ok, message) = self
+            .target
+            .ask(&probe.check, probe.timeout.duration())
+            .await;
         let counts = row.add(ok, probe.period.duration(), Instant::now());
         Answered {
             counts,

@@ -151,7 +151,10 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 
 fn application(query: &str) -> Result<Option<ApplicationId>, RuntimeError> {
     parameter(query, "application")
-        .map(|text| text.parse().map_err(|_| no_such_thing("an application of that id")))
+        .map(|text| {
+            text.parse()
+                .map_err(|_| no_such_thing("an application of that id"))
+        })
         .transpose()
 }
 
@@ -188,7 +191,9 @@ async fn route(
             let id = id.to_owned().to_owned();
             let stage: Stage = read(request.into_body()).await?;
             if stage.application.to_string() != id {
-                return Err(no_such_thing("a stage of another application than the path's"));
+                return Err(no_such_thing(
+                    "a stage of another application than the path's",
+                ));
             }
             node.apply(&stage).await?;
             empty()
@@ -256,7 +261,12 @@ async fn relay(session: ExecSession, connection: TokioIo<hyper::upgrade::Upgrade
     let write = async {
         while let Some(item) = output.next().await {
             let last = matches!(item, ExecOutput::Exit(_));
-            if writer.write_all(&Frame::Output(item).encode()).await.is_err() || last {
+            if writer
+                .write_all(&Frame::Output(item).encode())
+                .await
+                .is_err()
+                || last
+            {
                 break;
             }
         }

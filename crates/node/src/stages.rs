@@ -64,7 +64,11 @@ impl Kept {
     }
 
     /// A component's content by its hash, wanted or left over.
-    pub(crate) fn content(&self, component: &Name, hash: &ContentHash) -> Option<&DecidedComponent> {
+    pub(crate) fn content(
+        &self,
+        component: &Name,
+        hash: &ContentHash,
+    ) -> Option<&DecidedComponent> {
         let wanted = std::iter::once(&self.stage)
             .chain(&self.former)
             .filter_map(run)
@@ -85,7 +89,9 @@ impl Kept {
             .chain(&before.contents);
         for decided in known {
             if contents.len() < 64
-                && !contents.iter().any(|c| c.name == decided.name && c.hash == decided.hash)
+                && !contents
+                    .iter()
+                    .any(|c| c.name == decided.name && c.hash == decided.hash)
                 && present.is_none_or(|present| present.contains(&decided.hash))
             {
                 contents.push(decided.clone());
@@ -199,6 +205,9 @@ impl StageStore {
 
     /// How many applications are not gone.
     pub(crate) fn running(&self) -> usize {
-        self.kept.values().filter(|kept| kept.wish().is_some()).count()
+        self.kept
+            .values()
+            .filter(|kept| kept.wish().is_some())
+            .count()
     }
 }

@@ -11,7 +11,7 @@ use pluvio_model::route::{
     ApplicationKey, BackendId, BackendPart, BackendState, Endpoint, FragmentOutcome, InstanceKey,
     Route, RouteFragment, RouteTable,
 };
-use pluvio_proxy::{Drain, Gateway};
+use pluvio_proxy::{Conflict, Drain, Gateway};
 
 use crate::wire::{Metrics, RouteMetrics};
 
@@ -26,6 +26,8 @@ pub(crate) struct Traffic {
 struct State {
     routes: RouteTable,
     backends: BTreeMap<BackendId, BackendState>,
+    /// Told of already.
+    conflicts: Vec<Conflict>,
 }
 
 impl Traffic {
@@ -44,10 +46,15 @@ impl Traffic {
         self.gateway.addresses().to_vec()
     }
 
-    fn compile(&self, routes: &RouteTable) {
-        for conflict in self.gateway.set_routes(routes) {
+    fn compile(&self, state: &mut State) {
+        let conflicts = self.gateway.set_routes(&state.routes);
+        for conflict in conflicts
+            .iter()
+            .filter(|one| !state.conflicts.contains(one))
+        {
             tracing::warn!(?conflict, "two routes claim the same host and path");
         }
+        state.conflicts = conflicts;
     }
 
     /// Accepts nothing new, lets requests finish for so long.
@@ -69,7 +76,7 @@ impl Traffic {
             changed |= state.routes.offer(fragment) == FragmentOutcome::Taken;
         }
         if changed {
-            self.compile(&state.routes);
+            self.compile(&mut state);
         }
     }
 
@@ -78,7 +85,7 @@ impl Traffic {
         let key = ApplicationKey::from(application);
         let mut state = self.state();
         if state.routes.remove(&key) {
-            self.compile(&state.routes);
+            self.compile(&mut state);
         }
         state.backends.retain(|id, _| {
             let of = *id.application() == key;
@@ -96,7 +103,10 @@ impl Traffic {
         component: &Name,
         ports: BTreeMap<Name, BackendState>,
     ) {
-        let (key, part) = (ApplicationKey::from(application), BackendPart::from(component));
+        let (key, part) = (
+            ApplicationKey::from(application),
+            BackendPart::from(component),
+        );
         let wanted: BTreeMap<BackendId, BackendState> = ports
             .into_iter()
             .map(|(port, state)| {
@@ -106,9 +116,8 @@ impl Traffic {
             .collect();
         let mut state = self.state();
         state.backends.retain(|id, _| {
-            let superfluous = *id.application() == key
-                && *id.component() == part
-                && !wanted.contains_key(id);
+            let superfluous =
+                *id.application() == key && *id.component() == part && !wanted.contains_key(id);
             if superfluous {
                 self.gateway.set_backend(id, &BackendState::Absent);
             }
@@ -133,7 +142,11 @@ impl Traffic {
         if let Ok(key) = instance.parse::<InstanceKey>() {
             let drain = self.gateway.drained(&key, within).await;
             if let Drain::TimedOut { in_flight } = drain {
-                tracing::info!(instance, in_flight, "requests are cut: the time to finish them is over");
+                tracing::info!(
+                    instance,
+                    in_flight,
+                    "requests are cut: the time to finish them is over"
+                );
             }
         }
     }

@@ -77,8 +77,13 @@ fn number(path: PathBuf) -> Option<u64> {
 /// A value of a file of `KEY VALUE` lines.
 fn entry(path: PathBuf, key: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| {
+        line.strip_prefix(key)?
+            .strip_prefix(' ')?
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 impl Cgroup {
@@ -203,7 +208,9 @@ mod tests {
         let unified = Mounts::parse("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n");
         assert_eq!(
             unified.locate("0::/system.slice/docker-1.scope\n"),
-            Some(Cgroup::Unified("/sys/fs/cgroup/system.slice/docker-1.scope".into()))
+            Some(Cgroup::Unified(
+                "/sys/fs/cgroup/system.slice/docker-1.scope".into()
+            ))
         );
     }
 }

@@ -29,10 +29,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "error", rename_all = "kebab-case")]
 pub enum WireError {
-    Stale { held: Generation, offered: Generation },
-    Unreachable { why: String },
-    Refused { problem: Box<Problem> },
-    NotFound { what: String },
+    Stale {
+        held: Generation,
+        offered: Generation,
+    },
+    Unreachable {
+        why: String,
+    },
+    Refused {
+        problem: Box<Problem>,
+    },
+    NotFound {
+        what: String,
+    },
 }
 
 impl WireError {

@@ -29,7 +29,11 @@ pub trait Driver: Send + Sync + 'static {
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError>;
 
     /// Creates, does not start. `AlreadyExists` when the name is taken by one of ours; look before creating.
-    async fn create(&self, container: &ContainerCreate, address: Option<IpAddr>) -> Result<(), DriverError>;
+    async fn create(
+        &self,
+        container: &ContainerCreate,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError>;
     /// Puts files into a created or running container.
     async fn write_files(&self, container: &str, files: &[FileToWrite]) -> Result<(), DriverError>;
     async fn start(&self, container: &str) -> Result<(), DriverError>;
@@ -40,7 +44,12 @@ pub trait Driver: Send + Sync + 'static {
     async fn remove(&self, container: &str) -> Result<(), DriverError>;
 
     /// Output since a time (or from the start), going on while the container runs if `follow`.
-    async fn logs(&self, container: &str, since: Option<jiff::Timestamp>, follow: bool) -> Result<BoxStream<DriverLogLine>, DriverError>;
+    async fn logs(
+        &self,
+        container: &str,
+        since: Option<jiff::Timestamp>,
+        follow: bool,
+    ) -> Result<BoxStream<DriverLogLine>, DriverError>;
     /// Runs a command in a running container. `request.instance` is the container's name.
     async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError>;
 
@@ -88,8 +97,14 @@ pub struct SeenContainer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {
     Created,
-    Running { started_at: jiff::Timestamp },
-    Exited { code: i64, oom: bool, finished_at: jiff::Timestamp },
+    Running {
+        started_at: jiff::Timestamp,
+    },
+    Exited {
+        code: i64,
+        oom: bool,
+        finished_at: jiff::Timestamp,
+    },
     /// Being removed, dead, paused: not to be used.
     Other(String),
 }

@@ -40,7 +40,10 @@ pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     #[error("the runtime has generation {held}, which is newer than {offered}")]
-    Stale { held: Generation, offered: Generation },
+    Stale {
+        held: Generation,
+        offered: Generation,
+    },
     #[error("the runtime cannot be reached: {0}")]
     Unreachable(String),
     #[error("{0}")]
@@ -112,7 +115,12 @@ pub enum LogStream {
 pub trait Exec: Send + Sync {
     async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError>;
     /// A TCP connection to a port of an instance.
-    async fn connect(&self, application: ApplicationId, instance: &str, port: u16) -> Result<Box<dyn Duplex>, RuntimeError>;
+    async fn connect(
+        &self,
+        application: ApplicationId,
+        instance: &str,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, RuntimeError>;
 }
 
 pub trait Duplex: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
@@ -161,7 +169,11 @@ pub enum ExecInput {
 #[async_trait]
 pub trait UsageSource: Send + Sync {
     /// The last sample and, with `history`, those of the last hour (one each ten seconds), by instance.
-    async fn usage(&self, application: ApplicationId, history: bool) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError>;
+    async fn usage(
+        &self,
+        application: ApplicationId,
+        history: bool,
+    ) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -186,7 +198,11 @@ pub trait Volumes: Send + Sync {
     /// Every volume of the scope, also those whose application is gone.
     async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError>;
     /// Deletes one, by [`KeptVolume::handle`]. Refused while a container uses it.
-    async fn delete_volume(&self, application: ApplicationId, handle: &str) -> Result<(), RuntimeError>;
+    async fn delete_volume(
+        &self,
+        application: ApplicationId,
+        handle: &str,
+    ) -> Result<(), RuntimeError>;
 }
 
 /// A volume as a runtime holds it.

@@ -37,14 +37,29 @@ impl Subject for InMemory {
     }
     fn let_go(&mut self) {}
     async fn objects(&self, application: ApplicationId) -> Vec<String> {
-        let mut seen = self.runtime.observe(Scope::Application(application)).await.unwrap();
+        let mut seen = self
+            .runtime
+            .observe(Scope::Application(application))
+            .await
+            .unwrap();
         let seen = seen.applications.remove(&application).unwrap_or_default();
-        seen.components.into_values().flat_map(|c| c.instances).map(|one| one.name).collect()
+        seen.components
+            .into_values()
+            .flat_map(|c| c.instances)
+            .map(|one| one.name)
+            .collect()
     }
     async fn volumes(&self, application: ApplicationId) -> Vec<String> {
-        let mut seen = self.runtime.observe(Scope::Application(application)).await.unwrap();
+        let mut seen = self
+            .runtime
+            .observe(Scope::Application(application))
+            .await
+            .unwrap();
         let seen = seen.applications.remove(&application).unwrap_or_default();
-        seen.volumes.into_values().map(|volume| volume.handle).collect()
+        seen.volumes
+            .into_values()
+            .map(|volume| volume.handle)
+            .collect()
     }
     async fn add_stranger(&mut self) -> String {
         "stranger".to_owned()
@@ -96,15 +111,23 @@ async fn components_turn_out_as_they_are_told() {
     example.generation = 1;
     let old = web(&runtime).await;
     assert!(old.settled);
-    runtime.behave(|decided| match decided.content.main.env["VERSION"].masked().as_str() {
-        "two" => Behaviour::NeverReady("GET / on 8080: connection refused".to_owned()),
-        _ => Behaviour::Ready,
-    });
+    runtime.behave(
+        |decided| match decided.content.main.env["VERSION"].masked().as_str() {
+            "two" => Behaviour::NeverReady("GET / on 8080: connection refused".to_owned()),
+            _ => Behaviour::Ready,
+        },
+    );
     let mut next = example.clone();
     next.version = "two".to_owned();
     let stage = next.stage();
-    let Wish::Run(_) = &stage.wish else { unreachable!() };
+    let Wish::Run(_) = &stage.wish else {
+        unreachable!()
+    };
     runtime.apply(&stage).await.unwrap();
     let seen = web(&runtime).await;
-    assert!(!seen.settled && seen.instances.len() == 2 && seen.instances[1].name == old.instances[0].name);
+    assert!(
+        !seen.settled
+            && seen.instances.len() == 2
+            && seen.instances[1].name == old.instances[0].name
+    );
 }

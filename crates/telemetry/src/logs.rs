@@ -79,11 +79,7 @@ impl LogStore {
             .join(component.as_str())
     }
 
-    fn component(
-        &self,
-        application: ApplicationId,
-        name: &Name,
-    ) -> io::Result<Held> {
+    fn component(&self, application: ApplicationId, name: &Name) -> io::Result<Held> {
         let mut components = lock(&self.components);
         let key = (application, name.clone());
         if let Some(known) = components.get(&key) {
@@ -170,7 +166,13 @@ impl LogStore {
         instance: &str,
     ) -> Option<(Timestamp, usize)> {
         let mut found: Option<(Timestamp, usize)> = None;
-        for handle in self.handles(application, component).ok()?.0.into_iter().rev() {
+        for handle in self
+            .handles(application, component)
+            .ok()?
+            .0
+            .into_iter()
+            .rev()
+        {
             for line in handle.lines().ok()? {
                 if line.instance != instance || line.stream == LogStream::Pluvio {
                     continue;
@@ -255,8 +257,7 @@ impl LogStore {
         let Ok((handles, _)) = self.handles(application, component) else {
             return Vec::new();
         };
-        let wanted =
-            |line: &LogLine| line.instance == instance && line.stream != LogStream::Pluvio;
+        let wanted = |line: &LogLine| line.instance == instance && line.stream != LogStream::Pluvio;
         last(handles, count, &wanted)
             .into_iter()
             .map(|line| line.text)
@@ -385,7 +386,12 @@ impl Source {
 
     fn peek(&mut self) -> Option<&LogLine> {
         while self.ready.is_empty() {
-            self.ready = self.segments.pop_front()?.lines().unwrap_or_default().into();
+            self.ready = self
+                .segments
+                .pop_front()?
+                .lines()
+                .unwrap_or_default()
+                .into();
         }
         self.ready.front()
     }
@@ -397,33 +403,38 @@ fn follow(
     opened: BTreeMap<Name, u64>,
     query: LogQuery,
 ) -> impl Stream<Item = LogLine> + Send {
-    futures::stream::unfold((live, opened, query), |(mut live, opened, query)| async move {
-        loop {
-            let line = match live.recv().await {
-                Ok(shown) => {
-                    let kept = opened.get(&shown.line.component);
-                    if kept.is_some_and(|last| shown.number <= *last)
-                        || !matches(&query, &shown.line)
-                    {
-                        continue;
+    futures::stream::unfold(
+        (live, opened, query),
+        |(mut live, opened, query)| async move {
+            loop {
+                let line = match live.recv().await {
+                    Ok(shown) => {
+                        let kept = opened.get(&shown.line.component);
+                        if kept.is_some_and(|last| shown.number <= *last)
+                            || !matches(&query, &shown.line)
+                        {
+                            continue;
+                        }
+                        shown.line.clone()
                     }
-                    shown.line.clone()
-                }
-                Err(broadcast::error::RecvError::Closed) => return None,
-                Err(broadcast::error::RecvError::Lagged(count)) => LogLine {
-                    at: Timestamp::now(),
-                    component: query
-                        .component
-                        .clone()
-                        .unwrap_or_else(|| "log".parse().expect("a name")),
-                    instance: String::new(),
-                    stream: LogStream::Pluvio,
-                    text: format!("{count} lines came too fast to be shown here; they are kept"),
-                },
-            };
-            return Some((line, (live, opened, query)));
-        }
-    })
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                    Err(broadcast::error::RecvError::Lagged(count)) => LogLine {
+                        at: Timestamp::now(),
+                        component: query
+                            .component
+                            .clone()
+                            .unwrap_or_else(|| "log".parse().expect("a name")),
+                        instance: String::new(),
+                        stream: LogStream::Pluvio,
+                        text: format!(
+                            "{count} lines came too fast to be shown here; they are kept"
+                        ),
+                    },
+                };
+                return Some((line, (live, opened, query)));
+            }
+        },
+    )
 }
 
 #[cfg(test)]

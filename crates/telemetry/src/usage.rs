@@ -106,7 +106,11 @@ impl UsageStore {
         let Some(ring) = state.rings.get(instance) else {
             return Vec::new();
         };
-        let from = if history { 0 } else { ring.len().saturating_sub(1) };
+        let from = if history {
+            0
+        } else {
+            ring.len().saturating_sub(1)
+        };
         ring.iter().skip(from).copied().collect()
     }
 }
@@ -145,7 +149,11 @@ mod tests {
         }
         let cpu = |store: &UsageStore, history| {
             let samples = store.samples("shop--web", history);
-            (samples.len(), samples[0].cpu_millis, samples[samples.len() - 1].cpu_millis)
+            (
+                samples.len(),
+                samples[0].cpu_millis,
+                samples[samples.len() - 1].cpu_millis,
+            )
         };
         assert_eq!(cpu(&store, true), (360, 240, 599));
         assert_eq!(cpu(&store, false), (1, 599, 599));

@@ -15,9 +15,7 @@ use pluvio_model::quantity::Span;
 use pluvio_model::release::DecidedFile;
 use pluvio_model::route::BackendState;
 use pluvio_model::spec::{AbsolutePath, PortProtocol, Reload};
-use pluvio_plan::lower::engine::{
-    ContainerCreate, FileCreate, InstancePlace, Role, resolve_files,
-};
+use pluvio_plan::lower::engine::{ContainerCreate, FileCreate, InstancePlace, Role, resolve_files};
 use pluvio_plan::rollout::{Action, EndpointsWish, StopReason};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, FileToWrite};
 use pluvio_runtime::{ExecOutput, ExecRequest};
@@ -172,7 +170,10 @@ impl Application {
                     })
                     .collect();
                 let now = self.shared.clock.now();
-                let given = self.shared.addresses.give(&network.name, name, &in_use, now);
+                let given = self
+                    .shared
+                    .addresses
+                    .give(&network.name, name, &in_use, now);
                 Some(IpAddr::V4(given.map_err(|error| {
                     problem::ENGINE_FAILED.problem(
                         error.to_string(),
@@ -189,13 +190,23 @@ impl Application {
         };
         let wish = desired.wish_of(wanted);
         let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
-        let containers = wanted.plan.instance.create(&place, &secret).map_err(|missing| {
-            problem::SECRET_MISSING.problem(
-                format!("The secret {} has no value.", missing.name),
-                format!("Set it with `pluvio secret set {}`, then deploy again.", missing.name),
-            )
-        })?;
-        Ok(containers.into_iter().map(|container| (container, address)).collect())
+        let containers = wanted
+            .plan
+            .instance
+            .create(&place, &secret)
+            .map_err(|missing| {
+                problem::SECRET_MISSING.problem(
+                    format!("The secret {} has no value.", missing.name),
+                    format!(
+                        "Set it with `pluvio secret set {}`, then deploy again.",
+                        missing.name
+                    ),
+                )
+            })?;
+        Ok(containers
+            .into_iter()
+            .map(|container| (container, address))
+            .collect())
     }
 
     fn start(&mut self, name: &str) {
@@ -203,7 +214,9 @@ impl Application {
         let container = name.to_owned();
         if !self.made.contains(name) {
             // A node that was killed while it made this may have left it without its files: it is made anew.
-            self.begin(name, Doing::Remove, async move { remove(&*driver, &container).await });
+            self.begin(name, Doing::Remove, async move {
+                remove(&*driver, &container).await
+            });
             return;
         }
         if let Some(instance) = self.instances.get_mut(name) {
@@ -257,7 +270,11 @@ impl Application {
             .instances
             .get(name)
             .is_some_and(|instance| instance.seen.state == ContainerState::Created);
-        let words = if never_ran { None } else { self.last_words(name) };
+        let words = if never_ran {
+            None
+        } else {
+            self.last_words(name)
+        };
         let (driver, container) = (self.driver(), name.to_owned());
         self.begin(name, Doing::Remove, async move {
             if let Some(mut words) = words {
@@ -276,12 +293,18 @@ impl Application {
         instance.draining_since = Some(now);
         let (traffic, name) = (self.shared.traffic.clone(), name.to_owned());
         // Its end only wakes the loop: whether the instance is drained, the next step sees by itself.
-        self.drains.spawn(async move { traffic.drained(&name, drain).await });
+        self.drains
+            .spawn(async move { traffic.drained(&name, drain).await });
     }
 
     /// Takes in how something ended.
     pub(crate) fn finish(&mut self, done: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { name, doing, result }) = done else {
+        let Ok(Finished {
+            name,
+            doing,
+            result,
+        }) = done
+        else {
             tracing::error!(application = %self.id, "what was being done broke off");
             // It is not known which: all are looked at anew.
             self.busy.clear();
@@ -334,15 +357,23 @@ impl Application {
 
     /// Tells the gateway where a component's requests go now.
     pub(crate) fn set_endpoints(&mut self, desired: &Desired, component: &Name) {
-        let Some(wish) = self.components.get(component).and_then(|c| c.endpoints.clone()) else {
+        let Some(wish) = self
+            .components
+            .get(component)
+            .and_then(|c| c.endpoints.clone())
+        else {
             return;
         };
         let mut ports: BTreeMap<Name, BackendState> = BTreeMap::new();
-        let wanted = desired.components.get(component).map(|wanted| &wanted.plan.ports);
+        let wanted = desired
+            .components
+            .get(component)
+            .map(|wanted| &wanted.plan.ports);
         let served: Vec<_> = match &wish {
-            EndpointsWish::Serving(names) => {
-                names.iter().filter_map(|name| self.instances.get(name)).collect()
-            }
+            EndpointsWish::Serving(names) => names
+                .iter()
+                .filter_map(|name| self.instances.get(name))
+                .collect(),
             _ => Vec::new(),
         };
         // A former content may have ports that the wanted one has not: they serve as long as its instances do.
@@ -383,7 +414,10 @@ impl Application {
     }
 
     /// Hot files that an instance does not have yet, and what it has with them.
-    #[allow(clippy::type_complexity, reason = "used twice, both times taken apart at once")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "used twice, both times taken apart at once"
+    )]
     fn changed_hot_files(
         &self,
         desired: &Desired,
@@ -484,9 +518,7 @@ impl Application {
     }
 }
 
-fn hashes(
-    files: &indexmap::IndexMap<AbsolutePath, DecidedFile>,
-) -> BTreeMap<String, ContentHash> {
+fn hashes(files: &indexmap::IndexMap<AbsolutePath, DecidedFile>) -> BTreeMap<String, ContentHash> {
     files
         .iter()
         .map(|(path, file)| (path.to_string(), ContentHash::of(file)))

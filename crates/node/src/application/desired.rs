@@ -71,7 +71,10 @@ impl Desired {
         let mut plans: BTreeMap<Generation, engine::EnginePlan> = BTreeMap::new();
         let mut stages = vec![(kept.stage.generation, newest)];
         for (_, stage, wish) in kept.owners() {
-            if !stages.iter().any(|(generation, _)| *generation == stage.generation) {
+            if !stages
+                .iter()
+                .any(|(generation, _)| *generation == stage.generation)
+            {
                 stages.push((stage.generation, wish));
             }
         }
@@ -120,7 +123,10 @@ impl Desired {
     }
 
     pub(crate) fn component(&self, name: &Name) -> Asked {
-        let off = self.kept.wish().is_some_and(|wish| wish.power == Power::Off);
+        let off = self
+            .kept
+            .wish()
+            .is_some_and(|wish| wish.power == Power::Off);
         if let Some(Wanted { plan, .. }) = self.components.get(name) {
             return Asked {
                 wish: if off {
@@ -145,7 +151,10 @@ impl Desired {
             wish: ComponentWish::Gone,
             rollout: last.map_or(
                 DecidedRollout {
-                    strategy: Strategy::Surge { surge: 1, unavailable: 0 },
+                    strategy: Strategy::Surge {
+                        surge: 1,
+                        unavailable: 0,
+                    },
                     drain: Span::seconds(30),
                     grace: Span::seconds(10),
                     deadline: Span::seconds(120),
@@ -157,7 +166,11 @@ impl Desired {
     }
 
     /// The ports that instances of a content listen on.
-    pub(crate) fn ports(&self, name: &Name, hash: &ContentHash) -> Option<&IndexMap<Name, DecidedPort>> {
+    pub(crate) fn ports(
+        &self,
+        name: &Name,
+        hash: &ContentHash,
+    ) -> Option<&IndexMap<Name, DecidedPort>> {
         self.kept
             .content(name, hash)
             .map(|decided| &decided.content.ports)
@@ -167,10 +180,16 @@ impl Desired {
 /// A secret without a value fails the release before anything starts.
 fn missing_secret(plan: &ComponentPlan, wish: &RunWish) -> Option<Problem> {
     let value = |secret: &_| wish.secret(secret);
-    let missing = plan.instance.create(&InstancePlace::default(), &value).err()?;
+    let missing = plan
+        .instance
+        .create(&InstancePlace::default(), &value)
+        .err()?;
     Some(problem::SECRET_MISSING.problem(
         format!("The secret {} of {} has no value.", missing.name, plan.name),
-        format!("Set it with `pluvio secret set {}`, then deploy again.", missing.name),
+        format!(
+            "Set it with `pluvio secret set {}`, then deploy again.",
+            missing.name
+        ),
     ))
 }
 

@@ -50,7 +50,9 @@ impl Instance {
             component: label(label::COMPONENT)?.parse().ok()?,
             slot: label(label::SLOT)?.parse().ok()?,
             hash: ContentHash::from_hex(label(label::HASH)?)?,
-            release: label(label::RELEASE).and_then(|r| r.parse().ok()).unwrap_or(0),
+            release: label(label::RELEASE)
+                .and_then(|r| r.parse().ok())
+                .unwrap_or(0),
             seen: container.clone(),
             prober: None,
             collector: None,
@@ -120,7 +122,11 @@ impl Application {
             .cloned()
             .collect();
         for name in gone {
-            if self.instances.get(&name).is_some_and(|i| i.stop != Some(StopReason::Leaving)) {
+            if self
+                .instances
+                .get(&name)
+                .is_some_and(|i| i.stop != Some(StopReason::Leaving))
+            {
                 self.say(&name, "its container was removed by somebody else");
             }
             self.forget(&name);
@@ -164,9 +170,9 @@ impl Application {
         }
         let known: Vec<String> = self.instances.keys().cloned().collect();
         let busy = &self.busy;
-        self.memo.instances.retain(|name, _| {
-            known.contains(name) || busy.contains_key(name)
-        });
+        self.memo
+            .instances
+            .retain(|name, _| known.contains(name) || busy.contains_key(name));
     }
 
     fn keep_address(&self, name: &str, address: Ipv4Addr) {
@@ -188,7 +194,9 @@ impl Application {
         self.memo.instances.remove(name);
         self.troubles.remove(name);
         self.made.remove(name);
-        self.shared.addresses.take_back(name, self.shared.clock.now());
+        self.shared
+            .addresses
+            .take_back(name, self.shared.clock.now());
     }
 
     fn runs(&mut self, name: &str, started_at: Timestamp) {
@@ -264,9 +272,15 @@ impl Application {
         let Some(verdict) = instance.prober.as_mut().and_then(Prober::news) else {
             return;
         };
-        let message = verdict.answer.map(|answer| answer.message).unwrap_or_default();
+        let message = verdict
+            .answer
+            .map(|answer| answer.message)
+            .unwrap_or_default();
         match (verdict.health, verdict.live_failed) {
-            (_, true) => self.say(name, format!("it does not answer and is restarted: {message}")),
+            (_, true) => self.say(
+                name,
+                format!("it does not answer and is restarted: {message}"),
+            ),
             (Health::NotReady, _) => {
                 self.say(name, format!("not ready, gets no requests: {message}"));
             }

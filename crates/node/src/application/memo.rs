@@ -79,12 +79,20 @@ impl Memo {
             .unwrap_or_default()
     }
 
-    pub(crate) fn work_towards(&mut self, name: &Name, wanted: Option<&ContentHash>, now: Timestamp) {
-        let memo = self.components.entry(name.clone()).or_insert(ComponentMemo {
-            wanted: wanted.cloned(),
-            since: now,
-            serving: Vec::new(),
-        });
+    pub(crate) fn work_towards(
+        &mut self,
+        name: &Name,
+        wanted: Option<&ContentHash>,
+        now: Timestamp,
+    ) {
+        let memo = self
+            .components
+            .entry(name.clone())
+            .or_insert(ComponentMemo {
+                wanted: wanted.cloned(),
+                since: now,
+                serving: Vec::new(),
+            });
         if memo.wanted.as_ref() != wanted {
             memo.wanted = wanted.cloned();
             memo.since = now;

@@ -31,10 +31,10 @@ use crate::engine::Part;
 use crate::node::Shared;
 
 use actions::Finished;
-pub(crate) use observe::AllPublished;
 use desired::Desired;
 use instances::Instance;
 use memo::Memo;
+pub(crate) use observe::AllPublished;
 
 /// Steps of one component in one look. Three do for every rollout: endpoints, drain, stop.
 const MOST_STEPS: usize = 5;

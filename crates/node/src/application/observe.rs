@@ -30,7 +30,11 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn now(&self, traffic: &Traffic) -> ObservedApplication {
         let mut observed = self.observed.clone();
-        for instance in observed.components.values_mut().flat_map(|c| &mut c.instances) {
+        for instance in observed
+            .components
+            .values_mut()
+            .flat_map(|c| &mut c.instances)
+        {
             instance.in_flight = traffic.in_flight(&instance.name);
             if let Some(verdict) = self.verdicts.get(&instance.name) {
                 let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,26 +65,38 @@ impl Application {
     }
 
     fn observed(&self) -> ObservedApplication {
-        let stages = self.shared.stages();
-        let Some(kept) = stages.get(self.id) else {
-            return ObservedApplication::default();
+        // Of the stage that was worked by in this look, which may not be the newest; before the engine has answered, of the
+        // one that is kept.
+        let kept = match &self.desired {
+            Some(desired) => desired.kept.clone(),
+            None => match self.shared.stages().get(self.id) {
+                Some(kept) => kept.clone(),
+                None => return ObservedApplication::default(),
+            },
         };
         let mut observed = ObservedApplication {
-            // Of the stage that was worked by in this look, which may not be the newest.
-            generation: self
-                .desired
-                .as_ref()
-                .map_or(kept.stage.generation, |desired| desired.kept.stage.generation),
-            stage: kept.wish().map(|wish| wish.components.clone()).unwrap_or_default(),
+            generation: kept.stage.generation,
+            stage: kept
+                .wish()
+                .map(|wish| wish.components.clone())
+                .unwrap_or_default(),
             ..ObservedApplication::default()
         };
-        drop(stages);
         observed.problem = self.problem();
         for volume in self.part.volumes.iter() {
-            let name = volume.labels.get(label::VOLUME).and_then(|name| name.parse().ok());
+            let name = volume
+                .labels
+                .get(label::VOLUME)
+                .and_then(|name| name.parse().ok());
             if let Some(name) = name {
                 let handle = volume.name.clone();
-                observed.volumes.insert(name, ObservedVolume { handle, bytes: None });
+                observed.volumes.insert(
+                    name,
+                    ObservedVolume {
+                        handle,
+                        bytes: None,
+                    },
+                );
             }
         }
         let Some(desired) = &self.desired else {
@@ -98,16 +114,25 @@ impl Application {
             && if desired.is_gone() {
                 self.is_gone()
             } else {
-                desired.components.keys().all(|name| self.components.contains_key(name))
+                desired
+                    .components
+                    .keys()
+                    .all(|name| self.components.contains_key(name))
             };
         observed
     }
 
     fn problem(&self) -> Option<pluvio_model::problem::Problem> {
-        let of_stage = self.desired.as_ref().and_then(|desired| desired.problem.clone());
-        of_stage
-            .or_else(|| self.part.problem.clone())
-            .or_else(|| self.troubles.values().next().map(|trouble| trouble.problem.clone()))
+        let of_stage = self
+            .desired
+            .as_ref()
+            .and_then(|desired| desired.problem.clone());
+        of_stage.or_else(|| self.part.problem.clone()).or_else(|| {
+            self.troubles
+                .values()
+                .next()
+                .map(|trouble| trouble.problem.clone())
+        })
     }
 
     fn component(
@@ -125,10 +150,14 @@ impl Application {
             .map(|instance| self.instance(desired, instance))
             .collect();
         let planned = desired.components.get(name);
-        let making = self.busy.iter().filter(|(_, doing)| **doing == Doing::Create);
+        let making = self
+            .busy
+            .iter()
+            .filter(|(_, doing)| **doing == Doing::Create);
         for (slot_name, _) in making {
             let plan = planned.map(|wanted| &wanted.plan);
-            let ours = plan.is_some_and(|plan| (0..64).any(|slot| plan.instance.name(slot) == *slot_name));
+            let ours =
+                plan.is_some_and(|plan| (0..64).any(|slot| plan.instance.name(slot) == *slot_name));
             if let Some(plan) = plan.filter(|_| ours && !self.instances.contains_key(slot_name)) {
                 instances.push(creating(slot_name, &plan.hash, desired));
             }
@@ -136,10 +165,7 @@ impl Application {
         let (hash, count) = match &asked.wish {
             ComponentWish::Run { hash, instances } => (hash.clone(), *instances),
             ComponentWish::Stopped => (planned?.plan.hash.clone(), 0),
-            ComponentWish::Gone => (
-                instances.first().map(|instance| instance.hash.clone())?,
-                0,
-            ),
+            ComponentWish::Gone => (instances.first().map(|instance| instance.hash.clone())?, 0),
         };
         Some(ObservedComponent {
             wanted: hash,

@@ -33,7 +33,11 @@ impl Application {
             // What cannot be run as a whole is not begun.
             return false;
         }
-        for network in desired.networks.iter().filter(|n| !present.contains(&n.name)) {
+        for network in desired
+            .networks
+            .iter()
+            .filter(|n| !present.contains(&n.name))
+        {
             if self.rests(&network.name) {
                 ready = false;
                 continue;
@@ -49,7 +53,11 @@ impl Application {
                 }
             }
         }
-        for volume in desired.volumes.iter().filter(|v| !volumes.contains(&v.name)) {
+        for volume in desired
+            .volumes
+            .iter()
+            .filter(|v| !volumes.contains(&v.name))
+        {
             if self.rests(&volume.name) {
                 ready = false;
                 continue;
@@ -78,20 +86,26 @@ impl Application {
     ) -> Result<(), problem::Problem> {
         let driver = &self.shared.engine.driver;
         let addresses = &self.shared.addresses;
-        let taken = driver.taken_subnets().await.map_err(|error| error.to_problem())?;
+        let taken = driver
+            .taken_subnets()
+            .await
+            .map_err(|error| error.to_problem())?;
         let subnet = addresses.subnet(&network.name, &taken).map_err(|error| {
             problem::ENGINE_FAILED.problem(
                 error.to_string(),
                 "Give Pluvio another range with `node.pool`, or delete applications that are not needed.",
             )
         })?;
-        driver.ensure_network(network, &subnet).await.map_err(|error| {
-            if matches!(error, DriverError::Refused { .. }) {
-                // Somebody has that range since it was chosen: the next attempt takes another.
-                addresses.forget_network(&network.name);
-            }
-            error.to_problem()
-        })
+        driver
+            .ensure_network(network, &subnet)
+            .await
+            .map_err(|error| {
+                if matches!(error, DriverError::Refused { .. }) {
+                    // Somebody has that range since it was chosen: the next attempt takes another.
+                    addresses.forget_network(&network.name);
+                }
+                error.to_problem()
+            })
     }
 
     /// Removes what the stage does not want: init steps left half-way, networks without instances.
@@ -105,7 +119,10 @@ impl Application {
                 continue;
             }
             // Its instance's main container has the name without the step; while that is made, so is this.
-            let making = self.busy.keys().any(|name| container.name.starts_with(name.as_str()))
+            let making = self
+                .busy
+                .keys()
+                .any(|name| container.name.starts_with(name.as_str()))
                 || self.busy.values().any(actions_make);
             if !making && !self.rests(&container.name) {
                 match driver.remove(&container.name).await {
@@ -118,7 +135,11 @@ impl Application {
         let lowered = desired.is_gone() || !desired.networks.is_empty();
         let settled = self.instances.is_empty() || self.components.values().all(|c| c.settled);
         if lowered && settled && self.busy.is_empty() {
-            for network in part.networks.iter().filter(|network| !wanted(&network.name)) {
+            for network in part
+                .networks
+                .iter()
+                .filter(|network| !wanted(&network.name))
+            {
                 if self.rests(&network.name) {
                     continue;
                 }
@@ -136,7 +157,8 @@ impl Application {
             let view = self.shared.engine.refresh().await;
             self.part = view.part(self.id);
         }
-        if desired.is_gone() && self.is_gone() && !std::mem::replace(&mut self.ensured.buried, true) {
+        if desired.is_gone() && self.is_gone() && !std::mem::replace(&mut self.ensured.buried, true)
+        {
             self.shared.traffic.remove(self.id);
             self.memo.components.clear();
             self.memo.instances.clear();

@@ -68,17 +68,22 @@ impl Target {
             Ok(Err(said)) => (false, format!("{asked}: {said}")),
             Err(_) => (
                 false,
-                format!("{asked}: no answer within {}", pluvio_model::quantity::Span(timeout.as_millis() as u64)),
+                format!(
+                    "{asked}: no answer within {}",
+                    pluvio_model::quantity::Span(timeout.as_millis() as u64)
+                ),
             ),
         }
     }
 
     async fn connect(&self, port: u16) -> Result<TcpStream, String> {
         let address = self.dial(port).ok_or("it has no address yet")?;
-        TcpStream::connect(address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            _ => error.to_string(),
-        })
+        TcpStream::connect(address)
+            .await
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+                _ => error.to_string(),
+            })
     }
 
     async fn tcp(&self, port: u16) -> Result<String, String> {
@@ -109,7 +114,9 @@ impl Target {
         for (name, value) in headers {
             request = request.header(name.as_str(), value.as_str());
         }
-        let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+        let request = request
+            .body(Empty::new())
+            .map_err(|error| error.to_string())?;
         let exchange = async {
             let answer = sender.send_request(request).await.map_err(|error| {
                 // Hyper says what happened to it, not what the server did.

@@ -79,10 +79,16 @@ impl Play {
 
     async fn seen(&self) -> ObservedApplication {
         let mut all = self.node().observe(Scope::All).await.unwrap();
-        all.applications.remove(&self.example.application).unwrap_or_default()
+        all.applications
+            .remove(&self.example.application)
+            .unwrap_or_default()
     }
 
-    async fn until(&self, what: &str, holds: impl Fn(&ObservedApplication) -> bool) -> ObservedApplication {
+    async fn until(
+        &self,
+        what: &str,
+        holds: impl Fn(&ObservedApplication) -> bool,
+    ) -> ObservedApplication {
         let mut changes = self.node().changes();
         let ends = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
@@ -91,14 +97,20 @@ impl Play {
             if holds(&seen) {
                 return seen;
             }
-            assert!(tokio::time::Instant::now() < ends, "never {what}: {seen:#?}");
+            assert!(
+                tokio::time::Instant::now() < ends,
+                "never {what}: {seen:#?}"
+            );
             let _ = tokio::time::timeout(Duration::from_millis(100), changes.changed()).await;
         }
     }
 
     async fn settled(&self) -> ObservedApplication {
         let generation = self.example.generation;
-        self.until("settled", |seen| seen.settled && seen.generation.0 == generation).await
+        self.until("settled", |seen| {
+            seen.settled && seen.generation.0 == generation
+        })
+        .await
     }
 }
 
@@ -121,7 +133,10 @@ async fn what_instances_need_is_made_first_or_nothing_starts() {
         assert_eq!(play.engine.all().len(), 0);
         play.faults.set(None);
         let seen = play.settled().await;
-        assert_eq!((seen.problem, seen.components["web"].instances.len()), (None, 2));
+        assert_eq!(
+            (seen.problem, seen.components["web"].instances.len()),
+            (None, 2)
+        );
     }
 }
 
@@ -140,7 +155,8 @@ async fn an_engine_that_refuses_or_is_slow_delays_and_loses_nothing() {
         play.deploy(&format!("step {step}")).await.unwrap();
         assert_eq!(play.settled().await.components["web"].instances.len(), 2);
     }
-    play.faults.set(Some(Fault::Slow(Duration::from_millis(300))));
+    play.faults
+        .set(Some(Fault::Slow(Duration::from_millis(300))));
     play.deploy("slow").await.unwrap();
     assert_eq!(play.settled().await.components["web"].instances.len(), 2);
 }
@@ -153,16 +169,25 @@ async fn an_engine_that_is_away_is_told_of_and_waited_for() {
     play.engine.set_unreachable(true);
     let seen = play.until("told", |seen| seen.problem.is_some()).await;
     assert!(seen.problem.unwrap().is(problem::ENGINE_MISSING));
-    assert!(seen.components["web"].instances.iter().all(|i| i.state == InstanceState::Ready));
+    assert!(
+        seen.components["web"]
+            .instances
+            .iter()
+            .all(|i| i.state == InstanceState::Ready)
+    );
     // A stage is taken all the same: it is on disk, and carried out when the engine is back.
     play.deploy("two").await.unwrap();
     // A node that starts while its engine is away lives, keeps the stage and says why nothing goes on.
     play.node.take().unwrap().kill().await;
     play.node = Some(Node::start(&play.config, play.faults.clone()).unwrap());
-    play.until("told again", |seen| seen.problem.is_some()).await;
+    play.until("told again", |seen| seen.problem.is_some())
+        .await;
     play.engine.set_unreachable(false);
     let seen = play.settled().await;
-    assert_ne!(seen.components["web"].wanted, before.components["web"].wanted);
+    assert_ne!(
+        seen.components["web"].wanted,
+        before.components["web"].wanted
+    );
     assert_eq!(play.engine.all().len(), 2);
 }
 
@@ -172,12 +197,19 @@ async fn an_engine_that_takes_its_containers_with_it_gets_them_back_at_their_add
     play.deploy("one").await.unwrap();
     let places = |seen: ObservedApplication| {
         let instances = seen.components["web"].instances.clone();
-        instances.into_iter().map(|i| (i.name, i.address)).collect::<Vec<_>>()
+        instances
+            .into_iter()
+            .map(|i| (i.name, i.address))
+            .collect::<Vec<_>>()
     };
     let before = places(play.settled().await);
     play.engine.restart(false);
     let restarted = |seen: &ObservedApplication| {
-        seen.settled && seen.components["web"].instances.iter().all(|i| i.restarts == 1)
+        seen.settled
+            && seen.components["web"]
+                .instances
+                .iter()
+                .all(|i| i.restarts == 1)
     };
     assert_eq!(places(play.until("started again", restarted).await), before);
 }
@@ -192,7 +224,9 @@ async fn secrets_reach_containers_and_a_missing_one_starts_nothing() {
         version: 3,
     };
     let mut stage = play.example.stage();
-    let Wish::Run(wish) = &mut stage.wish else { unreachable!() };
+    let Wish::Run(wish) = &mut stage.wish else {
+        unreachable!()
+    };
     let web = wish.release.components.get_mut("web").unwrap();
     let value = Rendered(vec![Part::Text("key=".to_owned()), Part::Secret(secret)]);
     let file = web.hot_files.values_mut().next().unwrap();
@@ -201,15 +235,25 @@ async fn secrets_reach_containers_and_a_missing_one_starts_nothing() {
     let seen = play.until("refused", |seen| seen.problem.is_some()).await;
     assert!(seen.problem.unwrap().is(problem::SECRET_MISSING));
     assert!(play.engine.all().is_empty());
-    let Wish::Run(wish) = &mut stage.wish else { unreachable!() };
-    wish.secrets.insert("KEY@3".to_owned(), SecretValue("hunter2".to_owned()));
+    let Wish::Run(wish) = &mut stage.wish else {
+        unreachable!()
+    };
+    wish.secrets
+        .insert("KEY@3".to_owned(), SecretValue("hunter2".to_owned()));
     play.node().apply(&stage).await.unwrap();
     let seen = play.settled().await;
     let name = &seen.components["web"].instances[0].name;
-    assert_eq!(play.engine.file(name, "/tmp/hot.conf").unwrap(), "key=hunter2");
+    assert_eq!(
+        play.engine.file(name, "/tmp/hot.conf").unwrap(),
+        "key=hunter2"
+    );
     // On disk for its owner alone.
-    let path = play.config.folder().join(format!("stages/{}.json", play.example.application));
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
+    let path = play
+        .config
+        .folder()
+        .join(format!("stages/{}.json", play.example.application));
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -218,7 +262,10 @@ async fn a_full_disk_refuses_stages_and_what_runs_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let small = folder.path().join("small");
     std::fs::create_dir(&small).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&small).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(&small)
+        .status();
     if !mounted.is_ok_and(|status| status.success()) {
         eprintln!("skipped: nothing may be mounted here");
         return;
@@ -231,18 +278,32 @@ async fn a_full_disk_refuses_stages_and_what_runs_goes_on() {
     let outcome = play.deploy("two").await;
     assert!(refused(outcome).is(problem::DISK_FULL));
     // What died meanwhile comes back: nothing of that needs the disk.
-    let name = play.seen().await.components["web"].instances[0].name.clone();
+    let name = play.seen().await.components["web"].instances[0]
+        .name
+        .clone();
     play.engine.end(&name, 1, false);
     play.until("started again", |seen| {
-        seen.components["web"].instances.iter().all(|i| i.state == InstanceState::Ready)
-            && seen.components["web"].instances.iter().any(|i| i.restarts == 1)
+        seen.components["web"]
+            .instances
+            .iter()
+            .all(|i| i.state == InstanceState::Ready)
+            && seen.components["web"]
+                .instances
+                .iter()
+                .any(|i| i.restarts == 1)
     })
     .await;
     std::fs::remove_file(&filler).unwrap();
     play.deploy("three").await.unwrap();
     play.settled().await;
     play.node.take().unwrap().kill().await;
-    assert!(Command::new("umount").arg(&small).status().unwrap().success());
+    assert!(
+        Command::new("umount")
+            .arg(&small)
+            .status()
+            .unwrap()
+            .success()
+    );
     drop(play.folder);
 }
 
@@ -264,7 +325,9 @@ async fn one_node_a_folder_and_one_engine_a_node() {
 /// The binary's way to its engine: looked for until it is there, then that one and no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_is_looked_for_until_it_answers_and_another_is_refused() {
-    let Some(socket) = crate::scene::socket("docker") else { return };
+    let Some(socket) = crate::scene::socket("docker") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path());
     config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
@@ -299,11 +362,15 @@ async fn the_engine_is_looked_for_until_it_answers_and_another_is_refused() {
     task.await.unwrap().unwrap();
 
     let path = config.folder().join("engine.json");
-    let other = std::fs::read_to_string(&path).unwrap().replace(&cluster.to_string(), &uuid::Uuid::nil().to_string());
+    let other = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace(&cluster.to_string(), &uuid::Uuid::nil().to_string());
     std::fs::write(&path, other).unwrap();
     let (stop, task) = run(config.clone());
     until(&|problem| problem.is_some_and(|p| p.is(problem::ENGINE_FOREIGN))).await;
-    assert!(matches!(client.facts().await, Err(RuntimeError::Refused(p)) if p.is(problem::ENGINE_FOREIGN)));
+    assert!(
+        matches!(client.facts().await, Err(RuntimeError::Refused(p)) if p.is(problem::ENGINE_FOREIGN))
+    );
     assert_eq!(client.rebind().await.unwrap().cluster, cluster);
     until(&|problem| problem.is_none()).await;
     stop.send(()).unwrap();

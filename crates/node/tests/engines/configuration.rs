@@ -18,14 +18,23 @@ pub(crate) async fn a_hot_file_reaches_running_instances_and_is_reloaded(mut sce
     };
     scene.deploy(&part("first")).await;
     let before = scene.settled().await.components["web"].instances.clone();
-    assert_eq!(scene.get("/file/etc/hot.conf").await, Ok((200, "first".to_owned())));
+    assert_eq!(
+        scene.get("/file/etc/hot.conf").await,
+        Ok((200, "first".to_owned()))
+    );
     let began = Instant::now();
     scene.deploy(&part("second")).await;
     for instance in &before {
-        let address = format!("{}:8080", instance.address.as_ref().unwrap()).parse().unwrap();
+        let address = format!("{}:8080", instance.address.as_ref().unwrap())
+            .parse()
+            .unwrap();
         for path in ["/file/etc/hot.conf", "/file/tmp/loaded"] {
             while crate::scene::get(address, path).await != Ok((200, "second".to_owned())) {
-                assert!(began.elapsed() < Duration::from_secs(2), "{path} of {}", instance.name);
+                assert!(
+                    began.elapsed() < Duration::from_secs(2),
+                    "{path} of {}",
+                    instance.name
+                );
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -33,7 +42,9 @@ pub(crate) async fn a_hot_file_reaches_running_instances_and_is_reloaded(mut sce
     eprintln!("hot files reloaded after {:?}", began.elapsed());
     let after = scene.settled().await.components["web"].instances.clone();
     let started = |all: &[pluvio_model::observed::ObservedInstance]| {
-        all.iter().map(|i| (i.name.clone(), i.started_at)).collect::<Vec<_>>()
+        all.iter()
+            .map(|i| (i.name.clone(), i.started_at))
+            .collect::<Vec<_>>()
     };
     assert_eq!(started(&before), started(&after));
     scene.close().await;

@@ -34,7 +34,9 @@ struct OverNode {
 
 impl OverNode {
     fn start(&mut self) {
-        self.node = Some(Arc::new(Node::start(&self.config, self.driver.clone()).unwrap()));
+        self.node = Some(Arc::new(
+            Node::start(&self.config, self.driver.clone()).unwrap(),
+        ));
     }
 
     async fn kill(&mut self) {
@@ -80,9 +82,17 @@ impl Subject for OverNode {
         };
         let containers = self.driver.containers().await.unwrap();
         let networks = self.driver.networks().await.unwrap();
-        let containers = containers.into_iter().filter(|c| of(&c.labels)).map(|c| c.name);
+        let containers = containers
+            .into_iter()
+            .filter(|c| of(&c.labels))
+            .map(|c| c.name);
         containers
-            .chain(networks.into_iter().filter(|n| of(&n.labels)).map(|n| n.name))
+            .chain(
+                networks
+                    .into_iter()
+                    .filter(|n| of(&n.labels))
+                    .map(|n| n.name),
+            )
             .collect()
     }
     async fn volumes(&self, application: ApplicationId) -> Vec<String> {
@@ -139,12 +149,14 @@ impl Subject for OverNode {
             size: None,
         };
         let session = self.driver.exec(&request).await.ok()?;
-        let text = session.output.fold(Vec::new(), |mut text, item| async move {
-            if let ExecOutput::Out(bytes) = item {
-                text.extend_from_slice(&bytes);
-            }
-            text
-        });
+        let text = session
+            .output
+            .fold(Vec::new(), |mut text, item| async move {
+                if let ExecOutput::Out(bytes) = item {
+                    text.extend_from_slice(&bytes);
+                }
+                text
+            });
         Some(String::from_utf8_lossy(&text.await).into_owned())
     }
 }

@@ -21,22 +21,41 @@ fn query(scene: &Scene) -> LogQuery {
 }
 
 async fn said(scene: &Scene, contains: &str) -> Vec<String> {
-    let query = LogQuery { contains: Some(contains.to_owned()), ..query(scene) };
+    let query = LogQuery {
+        contains: Some(contains.to_owned()),
+        ..query(scene)
+    };
     let lines = scene.node().logs(query).await.unwrap();
-    lines.filter(|line| std::future::ready(line.stream != LogStream::Pluvio)).map(|line| line.text).collect().await
+    lines
+        .filter(|line| std::future::ready(line.stream != LogStream::Pluvio))
+        .map(|line| line.text)
+        .collect()
+        .await
 }
 
-pub(crate) async fn lines_survive_the_instance_and_come_once_however_the_node_restarts(mut scene: Scene) {
+pub(crate) async fn lines_survive_the_instance_and_come_once_however_the_node_restarts(
+    mut scene: Scene,
+) {
     scene.deploy(&Part::new("one")).await;
     scene.settled().await;
-    let follow = LogQuery { follow: true, contains: Some("line-".to_owned()), ..query(&scene) };
+    let follow = LogQuery {
+        follow: true,
+        contains: Some("line-".to_owned()),
+        ..query(&scene)
+    };
     let mut live = scene.node().logs(follow).await.unwrap();
     for n in 0..5 {
         scene.get(&format!("/say/line-{n}")).await.unwrap();
     }
     for n in 0..5 {
-        let line = tokio::time::timeout(Duration::from_secs(5), live.next()).await.unwrap().unwrap();
-        assert_eq!((line.text, line.stream), (format!("line-{n}"), LogStream::Out));
+        let line = tokio::time::timeout(Duration::from_secs(5), live.next())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (line.text, line.stream),
+            (format!("line-{n}"), LogStream::Out)
+        );
     }
     drop(live);
     scene.kill_node().await;
@@ -48,7 +67,11 @@ pub(crate) async fn lines_survive_the_instance_and_come_once_however_the_node_re
     let all: Vec<String> = (0..8).map(|n| format!("line-{n}")).collect();
     let began = Instant::now();
     while said(&scene, "line-").await != all {
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", said(&scene, "line-").await);
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            said(&scene, "line-").await
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // The old instance is replaced, and what it said is still there.

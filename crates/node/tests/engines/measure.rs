@@ -24,7 +24,12 @@ impl Drop for Process {
 /// CPU time in hundredths of a second.
 fn ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
@@ -32,7 +37,9 @@ fn ticks(pid: u32) -> u64 {
 #[ignore = "takes a minute and needs PLUVIO_BIN"]
 async fn idle_cost_of_ten_applications() {
     let engine = std::env::var("PLUVIO_TEST_ENGINE").unwrap_or_else(|_| "docker".to_owned());
-    let Some(mut scene) = Scene::open(&engine, 60).await else { return };
+    let Some(mut scene) = Scene::open(&engine, 60).await else {
+        return;
+    };
     scene.kill_node().await;
     let data = tempfile::tempdir().unwrap();
     let node = Command::new(std::env::var("PLUVIO_BIN").expect("PLUVIO_BIN names the binary"))
@@ -67,7 +74,8 @@ async fn idle_cost_of_ten_applications() {
     }
     let settled = async |client: &Client| {
         while client.observe(Scope::All).await.is_ok_and(|seen| {
-            seen.applications.len() < APPLICATIONS || seen.applications.values().any(|one| !one.settled)
+            seen.applications.len() < APPLICATIONS
+                || seen.applications.values().any(|one| !one.settled)
         }) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -98,7 +106,9 @@ async fn idle_cost_of_ten_applications() {
 #[ignore = "a measurement"]
 async fn time_to_the_first_answer() {
     let engine = std::env::var("PLUVIO_TEST_ENGINE").unwrap_or_else(|_| "docker".to_owned());
-    let Some(mut scene) = Scene::open(&engine, 61).await else { return };
+    let Some(mut scene) = Scene::open(&engine, 61).await else {
+        return;
+    };
     let socket = scene.driver.engine().socket().to_owned();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..5 {
@@ -116,7 +126,10 @@ async fn time_to_the_first_answer() {
         let name = format!("peer-{}-{round}", std::process::id());
         let began = Instant::now();
         docker(&socket, &["run", "-d", "--init", "--name", &name, &image()]);
-        let address = docker(&socket, &["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &name]);
+        let address = docker(
+            &socket,
+            &["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &name],
+        );
         let address = format!("{address}:8080").parse().unwrap();
         while crate::scene::get(address, "/").await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -126,6 +139,9 @@ async fn time_to_the_first_answer() {
     }
     ours.sort();
     theirs.sort();
-    eprintln!("first 200 on {engine}: {:?} (with a network of its own), docker run: {:?}", ours[2], theirs[2]);
+    eprintln!(
+        "first 200 on {engine}: {:?} (with a network of its own), docker run: {:?}",
+        ours[2], theirs[2]
+    );
     scene.close().await;
 }

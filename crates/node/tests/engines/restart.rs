@@ -30,8 +30,14 @@ impl PrivateEngine {
 
     fn script(&self, verb: &str) -> bool {
         let mut script = Command::new(script());
-        let script = script.args([verb, self.kind, "--root"]).arg(self.folder.path());
-        script.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        let script = script
+            .args([verb, self.kind, "--root"])
+            .arg(self.folder.path());
+        script
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
     }
 
     fn again(&self) {
@@ -43,7 +49,8 @@ impl PrivateEngine {
     }
 
     fn kill(&self) {
-        let pid = std::fs::read_to_string(self.folder.path().join(format!("{}.pid", self.kind))).unwrap();
+        let pid =
+            std::fs::read_to_string(self.folder.path().join(format!("{}.pid", self.kind))).unwrap();
         kill(pid.trim());
         // Where nobody reaps the dead at once, their pid files would keep the next ones from starting.
         for left in ["dockerd.pid", "docker-run/containerd/containerd.pid"] {
@@ -53,7 +60,13 @@ impl PrivateEngine {
 }
 
 fn kill(pid: &str) {
-    assert!(Command::new("kill").args(["-9", pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-9", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 impl Drop for PrivateEngine {
@@ -61,13 +74,17 @@ impl Drop for PrivateEngine {
         self.script("stop");
         // Docker keeps its folder mounted on itself.
         let folder = self.folder.path().join("docker");
-        let _ = Command::new("umount").arg(folder).stderr(Stdio::null()).status();
+        let _ = Command::new("umount")
+            .arg(folder)
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
 async fn survives(kind: &'static str, lane: u8) {
     let Some(usual) = socket(kind) else { return };
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    let is_root = std::fs::metadata("/proc/self")
+        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     if !is_root {
         eprintln!("skipped: a second engine needs root");
         return;
@@ -75,27 +92,48 @@ async fn survives(kind: &'static str, lane: u8) {
     let engine = PrivateEngine::start(kind);
     Scene::carry_image(&usual, &engine.socket());
     let mut scene = Scene::open_at(&engine.socket(), lane).await;
-    scene.deploy(&Part { instances: 2, ..Part::new("one") }).await;
+    scene
+        .deploy(&Part {
+            instances: 2,
+            ..Part::new("one")
+        })
+        .await;
     let before = scene.settled().await;
     let places = |seen: &pluvio_model::observed::ObservedApplication| {
         let web = &seen.components["web"];
-        web.instances.iter().map(|i| (i.name.clone(), i.address.clone())).collect::<Vec<_>>()
+        web.instances
+            .iter()
+            .map(|i| (i.name.clone(), i.address.clone()))
+            .collect::<Vec<_>>()
     };
 
     // Killed and away for a while: requests do not notice, and people are told.
     let load = Load::begin(&scene);
     engine.kill();
-    let seen = scene.until("told that the engine is away", |seen| seen.problem.is_some()).await;
+    let seen = scene
+        .until("told that the engine is away", |seen| {
+            seen.problem.is_some()
+        })
+        .await;
     assert!(seen.problem.unwrap().is(problem::ENGINE_MISSING));
     assert_eq!(ready(&scene.observed().await), 2);
     tokio::time::sleep(Duration::from_secs(2)).await;
     engine.again();
     let seen = scene.settled().await;
     assert_eq!(places(&seen), places(&before));
-    scene.deploy(&Part { instances: 2, ..Part::new("two") }).await;
+    scene
+        .deploy(&Part {
+            instances: 2,
+            ..Part::new("two")
+        })
+        .await;
     let seen = scene.settled().await;
     let (asked, failures) = load.end().await;
-    assert!(failures.is_empty(), "{} of {asked}: {failures:?}", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} of {asked}: {failures:?}",
+        failures.len()
+    );
 
     // The machine "reboots": everything is killed, and only engine and node start again.
     scene.kill_node().await;
@@ -108,7 +146,9 @@ async fn survives(kind: &'static str, lane: u8) {
     scene.start_node();
     engine.again();
     let up = scene
-        .until("up after the reboot", |seen| seen.settled && ready(seen) == 2 && seen.problem.is_none())
+        .until("up after the reboot", |seen| {
+            seen.settled && ready(seen) == 2 && seen.problem.is_none()
+        })
         .await;
     assert_eq!(places(&up), places(&seen), "each is where it was");
     assert_eq!(scene.get("/").await, Ok((200, "two".to_owned())));

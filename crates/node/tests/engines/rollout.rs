@@ -12,7 +12,10 @@ use pluvio_model::stage::Power;
 use crate::scene::{Kept, Part, Scene, get, probe, ready};
 
 pub(crate) async fn from_a_stage_to_an_answer_to_nothing_left(mut scene: Scene) {
-    let part = Part { instances: 2, ..Part::new("one") };
+    let part = Part {
+        instances: 2,
+        ..Part::new("one")
+    };
     let began = Instant::now();
     scene.deploy(&part).await;
     let seen = scene.settled().await;
@@ -25,7 +28,12 @@ pub(crate) async fn from_a_stage_to_an_answer_to_nothing_left(mut scene: Scene) 
     assert!(scene.instances().await.is_empty());
     scene.power(&part, Power::On).await;
     let seen = scene.settled().await;
-    assert!(seen.components["web"].instances.iter().all(|i| i.state == InstanceState::Ready));
+    assert!(
+        seen.components["web"]
+            .instances
+            .iter()
+            .all(|i| i.state == InstanceState::Ready)
+    );
     scene.delete().await;
     scene.settled().await;
     assert_eq!(scene.left().await, (vec![], vec![], vec![]));
@@ -105,19 +113,34 @@ fn note(
 
 /// D1 on the node: deploys, a rollback, scaling up and down.
 pub(crate) async fn rolling_deploys_under_load_lose_no_request(mut scene: Scene) {
-    scene.deploy(&Part { instances: 2, ..Part::new("one") }).await;
+    scene
+        .deploy(&Part {
+            instances: 2,
+            ..Part::new("one")
+        })
+        .await;
     scene.settled().await;
     let load = Load::begin(&scene);
     for (version, instances) in [("two", 2), ("three", 3), ("two", 1), ("four", 2)] {
         let late = vec![("LATE_MS".to_owned(), "100".to_owned())];
-        scene.deploy(&Part { instances, env: late, ..Part::new(version) }).await;
+        scene
+            .deploy(&Part {
+                instances,
+                env: late,
+                ..Part::new(version)
+            })
+            .await;
         let seen = scene.settled().await;
         assert_eq!(ready(&seen), instances as usize);
         assert_eq!(scene.get("/").await, Ok((200, version.to_owned())));
     }
     let (asked, failures) = load.end().await;
     eprintln!("{asked} requests over four rollouts");
-    assert!(failures.is_empty(), "{} of {asked}: {failures:?}", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} of {asked}: {failures:?}",
+        failures.len()
+    );
     assert!(asked > 500, "{asked}");
     scene.close().await;
 }
@@ -137,7 +160,12 @@ pub(crate) async fn an_exclusive_volume_stops_then_starts_and_requests_are_held(
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         changes.borrow_and_update();
-        let running: Vec<_> = scene.instances().await.into_iter().filter(is_running).collect();
+        let running: Vec<_> = scene
+            .instances()
+            .await
+            .into_iter()
+            .filter(is_running)
+            .collect();
         assert!(running.len() <= 1, "{running:#?}");
         if scene.observed().await.settled && scene.get("/").await == Ok((200, "two".to_owned())) {
             break;
@@ -146,7 +174,11 @@ pub(crate) async fn an_exclusive_volume_stops_then_starts_and_requests_are_held(
         let _ = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
     }
     let (asked, failures) = load.end().await;
-    assert!(failures.is_empty(), "{} of {asked}: {failures:?}", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} of {asked}: {failures:?}",
+        failures.len()
+    );
     // Deleting keeps the volume and lists it; it goes when it is named.
     scene.delete().await;
     scene.settled().await;
@@ -154,8 +186,15 @@ pub(crate) async fn an_exclusive_volume_stops_then_starts_and_requests_are_held(
     assert_eq!((containers, networks, volumes.len()), (vec![], vec![], 1));
     use pluvio_runtime::{Scope, Volumes};
     let kept = scene.node().volumes(Scope::All).await.unwrap();
-    assert_eq!((kept.len(), kept[0].name.as_str(), kept[0].wanted), (1, "data", false));
-    scene.node().delete_volume(scene.application, &kept[0].handle).await.unwrap();
+    assert_eq!(
+        (kept.len(), kept[0].name.as_str(), kept[0].wanted),
+        (1, "data", false)
+    );
+    scene
+        .node()
+        .delete_volume(scene.application, &kept[0].handle)
+        .await
+        .unwrap();
     assert!(scene.left().await.2.is_empty());
     scene.close().await;
 }
@@ -163,12 +202,18 @@ pub(crate) async fn an_exclusive_volume_stops_then_starts_and_requests_are_held(
 fn is_running(instance: &pluvio_model::observed::ObservedInstance) -> bool {
     matches!(
         instance.state,
-        InstanceState::Ready | InstanceState::Starting | InstanceState::NotReady | InstanceState::Draining | InstanceState::Stopping
+        InstanceState::Ready
+            | InstanceState::Starting
+            | InstanceState::NotReady
+            | InstanceState::Draining
+            | InstanceState::Stopping
     )
 }
 
 /// D2 on the node: what control does about it is control's.
-pub(crate) async fn a_release_that_never_becomes_ready_leaves_the_old_one_serving(mut scene: Scene) {
+pub(crate) async fn a_release_that_never_becomes_ready_leaves_the_old_one_serving(
+    mut scene: Scene,
+) {
     scene.deploy(&Part::new("good")).await;
     scene.settled().await;
     let load = Load::begin(&scene);
@@ -185,36 +230,60 @@ pub(crate) async fn a_release_that_never_becomes_ready_leaves_the_old_one_servin
         .until("failing", |seen| {
             let web = &seen.components["web"];
             web.instances.len() == 2
-                && web.instances.iter().any(|i| i.probe.as_ref().is_some_and(|p| !p.ok && p.in_a_row >= 2))
+                && web
+                    .instances
+                    .iter()
+                    .any(|i| i.probe.as_ref().is_some_and(|p| !p.ok && p.in_a_row >= 2))
         })
         .await;
     let web = &seen.components["web"];
     let failing = web.instances.iter().find(|i| i.hash == web.wanted).unwrap();
     assert_eq!(failing.state, InstanceState::Starting);
-    assert_eq!(failing.probe.as_ref().unwrap().message, "GET /nowhere-to-be-found on 8080: 200 OK: sick");
+    assert_eq!(
+        failing.probe.as_ref().unwrap().message,
+        "GET /nowhere-to-be-found on 8080: 200 OK: sick"
+    );
     assert_eq!(scene.get("/").await, Ok((200, "good".to_owned())));
     // Back to the parent's content: the old instance never left.
     scene.deploy(&Part::new("good")).await;
     let seen = scene.settled().await;
     assert_eq!(seen.components["web"].instances.len(), 1);
     let (asked, failures) = load.end().await;
-    assert!(failures.is_empty(), "{} of {asked}: {failures:?}", failures.len());
+    assert!(
+        failures.is_empty(),
+        "{} of {asked}: {failures:?}",
+        failures.len()
+    );
     scene.close().await;
 }
 
 pub(crate) async fn a_node_killed_in_the_middle_goes_on(mut scene: Scene) {
-    scene.deploy(&Part { instances: 2, ..Part::new("0") }).await;
+    scene
+        .deploy(&Part {
+            instances: 2,
+            ..Part::new("0")
+        })
+        .await;
     scene.settled().await;
     let before: BTreeSet<String> = addresses(&scene).await;
     for round in 1..=6 {
-        scene.deploy(&Part { instances: 2, ..Part::new(&round.to_string()) }).await;
+        scene
+            .deploy(&Part {
+                instances: 2,
+                ..Part::new(&round.to_string())
+            })
+            .await;
         // A little later in each round: making, starting, probing, shifting, draining, stopping.
         tokio::time::sleep(Duration::from_millis(round * 130)).await;
         scene.restart_node().await;
         // Traffic flows before anything else is asked for: the instances that served go on.
         let began = Instant::now();
         while scene.get("/").await.map(|answer| answer.0) != Ok(200) {
-            assert!(began.elapsed() < Duration::from_secs(5), "round {round}: {:?}", scene.get("/").await);
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "round {round}: {:?}",
+                scene.get("/").await
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let seen = scene.settled().await;
@@ -230,5 +299,10 @@ pub(crate) async fn a_node_killed_in_the_middle_goes_on(mut scene: Scene) {
 }
 
 async fn addresses(scene: &Scene) -> BTreeSet<String> {
-    scene.instances().await.into_iter().filter_map(|i| i.address).collect()
+    scene
+        .instances()
+        .await
+        .into_iter()
+        .filter_map(|i| i.address)
+        .collect()
 }

@@ -97,7 +97,11 @@ impl Example {
                 working_dir: None,
                 user: None,
                 stop_signal: None,
-                env: [("VERSION".parse().expect("a variable"), Rendered::text(&self.version))].into(),
+                env: [(
+                    "VERSION".parse().expect("a variable"),
+                    Rendered::text(&self.version),
+                )]
+                .into(),
                 files: IndexMap::new(),
                 mounts: [("/data".parse().expect("a path"), mount)].into(),
                 cpu_request: None,
@@ -137,7 +141,10 @@ impl Example {
             content,
             instances: self.instances,
             rollout: DecidedRollout {
-                strategy: Strategy::Surge { surge: 1, unavailable: 0 },
+                strategy: Strategy::Surge {
+                    surge: 1,
+                    unavailable: 0,
+                },
                 drain: Span::seconds(1),
                 grace: Span::seconds(1),
                 deadline: Span::seconds(60),

@@ -46,8 +46,14 @@ async fn apply(subject: &dyn Subject, stage: &pluvio_model::stage::Stage) {
 
 async fn seen(subject: &dyn Subject, example: &Example) -> ObservedApplication {
     let scope = Scope::Application(example.application);
-    let mut all = subject.runtime().observe(scope).await.expect("it can be looked at");
-    all.applications.remove(&example.application).unwrap_or_default()
+    let mut all = subject
+        .runtime()
+        .observe(scope)
+        .await
+        .expect("it can be looked at");
+    all.applications
+        .remove(&example.application)
+        .unwrap_or_default()
 }
 
 /// Waits until what runs is what the last stage wants and `holds`.
@@ -65,7 +71,10 @@ async fn until(
         if seen.settled && seen.generation == Generation(example.generation) && holds(&seen) {
             return seen;
         }
-        assert!(tokio::time::Instant::now() < deadline, "never {what}: {seen:#?}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "never {what}: {seen:#?}"
+        );
         let _ = tokio::time::timeout(Duration::from_millis(200), changes.changed()).await;
     }
 }
@@ -77,7 +86,9 @@ async fn settled(subject: &dyn Subject, example: &Example) -> Vec<ObservedInstan
         .into_values()
         .flat_map(|component| component.instances)
         .collect();
-    let ready = instances.iter().all(|instance| instance.state == InstanceState::Ready);
+    let ready = instances
+        .iter()
+        .all(|instance| instance.state == InstanceState::Ready);
     assert!(ready, "{instances:#?}");
     instances
 }
@@ -92,7 +103,10 @@ async fn end(subject: &mut dyn Subject, example: &mut Example) {
 }
 
 fn starts(instances: &[ObservedInstance]) -> Vec<(String, Option<jiff::Timestamp>)> {
-    instances.iter().map(|one| (one.name.clone(), one.started_at)).collect()
+    instances
+        .iter()
+        .map(|one| (one.name.clone(), one.started_at))
+        .collect()
 }
 
 pub async fn applying_again_changes_nothing(subject: &mut dyn Subject) {
@@ -115,8 +129,12 @@ pub async fn an_older_generation_is_refused(subject: &mut dyn Subject) {
     let older = example.stage();
     example.version = "two".to_owned();
     apply(subject, &example.stage()).await;
-    let check = async |subject: &dyn Subject, held: u64| match subject.runtime().apply(&older).await {
-        Err(RuntimeError::Stale { held: known, offered }) => {
+    let check = async |subject: &dyn Subject, held: u64| match subject.runtime().apply(&older).await
+    {
+        Err(RuntimeError::Stale {
+            held: known,
+            offered,
+        }) => {
             assert_eq!((known, offered), (Generation(held), older.generation));
         }
         other => panic!("an older generation is taken: {other:?}"),
@@ -135,11 +153,21 @@ pub async fn an_older_generation_is_refused(subject: &mut dyn Subject) {
 
 pub async fn instances_follow_scale_and_power(subject: &mut dyn Subject) {
     let mut example = example(subject);
-    for (instances, power) in [(1, Power::On), (3, Power::On), (2, Power::On), (2, Power::Off), (2, Power::On)] {
+    for (instances, power) in [
+        (1, Power::On),
+        (3, Power::On),
+        (2, Power::On),
+        (2, Power::Off),
+        (2, Power::On),
+    ] {
         (example.instances, example.power) = (instances, power);
         apply(subject, &example.stage()).await;
         let count = settled(subject, &example).await.len();
-        let wanted = if power == Power::On { instances as usize } else { 0 };
+        let wanted = if power == Power::On {
+            instances as usize
+        } else {
+            0
+        };
         assert_eq!(count, wanted);
     }
     end(subject, &mut example).await;
@@ -157,8 +185,17 @@ pub async fn hot_files_reach_running_instances(subject: &mut dyn Subject) {
     apply(subject, &example.stage()).await;
     for instance in &before {
         let path = "/tmp/hot.conf";
-        while subject.file(example.application, &instance.name, path).await.as_deref() != Some("second") {
-            assert!(began.elapsed() < Duration::from_secs(10), "{}", instance.name);
+        while subject
+            .file(example.application, &instance.name, path)
+            .await
+            .as_deref()
+            != Some("second")
+        {
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{}",
+                instance.name
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -171,7 +208,9 @@ pub async fn drift_heals_and_strangers_are_left_alone(subject: &mut dyn Subject)
     let mut example = example(subject);
     apply(subject, &example.stage()).await;
     let before = settled(subject, &example).await;
-    subject.remove_by_hand(example.application, &before[0].name).await;
+    subject
+        .remove_by_hand(example.application, &before[0].name)
+        .await;
     let removed = (before[0].name.clone(), before[0].started_at);
     let again = |seen: &ObservedApplication| {
         let mut instances = seen.components.values().flat_map(|c| &c.instances);
@@ -179,7 +218,9 @@ pub async fn drift_heals_and_strangers_are_left_alone(subject: &mut dyn Subject)
     };
     until(subject, &example, "healed after a removal", again).await;
     assert_eq!(settled(subject, &example).await.len(), 2);
-    subject.end_by_hand(example.application, &before[1].name).await;
+    subject
+        .end_by_hand(example.application, &before[1].name)
+        .await;
     let ended = (before[1].name.clone(), before[1].started_at);
     let again = |seen: &ObservedApplication| {
         let mut instances = seen.components.values().flat_map(|c| &c.instances);
@@ -188,7 +229,10 @@ pub async fn drift_heals_and_strangers_are_left_alone(subject: &mut dyn Subject)
     until(subject, &example, "healed after an end", again).await;
     assert_eq!(settled(subject, &example).await.len(), 2);
     end(subject, &mut example).await;
-    assert!(subject.is_well(&stranger).await, "what was not made by it was touched");
+    assert!(
+        subject.is_well(&stranger).await,
+        "what was not made by it was touched"
+    );
 }
 
 /// D5 on a runtime: killed before and after each thing it does to the world, through a deploy, another one, and the end.
@@ -216,13 +260,20 @@ async fn life_with_a_kill(subject: &mut dyn Subject, step: u64, moment: Moment) 
         example.version = version.to_owned();
         apply(subject, &example.stage()).await;
         killed |= settle_or_kill(subject, &example, killed).await;
-        assert_eq!(settled(subject, &example).await.len(), 2, "step {step} {moment:?}");
+        assert_eq!(
+            settled(subject, &example).await.len(),
+            2,
+            "step {step} {moment:?}"
+        );
     }
     apply(subject, &example.gone()).await;
     killed |= settle_or_kill(subject, &example, killed).await;
     until(subject, &example, "gone", |_| true).await;
     let left = subject.objects(example.application).await;
-    assert!(left.is_empty(), "step {step} {moment:?} leaves {left:?} behind");
+    assert!(
+        left.is_empty(),
+        "step {step} {moment:?} leaves {left:?} behind"
+    );
     subject.let_go();
     killed
 }

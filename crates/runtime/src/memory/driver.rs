@@ -185,13 +185,22 @@ impl MemoryDriver {
 
     /// A file in a container, as it was last written.
     pub fn file(&self, container: &str, path: &str) -> Option<String> {
-        self.state().containers.get(container)?.files.get(path).cloned()
+        self.state()
+            .containers
+            .get(container)?
+            .files
+            .get(path)
+            .cloned()
     }
 
     /// Signals that a container was sent, but for stops.
     pub fn signals(&self, container: &str) -> Vec<String> {
         let state = self.state();
-        state.containers.get(container).map(|c| c.signals.clone()).unwrap_or_default()
+        state
+            .containers
+            .get(container)
+            .map(|c| c.signals.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -202,9 +211,11 @@ impl State {
     }
 
     fn container(&mut self, name: &str) -> Result<&mut Container, DriverError> {
-        self.containers.get_mut(name).ok_or_else(|| DriverError::NotFound {
-            what: format!("container {name}"),
-        })
+        self.containers
+            .get_mut(name)
+            .ok_or_else(|| DriverError::NotFound {
+                what: format!("container {name}"),
+            })
     }
 }
 
@@ -272,7 +283,11 @@ impl Driver for MemoryDriver {
 
     async fn taken_subnets(&self) -> Result<Vec<String>, DriverError> {
         let state = self.answering()?;
-        Ok(state.networks.values().filter_map(|n| n.subnet.clone()).collect())
+        Ok(state
+            .networks
+            .values()
+            .filter_map(|n| n.subnet.clone())
+            .collect())
     }
 
     async fn ensure_network(&self, network: &NetworkPlan, subnet: &str) -> Result<(), DriverError> {
@@ -288,7 +303,11 @@ impl Driver for MemoryDriver {
 
     async fn remove_network(&self, name: &str) -> Result<(), DriverError> {
         let mut state = self.answering()?;
-        if state.containers.values().any(|c| c.network.as_deref() == Some(name)) {
+        if state
+            .containers
+            .values()
+            .any(|c| c.network.as_deref() == Some(name))
+        {
             return Err(DriverError::Refused {
                 attempt: format!("remove network {name}"),
                 message: "it has active endpoints".to_owned(),
@@ -405,10 +424,9 @@ impl Driver for MemoryDriver {
         let one = state.container(container)?;
         let (network, address) = (one.network.clone(), one.address);
         let this = &state.containers[container];
-        let twice = state
-            .containers
-            .values()
-            .any(|other| other.seen.id != this.seen.id && other.network == network && used(other, this));
+        let twice = state.containers.values().any(|other| {
+            other.seen.id != this.seen.id && other.network == network && used(other, this)
+        });
         if twice {
             return Err(DriverError::Refused {
                 attempt: format!("start container {container}"),
@@ -472,25 +490,22 @@ impl Driver for MemoryDriver {
         let (count, printed) = (one.lines.len(), one.printed.subscribe());
         drop(state);
         let (driver, name) = (self.clone(), container.to_owned());
-        let more = futures::stream::unfold(
-            (count, printed),
-            move |(count, mut printed)| {
-                let (driver, name) = (driver.clone(), name.clone());
-                async move {
-                    loop {
-                        let next = driver
-                            .state()
-                            .containers
-                            .get(&name)
-                            .and_then(|container| container.lines.get(count).cloned());
-                        if let Some(line) = next {
-                            return Some((line, (count + 1, printed)));
-                        }
-                        printed.changed().await.ok()?;
+        let more = futures::stream::unfold((count, printed), move |(count, mut printed)| {
+            let (driver, name) = (driver.clone(), name.clone());
+            async move {
+                loop {
+                    let next = driver
+                        .state()
+                        .containers
+                        .get(&name)
+                        .and_then(|container| container.lines.get(count).cloned());
+                    if let Some(line) = next {
+                        return Some((line, (count + 1, printed)));
                     }
+                    printed.changed().await.ok()?;
                 }
-            },
-        );
+            }
+        });
         Ok(Box::pin(futures::stream::iter(kept).chain(more)))
     }
 
@@ -523,6 +538,8 @@ impl Driver for MemoryDriver {
     async fn events(&self) -> Result<BoxStream<()>, DriverError> {
         drop(self.answering()?);
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Box::pin(WatchStream::from_changes(events.subscribe()).map(drop)))
+        Ok(Box::pin(
+            WatchStream::from_changes(events.subscribe()).map(drop),
+        ))
     }
 }

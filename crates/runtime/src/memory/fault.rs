@@ -84,7 +84,10 @@ impl FaultyDriver {
             message: "it was told to".to_owned(),
         };
         match fault {
-            Some(Fault::Hang { step: at, at: moment }) if step >= at => {
+            Some(Fault::Hang {
+                step: at,
+                at: moment,
+            }) if step >= at => {
                 // Later steps of a caller that is as good as dead do nothing either.
                 if moment == Moment::After && step == at {
                     let _ = call.await;
@@ -121,35 +124,43 @@ impl Driver for FaultyDriver {
         self.inner.taken_subnets().await
     }
     async fn ensure_network(&self, network: &NetworkPlan, subnet: &str) -> Result<(), DriverError> {
-        self.step("ensure_network", self.inner.ensure_network(network, subnet)).await
+        self.step("ensure_network", self.inner.ensure_network(network, subnet))
+            .await
     }
     async fn remove_network(&self, name: &str) -> Result<(), DriverError> {
-        self.step("remove_network", self.inner.remove_network(name)).await
+        self.step("remove_network", self.inner.remove_network(name))
+            .await
     }
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
-        self.step("ensure_volume", self.inner.ensure_volume(volume)).await
+        self.step("ensure_volume", self.inner.ensure_volume(volume))
+            .await
     }
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError> {
-        self.step("remove_volume", self.inner.remove_volume(name)).await
+        self.step("remove_volume", self.inner.remove_volume(name))
+            .await
     }
     async fn create(
         &self,
         container: &ContainerCreate,
         address: Option<IpAddr>,
     ) -> Result<(), DriverError> {
-        self.step("create", self.inner.create(container, address)).await
+        self.step("create", self.inner.create(container, address))
+            .await
     }
     async fn write_files(&self, container: &str, files: &[FileToWrite]) -> Result<(), DriverError> {
-        self.step("write_files", self.inner.write_files(container, files)).await
+        self.step("write_files", self.inner.write_files(container, files))
+            .await
     }
     async fn start(&self, container: &str) -> Result<(), DriverError> {
         self.step("start", self.inner.start(container)).await
     }
     async fn stop(&self, container: &str, grace_seconds: u64) -> Result<(), DriverError> {
-        self.step("stop", self.inner.stop(container, grace_seconds)).await
+        self.step("stop", self.inner.stop(container, grace_seconds))
+            .await
     }
     async fn signal(&self, container: &str, signal: &str) -> Result<(), DriverError> {
-        self.step("signal", self.inner.signal(container, signal)).await
+        self.step("signal", self.inner.signal(container, signal))
+            .await
     }
     async fn remove(&self, container: &str) -> Result<(), DriverError> {
         self.step("remove", self.inner.remove(container)).await

@@ -155,7 +155,10 @@ impl State {
         };
         for (name, volume) in &wish.release.volumes {
             let handle = format!("memory-{}", volume.id);
-            let volume = ObservedVolume { handle, bytes: None };
+            let volume = ObservedVolume {
+                handle,
+                bytes: None,
+            };
             seen.volumes.entry(name.clone()).or_insert(volume);
         }
         for (name, decided) in &wish.release.components {
@@ -179,14 +182,20 @@ impl State {
         before: Option<ObservedComponent>,
     ) -> ObservedComponent {
         let now = Timestamp::now();
-        let same = before.as_ref().filter(|before| before.wanted == decided.hash);
+        let same = before
+            .as_ref()
+            .filter(|before| before.wanted == decided.hash);
         let since = same.map_or(now, |before| before.since);
         let (new, old): (Vec<_>, Vec<_>) = before
             .map(|before| before.instances)
             .unwrap_or_default()
             .into_iter()
             .partition(|instance| instance.hash == decided.hash);
-        let wanted = if wish.power == Power::On { decided.instances } else { 0 };
+        let wanted = if wish.power == Power::On {
+            decided.instances
+        } else {
+            0
+        };
         let behaviour = (self.choose)(decided);
         let mut instances: Vec<ObservedInstance> = (0..wanted)
             .map(|slot| {
@@ -205,7 +214,11 @@ impl State {
             since,
             instances,
             settled: up,
-            step: if up { RolloutStep::Done } else { RolloutStep::Start },
+            step: if up {
+                RolloutStep::Done
+            } else {
+                RolloutStep::Start
+            },
         }
     }
 }

@@ -71,11 +71,47 @@ async fn lines_of_components_are_read_in_the_order_of_their_times_by_time_and_te
         assert_eq!(scene.texts(query).await, texts);
     };
     check(scene.query(), &["a", "b", "c says hello", "d says hello"]).await;
-    check(LogQuery { since: Some(at(2)), until: Some(at(3)), ..scene.query() }, &["b", "c says hello"]).await;
-    check(LogQuery { contains: Some("hello".into()), ..scene.query() }, &["c says hello", "d says hello"]).await;
-    check(LogQuery { tail: Some(3), ..scene.query() }, &["b", "c says hello", "d says hello"]).await;
-    check(LogQuery { component: Some("db".parse().unwrap()), ..scene.query() }, &["b", "d says hello"]).await;
-    check(LogQuery { instance: Some("two".into()), ..scene.query() }, &[]).await;
+    check(
+        LogQuery {
+            since: Some(at(2)),
+            until: Some(at(3)),
+            ..scene.query()
+        },
+        &["b", "c says hello"],
+    )
+    .await;
+    check(
+        LogQuery {
+            contains: Some("hello".into()),
+            ..scene.query()
+        },
+        &["c says hello", "d says hello"],
+    )
+    .await;
+    check(
+        LogQuery {
+            tail: Some(3),
+            ..scene.query()
+        },
+        &["b", "c says hello", "d says hello"],
+    )
+    .await;
+    check(
+        LogQuery {
+            component: Some("db".parse().unwrap()),
+            ..scene.query()
+        },
+        &["b", "d says hello"],
+    )
+    .await;
+    check(
+        LogQuery {
+            instance: Some("two".into()),
+            ..scene.query()
+        },
+        &[],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -83,7 +119,10 @@ async fn a_follower_sees_what_is_kept_and_what_comes_each_once() {
     let scene = scene();
     scene.say(1, "web", "before");
     scene.say(1, "web", "before");
-    let mut stream = scene.store.read(LogQuery { follow: true, ..scene.query() });
+    let mut stream = scene.store.read(LogQuery {
+        follow: true,
+        ..scene.query()
+    });
     scene.say(2, "web", "after");
     scene.say(2, "db", "beside");
     let mut seen = Vec::new();
@@ -104,9 +143,15 @@ async fn full_segments_are_compressed_read_as_before_and_the_oldest_go() {
         let lines = (0..1000)
             .map(|n| line(at(batch), "web", "one", &text(batch as usize * 1000 + n)))
             .collect();
-        scene.store.append(scene.application, &"web".parse().unwrap(), lines);
+        scene
+            .store
+            .append(scene.application, &"web".parse().unwrap(), lines);
     }
-    let folder = scene.folder.path().join(scene.application.to_string()).join("web");
+    let folder = scene
+        .folder
+        .path()
+        .join(scene.application.to_string())
+        .join("web");
     let names = || {
         let mut names: Vec<String> = fs::read_dir(&folder)
             .unwrap()
@@ -121,9 +166,25 @@ async fn full_segments_are_compressed_read_as_before_and_the_oldest_go() {
         std::thread::yield_now();
     }
     assert_eq!(scene.texts(scene.query()).await.len(), 15_000);
-    let again = Scene { store: open(scene.folder.path()), ..scene };
-    assert_eq!(again.texts(LogQuery { tail: Some(2), ..again.query() }).await, [text(14_998), text(14_999)]);
-    let found = again.texts(LogQuery { contains: Some("7123 ".into()), ..again.query() }).await;
+    let again = Scene {
+        store: open(scene.folder.path()),
+        ..scene
+    };
+    assert_eq!(
+        again
+            .texts(LogQuery {
+                tail: Some(2),
+                ..again.query()
+            })
+            .await,
+        [text(14_998), text(14_999)]
+    );
+    let found = again
+        .texts(LogQuery {
+            contains: Some("7123 ".into()),
+            ..again.query()
+        })
+        .await;
     assert_eq!(found, [text(7123)]);
     trim(&folder, 0, Duration::from_secs(3600), Timestamp::now()).unwrap();
     assert_eq!(names(), ["current.log"]);
@@ -136,14 +197,24 @@ async fn collecting_goes_on_where_it_was_and_a_line_cut_short_is_skipped() {
     scene.say(2, "web", "b");
     scene.say(2, "web", "c");
     let web: Name = "web".parse().unwrap();
-    let file = scene.folder.path().join(scene.application.to_string()).join("web/current.log");
+    let file = scene
+        .folder
+        .path()
+        .join(scene.application.to_string())
+        .join("web/current.log");
     let mut bytes = fs::read(&file).unwrap();
     bytes.extend_from_slice(b"{\"t\":17000");
     fs::write(&file, bytes).unwrap();
     let store = open(scene.folder.path());
-    assert_eq!(store.cursor(scene.application, &web, "one"), Some((at(2), 2)));
+    assert_eq!(
+        store.cursor(scene.application, &web, "one"),
+        Some((at(2), 2))
+    );
     assert_eq!(store.cursor(scene.application, &web, "two"), None);
-    assert_eq!(store.last_lines(scene.application, &web, "one", 2), ["b", "c"]);
+    assert_eq!(
+        store.last_lines(scene.application, &web, "one", 2),
+        ["b", "c"]
+    );
     let scene = Scene { store, ..scene };
     scene.say(3, "web", "d");
     assert_eq!(scene.texts(scene.query()).await, ["a", "b", "c", "d"]);

@@ -15,7 +15,9 @@ use pluvio_engine::{DockerDriver, Engine};
 use pluvio_model::id::{ApplicationId, ClusterId, Generation, VolumeId};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
-use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent, ObservedInstance};
+use pluvio_model::observed::{
+    InstanceState, ObservedApplication, ObservedComponent, ObservedInstance,
+};
 use pluvio_model::quantity::{Bytes, Span};
 use pluvio_model::release::*;
 use pluvio_model::route::{BackendId, BackendPart, Route, RouteLimits, WeightedBackend};
@@ -102,7 +104,10 @@ impl Part {
                 ready: Some(probe("/healthz", 500)),
                 ..DecidedProbes::default()
             },
-            strategy: Strategy::Surge { surge: 1, unavailable: 0 },
+            strategy: Strategy::Surge {
+                surge: 1,
+                unavailable: 0,
+            },
             memory: None,
             hot: Vec::new(),
             volume: false,
@@ -142,13 +147,25 @@ fn make_image(socket: &std::path::Path) {
         .arg(folder.path().join("testserver"))
         .arg(&source)
         .status();
-    assert!(compiled.is_ok_and(|status| status.success()), "the test server is compiled");
+    assert!(
+        compiled.is_ok_and(|status| status.success()),
+        "the test server is compiled"
+    );
     std::fs::write(
         folder.path().join("Dockerfile"),
         "FROM localhost/t:1\nCOPY testserver /testserver\nCMD [\"/testserver\"]\n",
     )
     .unwrap();
-    docker(socket, &["build", "-q", "-t", &image(), folder.path().to_str().unwrap()]);
+    docker(
+        socket,
+        &[
+            "build",
+            "-q",
+            "-t",
+            &image(),
+            folder.path().to_str().unwrap(),
+        ],
+    );
 }
 
 impl Scene {
@@ -175,7 +192,12 @@ impl Scene {
         config.pool = format!("10.202.{lane}.0/24").parse().unwrap();
         config.grace = Duration::from_secs(2);
         let node = Node::start(&config, driver.clone()).unwrap();
-        let image_id = node.image(&image()).await.unwrap().expect("the image was made").id;
+        let image_id = node
+            .image(&image())
+            .await
+            .unwrap()
+            .expect("the image was made")
+            .id;
         // Later nodes of the scene listen where the first did.
         config.listen = node.addresses();
         Scene {
@@ -238,7 +260,10 @@ impl Scene {
         let content = Content {
             main: DecidedContainer {
                 image: image().parse().unwrap(),
-                image_id: part.image_id.clone().unwrap_or_else(|| self.image_id.clone()),
+                image_id: part
+                    .image_id
+                    .clone()
+                    .unwrap_or_else(|| self.image_id.clone()),
                 entrypoint: None,
                 command: part.command.clone(),
                 working_dir: None,
@@ -257,7 +282,14 @@ impl Scene {
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),
-            ports: [(port, DecidedPort { port: 8080, protocol: PortProtocol::Http })].into(),
+            ports: [(
+                port,
+                DecidedPort {
+                    port: 8080,
+                    protocol: PortProtocol::Http,
+                },
+            )]
+            .into(),
             publish: Vec::new(),
             networks: Vec::new(),
             aliases: Vec::new(),
@@ -395,7 +427,9 @@ impl Scene {
 
     pub async fn observed(&self) -> ObservedApplication {
         let mut all = self.node().observe(Scope::All).await.unwrap();
-        all.applications.remove(&self.application).unwrap_or_default()
+        all.applications
+            .remove(&self.application)
+            .unwrap_or_default()
     }
 
     pub async fn web(&self) -> Option<ObservedComponent> {
@@ -403,11 +437,18 @@ impl Scene {
     }
 
     pub async fn instances(&self) -> Vec<ObservedInstance> {
-        self.web().await.map(|web| web.instances).unwrap_or_default()
+        self.web()
+            .await
+            .map(|web| web.instances)
+            .unwrap_or_default()
     }
 
     /// Waits until it holds, woken by the node's hints; fails with what is seen after a while.
-    pub async fn until(&self, what: &str, holds: impl Fn(&ObservedApplication) -> bool) -> ObservedApplication {
+    pub async fn until(
+        &self,
+        what: &str,
+        holds: impl Fn(&ObservedApplication) -> bool,
+    ) -> ObservedApplication {
         let mut changes = self.node().changes();
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -424,7 +465,10 @@ impl Scene {
     /// Waits until what runs is what the last stage wants.
     pub async fn settled(&self) -> ObservedApplication {
         let generation = Generation(self.generation);
-        self.until("settled", |seen| seen.generation == generation && seen.settled).await
+        self.until("settled", |seen| {
+            seen.generation == generation && seen.settled
+        })
+        .await
     }
 
     /// One request through the gateway.
@@ -471,7 +515,9 @@ impl Drop for Scene {
         let driver = self.driver.clone();
         let node = self.node.take();
         let cleared = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async {
                     if let Some(node) = node {
@@ -507,7 +553,9 @@ pub struct Kept {
 
 impl Kept {
     pub async fn connect(gateway: SocketAddr) -> Result<Kept, String> {
-        let stream = tokio::net::TcpStream::connect(gateway).await.map_err(|e| e.to_string())?;
+        let stream = tokio::net::TcpStream::connect(gateway)
+            .await
+            .map_err(|e| e.to_string())?;
         let (sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
                 .await
@@ -525,9 +573,20 @@ impl Kept {
             .header("host", "shop.localhost")
             .body(http_body_util::Empty::new())
             .unwrap();
-        let answer = self.sender.send_request(request).await.map_err(|e| e.to_string())?;
+        let answer = self
+            .sender
+            .send_request(request)
+            .await
+            .map_err(|e| e.to_string())?;
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.map_err(|e| e.to_string())?;
-        Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| e.to_string())?;
+        Ok((
+            status,
+            String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        ))
     }
 }
