@@ -312,22 +312,24 @@ impl Driver for DockerDriver {
             .await
             .map_err(|f| f.attempting("tell its events", "events"))?;
         let mut documents = Documents::default();
+        let ours = self.cluster.to_string();
         let hints = BodyStream::new(response.into_body())
             .take_while(|frame| futures::future::ready(frame.is_ok()))
             .filter_map(move |frame| {
                 let frame = frame.ok();
                 let bytes = frame.as_ref().and_then(|frame| frame.data_ref());
-                let of_containers = documents
+                let concerns_us = documents
                     .push(bytes.map_or(&[][..], |data| data))
                     .iter()
                     .any(|event| {
-                        event.get("Type").and_then(|t| t.as_str()) == Some("container")
-                            && !event
-                                .get("Action")
-                                .and_then(|a| a.as_str())
-                                .is_some_and(|action| action.starts_with("exec_"))
+                        let installation = &event["Actor"]["Attributes"][label::INSTALLATION];
+                        // Probes that run a command change nothing: `exec_start` and the like, Podman's `exec`.
+                        let is_exec = event["Action"]
+                            .as_str()
+                            .is_some_and(|a| a.starts_with("exec"));
+                        event["Type"] == "container" && *installation == *ours && !is_exec
                     });
-                futures::future::ready(of_containers.then_some(()))
+                futures::future::ready(concerns_us.then_some(()))
             });
         Ok(hints.boxed())
     }
