@@ -42,7 +42,7 @@ await check('no Chinese message was left in English', () => {
     (key) => zh[key] === en[key] && latin.test(zh[key].replace(/\{\w+\}/g, '')),
   )
   // Names that are the same in both.
-  const names = new Set(['kind.node', 'kind.python', 'kind.dockerfile', 'kind.app'])
+  const names = new Set(['kind.node', 'kind.python', 'kind.dockerfile'])
   assert.deepEqual(
     left.filter((key) => !names.has(key)),
     [],

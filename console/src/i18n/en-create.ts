@@ -83,5 +83,4 @@ export const create = {
   'kind.static': 'Static files',
   'kind.dockerfile': 'Dockerfile',
   'kind.image': 'Image',
-  'kind.app': 'app.yaml',
 } as const

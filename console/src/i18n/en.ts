@@ -349,6 +349,9 @@ export const en = {
   'release.same': 'Both are the same.',
   'release.nothingToCompare': 'Nothing to compare yet',
   'release.nothingToCompareText': 'After the second release, the difference of any two shows here.',
+  'release.origin.rollback': 'Roll back to {release}',
+  'release.origin.restart': 'Restart',
+  'release.origin.apply': 'Apply a specification',
   'release.rollback': 'Roll back',
   'release.rollbackTo': 'Roll back to {release}',
   'release.rollbackText':

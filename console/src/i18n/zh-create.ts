@@ -84,5 +84,4 @@ export const create: Record<keyof typeof en, string> = {
   'kind.static': '静态文件',
   'kind.dockerfile': 'Dockerfile',
   'kind.image': '镜像',
-  'kind.app': 'app.yaml',
 }

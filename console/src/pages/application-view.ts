@@ -1,5 +1,5 @@
 /** One line about an application: what the server has to say of its state, else which release serves and since when. */
-import type { ApplicationSummary } from '../api/types'
+import type { ApplicationSummary, ReleaseSummary } from '../api/types'
 import type { I18n } from '../i18n'
 
 export function hintOf(app: ApplicationSummary, i18n: I18n): string {
@@ -18,3 +18,11 @@ export const shortUrl = (url: string) => url.replace(/^https?:\/\//, '').replace
 
 /** Instances are named `app--component--hash-tail`; the reader knows the application already. */
 export const shortName = (name: string) => name.split('--').slice(1).join('-') || name
+
+/** What a release is, in the reader's language where its origin says enough; else in the words of whoever made it. */
+export function releaseTitle({ origin, title, built_from }: ReleaseSummary, { t }: I18n): string {
+  if (origin.kind === 'rollback') return t('release.origin.rollback', { release: `r${origin.to}` })
+  if (origin.kind === 'restart') return t('release.origin.restart')
+  if (origin.kind === 'apply') return t('release.origin.apply')
+  return built_from?.message?.split('\n')[0] || title
+}

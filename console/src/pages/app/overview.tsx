@@ -15,7 +15,7 @@ import { Empty, LoadingRows, ProblemPanel } from '../../ui/panels'
 import { type State, StatusIcon, Tag } from '../../ui/status'
 import { StepsAcross } from '../../ui/steps'
 import { toast } from '../../ui/toast'
-import { shortName, shortUrl } from '../application-view'
+import { releaseTitle, shortName, shortUrl } from '../application-view'
 import { elapsed, stepViews, titleOf, usual } from '../operation-view'
 import { useApp } from './context'
 import { Instances, LastEnd } from './instances'
@@ -187,7 +187,8 @@ function CurrentRelease({
   component: ComponentDetail | undefined
   app: ApplicationDetail
 }) {
-  const { t, when, utc, duration } = useI18n()
+  const i18n = useI18n()
+  const { t, when, utc, duration } = i18n
   const place = usePlace()
   const built = release?.built_from ?? component?.built_from
   const id = component?.image_id.replace(/^sha256:/, '')
@@ -239,8 +240,8 @@ function CurrentRelease({
           <div className="mb-3 flex items-center gap-3">
             <span className="num text-2xl font-semibold tracking-tight">r{release.number}</span>
             <div className="min-w-0 text-sm">
-              <div className="truncate font-medium" title={release.title}>
-                {release.title}
+              <div className="truncate font-medium" title={releaseTitle(release, i18n)}>
+                {releaseTitle(release, i18n)}
               </div>
               <div className="flex min-w-0 items-center gap-1.5 text-xs text-fg-3">
                 <Avatar name={release.actor} size={16} />
@@ -429,7 +430,8 @@ export const releaseState: Record<ReleaseSummary['status'], State> = {
 }
 
 function Timeline({ releases }: { releases: ReleaseSummary[] | undefined }) {
-  const { t, when } = useI18n()
+  const i18n = useI18n()
+  const { t, when } = i18n
   const place = usePlace()
   const { app } = useApp()
   return (
@@ -466,7 +468,7 @@ function Timeline({ releases }: { releases: ReleaseSummary[] | undefined }) {
                     ) : null}
                     <span className="num ml-auto text-xs text-fg-3">{when(release.at)}</span>
                   </span>
-                  <span className="block truncate text-xs text-fg-2">{release.title}</span>
+                  <span className="block truncate text-xs text-fg-2">{releaseTitle(release, i18n)}</span>
                 </span>
               </Link>
             </li>

@@ -13,6 +13,7 @@ import { cx } from '../../ui/cx'
 import { DiffList } from '../../ui/diff'
 import { Empty, LoadingRows, ProblemLine, ProblemPanel } from '../../ui/panels'
 import { Status, StatusIcon, Tag } from '../../ui/status'
+import { releaseTitle } from '../application-view'
 import { useRowKeys } from '../rows'
 import { useApp } from './context'
 import { releaseState } from './overview'
@@ -137,7 +138,8 @@ function ReleaseRow({
   onPick: () => void
   onRollback: (() => void) | undefined
 }) {
-  const { t, when, utc, duration } = useI18n()
+  const i18n = useI18n()
+  const { t, when, utc, duration } = i18n
   const place = usePlace()
   const name = `r${release.number}`
   return (
@@ -175,7 +177,7 @@ function ReleaseRow({
               {when(release.at)}
             </span>
           </span>
-          <span className="block truncate text-sm">{release.title}</span>
+          <span className="block truncate text-sm">{releaseTitle(release, i18n)}</span>
           <span className={cx('flex items-center gap-1.5 text-xs', mark ? 'text-fg-2' : 'text-fg-3')}>
             <Avatar name={release.actor} size={15} />
             <span className="truncate">{release.actor}</span>
