@@ -371,19 +371,6 @@ fn fill(path: &str, asked: &mut ComponentSpec, found: &Detected, reading: &Readi
         );
         asked.probes = Some(probes.clone());
     }
-    if runs
-        && asked.release.is_none()
-        && let Some(release) = &guess.release
-    {
-        row(
-            "release",
-            format!(
-                "Filled in from the source: `{}`.",
-                shown_command(&release.command)
-            ),
-        );
-        asked.release = Some(release.clone());
-    }
     if asked.resources.is_none()
         && let Some(resources) = &guess.resources
         && let Some(limit) = resources.memory.as_ref().and_then(|memory| memory.limit)

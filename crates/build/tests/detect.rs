@@ -62,12 +62,6 @@ fn tell(found: Result<Detected, Problem>) -> String {
     }));
     facts.extend(
         component
-            .release
-            .iter()
-            .map(|task| format!("before a release {:?}", task.command)),
-    );
-    facts.extend(
-        component
             .resources
             .iter()
             .filter_map(|resources| Some(resources.memory.as_ref()?.limit?.to_string())),
@@ -431,10 +425,10 @@ fn a_procfile_says_what_runs() {
                 package.json: a Node.js package.
                 No version of Node.js is named: the default is taken.
                 Procfile: the web process runs `node server.js --port $PORT`.
-                Procfile: `npm run migrate` runs before each release.
                 No port is named in the source: it is told to listen on 8080 by the variable PORT.
+                Procfile.release: `npm run migrate` is not run before releases by detection alone. Run it when it is needed (`pluvio exec -- npm run migrate`), or as a part of the program's start.
                 Procfile.worker: The process `worker` is not part of this component. Add a component to app.yaml with the same source and `command: node worker.js`.
-            runs `exec node server.js --port $PORT` in a shell, http 8080, before a release Shell("npm run migrate"), 512Mi
+            runs `exec node server.js --port $PORT` in a shell, http 8080, 512Mi
             on node:default
               /app -> /app without node_modules .git .next/cache .npmrc *.Dockerfile
         "#]],

@@ -254,7 +254,7 @@ fn what_is_wrong_is_placed_in_the_file() {
                 package.json is not valid JSON: key must be a string at line 1 column 3.
                 Correct it; `npm pkg get name` shows whether npm can read it.
             source.missing app.yaml:4 components.web.source
-                The folder `nowhere` of component `web` holds no files.
+                The folder `nowhere` holds no files.
                 Correct `source: { path: … }`; it is relative to app.yaml. Files that .gitignore or .pluvioignore name do not count.
             source.unknown app.yaml:6 components.api.source
                 composer.json tells that this is PHP source, which is not built without a Dockerfile yet.

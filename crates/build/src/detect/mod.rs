@@ -24,7 +24,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Bytes;
 use pluvio_model::spec::{
     BuildSpec, BuilderChoice, Command, ComponentSpec, HttpProbe, MemoryRange, PortProtocol,
-    PortSpec, Probe, Probes, ReleaseTask, Resources, SourceSpec,
+    PortSpec, Probe, Probes, Resources, SourceSpec,
 };
 
 pub use ignore::{Dialect, Ignore};
@@ -72,7 +72,6 @@ struct Findings {
     /// Further TCP ports.
     more_ports: Vec<u16>,
     ready_path: Option<String>,
-    release: Option<Command>,
     memory: Option<u64>,
 }
 
@@ -123,10 +122,6 @@ impl Findings {
                     successes: None,
                 }),
                 ..Probes::default()
-            }),
-            release: self.release.map(|command| ReleaseTask {
-                command,
-                timeout: None,
             }),
             resources: self.memory.map(|mebibytes| Resources {
                 memory: Some(MemoryRange {

@@ -5,8 +5,7 @@ use pluvio_model::spec::Command;
 
 use super::{Findings, SourceTree};
 
-/// Takes `web` as the command and `release` as the task before a release; other processes are reported. Returns whether
-/// there was a `web`.
+/// Takes `web` as the command; other processes are reported. Returns whether there was a `web`.
 pub(super) fn read(tree: &SourceTree, findings: &mut Findings) -> bool {
     let Some(text) = tree.text("Procfile") else {
         return false;
@@ -30,10 +29,18 @@ pub(super) fn read(tree: &SourceTree, findings: &mut Findings) -> bool {
                 findings.command = Some(command_of(command));
                 web = true;
             }
-            "release" => {
-                findings.why(format!("Procfile: `{command}` runs before each release."));
-                findings.release = Some(Command::Shell(command.to_owned()));
-            }
+            // Filled in, it would make a deploy fail by a task that nobody wrote into app.yaml.
+            "release" => findings.report.push(
+                Row::new(
+                    Outcome::Refused,
+                    "Procfile.release",
+                    format!("`{command}` is not run before releases by detection alone."),
+                )
+                .line(u32::try_from(index + 1).ok())
+                .remedy(format!(
+                    "Run it when it is needed (`pluvio exec -- {command}`), or as a part of the program's start."
+                )),
+            ),
             other => findings.report.push(
                 Row::new(
                     Outcome::Refused,
