@@ -554,61 +554,6 @@ impl Control {
         }
     }
 
-    /// What a change would do: the target's release, the one it would become, and its number. Nothing is kept.
-    pub async fn preview_patch(
-        &self,
-        application: &Application,
-        patches: &[Patch],
-    ) -> Result<(Option<Release>, Release, u64), Problem> {
-        let store = &self.inner.store;
-        let revision = self.target_revision(application).await?;
-        let current = store
-            .release(application.id, revision.number)
-            .await
-            .map_err(Problem::from)?
-            .release;
-        let mut spec = revision.spec.clone();
-        for patch in patches {
-            spec = patch.apply(&spec)?;
-        }
-        let problems = pluvio_formats::validate(&spec);
-        if !problems.is_empty() {
-            return Err(first(problems));
-        }
-        let number = application.revision.unwrap_or(revision.number) + 1;
-        let secrets = store
-            .secrets(application.id)
-            .await
-            .map_err(Problem::from)?
-            .into_iter()
-            .map(|s| (s.name, s.version))
-            .collect();
-        let seen = Deciding {
-            application: application.clone(),
-            revision: pluvio_model::revision::Revision {
-                number,
-                spec,
-                origin: Origin::Patch {
-                    what: String::new(),
-                },
-                ..revision
-            },
-            parent: Some(current.clone()),
-            target: None,
-            secrets,
-            settings: store
-                .settings(application.id)
-                .await
-                .map_err(Problem::from)?,
-            hosts_of_others: std::collections::BTreeSet::new(),
-        };
-        let next = self
-            .surroundings(application.id, BTreeMap::new())
-            .await?
-            .decide(&seen)?;
-        Ok((Some(current), next, number))
-    }
-
     /// Deletes a released volume's data, then its row: killed in between, it is asked again.
     pub async fn delete_volume(
         &self,
@@ -645,44 +590,5 @@ impl Control {
             .forget_volume(row.team, row.id, actor)
             .await
             .map_err(Problem::from)
-    }
-
-    /// What a rollback to `number` would do.
-    pub async fn preview_rollback(
-        &self,
-        application: &Application,
-        number: u64,
-    ) -> Result<(Option<Release>, Release, u64), Problem> {
-        let current = match application.release {
-            Some(current) => Some(
-                self.inner
-                    .store
-                    .release(application.id, current)
-                    .await
-                    .map_err(Problem::from)?
-                    .release,
-            ),
-            None => None,
-        };
-        let target = self
-            .inner
-            .store
-            .release(application.id, number)
-            .await
-            .map_err(Problem::from)?
-            .release;
-        let next = match &current {
-            Some(current) => {
-                let mut next = target.clone();
-                for (name, component) in &mut next.components {
-                    if let Some(now) = current.components.get(name) {
-                        component.instances = now.instances;
-                    }
-                }
-                next
-            }
-            None => target,
-        };
-        Ok((current, next, application.revision.unwrap_or(0) + 1))
     }
 }

@@ -13,6 +13,7 @@
 mod asks;
 pub mod crash;
 mod oplog;
+mod preview;
 pub mod reconcile;
 pub mod sources;
 pub mod worker;

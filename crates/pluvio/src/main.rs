@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, change, deploy, follow, history, instances, plan, reference, up,
+    Done, access, apps, change, declare, deploy, follow, history, instances, plan, reference, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -67,9 +67,9 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Plan(args) => plan::plan(context, &args).await,
         Command::Init { folder, force } => deploy::init(context, &folder, force),
         Command::Deploy(args) => deploy::deploy(context, &args).await,
-        Command::Apply(args) => deploy::apply(context, &args.file).await,
-        Command::Diff(args) => deploy::diff(context, &args.file).await,
-        Command::Export => deploy::export(context).await,
+        Command::Apply(args) => declare::apply(context, &args.file).await,
+        Command::Diff(args) => declare::diff(context, &args.file).await,
+        Command::Export => declare::export(context).await,
         Command::Apps => apps::apps(context).await,
         Command::Status => apps::status(context).await,
         Command::Open => apps::open(context).await,

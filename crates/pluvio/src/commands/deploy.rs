@@ -1,11 +1,11 @@
-//! `deploy`, `apply`, `diff`, `init`: from a source to an operation.
+//! `deploy`, `init`: from a source to an operation.
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use pluvio_api::applications::{
     ApplicationDetail, DeployRequest, GitRequest, PlanReport, PlanRequest, SourceNote,
-    SourceRequest, SpecDocument, UploadReceipt,
+    SourceRequest, UploadReceipt,
 };
 use pluvio_build::plan_source::{self, Planned};
 use pluvio_model::name::Name;
@@ -345,7 +345,7 @@ fn adjust(spec: &mut AppSpec, args: &DeployArgs) -> Done {
 }
 
 /// Packs a folder (what its ignore files do not leave out) and sends it; answers with its SHA-256.
-async fn send(context: &Context, folder: &Path) -> Result<String, Problem> {
+pub(super) async fn send(context: &Context, folder: &Path) -> Result<String, Problem> {
     let broken = |e: std::io::Error| {
         problem::SOURCE_ARCHIVE.problem(
             format!("{} cannot be packed: {e}.", folder.display()),
@@ -421,138 +421,6 @@ fn git_note(folder: &Path) -> Option<SourceNote> {
         author: git(&["log", "-1", "--format=%an", "--", "."]),
         branch: git(&["rev-parse", "--abbrev-ref", "HEAD"]),
     })
-}
-
-pub(crate) async fn apply(context: &Context, file: &str) -> Done {
-    let named = name_source(file)?;
-    let planned = plan_here(context, &named, None)?.ok_or_else(|| {
-        problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
-    })?;
-    refuse_errors(&planned.errors)?;
-    let mut upload = None;
-    if planned
-        .spec
-        .components
-        .values()
-        .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
-    {
-        let folder = Path::new(file)
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        upload = Some(send(context, folder).await?);
-    }
-    let request = DeployRequest {
-        spec: Some(serde_json::to_value(&planned.spec).expect("a spec serialises")),
-        upload,
-        ..DeployRequest::default()
-    };
-    let path = format!(
-        "{}/applications/{}/spec",
-        context.environment_path(),
-        escape(planned.spec.name.as_str())
-    );
-    let operation: Operation = context
-        .client()?
-        .call(http::Method::PUT, &path, Some(&request))
-        .await?;
-    let ended = context.finish(operation).await?;
-    if context.out.json && !context.global.no_wait {
-        context.out.document(&ended);
-    }
-    Ok(())
-}
-
-/// What applying a file would change, key by key. Exits 0 when nothing would.
-pub(crate) async fn diff(context: &Context, file: &str) -> Done {
-    let planned = plan_here(context, &name_source(file)?, None)?.ok_or_else(|| {
-        problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
-    })?;
-    refuse_errors(&planned.errors)?;
-    let path = format!(
-        "{}/applications/{}/spec",
-        context.environment_path(),
-        escape(planned.spec.name.as_str())
-    );
-    let now: SpecDocument = context.client()?.get(&path).await?;
-    let mut rows = Vec::new();
-    compare(
-        "",
-        &now.spec,
-        &serde_json::to_value(&planned.spec).expect("a spec serialises"),
-        &mut rows,
-    );
-    if context.out.json {
-        context.out.document(&rows);
-        return Ok(());
-    }
-    if rows.is_empty() {
-        context.out.line("Nothing would change.");
-    }
-    for row in rows {
-        let show = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-        match (&row["before"], &row["after"]) {
-            (serde_json::Value::Null, after) => context.out.line(context.out.paint(
-                Tone::Good,
-                format!("+ {}: {}", show(&row["at"]), show(after)),
-            )),
-            (before, serde_json::Value::Null) => context.out.line(context.out.paint(
-                Tone::Bad,
-                format!("- {}: {}", show(&row["at"]), show(before)),
-            )),
-            (before, after) => context.out.line(format!(
-                "~ {}: {} → {}",
-                show(&row["at"]),
-                show(before),
-                show(after)
-            )),
-        }
-    }
-    Ok(())
-}
-
-fn compare(
-    at: &str,
-    before: &serde_json::Value,
-    after: &serde_json::Value,
-    rows: &mut Vec<serde_json::Value>,
-) {
-    use serde_json::Value;
-    if before == after {
-        return;
-    }
-    if let (Value::Object(a), Value::Object(b)) = (before, after) {
-        let mut keys: Vec<&String> = a.keys().collect();
-        keys.extend(b.keys().filter(|k| !a.contains_key(*k)));
-        for key in keys {
-            let path = if at.is_empty() {
-                key.clone()
-            } else {
-                format!("{at}.{key}")
-            };
-            compare(
-                &path,
-                a.get(key).unwrap_or(&Value::Null),
-                b.get(key).unwrap_or(&Value::Null),
-                rows,
-            );
-        }
-        return;
-    }
-    rows.push(serde_json::json!({ "at": at, "before": before, "after": after }));
-}
-
-pub(crate) async fn export(context: &Context) -> Done {
-    let document: SpecDocument = context
-        .client()?
-        .get(&format!("{}/spec", context.app_path()?))
-        .await?;
-    if context.out.json {
-        context.out.document(&document.spec);
-    } else {
-        context.out.line(document.yaml.trim_end());
-    }
-    Ok(())
 }
 
 pub(crate) fn init(context: &Context, folder: &Path, force: bool) -> Done {

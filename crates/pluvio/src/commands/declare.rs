@@ -1,0 +1,145 @@
+//! `apply`, `diff`, `export`: an application as a file says it.
+
+use std::path::Path;
+
+use pluvio_api::applications::{DeployRequest, SpecDocument};
+use pluvio_model::operation::Operation;
+use pluvio_model::problem;
+use pluvio_model::spec::SourceSpec;
+
+use super::Done;
+use super::deploy::{name_source, plan_here, refuse_errors, send};
+use crate::context::{Context, escape};
+use crate::output::Tone;
+
+pub(crate) async fn apply(context: &Context, file: &str) -> Done {
+    let named = name_source(file)?;
+    let planned = plan_here(context, &named, None)?.ok_or_else(|| {
+        problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
+    })?;
+    refuse_errors(&planned.errors)?;
+    let mut upload = None;
+    if planned
+        .spec
+        .components
+        .values()
+        .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
+    {
+        let folder = Path::new(file)
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        upload = Some(send(context, folder).await?);
+    }
+    let request = DeployRequest {
+        spec: Some(serde_json::to_value(&planned.spec).expect("a spec serialises")),
+        upload,
+        ..DeployRequest::default()
+    };
+    let path = format!(
+        "{}/applications/{}/spec",
+        context.environment_path(),
+        escape(planned.spec.name.as_str())
+    );
+    let operation: Operation = context
+        .client()?
+        .call(http::Method::PUT, &path, Some(&request))
+        .await?;
+    let ended = context.finish(operation).await?;
+    if context.out.json && !context.global.no_wait {
+        context.out.document(&ended);
+    }
+    Ok(())
+}
+
+/// What applying a file would change, key by key. Exits 0 when nothing would.
+pub(crate) async fn diff(context: &Context, file: &str) -> Done {
+    let planned = plan_here(context, &name_source(file)?, None)?.ok_or_else(|| {
+        problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
+    })?;
+    refuse_errors(&planned.errors)?;
+    let path = format!(
+        "{}/applications/{}/spec",
+        context.environment_path(),
+        escape(planned.spec.name.as_str())
+    );
+    let now: SpecDocument = context.client()?.get(&path).await?;
+    let mut rows = Vec::new();
+    compare(
+        "",
+        &now.spec,
+        &serde_json::to_value(&planned.spec).expect("a spec serialises"),
+        &mut rows,
+    );
+    if context.out.json {
+        context.out.document(&rows);
+        return Ok(());
+    }
+    if rows.is_empty() {
+        context.out.line("Nothing would change.");
+    }
+    for row in rows {
+        let show = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        match (&row["before"], &row["after"]) {
+            (serde_json::Value::Null, after) => context.out.line(context.out.paint(
+                Tone::Good,
+                format!("+ {}: {}", show(&row["at"]), show(after)),
+            )),
+            (before, serde_json::Value::Null) => context.out.line(context.out.paint(
+                Tone::Bad,
+                format!("- {}: {}", show(&row["at"]), show(before)),
+            )),
+            (before, after) => context.out.line(format!(
+                "~ {}: {} → {}",
+                show(&row["at"]),
+                show(before),
+                show(after)
+            )),
+        }
+    }
+    Ok(())
+}
+
+fn compare(
+    at: &str,
+    before: &serde_json::Value,
+    after: &serde_json::Value,
+    rows: &mut Vec<serde_json::Value>,
+) {
+    use serde_json::Value;
+    if before == after {
+        return;
+    }
+    if let (Value::Object(a), Value::Object(b)) = (before, after) {
+        let mut keys: Vec<&String> = a.keys().collect();
+        keys.extend(b.keys().filter(|k| !a.contains_key(*k)));
+        for key in keys {
+            let path = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
+            compare(
+                &path,
+                a.get(key).unwrap_or(&Value::Null),
+                b.get(key).unwrap_or(&Value::Null),
+                rows,
+            );
+        }
+        return;
+    }
+    rows.push(serde_json::json!({ "at": at, "before": before, "after": after }));
+}
+
+pub(crate) async fn export(context: &Context) -> Done {
+    let document: SpecDocument = context
+        .client()?
+        .get(&format!("{}/spec", context.app_path()?))
+        .await?;
+    if context.out.json {
+        context.out.document(&document.spec);
+    } else {
+        context.out.line(document.yaml.trim_end());
+    }
+    Ok(())
+}
