@@ -9,7 +9,7 @@ const P = '/t/paperlane/e/production'
 const shots = [
   ['welcome-light', `${P}/welcome`, { data: 'empty' }],
   ['plan-light', `${P}/create?sample=node`],
-  ['operation-dark', 'RUNNING', { theme: 'dark', width: 1120, height: 640 }],
+  ['operation-dark', 'RUNNING', { theme: 'dark', width: 1120, height: 580 }],
   ['application-light', `${P}/apps/storefront`],
   ['application-dark', `${P}/apps/notes`, { theme: 'dark', width: 1200, height: 720 }],
   ['releases-light', `${P}/apps/storefront/releases?from=4&to=7&rollback=4`],

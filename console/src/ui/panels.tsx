@@ -164,3 +164,16 @@ export function StaleBar({ seen, onRetry }: { seen: number; onRetry: () => void 
     </div>
   )
 }
+
+/** What may be seen here but not changed, and what it would need. */
+export function Denied({ permission }: { permission: string }) {
+  const { t } = useI18n()
+  return (
+    <p role="note" className="flex items-center gap-2 rounded-lg bg-sunken px-4 py-2 text-sm text-fg-2">
+      <Lock size={14} aria-hidden className="shrink-0 text-fg-3" />
+      <span>
+        {t('forbidden.needs', { permission })} {t('forbidden.ask')}
+      </span>
+    </p>
+  )
+}

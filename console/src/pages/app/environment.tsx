@@ -10,7 +10,7 @@ import { Card, Page } from '../../ui/card'
 import { Button, Field, Input, Switch, TextArea } from '../../ui/controls'
 import { cx } from '../../ui/cx'
 import { Dialog } from '../../ui/dialog'
-import { LoadingRows, ProblemLine, ProblemPanel } from '../../ui/panels'
+import { Denied, LoadingRows, ProblemLine, ProblemPanel } from '../../ui/panels'
 import { Tag } from '../../ui/status'
 import { toast } from '../../ui/toast'
 import { useChange } from './change'
@@ -22,6 +22,7 @@ type FileEdits = Record<string, { content: string; hot: boolean } | null>
 
 export default function Environment() {
   const { component } = useApp()
+  const may = useMay('application:configure')
   const [env, setEnv] = useState<Edits>({})
   const [files, setFiles] = useState<FileEdits>({})
   const patch = useMemo<ComponentPatch | undefined>(() => {
@@ -37,6 +38,7 @@ export default function Environment() {
     <>
       <div className="min-h-0 flex-1 md:overflow-auto">
         <Page width="max-w-[1000px]">
+          {!may && <Denied permission="application:configure" />}
           <Variables component={component} edits={env} onEdit={setEnv} />
           <Files component={component} edits={files} onEdit={setFiles} />
           <Secrets />

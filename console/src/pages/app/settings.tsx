@@ -16,7 +16,7 @@ import { usePlace } from '../../shell/place'
 import { Card, Page } from '../../ui/card'
 import { Button, Field, Input } from '../../ui/controls'
 import { ConfirmByName } from '../../ui/dialog'
-import { LoadingRows, ProblemPanel } from '../../ui/panels'
+import { Denied, LoadingRows, ProblemPanel } from '../../ui/panels'
 import { toast } from '../../ui/toast'
 import { useChange } from './change'
 import { useApp } from './context'
@@ -91,6 +91,7 @@ function Form({
     <>
       <div className="min-h-0 flex-1 md:overflow-auto">
         <Page width="max-w-[1000px]">
+          {!may && <Denied permission="application:configure" />}
           <fieldset disabled={!may} className="min-w-0 space-y-4">
             <div className="grid gap-4 md:grid-cols-2">
               <Card title={t('settings.instances')} hint={t('settings.instancesHint')}>
