@@ -86,6 +86,13 @@ impl Client {
         })
     }
 
+    /// The last samples of every application's instances, in one question.
+    pub async fn usage_of_all(
+        &self,
+    ) -> Result<BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>>, RuntimeError> {
+        self.get("/usage").await
+    }
+
     async fn send(
         &self,
         method: Method,

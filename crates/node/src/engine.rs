@@ -66,6 +66,14 @@ impl View {
         self.containers.values().flat_map(|all| all.iter())
     }
 
+    pub(crate) fn by_application(
+        &self,
+    ) -> impl Iterator<Item = (ApplicationId, &[SeenContainer])> {
+        self.containers
+            .iter()
+            .map(|(application, all)| (*application, &all[..]))
+    }
+
     pub(crate) fn volumes(&self) -> impl Iterator<Item = (ApplicationId, &SeenVolume)> {
         self.volumes
             .iter()

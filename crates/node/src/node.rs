@@ -264,6 +264,18 @@ impl Node {
         self.shared.traffic.metrics()
     }
 
+    /// The last samples of every application's instances.
+    pub fn usage_of_all(&self) -> BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>> {
+        let view = self.shared.engine.view();
+        let last = |container: &SeenContainer| {
+            let samples = self.shared.usage.samples(&container.name, false);
+            (!samples.is_empty()).then(|| (container.name.clone(), samples))
+        };
+        view.by_application()
+            .map(|(application, all)| (application, all.iter().filter_map(last).collect()))
+            .collect()
+    }
+
     pub fn health(&self) -> Health {
         let view = self.shared.engine.view();
         Health {

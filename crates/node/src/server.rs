@@ -233,7 +233,10 @@ async fn route(
         }
         (&Method::GET, ["usage"]) => {
             let history = parameter(&query, "history").is_some();
-            document(&node.usage(one(&query)?, history).await?)
+            match application(&query)? {
+                Some(application) => document(&node.usage(application, history).await?),
+                None => document(&node.usage_of_all()),
+            }
         }
         (&Method::GET, ["images", reference]) => document(&node.image(&unescape(reference)).await?),
         (&Method::GET, ["volumes"]) => document(&node.volumes(scope(&query)?).await?),

@@ -11,6 +11,7 @@
 //! | `POST /exec` (an `ExecRequest`), upgraded | [`Frame`]s both ways |
 //! | `POST /connect` (a [`ConnectRequest`]), upgraded | bytes both ways |
 //! | `GET /usage?application=ID[&history]` | samples by instance |
+//! | `GET /usage` | the same for every application, its last samples only |
 //! | `GET /images/REFERENCE` | `ImageFacts` or `null` |
 //! | `GET /volumes[?application=ID]` | `[KeptVolume]` |
 //! | `DELETE /volumes/HANDLE?application=ID` | 204 |

@@ -4,10 +4,11 @@
 //! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
-//! `desired` is what the stage asks for, `instances` what is there, `actions` what the loop does, `observe` what it tells.
+//! `desired` is what the stage asks for, `instances` what is there, `actions` and `hot_files` what the loop does, `observe` what it tells.
 
 mod actions;
 mod desired;
+mod hot_files;
 mod instances;
 mod memo;
 mod observe;
