@@ -35,6 +35,15 @@ pub(crate) async fn run(control: Control, number: usize) {
     let owner = format!("{}-{number}", control.inner.config.owner);
     let stop = control.inner.stop.clone();
     let mut hint = control.inner.store.hint();
+    if number == 0
+        && let Err(error) = control
+            .inner
+            .store
+            .forfeit_leases(|owner| died_here(&control.inner.config.owner, owner))
+            .await
+    {
+        tracing::warn!(%error, "leases of earlier processes run out by themselves");
+    }
     while !stop.is_cancelled() {
         let bound = control.inner.cluster.borrow().is_some();
         let job = if bound {
@@ -61,6 +70,21 @@ pub(crate) async fn run(control: Control, number: usize) {
                 tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(Duration::from_secs(1)) => {} }
             }
         }
+    }
+}
+
+/// Whether a lease's owner, `HOST-PROCESS-NUMBER`, was a process of this host (`own` is `HOST-PROCESS`) that is no more. One
+/// whose number another program has by now keeps its lease until it runs out.
+fn died_here(own: &str, owner: &str) -> bool {
+    let (Some((host, _)), Some((theirs, _))) = (own.rsplit_once('-'), owner.rsplit_once('-'))
+    else {
+        return false;
+    };
+    match theirs.rsplit_once('-') {
+        Some((their_host, process)) if their_host == host && theirs != own => {
+            process.parse::<u32>().is_ok() && !std::path::Path::new("/proc").join(process).exists()
+        }
+        _ => false,
     }
 }
 

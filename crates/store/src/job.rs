@@ -200,6 +200,29 @@ impl Store {
         Ok(())
     }
 
+    /// Ends the leases of workers that are known to be dead: their jobs may be taken at once, not when the leases run out.
+    /// A worker that was taken for dead and is not loses its lease as it would to any other.
+    pub async fn forfeit_leases(&self, dead: impl Fn(&str) -> bool) -> Result<()> {
+        let query =
+            sqlx::query("SELECT id, owner FROM jobs WHERE state = 'leased' AND ended_at IS NULL");
+        for row in self.read_all(query).await? {
+            let owner: String = row.text("owner")?;
+            if !dead(&owner) {
+                continue;
+            }
+            let id: JobId = row.parsed("id")?;
+            transaction!(self, tx => {
+                let query = sqlx::query("UPDATE jobs SET lease_until = 0 WHERE id = $1 AND owner = $2 AND state = 'leased'")
+                    .bind(id.to_string())
+                    .bind(owner.clone());
+                tx.run(query).await?;
+                Ok(())
+            })?;
+        }
+        self.inner.wake.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
     pub async fn job(&self, id: JobId) -> Result<Job> {
         let query = sqlx::query("SELECT * FROM jobs WHERE id = $1").bind(id.to_string());
         read(&self.read_one("job", query).await?)
