@@ -14,6 +14,7 @@ use pluvio_engine::{BuildEvent, EngineBuild, body_of_reader, pull_problem};
 use pluvio_model::image::{ContentHash, ImageReference};
 use pluvio_model::problem::{self, Location, Problem};
 
+use crate::authorities;
 use crate::builder::Builder;
 use crate::host::HostAccess;
 use crate::job::{Job, cgroup_of, engine};
@@ -186,17 +187,28 @@ impl DockerfileSite<'_> {
             memory: Some(job.settings.limits.memory_bytes),
             cpu_quota: (job.settings.limits.cpu_millis > 0)
                 .then_some(job.settings.limits.cpu_millis * 100),
-            binds: HostAccess::read("/root").files().collect(),
             cgroup_parent: Some(cgroup_of(&job.prefix)),
             no_cache: false,
         };
         let (writer, reader) = tokio::io::duplex(1 << 20);
         let writer = tokio_util::io::SyncIoBridge::new(writer);
         let folder = self.folder.to_owned();
-        let paths: Vec<String> = self.manifest.keys().cloned().collect();
+        let mut paths: Vec<String> = self.manifest.keys().cloned().collect();
+        let dockerfile = self.plan.dockerfile.clone();
+        let replaced = authorities::replaced(&job.engine, &folder.join(&dockerfile)).await?;
+        let sent = replaced.as_ref().map(|replaced| replaced.text.clone());
+        if sent.is_some() {
+            job.say("this machine's certificate authorities are mounted in each RUN");
+            paths.retain(|path| *path != dockerfile);
+        }
         let packing = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
             let mut tar = tar::Builder::new(writer);
             source::append(&mut tar, &folder, paths.iter().map(String::as_str), "", 0)?;
+            if let Some(text) = sent {
+                let mut header = source::header(tar::EntryType::Regular, 0o644, 0);
+                header.set_size(text.len() as u64);
+                tar.append_data(&mut header, &dockerfile, text.as_bytes())?;
+            }
             tar.into_inner()?.shutdown()
         });
         let events = job
@@ -207,6 +219,10 @@ impl DockerfileSite<'_> {
         let mut events = pin!(events);
         let mut last: VecDeque<String> = VecDeque::new();
         let mut instruction = None;
+        let own = |text: String| match &replaced {
+            Some(replaced) => replaced.unmounted(&text),
+            None => text,
+        };
         while let Some(event) = events.next().await {
             match event {
                 BuildEvent::Line(text) => {
@@ -217,14 +233,21 @@ impl DockerfileSite<'_> {
                     job.say(text);
                 }
                 BuildEvent::Instruction(text) => {
+                    let text = own(text);
                     job.say(text.clone());
                     instruction = Some(text);
                 }
-                BuildEvent::Cached(text) => job.say(format!("{text} (cached)")),
+                BuildEvent::Cached(text) => job.say(format!("{} (cached)", own(text))),
                 BuildEvent::Failed {
                     message,
                     instruction: failed,
-                } => return Err(self.failed(&message, failed.or(instruction).as_deref(), last)),
+                } => {
+                    return Err(self.failed(
+                        &own(message),
+                        failed.map(own).or(instruction).as_deref(),
+                        last,
+                    ));
+                }
             }
         }
         if let Ok(Err(error)) = packing.await {

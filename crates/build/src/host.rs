@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 /// Where Debian keeps the bundle that OpenSSL, GnuTLS, Go, git and curl read.
-const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Programs that bring a bundle of their own are told of the system's.
-const BUNDLE_VARIABLES: [&str; 8] = [
+pub(crate) const BUNDLE_VARIABLES: [&str; 8] = [
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
     "NPM_CONFIG_CAFILE",
@@ -126,13 +126,6 @@ impl HostAccess {
             })
         };
         self.binds.iter().map(mount).collect()
-    }
-
-    /// The files of the machine and where they are read, for a builder that can bind them.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let pair =
-            |(file, inside): &(PathBuf, String)| (file.display().to_string(), inside.clone());
-        self.binds.iter().map(pair)
     }
 
     /// Proxies as build arguments of a Dockerfile: predefined there, and not kept in the image's history.

@@ -186,7 +186,7 @@ async fn kill_cgroup(name: &str) {
         "/sys/fs/cgroup/unified",
     ];
     let is_whole = !name.trim_matches('/').is_empty();
-    let parents = roots.map(|root| std::path::PathBuf::from(root));
+    let parents = roots.map(std::path::PathBuf::from);
     let name = name.trim_matches('/').to_owned();
     let killed = tokio::task::spawn_blocking(move || {
         for root in parents.iter().filter(|_| is_whole) {

@@ -161,16 +161,26 @@ impl Engine {
         reference: &str,
         changes: &[String],
     ) -> Result<String, DriverError> {
+        let body = file(tar)
+            .await
+            .map_err(|f| f.attempting(&format!("import {reference}"), reference))?;
+        self.import_body(body, reference, changes).await
+    }
+
+    /// The same from a stream.
+    pub async fn import_body(
+        &self,
+        tar: Body,
+        reference: &str,
+        changes: &[String],
+    ) -> Result<String, DriverError> {
         let attempt = format!("import {reference}");
         // The tag is part of `repo`: Podman 4.3 does not read `tag`.
         let mut path = format!("/images/create?fromSrc=-&repo={}", escape(reference));
         for change in changes {
             path.push_str(&format!("&changes={}", escape(change)));
         }
-        let body = file(tar)
-            .await
-            .map_err(|f| f.attempting(&attempt, reference))?;
-        self.upload(&path, body)
+        self.upload(&path, tar)
             .await
             .map_err(|f| f.attempting(&attempt, reference))?;
         self.id_of(reference, &attempt).await

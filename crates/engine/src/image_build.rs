@@ -30,8 +30,6 @@ pub struct EngineBuild {
     pub memory: Option<u64>,
     /// Microseconds of CPU time in 100 ms.
     pub cpu_quota: Option<u64>,
-    /// Host folder → container folder, read-only, in RUN steps. Podman only.
-    pub binds: Vec<(String, String)>,
     /// Where the cgroups of RUN steps are made. Podman only.
     pub cgroup_parent: Option<String>,
     pub no_cache: bool,
@@ -72,9 +70,6 @@ impl Engine {
         } else {
             // Podman's default asks registries for images it has.
             path.push_str("&pull=false&layers=true");
-            for (from, to) in &build.binds {
-                path.push_str(&format!("&volume={}", escape(&format!("{from}:{to}:ro"))));
-            }
             if let Some(parent) = &build.cgroup_parent {
                 path.push_str(&format!("&cgroupparent={}", escape(parent)));
             }

@@ -210,27 +210,30 @@ async fn copy(
         .job
         .engine
         .put_archive(into, "/", body_of_reader(reader));
-    let packing = if site.is_source_only(output) || container.is_none() {
-        let folder = site.folder.to_owned();
-        let paths = source_paths(site, output);
-        let to = output.to.clone();
-        tokio::task::spawn_blocking(move || from_source(&folder, &paths, &to, writer))
-    } else {
-        let from = container.expect("looked at above");
-        let archive = from
-            .engine
-            .get_archive(&from.name, &output.from)
-            .await
-            .map_err(engine)?;
-        let Some(archive) = archive else {
-            return Err(problem::BUILD_FAILED.problem(
+    let from = container.filter(|_| !site.is_source_only(output));
+    let packing = match from {
+        None => {
+            let folder = site.folder.to_owned();
+            let paths = source_paths(site, output);
+            let to = output.to.clone();
+            tokio::task::spawn_blocking(move || from_source(&folder, &paths, &to, writer))
+        }
+        Some(from) => {
+            let archive = from
+                .engine
+                .get_archive(&from.name, &output.from)
+                .await
+                .map_err(engine)?;
+            let Some(archive) = archive else {
+                return Err(problem::BUILD_FAILED.problem(
                 format!("The build ended without error, and {} is not there.", output.from),
                 "Check the build command, and `build.output` if it is set: the folder must be what the build makes.",
             ));
-        };
-        let reader = SyncIoBridge::new(archive);
-        let output = output.clone();
-        tokio::task::spawn_blocking(move || rewrite(reader, &output, writer))
+            };
+            let reader = SyncIoBridge::new(archive);
+            let output = output.clone();
+            tokio::task::spawn_blocking(move || rewrite(reader, &output, writer))
+        }
     };
     let (put, packed) = tokio::join!(put, packing);
     let packed = packed.unwrap_or_else(|e| Err(io::Error::other(e)));
