@@ -16,6 +16,7 @@ import { CodeView, type LineNote } from '../ui/code'
 import { Button } from '../ui/controls'
 import { cx } from '../ui/cx'
 import { ProblemPanel } from '../ui/panels'
+import { Prose } from '../ui/prose'
 import { Turning } from '../ui/steps'
 
 type Work = 'packing' | 'sending' | 'reading'
@@ -313,10 +314,12 @@ function Understood({
         <div className="max-h-48 overflow-auto border-t bg-sunken px-4 py-2.5 text-xs">
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <h3 className="font-semibold">{t('create.report')}</h3>
-            <span className="flex items-center gap-1 text-ok">
-              <Check size={13} aria-hidden />
-              {t('create.kept', { n: count('kept') })}
-            </span>
+            {count('kept') > 0 && (
+              <span className="flex items-center gap-1 text-ok">
+                <Check size={13} aria-hidden />
+                {t('create.kept', { n: count('kept') })}
+              </span>
+            )}
             {count('adapted') > 0 && (
               <span className="flex items-center gap-1 text-warn">
                 <CornerDownRight size={13} aria-hidden />
@@ -337,7 +340,7 @@ function Understood({
             <ul className="mt-1.5 space-y-1">
               {told.map((row) => (
                 <li key={`${row.at}-${row.message}`} className="break-words text-fg-2">
-                  <span className="mono text-fg">{row.at}</span> {row.message}
+                  <span className="mono text-fg">{row.at}</span> <Prose text={row.message} />
                   {row.remedy && <span className="text-fg-3"> {row.remedy}</span>}
                 </li>
               ))}

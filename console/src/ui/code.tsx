@@ -45,8 +45,8 @@ export function CodeView({
             {note && (
               <span
                 className={cx(
-                  'ml-auto flex items-center gap-1 whitespace-nowrap font-sans text-2xs font-medium',
-                  note.tone === 'adapted' ? 'text-warn' : 'text-bad',
+                  'sticky right-4 ml-auto flex items-center gap-1 whitespace-nowrap pl-3 font-sans text-2xs font-medium',
+                  note.tone === 'adapted' ? 'bg-warn-soft text-warn' : 'bg-bad-soft text-bad',
                 )}
               >
                 {note.tone === 'adapted' ? (
