@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
 use pluvio_api::applications::*;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::observed::Observed;
@@ -46,22 +45,21 @@ pub(crate) struct Now {
 impl Now {
     async fn look(app: &App, scope: RuntimeScope) -> Now {
         let node = app.control.node();
-        let (observed, metrics) = tokio::join!(node.observe(scope), node.metrics());
-        let mut now = Now {
+        let usage = async {
+            match scope {
+                RuntimeScope::All => node.usage_of_all().await,
+                RuntimeScope::Application(id) => node
+                    .usage(id, true)
+                    .await
+                    .map(|own| BTreeMap::from([(id, own)])),
+            }
+        };
+        let (observed, metrics, usage) = tokio::join!(node.observe(scope), node.metrics(), usage);
+        Now {
             observed: observed.ok(),
             metrics: metrics.map(|m| m.routes).unwrap_or_default(),
-            usage: BTreeMap::new(),
-        };
-        let history = matches!(scope, RuntimeScope::Application(_));
-        let seen = now.observed.iter().flat_map(|o| o.applications.keys());
-        let asked = seen.map(|id| async move { (*id, node.usage(*id, history).await) });
-        let asked: Vec<_> = asked.collect();
-        let answers = futures::stream::iter(asked).buffer_unordered(8);
-        now.usage = answers
-            .filter_map(|(id, usage)| async move { Some((id, usage.ok()?)) })
-            .collect()
-            .await;
-        now
+            usage: usage.unwrap_or_default(),
+        }
     }
 
     /// Everything at once, from a moment ago where that will do: lists, overviews and open tabs share one look. A hint of

@@ -1,0 +1,9 @@
+//! The API as its callers meet it: a real router over a real store, with a node and an engine that only answer.
+
+mod access;
+mod list;
+mod node;
+mod requests;
+mod scene;
+mod sessions;
+mod streams;
