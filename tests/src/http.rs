@@ -29,14 +29,11 @@ impl Connection {
     }
 
     pub fn get(&mut self, host: &str, path: &str) -> Result<Reply, String> {
-        self.send(
-            host,
-            &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
-        )
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
     }
 
     /// Sends a whole request and reads the whole answer.
-    pub fn send(&mut self, _host: &str, request: &str) -> Result<Reply, String> {
+    pub fn send(&mut self, request: &str) -> Result<Reply, String> {
         let stream = self.0.get_mut();
         stream
             .write_all(request.as_bytes())

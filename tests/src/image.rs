@@ -19,8 +19,8 @@ pub fn ensure(engine: &Engine) {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let archive = root(folder.path());
-    let (repository, tag) = IMAGE.rsplit_once(':').expect("a tag");
-    let import = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
+    // The tag is part of `repo`: Podman 4 does not read `tag`.
+    let import = format!("/images/create?fromSrc=-&repo={IMAGE}");
     engine.request("POST", &import, Some(&archive));
     if engine.name == "podman" {
         remove_podmans_copy(&archive);

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod http;
 pub mod image;
 pub mod load;
+pub mod machine;
 pub mod pluvio;
 pub mod slot;
 pub mod wait;

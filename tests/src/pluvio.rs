@@ -174,6 +174,8 @@ impl Pluvio {
             .env("PLUVIO_BUILD_WARM_BASES", "false")
             .env("PLUVIO_ENGINE", self.engine.address())
             .env("PLUVIO_NETWORK_POOL", self.slot.pool())
+            // Base images that no test asks for are not made beside it.
+            .env("PLUVIO_BUILD_WARM_BASES", "false")
             .envs(self.extra.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -336,6 +338,24 @@ impl Pluvio {
             .expect("a log");
         let mut command = self.command(&["server", "--roles", role, "--data"]);
         command.arg(&self.data).envs(variables.iter().copied());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        Background(command.spawn().expect("the binary starts"))
+    }
+
+    /// A second control in a data folder beside the first one's, on ports counted from `index`.
+    pub fn serve_beside(&self, data: &Path, index: u16) -> Background {
+        let log = std::fs::File::create(data.join("logs/control.log")).expect("a log");
+        let mut command = self.command(&["server", "--roles", "control", "--data"]);
+        command
+            .arg(data)
+            .env("PLUVIO_PORT", self.slot.port(index).to_string())
+            .env(
+                "PLUVIO_OPERATIONS_PORT",
+                self.slot.port(index + 1).to_string(),
+            );
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -64,11 +64,24 @@ fn nothing_orphaned(pluvio: &Pluvio, app: &str, instances: usize) {
 fn d5_control_killed_at_each_step_of_a_deploy(engine: Engine) {
     let mut pluvio = Pluvio::start(engine);
     let name = pluvio.name("d5");
-    pluvio.deploy(&app::yaml(&name, "first", 1, "")).ok();
+    // Its program takes a second to end, so that each step lasts long enough to die in.
+    let spec = |greeting: &str| {
+        app::yaml(&name, greeting, 1, "")
+            .replace(
+                "command: [/serve]",
+                "command: [sh, -c, \"trap '' TERM; exec /serve\"]",
+            )
+            .replace("drain: 5s", "drain: 5s, grace: 1s")
+    };
+    pluvio.deploy(&spec("first")).ok();
     for step in ["decide", "apply", "start", "swap", "drain", "stop", "live"] {
         pluvio.cli(&["down", "--json"]).ok();
         pluvio.up(&[("PLUVIO_CRASH_AT", step)]).ok();
-        let file = pluvio.write("next.yaml", &app::yaml(&name, step, 1, ""));
+        let file = pluvio.write("next.yaml", &spec(step));
+        // One request keeps the old instance draining for a while.
+        let port = pluvio.gateway_port();
+        let host = format!("{name}.localhost");
+        let slow = std::thread::spawn(move || pluvio_tests::http::get(port, &host, "/slow?3000"));
         let accepted = pluvio.cli(&["deploy", &file, "--no-wait", "--json"]).ok();
         pluvio.until_dead("control");
         // What served goes on, or what is new does.
@@ -85,6 +98,11 @@ fn d5_control_killed_at_each_step_of_a_deploy(engine: Engine) {
             "after a crash at {step}: {ended:#}"
         );
         pluvio.until_serves(&name, "/", step, SOON);
+        assert_eq!(
+            slow.join().unwrap().map(|reply| reply.status),
+            Ok(200),
+            "the request under way"
+        );
         nothing_orphaned(&pluvio, &name, 1);
     }
     pluvio.end();

@@ -1,0 +1,128 @@
+//! Secrets are sealed in the database and masked wherever text goes (P4); every change is recorded with it (P3).
+
+use std::path::Path;
+use std::process::Command;
+
+use pluvio_tests::engine::name_of;
+use pluvio_tests::{Engine, Pluvio, app, both_engines};
+
+both_engines!(p4_a_secret_is_nowhere_but_in_its_own_containers);
+
+/// Every file below a folder that contains a text.
+fn files_with(folder: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(files_with(&path, text));
+        } else if std::fs::read(&path).is_ok_and(|bytes| contains(&bytes, text)) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
+}
+
+fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
+    const SECRET: &str = "Zx7-very-particular-value-Q9";
+    const NEXT: &str = "Kw3-its-second-version-value-M4";
+    let pluvio = Pluvio::start(engine);
+    let (name, other) = (pluvio.name("p4"), pluvio.name("p4o"));
+    pluvio.deploy(&app::yaml(&other, "other", 1, "")).ok();
+    let with = |greeting: &str| {
+        let more = "  KEY: \"${secrets.KEY}\"\nfiles: { /tmp/key: { content: \"key=${secrets.KEY}\" } }\nsecrets: { KEY: { generate: false } }\n";
+        app::yaml(&name, greeting, 1, more)
+    };
+    // Refused for want of a value; the application is known from then on and can be given one.
+    pluvio.deploy(&with("one")).problem(1, "secret.missing");
+    let set = pluvio.cli_with_input(&["secret", "set", "KEY", "-a", &name, "--json"], SECRET);
+    assert_eq!(set.exit, 0, "{set:?}");
+    let deployed = pluvio.deploy(&with("one"));
+    deployed.ok();
+    assert!(
+        pluvio
+            .body(&name, "/env")
+            .contains(&format!("KEY={SECRET}")),
+        "it reaches the program"
+    );
+    assert_eq!(
+        pluvio.body(&name, "/file?/tmp/key"),
+        format!("key={SECRET}")
+    );
+    pluvio
+        .cli_with_input(&["secret", "set", "KEY", "-a", &name, "--json"], NEXT)
+        .ok();
+    pluvio.until_serves(&name, "/env", NEXT, std::time::Duration::from_secs(20));
+    pluvio.deploy(&with("two")).ok();
+
+    let releases = pluvio.cli(&["releases", "-a", &name, "--json"]).ok();
+    let numbers: Vec<String> = releases
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|release| release["number"].to_string())
+        .collect();
+    assert_eq!(numbers.len(), 3, "{releases:#}");
+
+    for secret in [SECRET, NEXT] {
+        for words in [
+            &["status", "-a", &name, "--json"][..],
+            &["config", "-a", &name, "--json"],
+            &["secret", "list", "-a", &name, "--json"],
+            &["export", "-a", &name],
+            &["releases", "-a", &name, "--json"],
+            &[
+                "releases",
+                "diff",
+                &numbers[1],
+                &numbers[0],
+                "-a",
+                &name,
+                "--json",
+            ],
+            &["releases", "show", &numbers[0], "-a", &name, "--json"],
+            &["operations", "-a", &name, "--json"],
+            &["logs", "-a", &name, "--json"],
+        ] {
+            let answer = pluvio.cli(words);
+            assert_eq!(answer.exit, 0, "{answer:?}");
+            assert!(
+                !answer.stdout.contains(secret) && !answer.stderr.contains(secret),
+                "{words:?} shows the secret"
+            );
+        }
+        let file = pluvio.write("diff.yaml", &with("three"));
+        let diff = pluvio.cli(&["diff", "-f", &file, "--json"]);
+        assert!(!diff.stdout.contains(secret), "{diff:?}");
+
+        let inside = files_with(pluvio.data(), secret);
+        assert_eq!(
+            inside,
+            Vec::<String>::new(),
+            "files of the data folder that hold the secret"
+        );
+
+        let processes = Command::new("ps")
+            .args(["axww", "-o", "args"])
+            .output()
+            .unwrap();
+        assert!(
+            !contains(&processes.stdout, secret),
+            "the process list shows the secret"
+        );
+
+        for container in pluvio.engine.containers(pluvio.installation()) {
+            let called = name_of(&container);
+            if !called.starts_with(&format!("{name}--")) {
+                let inspected = pluvio.engine.inspect(&called).to_string();
+                assert!(!inspected.contains(secret), "{called} knows it");
+            }
+        }
+    }
+    pluvio.end();
+}
