@@ -82,7 +82,10 @@ fn died_here(own: &str, owner: &str) -> bool {
     };
     match theirs.rsplit_once('-') {
         Some((their_host, process)) if their_host == host && theirs != own => {
-            process.parse::<u32>().is_ok() && !std::path::Path::new("/proc").join(process).exists()
+            // A process that nobody has collected yet has an empty command line.
+            process.parse::<u32>().is_ok()
+                && !std::fs::read(format!("/proc/{process}/cmdline"))
+                    .is_ok_and(|command| !command.is_empty())
         }
         _ => false,
     }

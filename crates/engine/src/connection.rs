@@ -344,7 +344,10 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// `filters={"label":["a=b"]}` escaped.
+/// `filters={"label":["a=b"]}` escaped; no filter at all for no labels, since Podman 4 refuses a filter of nothing.
 pub(crate) fn label_filter(labels: &[String]) -> String {
+    if labels.is_empty() {
+        return escape("{}");
+    }
     escape(&serde_json::json!({ "label": labels }).to_string())
 }

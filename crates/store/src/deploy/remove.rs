@@ -4,6 +4,7 @@ use pluvio_model::event::EventBody;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::operation::{Operation, OperationKind, Outcome};
 use pluvio_model::problem;
+use pluvio_model::stage::Power;
 
 use super::{Ask, Asked, Start, Whose, refused, start};
 use crate::application::{self, ApplicationState};
@@ -38,16 +39,21 @@ impl Store {
             .bind(id.to_string())
             .bind(tx.now_ms());
             tx.run(cancel).await?;
-            for target in target::load_all(&mut tx, id).await? {
+            let mut targets: Vec<_> = target::load_all(&mut tx, id).await?.into_iter().map(Some).collect();
+            if targets.is_empty() {
+                // Nothing was ever released. A target brings it before the reconciler, which alone ends deletions.
+                targets.push(None);
+            }
+            for target in targets {
                 let to = Move {
                     application: id,
-                    cluster: target.cluster,
-                    release: target.release,
-                    power: target.power,
+                    cluster: target.as_ref().map_or(ask.cluster, |t| t.cluster),
+                    release: target.as_ref().map_or(0, |t| t.release),
+                    power: target.as_ref().map_or(Power::Off, |t| t.power),
                     gone: true,
                     operation: Some(begun.operation.id),
                 };
-                let next = target::advance(&mut tx, team, Some(&target), to).await?;
+                let next = target::advance(&mut tx, team, target.as_ref(), to).await?;
                 if next.cluster == ask.cluster {
                     begun.target = Some(next);
                 }
