@@ -194,6 +194,7 @@ export const en = {
   'app.askedAs': 'Operation {id}',
   'app.liveSince': '{release} since {at}',
   'app.onItsWay': '{next} on its way, {live} serving',
+  'app.firstOnItsWay': 'The first release is on its way',
   'app.neverDeployed': 'Not deployed yet',
   'app.notSeen':
     'The node does not answer, so instances are shown as unknown. Applications and gateway run on.',
@@ -211,6 +212,7 @@ export const en = {
   'operation.stop': 'Stop {app}',
   'operation.start': 'Start {app}',
   'operation.delete': 'Delete {app}',
+  'operation.queued': 'Waiting for its turn',
   'operation.stepOf': 'Step {n} of {of}',
   'operation.stepNow': 'Step {n} of {of} · {step}',
   'operation.ofAbout': '{time} of about {total}',

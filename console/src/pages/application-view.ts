@@ -8,6 +8,7 @@ export function hintOf(app: ApplicationSummary, i18n: I18n): string {
   const target = app.target_release
   if (target != null && live != null && target !== live && app.status === 'deploying')
     return t('app.onItsWay', { next: `r${target}`, live: `r${live}` })
+  if (live == null && (app.status === 'deploying' || app.status === 'building')) return t('app.firstOnItsWay')
   if (app.status !== 'running' && app.status_note) return app.status_note
   if (live != null) return t('app.liveSince', { release: `r${live}`, at: when(app.updated_at) })
   return app.status_note || t('app.neverDeployed')

@@ -9,7 +9,8 @@ const building = new Set(['fetch', 'base', 'build', 'keep'])
 export function stateOf(operation: Operation): State {
   if (operation.outcome) return operation.outcome.outcome
   const now = current(operation)
-  if (!now) return 'waiting'
+  // Asked for, but nothing has begun: others are before it.
+  if (!now || operation.steps.every((step) => step.state === 'waiting')) return 'waiting'
   return building.has(now.name) ? 'building' : 'deploying'
 }
 

@@ -118,7 +118,7 @@ function Loaded({
             <h1 className="flex flex-wrap items-center gap-x-3 gap-y-1 text-xl tracking-tight">
               {title}
               <Status state={state} pill>
-                {running && step
+                {running && step && state !== 'waiting'
                   ? t('operation.stepNow', {
                       n: operation.steps.indexOf(step) + 1,
                       of: operation.steps.length,

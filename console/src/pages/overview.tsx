@@ -110,6 +110,7 @@ function Running({ operation }: { operation: Operation }) {
   const { t, clock } = i18n
   const place = usePlace()
   const now = useNow(true)
+  const state = stateOf(operation)
   const step = current(operation)
   const total = usual(operation)
   const soFar = clock(elapsed(operation, now))
@@ -121,7 +122,7 @@ function Running({ operation }: { operation: Operation }) {
     >
       <span className="flex items-center gap-2 text-sm font-medium">
         <Turning size={14} />
-        {t(`state.${stateOf(operation)}`)}
+        {t(`state.${state}`)}
         <span className="num ml-auto">
           {total ? t('operation.ofAbout', { time: soFar, total: clock(total) }) : soFar}
         </span>
@@ -133,7 +134,7 @@ function Running({ operation }: { operation: Operation }) {
           </span>
           {step && (
             <span className="block break-words text-sm">
-              {t(`step.name.${step.name}`)}
+              {state === 'waiting' ? t('operation.queued') : t(`step.name.${step.name}`)}
               {step.note && `: ${step.note}`}
             </span>
           )}
@@ -197,7 +198,9 @@ function AppCard({ app, link }: { app: ApplicationSummary; link: (element: HTMLE
               {memory.value} {memory.unit}
             </span>
           )}
-          <span className="ml-auto">{t('overview.instances', { n: app.instances_wanted })}</span>
+          {app.instances_wanted > 0 && (
+            <span className="ml-auto">{t('overview.instances', { n: app.instances_wanted })}</span>
+          )}
         </span>
       </Link>
     </li>

@@ -13,6 +13,7 @@ export function RunningCard({ operation }: { operation: Operation }) {
   const place = usePlace()
   const now = useNow(true)
   const step = current(operation)
+  const state = stateOf(operation)
   const at = step ? operation.steps.indexOf(step) + 1 : 0
   return (
     <Link
@@ -21,7 +22,7 @@ export function RunningCard({ operation }: { operation: Operation }) {
       className="card block p-2.5 hover:bg-hover"
     >
       <span className="flex items-center gap-2 text-xs font-medium">
-        <StatusIcon state={stateOf(operation)} size={13} />
+        <StatusIcon state={state} size={13} />
         <span className="min-w-0 flex-1 truncate">{titleOf(operation, i18n)}</span>
         <span className="num font-normal text-fg-3">{i18n.clock(elapsed(operation, now))}</span>
       </span>
@@ -30,8 +31,14 @@ export function RunningCard({ operation }: { operation: Operation }) {
       </span>
       {step && (
         <span className="mt-1.5 block truncate text-2xs text-fg-3">
-          {i18n.t('operation.stepOf', { n: at, of: operation.steps.length })} ·{' '}
-          {i18n.t(`step.name.${step.name}`)}
+          {state === 'waiting' ? (
+            i18n.t('operation.queued')
+          ) : (
+            <>
+              {i18n.t('operation.stepOf', { n: at, of: operation.steps.length })} ·{' '}
+              {i18n.t(`step.name.${step.name}`)}
+            </>
+          )}
         </span>
       )}
     </Link>

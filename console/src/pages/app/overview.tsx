@@ -269,7 +269,7 @@ function Routes({ component }: { component: ComponentDetail | undefined }) {
   const routes = component?.routes ?? []
   const ports = component?.ports ?? []
   return (
-    <Card title={t('route.title')} hint={t('route.ports', { n: ports.length })}>
+    <Card title={t('route.title')} hint={component && t('route.ports', { n: ports.length })}>
       <ul className="-mx-2 text-sm">
         {routes.map((route) => (
           <li key={route.id} className="flex min-h-8 items-center gap-2.5 rounded-md px-2 hover:bg-hover">
@@ -309,7 +309,9 @@ function Routes({ component }: { component: ComponentDetail | undefined }) {
           </li>
         ))}
       </ul>
-      {routes.length === 0 && ports.length === 0 && <p className="text-sm text-fg-2">{t('route.none')}</p>}
+      {routes.length === 0 && ports.length === 0 && (
+        <p className="text-sm text-fg-2">{component ? t('route.none') : t('release.noneLive')}</p>
+      )}
     </Card>
   )
 }
