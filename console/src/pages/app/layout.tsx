@@ -58,7 +58,7 @@ export default function AppLayout() {
     {
       id: 'environment',
       label: t('app.tab.environment'),
-      count: component?.env.length,
+      count: component?.env.length || undefined,
       to: `${root}/environment`,
     },
     { id: 'releases', label: t('app.tab.releases'), to: `${root}/releases` },

@@ -42,7 +42,9 @@ export default function AppOverview() {
             <AtWork key={operation.id} operation={operation} now={now} />
           ))}
           {running.length === 0 && failed && <LastFailure operation={failed} />}
-          {app.problem && <ProblemPanel problem={new Problem(app.problem)} />}
+          {app.problem && !(running.length === 0 && failed) && (
+            <ProblemPanel problem={new Problem(app.problem)} />
+          )}
           {app.power === 'off' && <Stopped app={app} />}
           <InstancesCard app={app} component={component} now={now} />
           <div className="grid gap-4 lg:grid-cols-2">
