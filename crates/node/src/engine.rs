@@ -66,9 +66,7 @@ impl View {
         self.containers.values().flat_map(|all| all.iter())
     }
 
-    pub(crate) fn by_application(
-        &self,
-    ) -> impl Iterator<Item = (ApplicationId, &[SeenContainer])> {
+    pub(crate) fn by_application(&self) -> impl Iterator<Item = (ApplicationId, &[SeenContainer])> {
         self.containers
             .iter()
             .map(|(application, all)| (*application, &all[..]))

@@ -111,7 +111,10 @@ impl Application {
     }
 
     pub(super) fn is_free(&self, name: &str) -> bool {
-        self.part.problem.is_none() && !self.busy.contains_key(name) && !self.rests(name)
+        self.part.problem.is_none()
+            && !self.busy.contains_key(name)
+            && !self.speaking.contains(name)
+            && !self.rests(name)
     }
 
     pub(super) fn driver(&self) -> Arc<dyn Driver> {
@@ -270,7 +273,7 @@ impl Application {
         let words = if never_ran {
             None
         } else {
-            self.last_words(name)
+            self.rest_of_log(name)
         };
         let (driver, container) = (self.driver(), name.to_owned());
         self.begin(name, Doing::Remove, async move {

@@ -125,7 +125,9 @@ impl Application {
     }
 }
 
-pub(super) fn hashes(files: &indexmap::IndexMap<AbsolutePath, DecidedFile>) -> BTreeMap<String, ContentHash> {
+pub(super) fn hashes(
+    files: &indexmap::IndexMap<AbsolutePath, DecidedFile>,
+) -> BTreeMap<String, ContentHash> {
     files
         .iter()
         .map(|(path, file)| (path.to_string(), ContentHash::of(file)))

@@ -109,7 +109,7 @@ impl Application {
     }
 
     /// Takes in what the engine shows.
-    pub(crate) async fn absorb(&mut self) {
+    pub(crate) fn absorb(&mut self) {
         let part = self.part.clone();
         if !part.known {
             return;
@@ -164,7 +164,7 @@ impl Application {
                     code,
                     oom,
                     finished_at,
-                } => self.ended(name, code, oom, finished_at).await,
+                } => self.ended(name, code, oom, finished_at),
                 ContainerState::Created | ContainerState::Other(_) => {}
             }
         }
@@ -318,57 +318,76 @@ impl Application {
         )
     }
 
-    async fn ended(&mut self, name: &str, code: i64, oom: bool, finished_at: Timestamp) {
-        let Some(memo) = self.memo.instances.get(name) else {
+    /// Notes an end at once, so that requests go elsewhere; what it said at last is looked up beside.
+    fn ended(&mut self, name: &str, code: i64, oom: bool, finished_at: Timestamp) {
+        let (Some(instance), Some(memo)) = (
+            self.instances.get_mut(name),
+            self.memo.instances.get_mut(name),
+        ) else {
             return;
         };
         if memo.finished_at == Some(finished_at) {
             return;
         }
-        let Some(instance) = self.instances.get_mut(name) else {
-            return;
-        };
         instance.prober = None;
-        // What it said at last, also when it was over before anybody looked.
-        match instance.collector.take() {
-            Some((_, mut collector)) if !collector.is_over() => collector.finish(LAST_WORDS).await,
-            _ => {}
-        }
-        if let Some(instance) = self.instances.get(name) {
-            self.collector(instance, false).finish(LAST_WORDS).await;
-        }
-        let (Some(instance), Some(memo)) =
-            (self.instances.get(name), self.memo.instances.get_mut(name))
-        else {
-            return;
-        };
-        let limited = self
-            .desired
-            .as_ref()
-            .and_then(|desired| desired.kept.content(&instance.component, &instance.hash))
-            .is_some_and(|decided| decided.content.main.memory_limit.is_some());
-        // Podman does not say it: a SIGKILL that nobody here sent, under a limit, is the kernel's.
-        let oom = oom || (code == 137 && limited && instance.stop.is_none());
+        let following = instance.collector.take();
+        let stop = instance.stop;
+        // Where an engine only guesses from the exit code, an end that was ordered is none of memory.
+        let oom = oom && stop.is_none();
         memo.finished_at = Some(finished_at);
         memo.rests_since = Some(self.shared.clock.now());
         memo.last_exit = Some(ExitRecord {
             code,
             oom,
             at: finished_at,
-            last_lines: instance.progress.take_last_lines(),
+            last_lines: Vec::new(),
         });
-        let how = if oom {
+        if stop != Some(StopReason::Leaving) {
+            memo.exits = count_exit(memo.exits, memo.started_at, finished_at);
+        }
+        let Some(instance) = self.instances.get(name) else {
+            return;
+        };
+        let (source, progress) = (self.source(instance), instance.progress.clone());
+        let driver = self.shared.engine.driver.clone();
+        let store = self.shared.logs.clone();
+        self.speaking.insert(name.to_owned());
+        self.last_words.spawn(async move {
+            if let Some((_, mut following)) = following {
+                following.finish(LAST_WORDS).await;
+            }
+            // One after the other: both go on where the store ends. This one is for an end that came before anybody looked.
+            let name = source.instance.clone();
+            let mut rest = Collector::start(source, progress, driver, store, false);
+            rest.finish(LAST_WORDS).await;
+            name
+        });
+    }
+
+    /// What an ended instance said is kept: its end can be told of, and it may be started again.
+    pub(crate) fn has_spoken(&mut self, name: &str) {
+        self.speaking.remove(name);
+        let (Some(instance), Some(memo)) =
+            (self.instances.get(name), self.memo.instances.get_mut(name))
+        else {
+            return;
+        };
+        let lines = instance.progress.take_last_lines();
+        let Some(exit) = &mut memo.last_exit else {
+            return;
+        };
+        exit.last_lines = lines;
+        let how = if exit.oom {
             "killed: it took more memory than its limit".to_owned()
         } else {
-            format!("ended with exit code {code}")
+            format!("ended with exit code {}", exit.code)
         };
         if instance.stop == Some(StopReason::Leaving) {
             self.say(name, how);
             return;
         }
-        memo.exits = count_exit(memo.exits, memo.started_at, finished_at);
-        let exits = memo.exits;
-        let (component, last) = (instance.component.clone(), memo.last(Timestamp::MAX));
+        let (exits, last) = (memo.exits, memo.last(Timestamp::MAX));
+        let component = instance.component.clone();
         let restart = self
             .desired
             .as_ref()
@@ -386,7 +405,7 @@ impl Application {
     }
 
     /// Makes sure that what an instance said is kept before its container goes.
-    pub(crate) fn last_words(&self, name: &str) -> Option<Collector> {
+    pub(crate) fn rest_of_log(&self, name: &str) -> Option<Collector> {
         let instance = self.instances.get(name)?;
         Some(self.collector(instance, false))
     }

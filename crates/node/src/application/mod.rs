@@ -55,6 +55,9 @@ pub(crate) struct Application {
     /// What is being done, by instance; nothing else is done to it meanwhile.
     busy: HashMap<String, actions::Doing>,
     jobs: JoinSet<Finished>,
+    /// Ended instances whose last lines are still collected; they are told of, and started again, after it.
+    speaking: HashSet<String>,
+    last_words: JoinSet<String>,
     /// Waits for instances to finish their requests.
     drains: JoinSet<()>,
     /// Instances that this node made to the end; one that it did not may lack files or networks.
@@ -101,6 +104,8 @@ impl Application {
             components: BTreeMap::new(),
             busy: HashMap::new(),
             jobs: JoinSet::new(),
+            speaking: HashSet::new(),
+            last_words: JoinSet::new(),
             drains: JoinSet::new(),
             made: HashSet::new(),
             troubles: BTreeMap::new(),
@@ -123,6 +128,14 @@ impl Application {
                 tokio::select! {
                     () = self.wake.notified() => break,
                     Some(_) = self.drains.join_next() => break,
+                    Some(name) = self.last_words.join_next() => {
+                        match name {
+                            Ok(name) => self.has_spoken(&name),
+                            // It is not known whose: none waits for it any longer.
+                            Err(_) => self.speaking.clear(),
+                        }
+                        break;
+                    }
                     Some(done) = self.jobs.join_next() => {
                         self.finish(done);
                         // Those that ended at the same time need no list of their own.
@@ -162,13 +175,14 @@ impl Application {
     async fn converge(&mut self) -> Option<Timestamp> {
         self.part = self.shared.engine.view().part(self.id);
         self.renew_desired();
-        self.absorb().await;
+        self.absorb();
         let mut again = None;
         if self.part.known
             && let Some(desired) = self.desired.take()
         {
             let ready = self.part.problem.is_none() && self.prepare(&desired).await;
             again = self.step(&desired, ready);
+            self.forgive(&desired);
             if self.part.problem.is_none() {
                 self.carry_hot_files(&desired);
                 self.tidy(&desired).await;
@@ -241,6 +255,24 @@ impl Application {
             until: Instant::now() + pause,
         };
         self.troubles.insert(what.to_owned(), trouble);
+    }
+
+    /// Once everything is as it shall be, what failed on the way and is not there any more is over: a slot that could not be
+    /// made and that another took the place of.
+    fn forgive(&mut self, desired: &Desired) {
+        if self.components.values().all(|component| component.settled) {
+            let instances = &self.instances;
+            self.troubles.retain(|what, _| {
+                instances.contains_key(what)
+                    || desired.networks.iter().any(|network| network.name == *what)
+                    || desired.volumes.iter().any(|volume| volume.name == *what)
+                    || self
+                        .part
+                        .networks
+                        .iter()
+                        .any(|network| network.name == *what)
+            });
+        }
     }
 
     fn rests(&self, what: &str) -> bool {

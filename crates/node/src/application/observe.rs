@@ -194,7 +194,11 @@ impl Application {
             },
             ready_at: told.ready_at,
             restarts: told.restarts,
-            last_exit: told.last_exit.clone(),
+            // Told with what it said at last, not before.
+            last_exit: told
+                .last_exit
+                .clone()
+                .filter(|_| !self.speaking.contains(name)),
             // Looked up when asked for.
             probe: None,
             in_flight: 0,
@@ -217,6 +221,10 @@ impl Application {
             },
             ContainerState::Exited { .. } if instance.stop == Some(StopReason::Leaving) => {
                 InstanceState::Exited
+            }
+            // Its last lines are being read; then it is told how it ended.
+            ContainerState::Exited { .. } if self.speaking.contains(&instance.seen.name) => {
+                InstanceState::Stopping
             }
             ContainerState::Exited { .. } => {
                 let restart = desired.component(&instance.component).restart;
