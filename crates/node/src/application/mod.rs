@@ -210,6 +210,8 @@ impl Application {
             self.memo.work_towards(&name, asked.hash(), now);
             // What takes effect at once (endpoints, drains) may let the next thing be done at once.
             for _ in 0..MOST_STEPS {
+                // Not before what the last step noted: a drain that begins in the future looks like a clock set back.
+                let now = self.shared.clock.now();
                 let known = self.components.get(&name).and_then(|c| c.endpoints.clone());
                 let input = RolloutInput {
                     wish: asked.wish.clone(),
