@@ -101,10 +101,17 @@ impl Control {
         };
         spawn(Box::pin(bind(self.clone())));
         spawn(Box::pin(reconcile::run(self.clone())));
-        for number in 0..self.inner.config.builds.max(1) {
-            // Workers end by themselves, so that a build gives its job back in good order.
-            self.inner.tasks.spawn(worker::run(self.clone(), number));
-        }
+        // Workers end by themselves, so that a build gives its job back in good order.
+        let control = self.clone();
+        self.inner.tasks.spawn(async move {
+            // Before anything is built: a build that is taken up again must not lose its folder to the broom.
+            if let Err(problem) = control.inner.builder.sweep().await {
+                tracing::warn!(cause = problem.cause, "leftovers of builds were not swept");
+            }
+            let numbers = 0..control.inner.config.builds.max(1);
+            futures::future::join_all(numbers.map(|number| worker::run(control.clone(), number)))
+                .await;
+        });
         spawn(Box::pin(housekeeping(self.clone())));
         if self.inner.config.warm_bases {
             spawn(Box::pin(warm_bases(self.clone())));
@@ -237,9 +244,6 @@ async fn bind(control: Control) {
 
 /// What builds that were killed left behind, and what the database has no use for any more.
 async fn housekeeping(control: Control) {
-    if let Err(problem) = control.inner.builder.sweep().await {
-        tracing::warn!(cause = problem.cause, "leftovers of builds were not swept");
-    }
     let mut minutes = 0_u32;
     loop {
         if minutes.is_multiple_of(60)

@@ -197,7 +197,7 @@ pub(crate) async fn save(tx: &mut Tx, expected: Generation, target: &Target) -> 
 async fn insert(tx: &mut Tx, target: &Target) -> Result<()> {
     let insert = sqlx::query(
         "INSERT INTO targets (application, cluster, release, generation, power, failed, gone, operation, moved_at) \
-         VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7)",
+         VALUES ($1, $2, $3, $4, $5, 0, $8, $6, $7)",
     )
     .bind(target.application.to_string())
     .bind(target.cluster.to_string())
@@ -205,7 +205,8 @@ async fn insert(tx: &mut Tx, target: &Target) -> Result<()> {
     .bind(target.generation.0 as i64)
     .bind(word(target.power))
     .bind(target.operation.map(|id| id.to_string()))
-    .bind(target.moved_at.as_millisecond());
+    .bind(target.moved_at.as_millisecond())
+    .bind(i64::from(target.gone));
     tx.run(insert).await?;
     Ok(())
 }
