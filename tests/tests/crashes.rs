@@ -99,8 +99,8 @@ fn d5_control_killed_at_each_step_of_a_deploy(engine: Engine) {
         );
         pluvio.until_serves(&name, "/", step, SOON);
         assert_eq!(
-            slow.join().unwrap().map(|reply| reply.status),
-            Ok(200),
+            slow.join().unwrap().map(|reply| reply.body),
+            Ok("slept\n".to_owned()),
             "the request under way"
         );
         nothing_orphaned(&pluvio, &name, 1);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, app, both_engines, load};
+use pluvio_tests::{Engine, Pluvio, app, both_engines, http, load};
 
 both_engines!(
     d1_no_request_is_lost_by_any_change,
     d1_no_request_is_lost_while_control_is_killed,
+    d1_a_slow_request_is_finished_by_the_instance_that_began_it,
     d2_a_release_that_never_becomes_ready_leaves_the_old_one_serving,
     d2_a_release_that_exits_leaves_the_old_one_serving,
     d2_a_release_that_does_not_listen_leaves_the_old_one_serving,
@@ -90,6 +91,25 @@ fn d1_no_request_is_lost_while_control_is_killed(engine: Engine) {
     let counted = closed.end().plus(open.end());
     println!("{} served, slowest {:?}", counted.served, counted.slowest);
     nothing_failed(&counted);
+    pluvio.end();
+}
+
+fn d1_a_slow_request_is_finished_by_the_instance_that_began_it(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("d1s");
+    let host = format!("{name}.localhost");
+    pluvio.deploy(&app::yaml(&name, "one", 1, "")).ok();
+    for greeting in ["two", "three"] {
+        let (port, host) = (pluvio.gateway_port(), host.clone());
+        let slow = std::thread::spawn(move || http::get(port, &host, "/slow?4000"));
+        pluvio.until_status(&name, "at work on the request", |status| {
+            status["components"][0]["instances"][0]["in_flight"] == 1
+        });
+        pluvio.deploy(&app::yaml(&name, greeting, 1, "")).ok();
+        assert_eq!(pluvio.body(&name, "/").trim(), greeting);
+        let reply = slow.join().expect("a thread").expect("an answer");
+        assert_eq!(reply.body, "slept\n", "{reply:?}");
+    }
     pluvio.end();
 }
 

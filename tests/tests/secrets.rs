@@ -1,5 +1,6 @@
 //! Secrets are sealed in the database and masked wherever text goes (P4); every change is recorded with it (P3).
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -100,12 +101,19 @@ fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
         let diff = pluvio.cli(&["diff", "-f", &file, "--json"]);
         assert!(!diff.stdout.contains(secret), "{diff:?}");
 
-        let inside = files_with(pluvio.data(), secret);
+        // The stage is the one exception: the node starts instances from it without control, and after a reboot.
+        let (stages, others): (Vec<_>, Vec<_>) = files_with(pluvio.data(), secret)
+            .into_iter()
+            .partition(|file| file.contains("/node/stages/"));
         assert_eq!(
-            inside,
+            others,
             Vec::<String>::new(),
             "files of the data folder that hold the secret"
         );
+        for file in stages {
+            let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{file} may be read by others");
+        }
 
         let processes = Command::new("ps")
             .args(["axww", "-o", "args"])
