@@ -3,11 +3,10 @@
 import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
+import { environment, logOf, preview, session, spec, summary, team } from './mock-views.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
 
-const team = 'paperlane'
-const environment = 'production'
 const here = `/teams/${team}/environments/${environment}`
 /**
  * `data: 'empty'` starts with nothing; `fail: true` answers every list with a problem; `pace` is how long a step takes, in
@@ -35,65 +34,6 @@ export async function startMock({
     for (const send of listeners) send(event, body)
   }
   for (const one of state.operations) logs.set(one.id, logOf(one))
-
-  function summary(app) {
-    const live = app.releases.find((one) => one.status === 'live')
-    const all = app.components.flatMap((one) => one.instances)
-    const ready = all.filter((one) => one.state.state === 'ready' && one.current).length
-    const running = state.operations.find((one) => one.application_name === app.name && !one.outcome)
-    return {
-      id: app.id,
-      name: app.name,
-      display_name: app.display_name,
-      status: app.status,
-      status_note: app.status_note,
-      urls: app.components.flatMap((one) => one.routes.map((r) => r.url)),
-      live_release: live?.number ?? null,
-      target_release: app.releases[0]?.number ?? null,
-      instances_ready: ready,
-      instances_wanted: app.components.reduce((sum, one) => sum + one.instances_wanted, 0),
-      cpu_millis: all.length ? all.reduce((sum, one) => sum + (one.cpu_millis.at(-1) ?? 0), 0) : null,
-      memory_bytes: all.length ? all.reduce((sum, one) => sum + (one.memory_bytes.at(-1) ?? 0), 0) : null,
-      requests_per_second: app.requests_per_second ?? null,
-      updated_at: app.updated_at,
-      operation: running?.id ?? null,
-    }
-  }
-
-  function logOf(one) {
-    const lines = []
-    const say = (name, level, text) =>
-      lines.push({ seq: lines.length + 1, at: new Date().toISOString(), step: name, level, text })
-    for (const { name, state: how } of one.steps) {
-      if (how === 'waiting' || how === 'skipped') continue
-      for (const [level, text] of words[name] ?? [['info', `${name} done`]]) say(name, level, text)
-    }
-    return lines
-  }
-
-  function spec(app) {
-    const [main] = app.components
-    return {
-      apiVersion: 'pluvio/v1',
-      name: app.name,
-      components: {
-        [main.name]: {
-          kind: 'service',
-          ...(main.built_from
-            ? { source: { git: { url: 'https://git.paperlane.test/storefront.git', ref: 'main' } } }
-            : { image: main.image }),
-          instances: main.instances_wanted,
-          resources: { cpu: { limit: '1' }, memory: { limit: '512Mi' } },
-          ports: Object.fromEntries(
-            main.ports.map((one) => [one.name, { port: one.port, protocol: one.protocol }]),
-          ),
-          probes: main.ports.length ? { ready: { http: { path: '/healthz' }, period: '5s' } } : {},
-          routes: main.routes.slice(1).map((one) => ({ host: one.host, path: one.path })),
-        },
-      },
-      secrets: {},
-    }
-  }
 
   /** Takes an operation through its steps; `act` happens when it has succeeded. */
   function run(app, kind, title, names, act, release) {
@@ -132,7 +72,7 @@ export async function startMock({
       }
       tell('operation', one)
       const target = state.apps[app]
-      if (target) tell('application', summary(target))
+      if (target) tell('application', summary(target, state.operations))
     }
     setTimeout(next, pace)
     tell('operation', one)
@@ -186,24 +126,6 @@ export async function startMock({
     }
   }
 
-  const preview = (app, rows, effect) => ({
-    number: app.releases[0].number + 1,
-    diff: [{ component: 'web', change: 'changed', rows }],
-    effects: [
-      effect ?? {
-        component: 'web',
-        effect: 'replaced',
-        instances_before: app.components[0].instances_wanted,
-        instances_after: app.components[0].instances_wanted,
-        held: false,
-      },
-    ],
-    notes: [
-      { code: 'no-request-lost', about: 'web', text: 'No request is dropped.' },
-      { code: 'images-at-hand', about: '', text: 'All images are at hand.' },
-    ],
-    usual_ms: 39_000,
-  })
   const page = (items, query) => {
     const limit = Number(query.get('limit') ?? 50)
     const from = Number(query.get('after') ?? 0)
@@ -212,32 +134,6 @@ export async function startMock({
       ...(from + limit < items.length ? { next: String(from + limit) } : {}),
     }
   }
-
-  const permissions = [
-    'application:read',
-    'application:create',
-    'application:deploy',
-    'application:configure',
-    'application:operate',
-    'application:delete',
-    'instance:exec',
-    'log:read',
-    'secret:write',
-    'operation:read',
-    'operation:cancel',
-    'credential:write',
-    'credential:read',
-  ]
-  const session = (csrf) => ({
-    user: { name: 'mei', display_name: 'Mei Lindqvist' },
-    team,
-    environment,
-    permissions,
-    csrf,
-    password_unset: passwordUnset,
-    version: '0.1.0',
-    gateway: 'http://*.localhost:8080',
-  })
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://x')
@@ -270,7 +166,9 @@ export async function startMock({
     const signIn = () => {
       const key = Math.random().toString(36).slice(2)
       sessions.add(key)
-      send(200, session(key), { 'set-cookie': `pluvio_session=${key}; HttpOnly; SameSite=Strict; Path=/` })
+      send(200, session(key, passwordUnset), {
+        'set-cookie': `pluvio_session=${key}; HttpOnly; SameSite=Strict; Path=/`,
+      })
     }
     const { method } = request
     const at = `${method} ${path}`
@@ -314,7 +212,7 @@ export async function startMock({
           'Reload the page.',
         ),
       )
-    if (at === 'GET /session') return send(200, session(cookie))
+    if (at === 'GET /session') return send(200, session(cookie, passwordUnset))
     if (at === 'DELETE /session') {
       sessions.delete(cookie)
       return send(204)
@@ -429,7 +327,7 @@ export async function startMock({
     const list = Object.values(state.apps).sort((a, b) => a.name.localeCompare(b.name))
     if (rest === '/overview')
       return send(200, {
-        applications: { items: list.map(summary) },
+        applications: { items: list.map((one) => summary(one, state.operations)) },
         applications_total: list.length,
         running: state.operations.filter((one) => !one.outcome),
         lately: state.operations.filter((one) => one.outcome).slice(0, 6),
@@ -449,7 +347,14 @@ export async function startMock({
           })),
         samples,
       })
-    if (rest === '/applications') return send(200, page(list.map(summary), url.searchParams))
+    if (rest === '/applications')
+      return send(
+        200,
+        page(
+          list.map((one) => summary(one, state.operations)),
+          url.searchParams,
+        ),
+      )
     if (rest === '/operations') return send(200, page(state.operations, url.searchParams))
     if (rest === '/gateway/routes')
       return send(200, { items: list.flatMap((app) => app.components.flatMap((one) => one.routes)) })
@@ -501,7 +406,7 @@ export async function startMock({
       return send(
         200,
         {
-          ...summary(app),
+          ...summary(app, state.operations),
           power: app.power,
           created_at: app.created_at,
           components: app.components,

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use pluvio_engine::{Engine, ExecCommand};
 use pluvio_model::problem::Problem;
 use pluvio_runtime::LogStream;
+use pluvio_runtime::driver::DriverError;
 use serde_json::{Value, json};
 
 use crate::base::BaseImage;
@@ -37,6 +38,7 @@ impl BuildContainer {
         job: &Job,
         plan: &StepsPlan,
         base: &BaseImage,
+        online: bool,
     ) -> Result<BuildContainer, Problem> {
         let request = &job.request;
         let name = job.named("steps");
@@ -72,7 +74,7 @@ impl BuildContainer {
             mounts.push(volume(&volume_name, &cache.path));
             container.caches.insert(cache.id.clone(), volume_name);
         }
-        let network = if plan.steps.iter().any(|step| step.network) {
+        let network = if online {
             let network = job.named("net");
             job.engine
                 .ensure_network(&network, &IndexMap::new(), false, None)
@@ -183,8 +185,11 @@ impl BuildContainer {
 
     /// Its volumes stay. A failure to remove is the sweep's to heal.
     pub(super) async fn remove(&self) {
-        if let Err(error) = self.engine.remove_container(&self.name).await {
-            tracing::warn!(%error, container = self.name, "a build container could not be removed");
+        match self.engine.remove_container(&self.name).await {
+            Ok(()) | Err(DriverError::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::warn!(%error, container = self.name, "a build container could not be removed");
+            }
         }
         if let Some(network) = &self.network {
             let _ = self.engine.remove_network(network).await;
@@ -198,7 +203,7 @@ pub(crate) const TEAM_LABEL: &str = "io.pluvio.build-team";
 pub(crate) const FOR_LABEL: &str = "io.pluvio.build-for";
 
 /// `pluvio-work-TEAM8-HASH-app`: one for each team, application and component.
-fn workspace_volume(job: &Job, what: &str) -> String {
+pub(super) fn workspace_volume(job: &Job, what: &str) -> String {
     let request = &job.request;
     let whose = (request.team, &request.application, &request.component);
     let hash = pluvio_model::image::ContentHash::of(&whose);

@@ -54,7 +54,8 @@ pub(super) async fn known(site: &Site<'_>) -> Result<Known, Problem> {
     Ok(known)
 }
 
-/// Adds the outputs that are not layers yet, and gives the image its name and configuration.
+/// Adds the outputs that are not layers yet, and gives the image its name and configuration. The build container is
+/// removed as soon as nothing more is read from it; after a failure it may still be there.
 pub(super) async fn finish(
     site: &Site<'_>,
     known: &Known,
@@ -78,13 +79,13 @@ pub(super) async fn finish(
         };
         let name = site.job.image(&format!("layer-{}", &key.as_str()[..24]));
         let changes = Changes::layer(site, &key);
-        image = commit(site, container, &image, &waiting, &name, &changes).await?;
+        image = commit(site, container, &image, &waiting, &name, &changes, false).await?;
         waiting.clear();
         below = key.to_string();
     }
     let name = site.job.image(&site.key.as_str()[..12]);
     let changes = Changes::of_image(site);
-    commit(site, container, &image, &waiting, &name, &changes).await?;
+    commit(site, container, &image, &waiting, &name, &changes, true).await?;
     Ok(name)
 }
 
@@ -165,6 +166,7 @@ async fn commit(
     outputs: &[&Output],
     name: &str,
     changes: &Changes,
+    last: bool,
 ) -> Result<String, Problem> {
     let client = &site.job.engine;
     let hash = ContentHash::of(&name);
@@ -184,10 +186,14 @@ async fn commit(
         for output in outputs {
             copy(site, container, output, &scratch).await?;
         }
-        client
-            .commit(&scratch, name, &changes.commit)
-            .await
-            .map_err(engine)
+        let ending = async {
+            if let (true, Some(container)) = (last, container) {
+                container.remove().await;
+            }
+        };
+        let committing = client.commit(&scratch, name, &changes.commit);
+        let (committed, ()) = tokio::join!(committing, ending);
+        committed.map_err(engine)
     };
     let made = made.await;
     let removed = client.remove_container(&scratch).await;

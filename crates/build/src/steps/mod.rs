@@ -24,6 +24,7 @@ use crate::job::Job;
 use crate::plan::{Output, PRODUCTS, Step, StepsPlan, WORKSPACE};
 use crate::source::Manifest;
 use container::BuildContainer;
+use workspace::Workspace;
 
 pub(crate) use container::{FOR_LABEL, TEAM_LABEL};
 pub(crate) use layers::{BUILD_KEY, BUILT_FOR};
@@ -58,7 +59,7 @@ pub(crate) async fn follow(site: &Site<'_>) -> Result<String, Problem> {
         Some(site.run_steps().await?)
     };
     let image = layers::finish(site, &known, container.as_ref()).await;
-    if let Some(container) = container {
+    if let (Err(_), Some(container)) = (&image, container) {
         container.remove().await;
     }
     image
@@ -95,9 +96,22 @@ impl Site<'_> {
                 "Report this, with the source's structure.",
             ));
         };
-        let mut container = BuildContainer::start(self.job, self.plan, base).await?;
-        let outcome = self.run_in(&mut container).await;
-        match outcome {
+        // Networks take longer to make than most rebuilds. Where the last build's keys say that no step will need one, the
+        // container begins without; a hint that was wrong costs a second container.
+        let hinted = workspace::hint(self.job).await;
+        let needs_none = |step: &Step| {
+            !step.network
+                || hinted.get(&step.name).map(String::as_str)
+                    == Some(self.keys[&step.name].as_str())
+        };
+        let online = !self.plan.steps.iter().all(needs_none);
+        let (mut container, mut workspace) = self.open(base, online).await?;
+        let needed = |step: &Step| step.network && !workspace.kept.contains(&step.name);
+        if !online && self.plan.steps.iter().any(needed) {
+            container.remove().await;
+            (container, workspace) = self.open(base, true).await?;
+        }
+        match self.run_in(&mut container, workspace).await {
             Ok(()) => Ok(container),
             Err(problem) => {
                 container.remove().await;
@@ -106,14 +120,39 @@ impl Site<'_> {
         }
     }
 
-    async fn run_in(&self, container: &mut BuildContainer) -> Result<(), Problem> {
-        let workspace = workspace::sync(self, container).await?;
-        let mut state = workspace.state;
-        let mut clean = workspace.clean;
+    /// A container whose workspace holds this source.
+    async fn open(
+        &self,
+        base: &BaseImage,
+        online: bool,
+    ) -> Result<(BuildContainer, Workspace), Problem> {
+        let container = BuildContainer::start(self.job, self.plan, base, online).await?;
+        match workspace::sync(self, &container).await {
+            Ok(workspace) => Ok((container, workspace)),
+            Err(problem) => {
+                container.remove().await;
+                Err(problem)
+            }
+        }
+    }
+
+    async fn run_in(
+        &self,
+        container: &mut BuildContainer,
+        workspace: Workspace,
+    ) -> Result<(), Problem> {
+        let Workspace {
+            mut state,
+            kept,
+            mut clean,
+        } = workspace;
+        // All of it is there by now.
+        state.files = Some(self.manifest.clone());
+        let mut saved = false;
         for step in &self.plan.steps {
             let since = Instant::now();
             let key = &self.keys[&step.name];
-            if workspace.kept.contains(&step.name) {
+            if kept.contains(&step.name) {
                 self.job.say(format!("{}: unchanged", step.name));
                 self.job.ran(&step.name, true, since);
                 continue;
@@ -123,11 +162,14 @@ impl Site<'_> {
             let prepare = std::mem::take(&mut clean);
             self.run_step(container, step, &prepare).await?;
             state.steps.insert(step.name.clone(), key.to_string());
-            workspace::save(container, &state).await?;
+            workspace::save(self.job, container, &state).await?;
+            saved = true;
             self.job.ran(&step.name, false, since);
         }
-        state.files = Some(self.manifest.clone());
-        workspace::save(container, &state).await
+        if !saved {
+            workspace::save(self.job, container, &state).await?;
+        }
+        Ok(())
     }
 
     async fn run_step(

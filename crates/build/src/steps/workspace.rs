@@ -10,8 +10,8 @@ use pluvio_model::problem::{self, Problem};
 use serde::{Deserialize, Serialize};
 
 use super::Site;
-use super::container::{BUILD_USER, BuildContainer, HOME};
-use crate::job::engine;
+use super::container::{BUILD_USER, BuildContainer, HOME, workspace_volume};
+use crate::job::{Job, engine};
 use crate::plan::{PRODUCTS, WORKSPACE};
 use crate::source::{self, Manifest};
 
@@ -235,7 +235,25 @@ fn owned_folders(site: &Site<'_>) -> BTreeSet<String> {
     folders
 }
 
-pub(super) async fn save(container: &BuildContainer, state: &State) -> Result<(), Problem> {
+/// The keys of the last build, as this process last saw them: only good for a guess.
+pub(super) async fn hint(job: &Job) -> BTreeMap<String, String> {
+    let hint = tokio::fs::read(hint_path(job)).await.unwrap_or_default();
+    serde_json::from_slice(&hint).unwrap_or_default()
+}
+
+fn hint_path(job: &Job) -> std::path::PathBuf {
+    let name = format!("keys-{}", workspace_volume(job, "app"));
+    job.settings.work.join("bases").join(name)
+}
+
+pub(super) async fn save(
+    job: &Job,
+    container: &BuildContainer,
+    state: &State,
+) -> Result<(), Problem> {
+    let keys = serde_json::to_vec(&state.steps).expect("keys serialise");
+    // Not kept: the next build guesses worse.
+    let _ = tokio::fs::write(hint_path(job), keys).await;
     use pluvio_engine::TarEntry;
     let json = serde_json::to_vec(state).expect("a state serialises");
     let entries = [TarEntry::File {

@@ -1,7 +1,7 @@
 //! Reading applications: overview, list, detail, specification, volumes, routes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -63,21 +63,29 @@ impl Now {
     }
 
     /// Everything at once, from a moment ago where that will do: lists, overviews and open tabs share one look. A hint of
-    /// the node makes it anew.
+    /// the node makes it anew; without one, whoever comes late takes the last look and has the next one made meanwhile.
     async fn all(app: &App) -> Arc<Now> {
-        let hints = *app
-            .looked
-            .hints
-            .get_or_init(|| app.control.node().changes())
-            .borrow();
-        // Held while looking: whoever comes meanwhile takes this look.
-        let mut kept = app.looked.last.lock().await;
-        match &*kept {
-            Some((at, then, now)) if *then == hints && at.elapsed() < FRESH => now.clone(),
-            _ => {
-                let now = Arc::new(Now::look(app, RuntimeScope::All).await);
-                *kept = Some((Instant::now(), hints, now.clone()));
+        let looked = &app.looked;
+        let hints = looked.hints.get_or_init(|| app.control.node().changes());
+        let hints = *hints.borrow();
+        match looked.last(hints) {
+            Some((age, now)) if age < FRESH => now,
+            Some((age, now)) if age < STALE => {
+                let app = app.clone();
+                tokio::spawn(async move {
+                    if let Ok(_turn) = app.looked.turn.try_lock() {
+                        app.looked
+                            .keep(hints, Now::look(&app, RuntimeScope::All).await);
+                    }
+                });
                 now
+            }
+            _ => {
+                let _turn = looked.turn.lock().await;
+                match looked.last(hints) {
+                    Some((age, now)) if age < FRESH => now,
+                    _ => looked.keep(hints, Now::look(app, RuntimeScope::All).await),
+                }
             }
         }
     }
@@ -92,11 +100,42 @@ impl Now {
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
     hints: OnceLock<Changes>,
-    last: tokio::sync::Mutex<Option<(Instant, u64, Arc<Now>)>>,
+    /// Held by whoever looks.
+    turn: tokio::sync::Mutex<()>,
+    last: Mutex<Option<Look>>,
+}
+
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    /// How many hints there had been before it.
+    hints: u64,
+    now: Arc<Now>,
+}
+
+impl Looked {
+    /// The last look and its age, unless the node has hinted at something new since.
+    fn last(&self, hints: u64) -> Option<(Duration, Arc<Now>)> {
+        let last = self.last.lock().expect("not poisoned");
+        let last = last.as_ref().filter(|look| look.hints == hints)?;
+        Some((last.at.elapsed(), last.now.clone()))
+    }
+
+    fn keep(&self, hints: u64, now: Now) -> Arc<Now> {
+        let now = Arc::new(now);
+        *self.last.lock().expect("not poisoned") = Some(Look {
+            at: Instant::now(),
+            hints,
+            now: now.clone(),
+        });
+        now
+    }
 }
 
 /// Rates and usage move all the time; they may be so old in a list.
-const FRESH: Duration = Duration::from_millis(1000);
+const FRESH: Duration = Duration::from_secs(1);
+/// The oldest look that is shown while a newer one is made.
+const STALE: Duration = Duration::from_secs(5);
 
 /// Summaries of a page of applications.
 pub(crate) async fn summaries(

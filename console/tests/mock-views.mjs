@@ -1,0 +1,108 @@
+// What the mock server answers about an application and an operation, made from what it knows.
+import { words } from './mock-words.mjs'
+
+export function summary(app, operations) {
+  const live = app.releases.find((one) => one.status === 'live')
+  const all = app.components.flatMap((one) => one.instances)
+  const ready = all.filter((one) => one.state.state === 'ready' && one.current).length
+  const running = operations.find((one) => one.application_name === app.name && !one.outcome)
+  return {
+    id: app.id,
+    name: app.name,
+    display_name: app.display_name,
+    status: app.status,
+    status_note: app.status_note,
+    urls: app.components.flatMap((one) => one.routes.map((r) => r.url)),
+    live_release: live?.number ?? null,
+    target_release: app.releases[0]?.number ?? null,
+    instances_ready: ready,
+    instances_wanted: app.components.reduce((sum, one) => sum + one.instances_wanted, 0),
+    cpu_millis: all.length ? all.reduce((sum, one) => sum + (one.cpu_millis.at(-1) ?? 0), 0) : null,
+    memory_bytes: all.length ? all.reduce((sum, one) => sum + (one.memory_bytes.at(-1) ?? 0), 0) : null,
+    requests_per_second: app.requests_per_second ?? null,
+    updated_at: app.updated_at,
+    operation: running?.id ?? null,
+  }
+}
+
+export function logOf(one) {
+  const lines = []
+  const say = (name, level, text) =>
+    lines.push({ seq: lines.length + 1, at: new Date().toISOString(), step: name, level, text })
+  for (const { name, state: how } of one.steps) {
+    if (how === 'waiting' || how === 'skipped') continue
+    for (const [level, text] of words[name] ?? [['info', `${name} done`]]) say(name, level, text)
+  }
+  return lines
+}
+
+export function spec(app) {
+  const [main] = app.components
+  return {
+    apiVersion: 'pluvio/v1',
+    name: app.name,
+    components: {
+      [main.name]: {
+        kind: 'service',
+        ...(main.built_from
+          ? { source: { git: { url: 'https://git.paperlane.test/storefront.git', ref: 'main' } } }
+          : { image: main.image }),
+        instances: main.instances_wanted,
+        resources: { cpu: { limit: '1' }, memory: { limit: '512Mi' } },
+        ports: Object.fromEntries(
+          main.ports.map((one) => [one.name, { port: one.port, protocol: one.protocol }]),
+        ),
+        probes: main.ports.length ? { ready: { http: { path: '/healthz' }, period: '5s' } } : {},
+        routes: main.routes.slice(1).map((one) => ({ host: one.host, path: one.path })),
+      },
+    },
+    secrets: {},
+  }
+}
+
+export const preview = (app, rows, effect) => ({
+  number: app.releases[0].number + 1,
+  diff: [{ component: 'web', change: 'changed', rows }],
+  effects: [
+    effect ?? {
+      component: 'web',
+      effect: 'replaced',
+      instances_before: app.components[0].instances_wanted,
+      instances_after: app.components[0].instances_wanted,
+      held: false,
+    },
+  ],
+  notes: [
+    { code: 'no-request-lost', about: 'web', text: 'No request is dropped.' },
+    { code: 'images-at-hand', about: '', text: 'All images are at hand.' },
+  ],
+  usual_ms: 39_000,
+})
+
+export const team = 'paperlane'
+export const environment = 'production'
+const permissions = [
+  'application:read',
+  'application:create',
+  'application:deploy',
+  'application:configure',
+  'application:operate',
+  'application:delete',
+  'instance:exec',
+  'log:read',
+  'secret:write',
+  'operation:read',
+  'operation:cancel',
+  'credential:write',
+  'credential:read',
+]
+export const session = (csrf, passwordUnset) => ({
+  user: { name: 'mei', display_name: 'Mei Lindqvist' },
+  team,
+  environment,
+  permissions,
+  csrf,
+  password_unset: passwordUnset,
+  version: '0.1.0',
+  gateway: 'http://*.localhost:8080',
+})
