@@ -164,7 +164,10 @@ pub(crate) async fn control_speaks_to_the_node_over_its_socket(mut scene: Scene)
     stage.generation.0 += 1;
     stage.wish = pluvio_model::stage::Wish::Gone;
     client.apply(&stage).await.unwrap();
-    while !client.observe(scope).await.unwrap().applications[&scene.application].settled {
+    let gone = |seen: &pluvio_model::observed::ObservedApplication| {
+        seen.settled && seen.generation == stage.generation
+    };
+    while !gone(&client.observe(scope).await.unwrap().applications[&scene.application]) {
         tokio::time::timeout(Duration::from_secs(30), changes.changed())
             .await
             .unwrap()

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pluvio_model::id::ApplicationId;
+use pluvio_model::observed::ObservedApplication;
 use pluvio_model::stage::Wish;
 use pluvio_node::{Client, socket_in};
 use pluvio_runtime::{Runtime, Scope};
@@ -72,15 +73,15 @@ async fn idle_cost_of_ten_applications() {
         client.apply(&stage).await.unwrap();
         stages.push(stage);
     }
-    let settled = async |client: &Client| {
+    let settled = async |client: &Client, generation: u64| {
         while client.observe(Scope::All).await.is_ok_and(|seen| {
-            seen.applications.len() < APPLICATIONS
-                || seen.applications.values().any(|one| !one.settled)
+            let done = |one: &ObservedApplication| one.settled && one.generation.0 >= generation;
+            seen.applications.len() < APPLICATIONS || !seen.applications.values().all(done)
         }) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    settled(&client).await;
+    settled(&client, 1).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
     let before = ticks(pid);
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -96,7 +97,7 @@ async fn idle_cost_of_ten_applications() {
         stage.wish = Wish::Gone;
         client.apply(&stage).await.unwrap();
     }
-    settled(&client).await;
+    settled(&client, 100).await;
     drop(node);
     scene.close().await;
 }
