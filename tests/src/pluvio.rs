@@ -371,7 +371,7 @@ impl Pluvio {
     /// Ends it in good order, and checks that nothing is left but the volumes it lists.
     #[track_caller]
     pub fn end(mut self) {
-        let answer = self.cli(&["uninstall", "--yes", "--json"]);
+        let answer = self.cli(&["uninstall", "--keep-bases", "--yes", "--json"]);
         let kept = answer.ok()["volumes_kept"].as_array().map_or(0, Vec::len);
         let left = self.made();
         let (volumes, others): (Vec<_>, Vec<_>) =

@@ -371,8 +371,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Builder {
-    /// Removes what builds keep for a whole team, its shared caches included, and the base images: for the end of an
-    /// installation. What a container of somebody else still uses stays. Answers what was removed.
+    /// Removes what builds keep for a whole team, its shared caches included: for the end of an installation. Answers
+    /// what was removed.
     pub async fn forget_team(&self, team: TeamId) -> Result<Vec<String>, Problem> {
         let mut removed = self.sweep().await?;
         let volumes = self
@@ -384,6 +384,13 @@ impl Builder {
                 removed.push(volume.name);
             }
         }
+        Ok(removed)
+    }
+
+    /// Removes the base images, which all installations on the engine share; what a container still uses stays. Answers
+    /// what was removed.
+    pub async fn forget_bases(&self) -> Result<Vec<String>, Problem> {
+        let mut removed = Vec::new();
         for image in self.engine.list_images(&[]).await.map_err(engine)? {
             for tag in image.tags {
                 if tag.starts_with("localhost/pluvio/base-")

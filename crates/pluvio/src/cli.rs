@@ -87,6 +87,9 @@ pub(crate) enum Command {
         /// Delete this data volume as well (may be given several times)
         #[arg(long, value_name = "VOLUME")]
         delete_data: Vec<String>,
+        /// Leave base images in the engine: another Pluvio on it uses them, or the next one will
+        #[arg(long)]
+        keep_bases: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,

@@ -61,7 +61,11 @@ async fn run(context: &Context, command: Command) -> Done {
     match command {
         Command::Up(args) => up::up(context, &args).await,
         Command::Down { node } => up::down(context, node).await,
-        Command::Uninstall { delete_data, yes } => up::uninstall(context, &delete_data, yes).await,
+        Command::Uninstall {
+            delete_data,
+            keep_bases,
+            yes,
+        } => up::uninstall(context, &delete_data, keep_bases, yes).await,
         Command::Server(args) => serve(context, args).await,
         Command::Doctor => apps::doctor(context, async || local_checks(context).await).await,
         Command::Plan(args) => plan::plan(context, &args).await,

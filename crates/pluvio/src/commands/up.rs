@@ -339,7 +339,12 @@ pub(crate) async fn down(context: &Context, node: bool) -> Done {
     Ok(())
 }
 
-pub(crate) async fn uninstall(context: &Context, delete_data: &[String], yes: bool) -> Done {
+pub(crate) async fn uninstall(
+    context: &Context,
+    delete_data: &[String],
+    keep_bases: bool,
+    yes: bool,
+) -> Done {
     if !yes {
         confirm(
             "This removes every application, route, image, log and setting that Pluvio made.",
@@ -426,9 +431,11 @@ pub(crate) async fn uninstall(context: &Context, delete_data: &[String], yes: bo
             .map_err(Problem::from)?;
         let team = store.home().team;
         store.close().await;
-        pluvio_build::Builder::new(engine, settings)
-            .forget_team(team)
-            .await?;
+        let builder = pluvio_build::Builder::new(engine, settings);
+        builder.forget_team(team).await?;
+        if !keep_bases {
+            builder.forget_bases().await?;
+        }
     }
     std::fs::remove_dir_all(&context.data).map_err(|e| {
         problem::REFUSED.problem(
