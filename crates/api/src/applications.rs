@@ -260,7 +260,7 @@ pub struct ReportRow {
 }
 
 /// Deploys; makes the application if it is not there.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct DeployRequest {
     /// The specification. Absent: the target's, built again from its source.
     #[serde(default)]
@@ -375,7 +375,7 @@ pub struct SecretRow {
     pub set_at: jiff::Timestamp,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct SecretValueRequest {
     pub value: String,
     /// Roll the application so that it takes the value at once; true when absent.
@@ -467,3 +467,10 @@ pub struct SampleSummary {
 
 /// Where in a text a problem is; re-exported so that clients need one crate.
 pub type At = Location;
+
+masked!(DeployRequest {
+    upload,
+    pull,
+    create_only
+});
+masked!(SecretValueRequest { deploy });

@@ -26,18 +26,18 @@ pub struct UserSummary {
 }
 
 /// A one-time sign-in link's token.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct LinkSignIn {
     pub token: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct PasswordSignIn {
     pub name: String,
     pub password: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct PasswordChange {
     /// Needed when one is set.
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct PasswordChange {
     pub password: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct SigninLink {
     pub url: String,
     pub expires_at: jiff::Timestamp,
@@ -69,7 +69,7 @@ pub struct TokenSummary {
     pub used_at: Option<jiff::Timestamp>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct TokenCreated {
     #[serde(flatten)]
     pub token: TokenSummary,
@@ -77,7 +77,7 @@ pub struct TokenCreated {
     pub value: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct CredentialRequest {
     /// `registry`, `git-https`, `git-ssh`
     pub kind: String,
@@ -96,4 +96,33 @@ pub struct CredentialSummary {
     pub host: String,
     pub username: Option<String>,
     pub set_at: jiff::Timestamp,
+}
+
+// What holds a secret is printed without it, wherever a log or a test prints it.
+masked!(LinkSignIn {});
+masked!(PasswordSignIn { name });
+masked!(PasswordChange {});
+masked!(SigninLink { expires_at });
+masked!(TokenCreated { token });
+masked!(CredentialRequest {
+    kind,
+    host,
+    username
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let request = PasswordSignIn {
+            name: "owner".to_owned(),
+            password: "four random words".to_owned(),
+        };
+        assert_eq!(
+            format!("{request:?}"),
+            "PasswordSignIn { name: \"owner\", .. }"
+        );
+    }
 }

@@ -6,6 +6,19 @@
 //!
 //! Start with [`applications`], then [`client`].
 
+/// `Debug` with these fields only.
+macro_rules! masked {
+    ($type:ident { $($shown:ident),* }) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+                let mut shown = out.debug_struct(stringify!($type));
+                $(shown.field(stringify!($shown), &self.$shown);)*
+                shown.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 pub mod applications;
 pub mod client;
 pub mod identity;
