@@ -2,6 +2,7 @@
 //! processes never meet.
 
 use std::fs::File;
+use std::net::TcpListener;
 
 #[derive(Debug)]
 pub struct Slot {
@@ -22,11 +23,14 @@ impl Slot {
                 .write(true)
                 .open(folder.join(number.to_string()))
                 .expect("a lock");
-            if file.try_lock().is_ok() {
-                return Slot {
-                    number,
-                    _lock: file,
-                };
+            let slot = Slot {
+                number,
+                _lock: file,
+            };
+            // What a test that was killed left behind keeps its ports.
+            let free = |index| TcpListener::bind(("127.0.0.1", slot.port(index))).is_ok();
+            if slot._lock.try_lock().is_ok() && (0..3).all(free) {
+                return slot;
             }
         }
         panic!("more than 60 tests at once");
