@@ -252,7 +252,7 @@ pub(crate) fn cancelled() -> Problem {
 pub(crate) fn timed_out(limit: Duration) -> Problem {
     problem::BUILD_TIMEOUT.problem(
         format!("It ran for more than {} minutes.", limit.as_secs() / 60),
-        "Look at the log for a step that waits; raise `build.timeout` for builds that take long.",
+        "Look at the log for a step that waits or takes very long, and shorten it.",
     )
 }
 

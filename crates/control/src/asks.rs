@@ -99,7 +99,7 @@ impl Surroundings {
 }
 
 /// One problem to answer with; the others are its evidence, so that none is lost.
-pub(crate) fn first(problems: Vec<Problem>) -> Problem {
+pub fn first(problems: Vec<Problem>) -> Problem {
     let mut problems = problems.into_iter();
     let first = problems.next().unwrap_or_else(|| {
         problem::INTERNAL.problem("A decision failed without a reason.", "Please report it.")

@@ -31,7 +31,7 @@ use pluvio_store::{Blobs, Cluster, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use asks::{Asker, DeployAsk, PatchAsk};
+pub use asks::{Asker, DeployAsk, PatchAsk, first};
 pub use oplog::{Line as OperationLine, OperationLog, read_log};
 
 /// What control is told once, at its start.

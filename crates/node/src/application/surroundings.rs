@@ -93,7 +93,7 @@ impl Application {
         let subnet = addresses.subnet(&network.name, &taken).map_err(|error| {
             problem::ENGINE_FAILED.problem(
                 error.to_string(),
-                "Give Pluvio another range with `node.pool`, or delete applications that are not needed.",
+                "Give Pluvio another range with `network.pool`, or delete applications that are not needed.",
             )
         })?;
         driver

@@ -46,20 +46,9 @@ pub(super) fn parse_spec(value: &serde_json::Value) -> Result<AppSpec, Refusal> 
                     (at.file, at.line, at.column) = (None, None, None);
                 }
             }
-            Refusal(first(problems))
+            Refusal(pluvio_control::first(problems))
         })?;
     Ok(reading.spec)
-}
-
-fn first(problems: Vec<Problem>) -> Problem {
-    let mut problems = problems.into_iter();
-    let first = problems.next().unwrap_or_else(|| {
-        problem::SPEC_INVALID.problem(
-            "The specification does not fit.",
-            "Compare it with `pluvio schema app`.",
-        )
-    });
-    first.evidence(problems.map(|p| format!("{}: {}", p.title, p.cause)))
 }
 
 /// Some settings reach beyond the container and need a permission of their own. What was there before stays without it.
