@@ -2,12 +2,14 @@
 //! idle connections closed after five seconds, ended at once by SIGTERM) that shows what its container holds.
 //!
 //! `GREETING` is the page. `FAIL` breaks it on purpose: `exit`, `probe`, `port`. `OWNS` names a file that only one
-//! instance at a time may hold; a second one notes it in `FILE.conflict` and ends.
+//! instance at a time may hold; a second one notes it in `FILE.conflict` and ends. `/ask?HOST:PORT/PATH` asks another server,
+//! over a connection that is kept, and passes its answer on.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::time::Duration;
 
 fn variable(name: &str) -> String {
@@ -117,6 +119,10 @@ fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {
             println!("{query}");
             (200, "said\n".to_owned())
         }
+        (_, "/ask") => match ask(query) {
+            Ok(text) => (200, text),
+            Err(error) => (502, format!("{query}: {error}\n")),
+        },
         ("PUT", "/file") => match std::fs::write(query, body) {
             Ok(()) => (200, "written\n".to_owned()),
             Err(error) => (500, format!("{error}\n")),
@@ -127,4 +133,56 @@ fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {
         },
         _ => (200, format!("{}\n", variable("GREETING"))),
     }
+}
+
+/// Connections to other servers, kept as ordinary clients keep them.
+static KEPT: Mutex<Vec<(String, BufReader<TcpStream>)>> = Mutex::new(Vec::new());
+
+/// What another server answers. One attempt: a kept connection that fails is an error.
+fn ask(target: &str) -> std::io::Result<String> {
+    let (server, path) = target.split_once('/').unwrap_or((target, ""));
+    let mut kept = KEPT.lock().expect("no panic while held");
+    let found = kept.iter().position(|(name, _)| name == server);
+    let connection = found.map(|at| kept.swap_remove(at).1);
+    drop(kept);
+    let mut connection = match connection {
+        Some(connection) => connection,
+        None => {
+            let address = std::net::ToSocketAddrs::to_socket_addrs(server)?
+                .next()
+                .ok_or(std::io::ErrorKind::NotFound)?;
+            let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+            stream.set_read_timeout(Some(Duration::from_secs(40)))?;
+            let _ = stream.set_nodelay(true);
+            BufReader::new(stream)
+        }
+    };
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: {server}\r\n\r\n");
+    connection.get_mut().write_all(request.as_bytes())?;
+    let (mut status, mut length, mut close) = (String::new(), 0, false);
+    connection.read_line(&mut status)?;
+    loop {
+        let mut header = String::new();
+        if connection.read_line(&mut header)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let header = header.trim().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        close |= header == "connection: close";
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body)?;
+    if !close {
+        let mut kept = KEPT.lock().expect("no panic while held");
+        kept.push((server.to_owned(), connection));
+    }
+    if !status.contains(" 200 ") {
+        return Err(std::io::Error::other(status.trim().to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }

@@ -99,6 +99,11 @@ impl Addresses {
         Ok(free.to_string())
     }
 
+    /// The subnet that a network has, if it is known.
+    pub(crate) fn subnet_of(&self, network: &str) -> Option<String> {
+        self.book().subnets.get(network).cloned()
+    }
+
     /// The engine has this network with this subnet: that is what counts.
     pub(crate) fn seen_network(&self, network: &str, subnet: &str) {
         let mut book = self.book();

@@ -127,6 +127,11 @@ impl std::fmt::Display for Pool {
 }
 
 impl Pool {
+    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
+        let mask = u32::MAX << (32 - u32::from(self.bits));
+        u32::from(address) & mask == u32::from(self.base)
+    }
+
     /// Its subnets of [`SUBNET_BITS`], in order.
     pub(crate) fn subnets(self) -> impl Iterator<Item = Subnet> {
         let step = 1_u32 << (32 - SUBNET_BITS);

@@ -8,7 +8,7 @@
 //! by `plan::rollout` and nowhere here: this crate looks, acts and looks again.
 //!
 //! Start with [`Node`], then follow a stage: `stages` (kept on disk, fenced) → `application` (one loop for each, its
-//! actions beside it) → `traffic` (what the gateway is told). `engine` lists for all of them; `probes`, `collect` and `usage`
+//! actions beside it) → `traffic` (what the gateway is told) and `inner` (how components reach each other). `engine` lists for all of them; `probes`, `collect` and `usage`
 //! watch what runs; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
 
 mod addresses;
@@ -20,6 +20,7 @@ mod collect;
 mod config;
 mod disk;
 mod engine;
+mod inner;
 mod node;
 mod probes;
 mod server;

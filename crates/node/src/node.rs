@@ -36,6 +36,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk;
 use crate::engine::Engine;
+use crate::inner::Inner;
 use crate::probes::dial;
 use crate::server;
 use crate::stages::StageStore;
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) addresses: Addresses,
+    pub(crate) inner: Inner,
     pub(crate) logs: Arc<LogStore>,
     pub(crate) usage: UsageStore,
     pub(crate) clock: Clock,
@@ -211,6 +213,7 @@ impl Node {
         let known: Vec<ApplicationId> = stages.all().map(|kept| kept.stage.application).collect();
         let shared = Arc::new(Shared {
             engine: Arc::new(Engine::new(driver)),
+            inner: Inner::new(config.pool, traffic.clone()),
             traffic,
             addresses,
             logs: Arc::new(logs),

@@ -11,7 +11,7 @@ use pluvio_model::route::{
     ApplicationKey, BackendId, BackendPart, BackendState, Endpoint, FragmentOutcome, InstanceKey,
     Route, RouteFragment, RouteTable,
 };
-use pluvio_proxy::{Conflict, Drain, Gateway};
+use pluvio_proxy::{Conflict, Drain, Gateway, InnerClients, InnerListener};
 
 use crate::wire::{Metrics, RouteMetrics};
 
@@ -94,6 +94,16 @@ impl Traffic {
             }
             !of
         });
+    }
+
+    /// Listens at exactly these inner addresses; tells those that could not be listened at.
+    pub(crate) fn set_inner(
+        &self,
+        listeners: Vec<InnerListener>,
+        clients: InnerClients,
+    ) -> Vec<(SocketAddr, std::io::Error)> {
+        self.gateway.set_inner_clients(clients);
+        self.gateway.set_inner(listeners)
     }
 
     /// Sets what is seen of a component's ports: exactly these, no others.

@@ -96,6 +96,10 @@ impl Drop for Record {
         if let Some(backend) = &self.backend {
             backend.series.end(passed);
         }
+        // The access log tells of those who came from outside.
+        if self.client.edge.is_some() {
+            return;
+        }
         worker.log.put(&Line {
             client: &self.client,
             parts: &self.parts,

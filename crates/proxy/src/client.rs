@@ -19,7 +19,7 @@ use std::{
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{config::ClientLimits, worker::Worker};
+use crate::{config::ClientLimits, table::CompiledRoute, worker::Worker};
 
 /// One accepted connection, as everything but its own task sees it.
 pub(crate) struct Client {
@@ -29,6 +29,8 @@ pub(crate) struct Client {
     shown: Box<str>,
     /// A proxy of ours, whose word about its own clients is taken.
     pub(crate) trusted: bool,
+    /// It came in by an inner address: this is its way, and nothing else is looked up.
+    pub(crate) edge: Option<Arc<CompiledRoute>>,
     number: u64,
     /// What it does (lowest two bits) since when (worker's milliseconds).
     phase: AtomicU64,
@@ -79,7 +81,12 @@ impl Command {
 }
 
 impl Client {
-    pub(crate) fn new(worker: Arc<Worker>, peer: SocketAddr, number: u64) -> Self {
+    pub(crate) fn new(
+        worker: Arc<Worker>,
+        peer: SocketAddr,
+        number: u64,
+        edge: Option<Arc<CompiledRoute>>,
+    ) -> Self {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let trusted = worker
             .shared
@@ -93,6 +100,7 @@ impl Client {
             peer,
             shown: peer.ip().to_string().into(),
             trusted,
+            edge,
             number,
             phase: AtomicU64::new(now << 2 | Phase::Head as u64),
             active: AtomicU32::new(0),

@@ -124,14 +124,17 @@ async fn forward(record: &mut Record, body: Incoming) -> Result<Passage, Refusal
     let upgrade = wanted_upgrade(&mut record.parts);
     let authority = authority(&record.parts)?;
     let host = host_of(authority).ok_or(Refusal::BadHost)?;
-    let route = client
-        .worker
-        .shared
-        .table
-        .load()
-        .lookup(host, record.parts.uri.path())
-        .cloned()
-        .ok_or(Refusal::NoRoute)?;
+    let route = match &client.edge {
+        Some(edge) => edge.clone(),
+        None => client
+            .worker
+            .shared
+            .table
+            .load()
+            .lookup(host, record.parts.uri.path())
+            .cloned()
+            .ok_or(Refusal::NoRoute)?,
+    };
     route.series.begin();
     record.route = Some(route.clone());
     let limits = route.limits;
@@ -155,6 +158,7 @@ async fn forward(record: &mut Record, body: Incoming) -> Result<Passage, Refusal
     let forwarded = Forwarded {
         client: client.peer().ip(),
         trusted: client.trusted,
+        inner: client.edge.is_some(),
         scheme: "http",
         host: authority,
     };

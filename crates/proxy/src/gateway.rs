@@ -24,8 +24,9 @@ use crate::{
     backend::Backend,
     client::Command,
     config::{AccessLog, GatewayConfig},
+    inner::{self, Door, InnerClients, InnerListener},
     metrics::{BackendTraffic, MetricsSnapshot, Reading, RouteTraffic, Series},
-    table::{Conflict, Lasting, Table},
+    table::{CompiledRoute, Conflict, Lasting, Table},
     upstream::Upstream,
     worker::Worker,
 };
@@ -129,6 +130,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) unrouted: Series,
+    clients: ArcSwap<InnerClients>,
+    doors: watch::Sender<Arc<Vec<Arc<Door>>>>,
     registry: Mutex<Registry>,
     open: AtomicUsize,
     refused: AtomicU64,
@@ -220,6 +223,16 @@ impl Shared {
             self.malformed.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(error, "a client sent what is no HTTP");
         }
+    }
+
+    /// The way of a client of this address through a door.
+    pub(crate) fn edge(&self, door: &Door, client: std::net::IpAddr) -> Arc<CompiledRoute> {
+        let clients = self.clients.load();
+        let name = clients.get(&client.to_canonical()).map(|name| &**name);
+        door.edge(name, |id| {
+            let application = door.told.backend.application();
+            self.registry().series(application, id)
+        })
     }
 
     pub(crate) fn sample(&self, now: Instant) {
@@ -326,6 +339,8 @@ impl Gateway {
             started: Instant::now(),
             table: ArcSwap::default(),
             unrouted: Series::default(),
+            clients: ArcSwap::default(),
+            doors: watch::Sender::default(),
             registry: Mutex::default(),
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
@@ -345,7 +360,8 @@ impl Gateway {
         };
         for index in 0..workers {
             let worker = Worker::new(index, shared.clone(), LogBuffer::new(log.clone()));
-            let thread = start_thread(worker, &listeners, received.clone());
+            let doors = shared.doors.subscribe();
+            let thread = start_thread(worker, &listeners, received.clone(), doors);
             let thread = thread.map_err(GatewayError::Thread)?;
             lock(&gateway.threads).workers.push(thread);
         }
@@ -393,6 +409,48 @@ impl Gateway {
     pub fn set_backend(&self, id: &BackendId, state: &BackendState) {
         let workers = self.workers();
         self.shared.registry().set(id, state, workers);
+    }
+
+    /// Listens at exactly these inner addresses from now on; the machine must have them. Connections at one that is no longer
+    /// named go on. Returns those that cannot be listened at, which may be asked for again.
+    pub fn set_inner(&self, listeners: Vec<InnerListener>) -> Vec<(SocketAddr, io::Error)> {
+        let mut failed = Vec::new();
+        let before = self.shared.doors.borrow().clone();
+        // An address that now leads elsewhere is let go of before it is bound anew.
+        let (mut doors, mut fresh) = (Vec::new(), Vec::new());
+        for told in listeners {
+            match before.iter().find(|door| door.told == told) {
+                Some(door) => doors.push(door.clone()),
+                None => fresh.push(told),
+            }
+        }
+        if fresh.is_empty() && doors.len() == before.len() {
+            return failed;
+        }
+        let moved = |door: &&Arc<Door>| fresh.iter().any(|told| told.address == door.told.address);
+        let reused: Vec<Arc<Door>> = before.iter().filter(moved).cloned().collect();
+        for told in fresh {
+            // The very socket of before, so that nobody is refused in between.
+            let kept = reused.iter().find(|door| door.told.address == told.address);
+            let listener = match kept {
+                Some(door) => door.listener.try_clone(),
+                None => inner::listen(told.address),
+            };
+            match listener {
+                Ok(listener) => {
+                    let backend = self.shared.registry().backend(&told.backend);
+                    doors.push(Arc::new(Door::new(told, listener, backend)));
+                }
+                Err(error) => failed.push((told.address, error)),
+            }
+        }
+        self.shared.doors.send_replace(Arc::new(doors));
+        failed
+    }
+
+    /// Says which component is at which address, for all that connects from now on.
+    pub fn set_inner_clients(&self, clients: InnerClients) {
+        self.shared.clients.store(Arc::new(clients));
     }
 
     /// Requests and tunnels that an instance has not finished, over all its ports.
@@ -507,6 +565,7 @@ fn start_thread(
     worker: Arc<Worker>,
     listeners: &[TcpListener],
     orders: watch::Receiver<Command>,
+    doors: watch::Receiver<Arc<Vec<Arc<Door>>>>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -519,7 +578,7 @@ fn start_thread(
     std::thread::Builder::new()
         .name(format!("gateway-{}", worker.index))
         .spawn(move || {
-            if let Err(error) = runtime.block_on(worker.run(listeners, orders)) {
+            if let Err(error) = runtime.block_on(worker.run(listeners, orders, doors)) {
                 tracing::error!(%error, "a serving thread ended");
             }
         })

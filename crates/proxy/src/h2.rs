@@ -112,9 +112,11 @@ pub(crate) fn request(
             headers.insert(name, value);
         }
     };
-    tell("x-forwarded-for", &forwarded.client.to_string());
-    tell("x-forwarded-proto", forwarded.scheme);
-    tell("x-forwarded-host", forwarded.host);
+    if !forwarded.inner {
+        tell("x-forwarded-for", &forwarded.client.to_string());
+        tell("x-forwarded-proto", forwarded.scheme);
+        tell("x-forwarded-host", forwarded.host);
+    }
 
     let target = parts
         .uri

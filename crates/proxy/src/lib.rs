@@ -7,14 +7,14 @@
 //!
 //! Start with [`Gateway`], then follow a request: `worker` accepts a connection and hands it to hyper, `forward` takes each
 //! request through `table` (host, path, weight), `backend` (which endpoint; holding), `h1` or `h2` (there and back), `body`
-//! (the answer, then log and metrics). `gate` is why a swap of endpoints loses no request.
+//! (the answer, then log and metrics). `gate` is why a swap of endpoints loses no request. `inner` is the same between the
+//! components of an application.
 //!
 //! Rules: no SQL, no runtime, no files but the access log. Nothing that a client is sent names an address or an instance.
 //! Requests allocate little and never wait for another thread: each worker has its own connections, pools and log buffer.
 //!
-//! Deliberately absent, with room left: TLS (a client's stream is generic in `client::Watched`), TCP and UDP listeners, filters
-//! and header predicates (`table::Node` holds one route where it will hold a list), and the mesh posture (a listener that
-//! chooses its backend by its address instead of by host).
+//! Deliberately absent, with room left: TLS (a client's stream is generic in `client::Watched`), TCP and UDP listeners in front,
+//! filters and header predicates (`table::Node` holds one route where it will hold a list).
 
 mod access_log;
 mod backend;
@@ -26,6 +26,7 @@ mod gate;
 mod gateway;
 mod h1;
 mod h2;
+mod inner;
 mod metrics;
 mod outgoing;
 mod refusal;
@@ -36,6 +37,7 @@ mod worker;
 
 pub use config::{AccessLog, ClientLimits, GatewayConfig, InvalidNetwork, Network};
 pub use gateway::{Drain, Gateway, GatewayError, ShutdownReport};
+pub use inner::{InnerClients, InnerListener, InnerProtocol, edge_of};
 pub use metrics::{BackendTraffic, LastMinute, MetricsSnapshot, RouteTraffic, Totals, Traffic};
 pub use refusal::Refusal;
 pub use table::Conflict;

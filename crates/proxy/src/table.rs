@@ -14,8 +14,8 @@ use std::{
 };
 
 use pluvio_model::route::{
-    ApplicationKey, BackendId, BackendProtocol, HostPattern, PathMatch, Route, RouteId, RouteMatch,
-    RoutePath, RouteTable,
+    ApplicationKey, BackendId, BackendProtocol, HostPattern, PathMatch, Route, RouteId,
+    RouteLimits, RouteMatch, RoutePath, RouteTable,
 };
 
 use crate::{backend::Backend, metrics::Series};
@@ -81,6 +81,36 @@ pub struct Conflict {
 }
 
 impl CompiledRoute {
+    /// Leads to one backend, whatever is asked for. Its limits are a route's own defaults, but for the size of bodies: what
+    /// components send each other is their own affair.
+    pub(crate) fn inner(
+        application: ApplicationKey,
+        id: RouteId,
+        backend: Arc<Backend>,
+        protocol: BackendProtocol,
+        series: Arc<Series>,
+    ) -> CompiledRoute {
+        let limits = RouteLimits::default();
+        CompiledRoute {
+            application,
+            id,
+            limits: CompiledLimits {
+                connect: limits.connect.duration(),
+                response: limits.response.duration(),
+                idle: limits.idle.duration(),
+                body_bytes: None,
+            },
+            choices: Box::new([Choice {
+                backend,
+                protocol,
+                up_to: 1,
+            }]),
+            total: 1,
+            turn: AtomicU64::new(0),
+            series,
+        }
+    }
+
     /// Which backend this request goes to. None if all weights are 0.
     ///
     /// Multiples of the golden ratio, modulo 1, fill the unit interval evenly, so that every run of requests has nearly the

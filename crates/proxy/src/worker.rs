@@ -21,6 +21,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::AbortHandle,
     time::MissedTickBehavior,
 };
 
@@ -30,7 +31,9 @@ use crate::{
     forward,
     gateway::Shared,
     h1::Connection,
+    inner::Door,
     metrics::SAMPLE,
+    table::CompiledRoute,
     upstream::Upstream,
 };
 
@@ -84,6 +87,7 @@ impl Worker {
         self: Arc<Self>,
         listeners: Vec<std::net::TcpListener>,
         mut orders: watch::Receiver<Command>,
+        mut doors: watch::Receiver<Arc<Vec<Arc<Door>>>>,
     ) -> io::Result<()> {
         let listeners: Vec<TcpListener> = listeners
             .into_iter()
@@ -96,14 +100,23 @@ impl Worker {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut duties = Duties::default();
+        let mut attended: Vec<(Arc<Door>, AbortHandle)> = Vec::new();
+        self.attend_all(&doors.borrow_and_update().clone(), &mut attended);
         loop {
             tokio::select! {
+                Ok(()) = doors.changed() => {
+                    let open = doors.borrow_and_update().clone();
+                    self.attend_all(&open, &mut attended);
+                }
                 _ = tick.tick() => self.tick(&mut duties),
                 changed = orders.changed() => {
                     // Nobody is left to give orders: the gateway was dropped.
                     let order = if changed.is_ok() { *orders.borrow_and_update() } else { Command::Cut };
                     if order == Command::Go {
                         continue;
+                    }
+                    for (_, attending) in attended.drain(..) {
+                        attending.abort();
                     }
                     for client in self.clients() {
                         client.tell(order);
@@ -156,7 +169,7 @@ impl Worker {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.take(stream, peer),
+                    Ok((stream, peer)) => self.take(stream, peer, None),
                     // The client left before its turn.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(error) => {
@@ -175,23 +188,59 @@ impl Worker {
         while let Ok(Ok((stream, peer))) =
             tokio::time::timeout(Duration::ZERO, listener.accept()).await
         {
-            self.take(stream, peer);
+            self.take(stream, peer, None);
         }
     }
 
-    fn take(self: &Arc<Self>, stream: TcpStream, peer: std::net::SocketAddr) {
-        let Some(open) = self.shared.admit() else {
-            return;
-        };
-        let _ = stream.set_nodelay(true);
+    /// Attends exactly these doors.
+    fn attend_all(
+        self: &Arc<Self>,
+        open: &[Arc<Door>],
+        attended: &mut Vec<(Arc<Door>, AbortHandle)>,
+    ) {
+        attended.retain(|(door, attending)| {
+            let stays = open.iter().any(|one| Arc::ptr_eq(one, door));
+            if !stays {
+                attending.abort();
+            }
+            stays
+        });
+        for door in open {
+            if !attended.iter().any(|(known, _)| Arc::ptr_eq(known, door)) {
+                let attending = tokio::spawn(self.clone().attend(door.clone()));
+                attended.push((door.clone(), attending.abort_handle()));
+            }
+        }
+    }
+
+    /// Counts a connection in, if there is room for it.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        peer: std::net::SocketAddr,
+        edge: Option<Arc<CompiledRoute>>,
+    ) -> Option<(Arc<Client>, Arc<Present>)> {
+        let open = self.shared.admit()?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let client = Arc::new(Client::new(self.clone(), peer, number));
+        let client = Arc::new(Client::new(self.clone(), peer, number, edge));
         client.tell(self.shared.order());
         lock(&self.clients).insert(number, client.clone());
         let present = Arc::new(Present {
             client: client.clone(),
             _open: open,
         });
+        Some((client, present))
+    }
+
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: std::net::SocketAddr,
+        edge: Option<Arc<CompiledRoute>>,
+    ) {
+        let Some((client, present)) = self.admit(peer, edge) else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
             serve(stream, client, present).await;
         });

@@ -1,8 +1,8 @@
 //! What the loop does. Everything that takes time runs beside it, one thing for each instance; how it ended comes back as
 //! [`Finished`], and the next step sees the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,35 +158,22 @@ impl Application {
             .content(&wanted.plan.name, &wanted.plan.hash)
             .and_then(|decided| decided.content.main.host.as_ref())
             .is_some_and(|host| host.network);
-        let address = match desired.networks.first() {
+        let give = |of: &str| match desired.networks.first() {
             Some(network) if bridge && !host_network => {
-                let in_use: BTreeSet<Ipv4Addr> = self
-                    .part
-                    .containers
-                    .iter()
-                    .filter_map(|container| match container.address? {
-                        IpAddr::V4(address) => Some(address),
-                        IpAddr::V6(_) => None,
-                    })
-                    .collect();
-                let now = self.shared.clock.now();
-                let given = self
-                    .shared
-                    .addresses
-                    .give(&network.name, name, &in_use, now);
-                Some(IpAddr::V4(given.map_err(|error| {
-                    problem::ENGINE_FAILED.problem(
-                        error.to_string(),
-                        "Scale down; a network of an application has room for 61 instances.",
-                    )
-                })?))
+                self.address_of(&network.name, of).map(Some)
             }
-            _ => None,
+            _ => Ok(None),
+        };
+        let address = give(name)?;
+        let init_address = match wanted.plan.instance.has_init_steps() {
+            true => give(&init_name(name))?,
+            false => None,
         };
         let place = InstancePlace {
             slot,
             address,
-            ..InstancePlace::default()
+            init_address,
+            hosts: self.inner_hosts(desired),
         };
         let wish = desired.wish_of(wanted);
         let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
@@ -207,6 +194,19 @@ impl Application {
             .into_iter()
             .map(|container| (container, address))
             .collect())
+    }
+
+    /// An address for a container that is about to be made.
+    pub(super) fn address_of(&self, network: &str, container: &str) -> Result<IpAddr, Problem> {
+        let in_use = self.addresses_in_use();
+        let now = self.shared.clock.now();
+        let given = self.shared.addresses.give(network, container, &in_use, now);
+        given.map(IpAddr::V4).map_err(|error| {
+            problem::ENGINE_FAILED.problem(
+                error.to_string(),
+                "Scale down; a network of an application has room for 61 addresses: one for each instance, component and step.",
+            )
+        })
     }
 
     fn start(&mut self, name: &str) {
@@ -311,6 +311,10 @@ impl Application {
             return;
         };
         self.busy.remove(&name);
+        if doing == Doing::Create {
+            let now = self.shared.clock.now();
+            self.shared.addresses.take_back(&init_name(&name), now);
+        }
         match result {
             Ok(()) => {
                 self.troubles.remove(&name);
@@ -412,6 +416,11 @@ impl Application {
             };
         }
     }
+}
+
+/// What the address of an instance's init steps is booked under; no instance's name has a dot.
+fn init_name(instance: &str) -> String {
+    format!("{instance}.init")
 }
 
 /// Creates a container; one that is left of an attempt that broke off is made anew, since it may lack something.

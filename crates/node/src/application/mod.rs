@@ -9,6 +9,7 @@
 mod actions;
 mod desired;
 mod hot_files;
+mod inside;
 mod instances;
 mod memo;
 mod observe;
@@ -65,6 +66,8 @@ pub(crate) struct Application {
     /// What failed and is tried again later, by instance, network or volume.
     troubles: BTreeMap<String, Trouble>,
     ensured: surroundings::Ensured,
+    /// Where each component with TCP ports is reached from within.
+    virtual_addresses: BTreeMap<Name, std::net::Ipv4Addr>,
 }
 
 /// A component's place in its rollout, as of the last step.
@@ -110,6 +113,7 @@ impl Application {
             made: HashSet::new(),
             troubles: BTreeMap::new(),
             ensured: surroundings::Ensured::default(),
+            virtual_addresses: BTreeMap::new(),
         }
     }
 
@@ -181,6 +185,9 @@ impl Application {
             && let Some(desired) = self.desired.take()
         {
             let ready = self.part.problem.is_none() && self.prepare(&desired).await;
+            if ready || desired.is_gone() {
+                self.lead_inside(&desired).await;
+            }
             again = self.step(&desired, ready);
             self.forgive(&desired);
             if self.part.problem.is_none() {

@@ -21,6 +21,8 @@ pub(crate) struct Forwarded<'a> {
     /// The client is a proxy of ours: what it says about its own clients is passed on and added to. What anybody else says is
     /// dropped, since applications rely on it.
     pub(crate) trusted: bool,
+    /// The client is a component of the same application: its request is passed on as it is, and nothing is added.
+    pub(crate) inner: bool,
     pub(crate) scheme: &'static str,
     /// As the client named it, with the port if it gave one.
     pub(crate) host: &'a str,
@@ -30,9 +32,11 @@ pub(crate) struct Forwarded<'a> {
 pub(crate) fn is_dropped(name: &HeaderName, forwarded: &Forwarded<'_>) -> bool {
     match name.as_str() {
         "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
-        | "te" | "http2-settings" | "host" | "content-length" | "expect" | "x-forwarded-for"
-        | "x-forwarded-proto" | "x-forwarded-host" => true,
-        "forwarded" | "x-real-ip" | "x-forwarded-port" | "x-forwarded-prefix" => !forwarded.trusted,
+        | "te" | "http2-settings" | "host" | "content-length" | "expect" => true,
+        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" => !forwarded.inner,
+        "forwarded" | "x-real-ip" | "x-forwarded-port" | "x-forwarded-prefix" => {
+            !(forwarded.trusted || forwarded.inner)
+        }
         _ => false,
     }
 }
@@ -89,7 +93,9 @@ pub(crate) fn write_head(
     {
         out.put_slice(b"te: trailers\r\nconnection: te\r\n");
     }
-    put_forwarded(out, &parts.headers, forwarded);
+    if !forwarded.inner {
+        put_forwarded(out, &parts.headers, forwarded);
+    }
     match framing {
         Framing::None => {
             // A method that usually has a body announces that it has none (RFC 9110, 8.6).
@@ -212,6 +218,7 @@ mod tests {
         let forwarded = Forwarded {
             client: "203.0.113.9".parse().unwrap(),
             trusted,
+            inner: false,
             scheme: "http",
             host: "shop.test:8080",
         };

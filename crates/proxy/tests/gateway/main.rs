@@ -3,6 +3,7 @@
 //! `support` has the instances, a client that writes bytes as they are, and tables in one line. Each other module is one promise.
 
 mod hostile;
+mod inner;
 mod observed;
 mod protocols;
 mod streams;

@@ -222,7 +222,11 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn open(gateway: &Gateway) -> Wire {
-        let stream = TcpStream::connect(address(gateway)).await.unwrap();
+        Wire::to(address(gateway)).await
+    }
+
+    pub(crate) async fn to(address: SocketAddr) -> Wire {
+        let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Wire {
             stream,

@@ -169,6 +169,9 @@ pub struct NetworkingConfig {
 pub struct EndpointConfig {
     #[serde(rename = "IPAMConfig", skip_serializing_if = "Option::is_none")]
     pub ipam_config: Option<IpamConfig>,
+    /// Names by which the engine's resolver finds it. `/etc/hosts` comes first, where a node serves the component's address.
+    #[serde(rename = "Aliases", skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

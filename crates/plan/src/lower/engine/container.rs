@@ -27,6 +27,9 @@ impl Owner<'_> {
             release: self.release.number,
             generation: self.generation,
             hash: component.hash.clone(),
+            names: std::iter::once(component.name.to_string())
+                .chain(content.aliases.iter().cloned())
+                .collect(),
             init: content
                 .init
                 .iter()

@@ -26,6 +26,8 @@ pub struct InstanceTemplate {
     pub(super) release: u64,
     pub(super) generation: Generation,
     pub(super) hash: ContentHash,
+    /// On the application's network: the component's own and its aliases.
+    pub(super) names: Vec<String>,
     pub(super) init: Vec<ContainerTemplate>,
     pub(super) main: ContainerTemplate,
 }
@@ -69,6 +71,8 @@ pub struct InstancePlace {
     pub slot: u32,
     /// Its address on the application's network.
     pub address: Option<IpAddr>,
+    /// That of its init steps, which run one after the other before it.
+    pub init_address: Option<IpAddr>,
     /// Inner names and where they lead, besides the release's own `extraHosts`, which win.
     pub hosts: IndexMap<String, IpAddr>,
 }
@@ -118,6 +122,10 @@ impl InstanceTemplate {
         ])
     }
 
+    pub fn has_init_steps(&self) -> bool {
+        !self.init.is_empty()
+    }
+
     /// The containers of one instance, in the order they are made: init steps, then main. `Err` names a secret without a
     /// value.
     pub fn create(
@@ -163,8 +171,11 @@ impl InstanceTemplate {
         }
         if let Some(network) = template.networks.first() {
             body.host_config.network_mode = Some(network.clone());
-            // An init step has ended before main starts, yet both may exist at once: only main takes the address.
-            let address = place.address.filter(|_| template.role == Role::Main);
+            // An init step has ended before main starts, yet both may exist at once.
+            let address = match template.role {
+                Role::Main => place.address,
+                Role::Init(_) => place.init_address,
+            };
             body.networking_config = Some(NetworkingConfig {
                 endpoints_config: [(
                     network.clone(),
@@ -172,6 +183,10 @@ impl InstanceTemplate {
                         ipam_config: address.map(|address| IpamConfig {
                             ipv4_address: address.to_string(),
                         }),
+                        aliases: match &template.role {
+                            Role::Main => self.names.clone(),
+                            Role::Init(_) => Vec::new(),
+                        },
                     },
                 )]
                 .into(),

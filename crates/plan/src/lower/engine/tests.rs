@@ -34,73 +34,77 @@ fn an_image_alone() {
     check(
         &plan.manifests(),
         expect![[r#"
-        {
-          "networks": [
             {
-              "Name": "pluvio--shop--aaaa0001",
-              "Internal": false,
-              "Labels": {
-                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                "io.pluvio.application-name": "shop",
-                "io.pluvio.network": "default"
-              }
-            }
-          ],
-          "volumes": [],
-          "containers": [
-            {
-              "name": "shop--web--9b2268-0",
-              "body": {
-                "Image": "sha256:shop",
-                "Hostname": "shop--web--9b2268-0",
-                "Env": [
-                  "PORT=8080"
-                ],
-                "Labels": {
-                  "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                  "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                  "io.pluvio.application-name": "shop",
-                  "io.pluvio.component": "web",
-                  "io.pluvio.hash": "dc66252bb068dd242619398651c9a010d142d7e85ac24b9757a580d15af98c20",
-                  "io.pluvio.release": "1",
-                  "io.pluvio.generation": "7",
-                  "io.pluvio.slot": "0",
-                  "io.pluvio.role": "main"
-                },
-                "ExposedPorts": {
-                  "8080/tcp": {}
-                },
-                "Healthcheck": {
-                  "Test": [
-                    "NONE"
-                  ]
-                },
-                "HostConfig": {
-                  "NetworkMode": "pluvio--shop--aaaa0001",
-                  "PidsLimit": 4096,
-                  "Init": true,
-                  "LogConfig": {
-                    "Type": "json-file",
-                    "Config": {
-                      "max-size": "10m"
-                    }
-                  },
-                  "RestartPolicy": {
-                    "Name": "no"
-                  }
-                },
-                "NetworkingConfig": {
-                  "EndpointsConfig": {
-                    "pluvio--shop--aaaa0001": {}
+              "networks": [
+                {
+                  "Name": "pluvio--shop--aaaa0001",
+                  "Internal": false,
+                  "Labels": {
+                    "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                    "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                    "io.pluvio.application-name": "shop",
+                    "io.pluvio.network": "default"
                   }
                 }
-              },
-              "files": []
+              ],
+              "volumes": [],
+              "containers": [
+                {
+                  "name": "shop--web--9b2268-0",
+                  "body": {
+                    "Image": "sha256:shop",
+                    "Hostname": "shop--web--9b2268-0",
+                    "Env": [
+                      "PORT=8080"
+                    ],
+                    "Labels": {
+                      "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                      "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                      "io.pluvio.application-name": "shop",
+                      "io.pluvio.component": "web",
+                      "io.pluvio.hash": "dc66252bb068dd242619398651c9a010d142d7e85ac24b9757a580d15af98c20",
+                      "io.pluvio.release": "1",
+                      "io.pluvio.generation": "7",
+                      "io.pluvio.slot": "0",
+                      "io.pluvio.role": "main"
+                    },
+                    "ExposedPorts": {
+                      "8080/tcp": {}
+                    },
+                    "Healthcheck": {
+                      "Test": [
+                        "NONE"
+                      ]
+                    },
+                    "HostConfig": {
+                      "NetworkMode": "pluvio--shop--aaaa0001",
+                      "PidsLimit": 4096,
+                      "Init": true,
+                      "LogConfig": {
+                        "Type": "json-file",
+                        "Config": {
+                          "max-size": "10m"
+                        }
+                      },
+                      "RestartPolicy": {
+                        "Name": "no"
+                      }
+                    },
+                    "NetworkingConfig": {
+                      "EndpointsConfig": {
+                        "pluvio--shop--aaaa0001": {
+                          "Aliases": [
+                            "web"
+                          ]
+                        }
+                      }
+                    }
+                  },
+                  "files": []
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
 }
 
@@ -139,216 +143,220 @@ fn everything_a_container_can_be_asked() {
     check(
         &plan.manifests(),
         expect![[r#"
-        {
-          "networks": [
             {
-              "Name": "pluvio--shop--aaaa0001",
-              "Internal": false,
-              "Labels": {
-                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                "io.pluvio.application-name": "shop",
-                "io.pluvio.network": "default"
-              }
-            },
-            {
-              "Name": "pluvio--shop--back--aaaa0001",
-              "Internal": true,
-              "Labels": {
-                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                "io.pluvio.application-name": "shop",
-                "io.pluvio.network": "back"
-              }
-            }
-          ],
-          "volumes": [
-            {
-              "Name": "pluvio--shop--data--bbbb0000",
-              "Labels": {
-                "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                "io.pluvio.application-name": "shop",
-                "io.pluvio.volume": "data",
-                "io.pluvio.volume-id": "01936b2a-0000-7000-8000-0000bbbb0000"
-              }
-            }
-          ],
-          "containers": [
-            {
-              "name": "shop--web--eaca3c-0--init--migrate",
-              "body": {
-                "Image": "sha256:shop",
-                "Cmd": [
-                  "migrate"
-                ],
-                "Hostname": "shop--web--eaca3c-0--init--migrate",
-                "Env": [],
-                "Labels": {
-                  "tier": "front",
-                  "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                  "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                  "io.pluvio.application-name": "shop",
-                  "io.pluvio.component": "web",
-                  "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
-                  "io.pluvio.release": "4",
-                  "io.pluvio.generation": "7",
-                  "io.pluvio.slot": "0",
-                  "io.pluvio.role": "init"
-                },
-                "Healthcheck": {
-                  "Test": [
-                    "NONE"
-                  ]
-                },
-                "HostConfig": {
-                  "NetworkMode": "pluvio--shop--aaaa0001",
-                  "PidsLimit": 4096,
-                  "Init": true,
-                  "ExtraHosts": [
-                    "legacy:10.0.0.9"
-                  ],
-                  "LogConfig": {
-                    "Type": "json-file",
-                    "Config": {
-                      "max-size": "10m"
-                    }
-                  },
-                  "RestartPolicy": {
-                    "Name": "no"
+              "networks": [
+                {
+                  "Name": "pluvio--shop--aaaa0001",
+                  "Internal": false,
+                  "Labels": {
+                    "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                    "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                    "io.pluvio.application-name": "shop",
+                    "io.pluvio.network": "default"
                   }
                 },
-                "NetworkingConfig": {
-                  "EndpointsConfig": {
-                    "pluvio--shop--aaaa0001": {}
+                {
+                  "Name": "pluvio--shop--back--aaaa0001",
+                  "Internal": true,
+                  "Labels": {
+                    "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                    "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                    "io.pluvio.application-name": "shop",
+                    "io.pluvio.network": "back"
                   }
                 }
-              },
-              "files": []
-            },
-            {
-              "name": "shop--web--eaca3c-0",
-              "body": {
-                "Image": "sha256:shop",
-                "Entrypoint": [
-                  "/entry"
-                ],
-                "Cmd": [
-                  "/bin/sh",
-                  "-c",
-                  "serve --fast"
-                ],
-                "Hostname": "shop--web--eaca3c-0",
-                "Env": [
-                  "PORT=8080",
-                  "TOKEN=a-${secrets.KEY}"
-                ],
-                "WorkingDir": "/srv",
-                "User": "1000:1000",
-                "StopSignal": "SIGQUIT",
-                "ExposedPorts": {
-                  "8080/tcp": {},
-                  "53/udp": {}
-                },
-                "Healthcheck": {
-                  "Test": [
-                    "NONE"
-                  ]
-                },
-                "HostConfig": {
-                  "NetworkMode": "pluvio--shop--aaaa0001",
-                  "Memory": 134217728,
-                  "MemoryReservation": 67108864,
-                  "NanoCpus": 1500000000,
-                  "CpuShares": 102,
-                  "PidsLimit": 100,
-                  "Mounts": [
-                    {
-                      "Type": "volume",
-                      "Source": "pluvio--shop--data--bbbb0000",
-                      "Target": "/data",
-                      "ReadOnly": false
+              ],
+              "volumes": [
+                {
+                  "Name": "pluvio--shop--data--bbbb0000",
+                  "Labels": {
+                    "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                    "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                    "io.pluvio.application-name": "shop",
+                    "io.pluvio.volume": "data",
+                    "io.pluvio.volume-id": "01936b2a-0000-7000-8000-0000bbbb0000"
+                  }
+                }
+              ],
+              "containers": [
+                {
+                  "name": "shop--web--eaca3c-0--init--migrate",
+                  "body": {
+                    "Image": "sha256:shop",
+                    "Cmd": [
+                      "migrate"
+                    ],
+                    "Hostname": "shop--web--eaca3c-0--init--migrate",
+                    "Env": [],
+                    "Labels": {
+                      "tier": "front",
+                      "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                      "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                      "io.pluvio.application-name": "shop",
+                      "io.pluvio.component": "web",
+                      "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
+                      "io.pluvio.release": "4",
+                      "io.pluvio.generation": "7",
+                      "io.pluvio.slot": "0",
+                      "io.pluvio.role": "init"
                     },
-                    {
-                      "Type": "bind",
-                      "Source": "/srv/data",
-                      "Target": "/host",
-                      "ReadOnly": true
-                    }
-                  ],
-                  "Tmpfs": {
-                    "/tmp": "size=67108864"
-                  },
-                  "ExtraHosts": [
-                    "legacy:10.0.0.9"
-                  ],
-                  "CapAdd": [
-                    "NET_ADMIN"
-                  ],
-                  "Devices": [
-                    {
-                      "PathOnHost": "/dev/fuse",
-                      "PathInContainer": "/dev/fuse",
-                      "CgroupPermissions": "rwm"
+                    "Healthcheck": {
+                      "Test": [
+                        "NONE"
+                      ]
                     },
-                    {
-                      "PathOnHost": "/dev/a",
-                      "PathInContainer": "/dev/b",
-                      "CgroupPermissions": "r"
-                    }
-                  ],
-                  "LogConfig": {
-                    "Type": "json-file",
-                    "Config": {
-                      "max-size": "10m"
-                    }
-                  },
-                  "RestartPolicy": {
-                    "Name": "no"
-                  },
-                  "PortBindings": {
-                    "53/udp": [
-                      {
-                        "HostIp": "0.0.0.0",
-                        "HostPort": "5353"
+                    "HostConfig": {
+                      "NetworkMode": "pluvio--shop--aaaa0001",
+                      "PidsLimit": 4096,
+                      "Init": true,
+                      "ExtraHosts": [
+                        "legacy:10.0.0.9"
+                      ],
+                      "LogConfig": {
+                        "Type": "json-file",
+                        "Config": {
+                          "max-size": "10m"
+                        }
+                      },
+                      "RestartPolicy": {
+                        "Name": "no"
                       }
-                    ]
+                    },
+                    "NetworkingConfig": {
+                      "EndpointsConfig": {
+                        "pluvio--shop--aaaa0001": {}
+                      }
+                    }
                   },
-                  "ShmSize": 1048576
-                },
-                "NetworkingConfig": {
-                  "EndpointsConfig": {
-                    "pluvio--shop--aaaa0001": {}
-                  }
-                },
-                "Labels": {
-                  "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                  "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                  "io.pluvio.application-name": "shop",
-                  "io.pluvio.component": "web",
-                  "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
-                  "io.pluvio.release": "4",
-                  "io.pluvio.generation": "7",
-                  "io.pluvio.slot": "0",
-                  "io.pluvio.role": "main"
-                }
-              },
-              "files": [
-                {
-                  "path": "/etc/a",
-                  "mode": "0600",
-                  "content": "${secrets.KEY}"
+                  "files": []
                 },
                 {
-                  "path": "/etc/b",
-                  "mode": "0644",
-                  "content": "hot"
+                  "name": "shop--web--eaca3c-0",
+                  "body": {
+                    "Image": "sha256:shop",
+                    "Entrypoint": [
+                      "/entry"
+                    ],
+                    "Cmd": [
+                      "/bin/sh",
+                      "-c",
+                      "serve --fast"
+                    ],
+                    "Hostname": "shop--web--eaca3c-0",
+                    "Env": [
+                      "PORT=8080",
+                      "TOKEN=a-${secrets.KEY}"
+                    ],
+                    "WorkingDir": "/srv",
+                    "User": "1000:1000",
+                    "StopSignal": "SIGQUIT",
+                    "ExposedPorts": {
+                      "8080/tcp": {},
+                      "53/udp": {}
+                    },
+                    "Healthcheck": {
+                      "Test": [
+                        "NONE"
+                      ]
+                    },
+                    "HostConfig": {
+                      "NetworkMode": "pluvio--shop--aaaa0001",
+                      "Memory": 134217728,
+                      "MemoryReservation": 67108864,
+                      "NanoCpus": 1500000000,
+                      "CpuShares": 102,
+                      "PidsLimit": 100,
+                      "Mounts": [
+                        {
+                          "Type": "volume",
+                          "Source": "pluvio--shop--data--bbbb0000",
+                          "Target": "/data",
+                          "ReadOnly": false
+                        },
+                        {
+                          "Type": "bind",
+                          "Source": "/srv/data",
+                          "Target": "/host",
+                          "ReadOnly": true
+                        }
+                      ],
+                      "Tmpfs": {
+                        "/tmp": "size=67108864"
+                      },
+                      "ExtraHosts": [
+                        "legacy:10.0.0.9"
+                      ],
+                      "CapAdd": [
+                        "NET_ADMIN"
+                      ],
+                      "Devices": [
+                        {
+                          "PathOnHost": "/dev/fuse",
+                          "PathInContainer": "/dev/fuse",
+                          "CgroupPermissions": "rwm"
+                        },
+                        {
+                          "PathOnHost": "/dev/a",
+                          "PathInContainer": "/dev/b",
+                          "CgroupPermissions": "r"
+                        }
+                      ],
+                      "LogConfig": {
+                        "Type": "json-file",
+                        "Config": {
+                          "max-size": "10m"
+                        }
+                      },
+                      "RestartPolicy": {
+                        "Name": "no"
+                      },
+                      "PortBindings": {
+                        "53/udp": [
+                          {
+                            "HostIp": "0.0.0.0",
+                            "HostPort": "5353"
+                          }
+                        ]
+                      },
+                      "ShmSize": 1048576
+                    },
+                    "NetworkingConfig": {
+                      "EndpointsConfig": {
+                        "pluvio--shop--aaaa0001": {
+                          "Aliases": [
+                            "web"
+                          ]
+                        }
+                      }
+                    },
+                    "Labels": {
+                      "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+                      "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                      "io.pluvio.application-name": "shop",
+                      "io.pluvio.component": "web",
+                      "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
+                      "io.pluvio.release": "4",
+                      "io.pluvio.generation": "7",
+                      "io.pluvio.slot": "0",
+                      "io.pluvio.role": "main"
+                    }
+                  },
+                  "files": [
+                    {
+                      "path": "/etc/a",
+                      "mode": "0600",
+                      "content": "${secrets.KEY}"
+                    },
+                    {
+                      "path": "/etc/b",
+                      "mode": "0644",
+                      "content": "hot"
+                    }
+                  ]
                 }
               ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
 }
 
@@ -359,6 +367,7 @@ fn an_instance_gets_its_slot_address_names_and_secrets_last() {
     } }));
     let place = InstancePlace {
         slot: 3,
+        init_address: None,
         address: Some("10.201.0.5".parse().unwrap()),
         hosts: [
             ("api".to_owned(), "10.201.0.2".parse().unwrap()),

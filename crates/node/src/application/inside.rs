@@ -1,0 +1,153 @@
+//! What leads to this application's components from within: their virtual addresses, and who is who.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use indexmap::IndexMap;
+use pluvio_model::facts::{Reach, RuntimeKind};
+use pluvio_model::name::Name;
+use pluvio_model::spec::PortProtocol;
+
+use super::Application;
+use super::desired::Desired;
+use crate::inner::{Inside, Served};
+
+impl Application {
+    /// Gives each component its virtual address and has it served. Before any instance is made: it is told where the others are.
+    pub(crate) async fn lead_inside(&mut self, desired: &Desired) {
+        let inside = match desired.kept.wish() {
+            Some(_) if self.has_inner_addresses().await => self.inside(desired),
+            Some(_) => return,
+            None => {
+                for component in std::mem::take(&mut self.virtual_addresses).into_keys() {
+                    self.take_back(&component);
+                }
+                Inside::default()
+            }
+        };
+        self.shared.inner.set(self.id, inside).await;
+    }
+
+    async fn has_inner_addresses(&self) -> bool {
+        let suits = self.shared.engine.known_facts().is_some_and(|facts| {
+            facts.reach == Reach::Bridge && facts.runtime != RuntimeKind::Memory
+        });
+        suits && self.shared.inner.is_available().await
+    }
+
+    fn inside(&mut self, desired: &Desired) -> Inside {
+        let mut inside = Inside::default();
+        let (Some(wish), Some(network)) = (desired.kept.wish(), desired.networks.first()) else {
+            return inside;
+        };
+        let Some(range) = self
+            .shared
+            .addresses
+            .subnet_of(&network.name)
+            .and_then(|subnet| subnet.parse().ok())
+        else {
+            return inside;
+        };
+        let now = self.shared.clock.now();
+        for (name, component) in &wish.release.components {
+            let ports: Vec<_> = component
+                .content
+                .ports
+                .iter()
+                .filter(|(_, port)| port.protocol != PortProtocol::Udp)
+                .map(|(port, decided)| (port.clone(), decided.port, decided.protocol))
+                .collect();
+            if ports.is_empty() {
+                continue;
+            }
+            let given = self.shared.addresses.give(
+                &network.name,
+                &self.virtual_name(name),
+                &self.addresses_in_use(),
+                now,
+            );
+            match given {
+                Ok(address) => {
+                    self.virtual_addresses.insert(name.clone(), address);
+                    inside.served.push(Served {
+                        component: name.clone(),
+                        address,
+                        network: range,
+                        ports,
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(application = %self.id, component = %name, %error, "a component has no address of its own");
+                }
+            }
+        }
+        let gone: Vec<Name> = self
+            .virtual_addresses
+            .keys()
+            .filter(|name| {
+                !inside
+                    .served
+                    .iter()
+                    .any(|served| served.component == **name)
+            })
+            .cloned()
+            .collect();
+        for name in gone {
+            self.virtual_addresses.remove(&name);
+            self.take_back(&name);
+        }
+        inside.clients = self.clients();
+        inside
+    }
+
+    fn clients(&self) -> BTreeMap<IpAddr, Name> {
+        self.instances
+            .values()
+            .filter_map(|instance| Some((instance.seen.address?, instance.component.clone())))
+            .collect()
+    }
+
+    fn take_back(&self, component: &Name) {
+        let now = self.shared.clock.now();
+        self.shared
+            .addresses
+            .take_back(&self.virtual_name(component), now);
+    }
+
+    /// What a virtual address is booked under; no instance's name has a dot.
+    fn virtual_name(&self, component: &Name) -> String {
+        format!("inner.{}.{component}", self.id)
+    }
+
+    /// Addresses that containers of this application have, whoever gave them.
+    pub(super) fn addresses_in_use(&self) -> BTreeSet<Ipv4Addr> {
+        self.part
+            .containers
+            .iter()
+            .filter_map(|container| match container.address? {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            })
+            .collect()
+    }
+
+    /// Names for an instance's `/etc/hosts`.
+    pub(super) fn inner_hosts(&self, desired: &Desired) -> IndexMap<String, IpAddr> {
+        let Some(wish) = desired.kept.wish() else {
+            return IndexMap::new();
+        };
+        let mut hosts = IndexMap::new();
+        for (name, address) in &self.virtual_addresses {
+            let aliases = wish
+                .release
+                .components
+                .get(name)
+                .map(|component| component.content.aliases.as_slice())
+                .unwrap_or_default();
+            for host in aliases.iter().map(String::as_str).chain([name.as_str()]) {
+                hosts.insert(host.to_owned(), IpAddr::V4(*address));
+            }
+        }
+        hosts
+    }
+}

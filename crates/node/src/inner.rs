@@ -1,0 +1,253 @@
+//! Inner names: each component with TCP ports has a virtual address on its application's network, which this node serves.
+//!
+//! The address is one of the machine's own (on the loopback interface, so that it does not depend on a bridge that an engine
+//! makes and removes as it likes; the kernel answers for it on every interface). Instances find it in their `/etc/hosts`. The
+//! gateway listens there and dials ready instances only, so inner traffic loses no request while instances are replaced
+//! either, and is counted by who asks whom.
+//!
+//! Needs the right to give the machine addresses (CAP_NET_ADMIN) and iproute2's `ip`. Where one is missing, names lead to
+//! instances by the engine's own resolver, ready or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use pluvio_model::id::ApplicationId;
+use pluvio_model::name::Name;
+use pluvio_model::route::{ApplicationKey, BackendId, BackendPart};
+use pluvio_model::spec::PortProtocol;
+use pluvio_proxy::{InnerClients, InnerListener, InnerProtocol, Network};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use crate::config::Pool;
+use crate::traffic::Traffic;
+
+/// What an application has inside: who is served where, and who is who.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Inside {
+    pub(crate) served: Vec<Served>,
+    /// Instances' addresses and their components.
+    pub(crate) clients: BTreeMap<IpAddr, Name>,
+}
+
+/// A component at its virtual address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Served {
+    pub(crate) component: Name,
+    pub(crate) address: Ipv4Addr,
+    /// The application's network: whoever asks from elsewhere is turned away.
+    pub(crate) network: Network,
+    /// Name, number, protocol; no UDP among them.
+    pub(crate) ports: Vec<(Name, u16, PortProtocol)>,
+}
+
+/// The virtual addresses of all applications of a node.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pool: Pool,
+    traffic: Arc<Traffic>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    applications: BTreeMap<ApplicationId, Inside>,
+    /// On the loopback interface, as far as is known.
+    held: BTreeSet<Ipv4Addr>,
+    looked: bool,
+    /// Why addresses cannot be had, once it was found out.
+    unavailable: Option<String>,
+    /// Some address could not be listened at: tried again with the next change or look.
+    incomplete: bool,
+}
+
+impl Inner {
+    pub(crate) fn new(pool: Pool, traffic: Arc<Traffic>) -> Inner {
+        Inner {
+            pool,
+            traffic,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether virtual addresses can be had on this machine.
+    pub(crate) async fn is_available(&self) -> bool {
+        let mut state = self.state.lock().await;
+        self.look(&mut state).await;
+        state.unavailable.is_none()
+    }
+
+    /// Serves exactly this of an application from now on.
+    pub(crate) async fn set(&self, application: ApplicationId, inside: Inside) {
+        let mut state = self.state.lock().await;
+        self.look(&mut state).await;
+        let before = state.applications.get(&application);
+        if state.unavailable.is_some()
+            || (before.unwrap_or(&Inside::default()) == &inside && !state.incomplete)
+        {
+            return;
+        }
+        if inside == Inside::default() {
+            state.applications.remove(&application);
+        } else {
+            state.applications.insert(application, inside);
+        }
+        self.arrange(&mut state).await;
+    }
+
+    async fn arrange(&self, state: &mut State) {
+        let wanted: BTreeSet<Ipv4Addr> = state
+            .applications
+            .values()
+            .flat_map(|inside| &inside.served)
+            .map(|served| served.address)
+            .collect();
+        let missing: Vec<Ipv4Addr> = wanted.difference(&state.held).copied().collect();
+        if !missing.is_empty() {
+            let lines = missing
+                .iter()
+                .map(|a| format!("addr replace {a}/32 dev lo\n"));
+            match ip_batch(&lines.collect::<String>()).await {
+                Ok(()) => state.held.extend(missing),
+                Err(why) => {
+                    tracing::warn!(%why, "components have no addresses of their own; their names lead to instances directly");
+                    state.unavailable = Some(why);
+                    return;
+                }
+            }
+        }
+        let failed = self
+            .traffic
+            .set_inner(listeners(&state.applications), clients(&state.applications));
+        state.incomplete = !failed.is_empty();
+        for (address, error) in failed {
+            tracing::warn!(%address, %error, "an inner address cannot be listened at");
+        }
+        let superfluous: Vec<Ipv4Addr> = state.held.difference(&wanted).copied().collect();
+        if !superfluous.is_empty() {
+            let lines = superfluous
+                .iter()
+                .map(|a| format!("addr del {a}/32 dev lo\n"));
+            // One that is gone already is as it shall be.
+            if let Err(why) = ip_batch(&lines.collect::<String>()).await {
+                tracing::debug!(%why, "an address was gone already");
+            }
+            state.held = wanted;
+        }
+    }
+
+    /// Finds what an earlier process left, so that it is removed unless somebody wants it.
+    async fn look(&self, state: &mut State) {
+        if std::mem::replace(&mut state.looked, true) {
+            return;
+        }
+        let listed = Command::new("ip")
+            .args(["-o", "-4", "addr", "show", "dev", "lo"])
+            .stdin(Stdio::null())
+            .output()
+            .await;
+        match listed {
+            Ok(output) if output.status.success() => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                state.held = addresses_in(&text)
+                    .filter(|address| self.pool.contains(*address))
+                    .collect();
+            }
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                state.unavailable = Some(said.trim().to_owned());
+            }
+            Err(error) => state.unavailable = Some(format!("`ip` cannot be run: {error}")),
+        }
+        if let Some(why) = &state.unavailable {
+            tracing::warn!(
+                why,
+                "components have no addresses of their own; their names lead to instances directly"
+            );
+        }
+    }
+}
+
+fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListener> {
+    let mut all = Vec::new();
+    for (application, inside) in applications {
+        for served in &inside.served {
+            for (name, port, protocol) in &served.ports {
+                all.push(InnerListener {
+                    address: SocketAddr::from((served.address, *port)),
+                    backend: BackendId::new(
+                        ApplicationKey::from(*application),
+                        BackendPart::from(&served.component),
+                        BackendPart::from(name),
+                    ),
+                    protocol: match protocol {
+                        PortProtocol::Http => InnerProtocol::Http1,
+                        PortProtocol::Http2 => InnerProtocol::Http2,
+                        PortProtocol::Tcp | PortProtocol::Udp => InnerProtocol::Tcp,
+                    },
+                    network: served.network,
+                });
+            }
+        }
+    }
+    all
+}
+
+fn clients(applications: &BTreeMap<ApplicationId, Inside>) -> InnerClients {
+    applications
+        .values()
+        .flat_map(|inside| &inside.clients)
+        .map(|(address, name)| (*address, name.as_str().into()))
+        .collect()
+}
+
+/// `1: lo    inet 10.201.0.5/32 scope global lo …`
+fn addresses_in(listed: &str) -> impl Iterator<Item = Ipv4Addr> {
+    listed.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "inet");
+        let address = words.nth(1)?.strip_suffix("/32")?;
+        address.parse().ok()
+    })
+}
+
+/// Runs lines of `ip`, all of them even if some fail.
+async fn ip_batch(lines: &str) -> Result<(), String> {
+    let run = async {
+        let mut child = Command::new("ip")
+            .args(["-force", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(lines.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    match run.await {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(format!("`ip` cannot be run: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_addresses_are_found_among_the_machines() {
+        let listed = "1: lo    inet 127.0.0.1/8 scope host lo\\ valid_lft forever\n\
+                      1: lo    inet 10.201.0.5/32 scope global lo\\ valid_lft forever\n\
+                      1: lo    inet 192.0.2.1/32 scope global lo\\ valid_lft forever\n";
+        let pool: Pool = "10.201.0.0/16".parse().unwrap();
+        let found: Vec<_> = addresses_in(listed)
+            .filter(|address| pool.contains(*address))
+            .collect();
+        assert_eq!(found, [Ipv4Addr::new(10, 201, 0, 5)]);
+    }
+}

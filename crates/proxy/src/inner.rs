@@ -1,0 +1,274 @@
+//! The mesh posture: listeners that choose their backend by their own address instead of by host.
+//!
+//! A component's inner name leads to a virtual address that the machine has, and a gateway listens there for each of the
+//! component's TCP ports. HTTP passes request by request, as through the front door, so that a client's kept connection
+//! outlives the instances behind it; what the client says in its headers is passed on as it is. Other protocols pass as bytes,
+//! each connection to one instance, which is not drained before it ends.
+//!
+//! Who may enter is told by the range that a listener names: an address of the machine is reached from every network that the
+//! machine routes for, and applications must not reach each other's components.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use pluvio_model::route::{BackendId, BackendProtocol, RouteId};
+use tokio::{
+    io::copy_bidirectional_with_sizes,
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    backend::Backend,
+    client::{Client, Command},
+    config::Network,
+    metrics::{Passed, Series},
+    table::CompiledRoute,
+    upstream::Upstream,
+    worker::{Present, Worker},
+};
+
+/// For each direction of a connection that passes as bytes. Large enough that a big body costs few system calls.
+const BUFFER: usize = 64 * 1024;
+/// How long an instance may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Instances that a connection is offered to when they cannot be connected to.
+const MOST_TRIED: usize = 3;
+/// Who connects from an address that nobody named.
+const SOMEBODY: &str = "unknown";
+
+/// A port of a component, at its virtual address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InnerListener {
+    pub address: SocketAddr,
+    pub backend: BackendId,
+    pub protocol: InnerProtocol,
+    /// Clients from elsewhere are closed without a word.
+    pub network: Network,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InnerProtocol {
+    Http1,
+    Http2,
+    Tcp,
+}
+
+/// Names of clients by their address: what traffic on an edge is counted under.
+pub type InnerClients = HashMap<IpAddr, Box<str>>;
+
+/// A listener that is open.
+pub(crate) struct Door {
+    pub(crate) told: InnerListener,
+    pub(crate) listener: std::net::TcpListener,
+    backend: Arc<Backend>,
+    /// By the client's name.
+    edges: Mutex<HashMap<Box<str>, Arc<CompiledRoute>>>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.told.fmt(f)
+    }
+}
+
+impl Door {
+    pub(crate) fn new(
+        told: InnerListener,
+        listener: std::net::TcpListener,
+        backend: Arc<Backend>,
+    ) -> Door {
+        Door {
+            told,
+            listener,
+            backend,
+            edges: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_http(&self) -> bool {
+        self.told.protocol != InnerProtocol::Tcp
+    }
+
+    /// The way from a client to this door's backend. `series` gives the counters of a way that is new.
+    pub(crate) fn edge(
+        &self,
+        client: Option<&str>,
+        series: impl FnOnce(&RouteId) -> Arc<Series>,
+    ) -> Arc<CompiledRoute> {
+        let client = client.unwrap_or(SOMEBODY);
+        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(edge) = edges.get(client) {
+            return edge.clone();
+        }
+        let id = edge_id(client, &self.told.backend);
+        let protocol = match self.told.protocol {
+            InnerProtocol::Http2 => BackendProtocol::Http2,
+            InnerProtocol::Http1 | InnerProtocol::Tcp => BackendProtocol::Http1,
+        };
+        let counted = series(&id);
+        let edge = Arc::new(CompiledRoute::inner(
+            self.told.backend.application().clone(),
+            id,
+            self.backend.clone(),
+            protocol,
+            counted,
+        ));
+        edges.insert(client.into(), edge.clone());
+        edge
+    }
+}
+
+/// What traffic between two components is counted under: `inner.web.api.http`. No component's name has a dot.
+fn edge_id(client: &str, backend: &BackendId) -> RouteId {
+    let text = format!(
+        "{INNER}{client}.{}.{}",
+        backend.component().as_str(),
+        backend.port().as_str()
+    );
+    // A client's name is a component's, so this is only for one that is not.
+    text.parse()
+        .unwrap_or_else(|_| "inner.unknown.unknown.unknown".parse().expect("a route id"))
+}
+
+const INNER: &str = "inner.";
+
+/// The client, component and port of an edge's id; `None` for that of a route.
+pub fn edge_of(id: &RouteId) -> Option<(&str, &str, &str)> {
+    let mut parts = id.as_str().strip_prefix(INNER)?.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(client), Some(component), Some(port), None) => Some((client, component, port)),
+        _ => None,
+    }
+}
+
+/// Opens a listener on a virtual address.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+impl Worker {
+    /// Takes connections at a door until it is closed (the task is aborted) or the gateway ends.
+    pub(crate) async fn attend(self: Arc<Self>, door: Arc<Door>) {
+        let listener = door.listener.try_clone().and_then(TcpListener::from_std);
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, address = %door.told.address, "an inner address cannot be served");
+                return;
+            }
+        };
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) if door.told.network.contains(peer.ip()) => {
+                    self.enter(&door, stream, peer);
+                }
+                Ok((_, peer)) => {
+                    tracing::debug!(%peer, address = %door.told.address, "a stranger was turned away")
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept inner connections");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    fn enter(self: &Arc<Self>, door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+        let edge = self.shared.edge(door, peer.ip());
+        if door.is_http() {
+            return self.take(stream, peer, Some(edge));
+        }
+        let Some((client, present)) = self.admit(peer, Some(edge.clone())) else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            client.become_tunnel();
+            carry(&client, stream, &edge).await;
+            drop::<Arc<Present>>(present);
+        });
+    }
+}
+
+/// Carries one connection to an instance and back.
+async fn carry(client: &Arc<Client>, mut stream: TcpStream, edge: &CompiledRoute) {
+    let Some(choice) = edge.choose() else { return };
+    let backend = &choice.backend;
+    edge.series.begin();
+    backend.series.begin();
+    let began = Instant::now();
+    let (received, sent) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut passed = Passed {
+        status: 503,
+        complete: true,
+        received: 0,
+        sent: 0,
+        latency: Duration::ZERO,
+    };
+    if let Some((lease, mut instance)) = reach(backend).await {
+        passed.latency = began.elapsed();
+        passed.status = 200;
+        let _ = instance.set_nodelay(true);
+        let joined = async {
+            let counted = copy_bidirectional_with_sizes(&mut stream, &mut instance, BUFFER, BUFFER);
+            if let Ok((from_client, from_instance)) = counted.await {
+                received.store(from_client, Ordering::Relaxed);
+                sent.store(from_instance, Ordering::Relaxed);
+            }
+        };
+        tokio::select! {
+            () = joined => {}
+            () = told_to_end(client) => {}
+        }
+        drop(lease);
+    }
+    passed.received = received.load(Ordering::Relaxed);
+    passed.sent = sent.load(Ordering::Relaxed);
+    edge.series.end(passed);
+    backend.series.end(passed);
+}
+
+/// A connection to a ready instance. Waits where the backend holds what comes.
+async fn reach(backend: &Arc<Backend>) -> Option<(crate::upstream::Lease, TcpStream)> {
+    let mut tried: Vec<Arc<Upstream>> = Vec::new();
+    while tried.len() < MOST_TRIED {
+        let lease = backend.acquire(&tried).await.ok()?;
+        let address = lease.upstream().address();
+        match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Some((lease, stream)),
+            failed => {
+                tracing::debug!(%address, error = ?failed.err(), "cannot connect to an instance");
+                tried.push(lease.upstream().clone());
+            }
+        }
+    }
+    None
+}
+
+async fn told_to_end(client: &Arc<Client>) {
+    std::future::poll_fn(|cx| {
+        client.listen(cx);
+        match client.command() {
+            // Nobody here knows the protocol: it cannot be finished, only cut.
+            Command::Cut => Poll::Ready(()),
+            Command::Go | Command::Finish | Command::Close => Poll::Pending,
+        }
+    })
+    .await;
+}

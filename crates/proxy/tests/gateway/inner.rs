@@ -1,0 +1,236 @@
+//! Between components: a virtual address leads to whoever is ready, request by request or connection by connection.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::{Request, Response, body::Incoming};
+use pluvio_model::route::BackendState;
+use pluvio_proxy::{Drain, Gateway, GatewayConfig, InnerListener, InnerProtocol, edge_of};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::*;
+
+/// A free address. Nobody else listens at one of 127.0.0.2 between this and its use.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.2:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn listener(address: SocketAddr, protocol: InnerProtocol) -> InnerListener {
+    InnerListener {
+        address,
+        backend: "shop/api/http".parse().unwrap(),
+        protocol,
+        network: "127.0.0.0/8".parse().unwrap(),
+    }
+}
+
+fn gateway_at(address: SocketAddr, protocol: InnerProtocol, origins: &[&Origin]) -> Gateway {
+    let gateway = gateway(GatewayConfig::default());
+    gateway.set_endpoints(&endpoints([("shop/api/http", serving(origins))]));
+    assert!(
+        gateway
+            .set_inner(vec![listener(address, protocol)])
+            .is_empty()
+    );
+    gateway
+}
+
+/// Says what it was told about whom it answers.
+async fn told(request: Request<Incoming>) -> Response<Body> {
+    let header = |name: &str| {
+        let value = request.headers().get(name);
+        value.map_or("-", |v| v.to_str().unwrap()).to_owned()
+    };
+    let said = ["host", "x-forwarded-for", "x-forwarded-proto"].map(header);
+    Response::new(text(said.join(" ")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inner_request_passes_as_it_is_and_is_counted_on_its_edge() {
+    let origin = Origin::http(told).await;
+    let address = free();
+    let gateway = gateway_at(address, InnerProtocol::Http1, &[&origin]);
+    let mut wire = Wire::to(address).await;
+    // Any host will do: the address has decided.
+    assert_eq!(wire.get("api:8080", "/").await.text(), "api:8080 - -");
+    wire.send("GET / HTTP/1.1\r\nhost: api\r\nx-forwarded-for: 203.0.113.9\r\nx-forwarded-proto: https\r\n\r\n").await;
+    let reply = wire.reply().await.unwrap();
+    assert_eq!(reply.text(), "api 203.0.113.9 https");
+
+    gateway.set_inner_clients([("127.0.0.1".parse().unwrap(), "web".into())].into());
+    let known = Wire::to(address).await.get("api", "/").await;
+    assert_eq!(known.status, 200);
+    let edges = || {
+        let routes = gateway.metrics().routes;
+        let edge = |route: &pluvio_proxy::RouteTraffic| {
+            let (client, component, port) = edge_of(&route.route)?;
+            let requests = route.traffic.totals.requests();
+            Some(format!("{client} → {component}:{port} {requests}"))
+        };
+        routes.iter().filter_map(edge).collect::<Vec<_>>()
+    };
+    let want = ["unknown → api:http 2", "web → api:http 1"];
+    until("both edges are counted", || edges() == want).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_other_networks_are_turned_away() {
+    let origin = Origin::saying("secret").await;
+    for protocol in [InnerProtocol::Http1, InnerProtocol::Tcp] {
+        let address = free();
+        let gateway = gateway(GatewayConfig::default());
+        gateway.set_endpoints(&endpoints([("shop/api/http", serving(&[&origin]))]));
+        let mut closed = listener(address, protocol);
+        closed.network = "10.9.0.0/26".parse().unwrap();
+        assert!(gateway.set_inner(vec![closed]).is_empty());
+        let mut wire = Wire::to(address).await;
+        let _ = wire
+            .stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await;
+        assert!(wire.closes_within(Duration::from_secs(5)).await);
+        assert!(wire.rest().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d1_kept_inner_connections_outlive_the_instances_behind_them() {
+    let address = free();
+    let first = Origin::saying("0").await;
+    let gateway = Arc::new(gateway_at(address, InnerProtocol::Http1, &[&first]));
+    let stop = Arc::new(AtomicBool::new(false));
+    let served = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (stop, served) = (stop.clone(), served.clone());
+            tokio::spawn(async move {
+                let mut wire = Wire::to(address).await;
+                while !stop.load(Ordering::SeqCst) {
+                    assert_eq!(wire.get("api", "/").await.status, 200);
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let mut old = first;
+    for round in 1..=20 {
+        until("the load goes on", || {
+            served.load(Ordering::SeqCst) >= round * 20
+        })
+        .await;
+        let next = Origin::saying("next").await;
+        let id = "shop/api/http".parse().unwrap();
+        gateway.set_backend(&id, &serving(&[&next]));
+        let leaving = old.endpoint().instance;
+        let drained = gateway.drained(&leaving, Duration::from_secs(5)).await;
+        assert_eq!(drained, Drain::Drained);
+        drop(std::mem::replace(&mut old, next));
+    }
+    stop.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
+/// Sends back what it gets, with its name before it.
+async fn echo(name: &'static str) -> Origin {
+    Origin::raw(move |mut stream| async move {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            let said = [name.as_bytes(), &buffer[..count]].concat();
+            if stream.write_all(&said).await.is_err() {
+                break;
+            }
+        }
+    })
+    .await
+}
+
+async fn say(stream: &mut TcpStream, text: &str) -> String {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut buffer = [0; 1024];
+    let count = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut buffer))
+        .await
+        .expect("an answer")
+        .unwrap();
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d1_a_connection_of_bytes_keeps_its_instance_which_drains_when_it_ends() {
+    let (one, two) = (echo("1:").await, echo("2:").await);
+    let address = free();
+    let gateway = Arc::new(gateway_at(address, InnerProtocol::Tcp, &[&one]));
+    let mut early = TcpStream::connect(address).await.unwrap();
+    assert_eq!(say(&mut early, "a").await, "1:a");
+    let id = "shop/api/http".parse().unwrap();
+    gateway.set_backend(&id, &serving(&[&two]));
+    let mut late = TcpStream::connect(address).await.unwrap();
+    assert_eq!(say(&mut late, "b").await, "2:b");
+    assert_eq!(say(&mut early, "c").await, "1:c");
+    let leaving = one.endpoint().instance;
+    let at_work = gateway.drained(&leaving, Duration::from_millis(50)).await;
+    assert_eq!(at_work, Drain::TimedOut { in_flight: 1 });
+    drop(early);
+    let drained = gateway.drained(&leaving, Duration::from_secs(5)).await;
+    assert_eq!(drained, Drain::Drained);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_held_while_the_only_instance_is_replaced() {
+    let instance = echo("1:").await;
+    let address = free();
+    let gateway = Arc::new(gateway_at(address, InnerProtocol::Tcp, &[]));
+    let id: pluvio_model::route::BackendId = "shop/api/http".parse().unwrap();
+    gateway.set_backend(&id, &BackendState::holding());
+    let waiting = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        say(&mut stream, "x").await
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished());
+    gateway.set_backend(&id, &serving(&[&instance]));
+    assert_eq!(waiting.await.unwrap(), "1:x");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listeners_come_and_go_and_a_taken_address_is_told() {
+    let origin = Origin::saying("hello").await;
+    let (one, two) = (free(), free());
+    let gateway = gateway_at(one, InnerProtocol::Http1, &[&origin]);
+    let both = || {
+        vec![
+            listener(one, InnerProtocol::Http1),
+            listener(two, InnerProtocol::Http1),
+        ]
+    };
+    let taken = TcpListener::bind(two).unwrap();
+    let failed = gateway.set_inner(both());
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].0, two);
+    drop(taken);
+    assert!(gateway.set_inner(both()).is_empty());
+    assert_eq!(Wire::to(two).await.get("x", "/").await.text(), "hello");
+    assert!(gateway.set_inner(Vec::new()).is_empty());
+    let mut refused = false;
+    for _ in 0..100 {
+        refused = TcpStream::connect(one).await.is_err();
+        if refused {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(refused, "it listens still");
+}
