@@ -11,6 +11,9 @@ pub const IMAGE: &str = "localhost/pluvio-scenarios/web:4";
 /// Its program, started as `/serve`.
 const SERVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/image/web.rs");
 
+/// Lays out the rest.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/image/root");
+
 /// Imports the image unless the engine has it.
 pub fn ensure(engine: &Engine) {
     let path = format!("/images/{IMAGE}/json");
@@ -52,20 +55,7 @@ fn root(folder: &Path) -> PathBuf {
     let root = folder.join("root");
     let script = r#"
 set -eu
-mkdir -p "$1/bin" "$1/etc" "$1/tmp"
-busybox=/bin/busybox
-if ! [ -x "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then
-  cd "$2"
-  apt-get -qq -o APT::Sandbox::User=root download busybox-static
-  dpkg-deb -x busybox-static_*.deb deb
-  busybox=deb/bin/busybox
-  [ -x "$busybox" ] || busybox=deb/usr/bin/busybox
-fi
-cp "$busybox" "$1/bin/busybox"
-for name in sh cat sleep echo env ls mkdir chmod httpd kill id touch rm dd stat date printf wc tail head sort flock; do
-  ln -s busybox "$1/bin/$name"
-done
-echo 'root:x:0:0::/:/bin/sh' >"$1/etc/passwd"
+"$5" "$1" "$2"
 rustc --edition 2024 -C opt-level=1 -C target-feature=+crt-static -o "$1/serve" "$4"
 tar -C "$1" --owner 0 --group 0 -cf "$3" .
 "#;
@@ -73,7 +63,7 @@ tar -C "$1" --owner 0 --group 0 -cf "$3" .
     let status = Command::new("sh")
         .args(["-c", script, "sh"])
         .args([&root, folder, &archive])
-        .arg(SERVE)
+        .args([SERVE, ROOT])
         .status();
     assert!(
         status.is_ok_and(|status| status.success()),

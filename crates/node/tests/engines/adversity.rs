@@ -325,9 +325,7 @@ async fn one_node_a_folder_and_one_engine_a_node() {
 /// The binary's way to its engine: looked for until it is there, then that one and no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_is_looked_for_until_it_answers_and_another_is_refused() {
-    let Some(socket) = crate::scene::socket("docker") else {
-        return;
-    };
+    let socket = crate::scene::socket("docker");
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path());
     config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];

@@ -19,17 +19,15 @@ macro_rules! on_engines {
         mod docker {$(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(scene) = super::scene::Scene::open("docker", $lane).await {
-                    super::$module::$name(scene).await;
-                }
+                let scene = super::scene::Scene::open("docker", $lane).await;
+                super::$module::$name(scene).await;
             }
         )*}
         mod podman {$(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(scene) = super::scene::Scene::open("podman", $lane + 100).await {
-                    super::$module::$name(scene).await;
-                }
+                let scene = super::scene::Scene::open("podman", $lane + 100).await;
+                super::$module::$name(scene).await;
             }
         )*}
     };

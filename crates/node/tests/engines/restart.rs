@@ -82,7 +82,7 @@ impl Drop for PrivateEngine {
 }
 
 async fn survives(kind: &'static str, lane: u8) {
-    let Some(usual) = socket(kind) else { return };
+    let usual = socket(kind);
     let is_root = std::fs::metadata("/proc/self")
         .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     if !is_root {

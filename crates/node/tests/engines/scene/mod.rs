@@ -32,22 +32,23 @@ const SERVER: &str = include_str!("testserver.rs");
 
 /// The image with the test server, named by what is in it.
 pub fn image() -> String {
-    let hash = ContentHash::of(&SERVER);
+    let hash = ContentHash::of(&(SERVER, include_str!("../../../../../tests/image/root")));
     format!("localhost/pluvio-testserver:{}", hash.short())
 }
 
-/// Where an engine listens that tests may use, by name; `None` (with a word) where it does not run.
-pub fn socket(engine: &str) -> Option<PathBuf> {
+/// Where an engine listens that tests may use, by name.
+pub fn socket(engine: &str) -> PathBuf {
     let (variable, usual) = match engine {
         "docker" => ("PLUVIO_TEST_DOCKER", "/var/run/docker.sock"),
         _ => ("PLUVIO_TEST_PODMAN", "/run/podman/podman.sock"),
     };
     let socket = PathBuf::from(std::env::var(variable).unwrap_or_else(|_| usual.to_owned()));
-    if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
-        return Some(socket);
-    }
-    eprintln!("skipped: no {engine} answers at {}", socket.display());
-    None
+    assert!(
+        std::os::unix::net::UnixStream::connect(&socket).is_ok(),
+        "no {engine} answers at {}: `scripts/engine start {engine}` starts one",
+        socket.display()
+    );
+    socket
 }
 
 pub struct Scene {
@@ -133,7 +134,10 @@ pub fn docker(socket: &std::path::Path, words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Makes the image with the test server, from the base image that the engine has.
+/// Lays out the root of the image, busybox and its names.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/image/root");
+
+/// Makes the image with the test server.
 fn make_image(socket: &std::path::Path) {
     if !docker(socket, &["images", "-q", &image()]).is_empty() {
         return;
@@ -143,7 +147,7 @@ fn make_image(socket: &std::path::Path) {
     std::fs::write(&source, SERVER).unwrap();
     let compiler = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let compiled = std::process::Command::new(compiler)
-        .args(["--edition=2024", "-O", "-o"])
+        .args(["--edition=2024", "-O", "-Ctarget-feature=+crt-static", "-o"])
         .arg(folder.path().join("testserver"))
         .arg(&source)
         .status();
@@ -151,9 +155,16 @@ fn make_image(socket: &std::path::Path) {
         compiled.is_ok_and(|status| status.success()),
         "the test server is compiled"
     );
+    let laid_out = std::process::Command::new(ROOT)
+        .arg(folder.path().join("root"))
+        .status();
+    assert!(
+        laid_out.is_ok_and(|status| status.success()),
+        "the image's root is laid out: it needs the package busybox-static"
+    );
     std::fs::write(
         folder.path().join("Dockerfile"),
-        "FROM localhost/t:1\nCOPY testserver /testserver\nCMD [\"/testserver\"]\n",
+        "FROM scratch\nCOPY root /\nCOPY testserver /testserver\nCMD [\"/testserver\"]\n",
     )
     .unwrap();
     docker(
@@ -170,9 +181,8 @@ fn make_image(socket: &std::path::Path) {
 
 impl Scene {
     /// `lane`: 0 to 255, another for each test that runs beside; chooses the addresses.
-    pub async fn open(engine: &str, lane: u8) -> Option<Scene> {
-        let socket = socket(engine)?;
-        Some(Scene::open_at(&socket, lane).await)
+    pub async fn open(engine: &str, lane: u8) -> Scene {
+        Scene::open_at(&socket(engine), lane).await
     }
 
     pub async fn open_at(socket: &std::path::Path, lane: u8) -> Scene {
