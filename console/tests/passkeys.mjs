@@ -124,3 +124,27 @@ export async function passkeys({ check, open, target, accessible }) {
     server.close()
   })
 }
+
+export async function noPasskeys({ check, open, target, accessible }) {
+  await check('passkey: where there can be none, the page says why', async () => {
+    const server = await target({})
+    const cases = [
+      ['This browser has no passkeys.', () => Reflect.deleteProperty(window, 'PublicKeyCredential')],
+      [
+        'Passkeys need HTTPS, or the address localhost',
+        () => Object.defineProperty(window, 'isSecureContext', { value: false }),
+      ],
+    ]
+    for (const [words, without] of cases) {
+      const page = await open(server, { signedIn: false })
+      await page.addInitScript(without)
+      await page.goto(`${server.url}/signin`)
+      await page.getByText(words).waitFor()
+      const enter = page.getByRole('button', { name: 'Sign in with a passkey' })
+      assert.ok(await enter.isDisabled())
+      await accessible(page)
+      await page.done()
+    }
+    server.close()
+  })
+}

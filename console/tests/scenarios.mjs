@@ -1,6 +1,6 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
-import { passkeys } from './passkeys.mjs'
+import { noPasskeys, passkeys } from './passkeys.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`
@@ -198,6 +198,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
 }
 
 async function flows({ check, open, target, accessible }) {
+  await noPasskeys({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })
@@ -218,7 +219,7 @@ async function flows({ check, open, target, accessible }) {
     await page.getByRole('menuitem', { name: 'Sign out' }).click()
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     await page.getByLabel('Password').fill('wrong words here')
-    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
     await page.getByText('The sign-in is not valid').waitFor()
     await page.getByLabel('Password').fill('rain on the roof')
     await page.keyboard.press('Enter')
