@@ -220,6 +220,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CredentialCommand,
     },
+    /// Who did what, the newest first; and whether the log is as it was written
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  pluvio audit --since 24h\n  pluvio audit --action secret -a shop\n  pluvio audit --all --result refused\n  pluvio audit verify"
+    )]
+    Audit {
+        #[command(flatten)]
+        args: AuditArgs,
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+    },
     /// API tokens
     Token {
         #[command(subcommand)]
@@ -503,6 +514,42 @@ pub(crate) enum TokenCommand {
     Revoke {
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Of the whole installation: every team's, sign-ins, users, tokens
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only what this one did
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only this, as application:deploy or application
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only what was done to something with this in its name
+    #[arg(long)]
+    pub(crate) object: Option<String>,
+    /// Only with this result, as done or refused
+    #[arg(long)]
+    pub(crate) result: Option<String>,
+    /// Only since: a span (24h) or a time
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only before: a span (1h) or a time
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// The last so many records
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Who did what (the default)
+    List(AuditArgs),
+    /// Check that no record was altered or taken away; exits 1 when one was
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]

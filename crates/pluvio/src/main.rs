@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, change, declare, deploy, follow, history, instances, plan, reference, up,
+    Done, access, apps, audit, change, declare, deploy, follow, history, instances, plan,
+    reference, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -141,6 +142,18 @@ async fn run(context: &Context, command: Command) -> Done {
             } => access::credential_set(context, &name, &kind, &host, username.as_deref()).await,
             CredentialCommand::Remove { name } => access::credential_remove(context, &name).await,
         },
+        Command::Audit {
+            command: Some(AuditCommand::Verify),
+            ..
+        } => audit::verify(context).await,
+        Command::Audit {
+            args,
+            command: None,
+        }
+        | Command::Audit {
+            command: Some(AuditCommand::List(args)),
+            ..
+        } => audit::list(context, &args).await,
         Command::Token { command } => match command {
             TokenCommand::Create { name, role } => {
                 access::token_create(context, &name, role.as_deref()).await

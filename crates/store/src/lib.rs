@@ -32,13 +32,14 @@ pub mod release;
 mod row;
 mod seal;
 pub mod secret;
+mod signin_link;
 pub mod target;
 mod transaction;
 pub mod volume;
 
 pub use account::{Home, Membership, NewToken, Opened, Scope, Session, Token, User};
 pub use application::{Application, ApplicationFilter, ApplicationState, NewApplication};
-pub use audit::{AuditRecord, AuditVerdict, NewAudit};
+pub use audit::{AuditFilter, AuditRecord, AuditVerdict, NewAudit};
 pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
 pub use cluster::Cluster;
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};

@@ -303,7 +303,7 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
         });
     }
     for (name, value) in &ask.secrets {
-        secret::set(tx, application.id, name, &value.0, false, &ask.actor).await?;
+        secret::set(tx, &application, name, &value.0, false, &ask.actor).await?;
     }
     for (name, value) in &ask.settings {
         secret::put_setting(tx, application.id, name, value).await?;
@@ -515,7 +515,7 @@ async fn deciding(
     revision: &Revision,
     target: Option<&Target>,
 ) -> Result<Deciding> {
-    secret::generate(tx, application.id, &revision.spec, &revision.actor).await?;
+    secret::generate(tx, application, &revision.spec, &revision.actor).await?;
     Ok(Deciding {
         application: application.clone(),
         revision: revision.clone(),
