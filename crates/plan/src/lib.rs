@@ -20,5 +20,6 @@ pub mod rollback;
 pub mod rollout;
 #[cfg(test)]
 mod sample;
+pub mod undone;
 
 pub use decide::{ImageNeed, decide, images_needed};

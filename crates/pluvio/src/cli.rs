@@ -118,7 +118,10 @@ pub(crate) enum Command {
     )]
     Deploy(DeployArgs),
     /// Make the application what a file says
-    Apply(FileArgs),
+    #[command(
+        after_help = "What was changed elsewhere since the last apply, and is not in the file, is shown; nothing is done then (exit 5).\n\nExamples:\n  pluvio apply -f app.yaml\n  pluvio apply -f app.yaml --take-over"
+    )]
+    Apply(ApplyArgs),
     /// Show what applying a file would change
     Diff(FileArgs),
     /// Print the application's specification
@@ -371,6 +374,15 @@ pub(crate) struct DeployArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Undo what was changed elsewhere since the last apply
+    #[arg(long)]
+    pub(crate) take_over: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct FileArgs {
     /// app.yaml, or - for stdin
     #[arg(short, long, value_name = "FILE")]
@@ -502,20 +514,6 @@ pub(crate) enum CredentialCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    Create {
-        name: String,
-        /// owner or reader
-        #[arg(long)]
-        role: Option<String>,
-    },
-    List,
-    Revoke {
-        id: String,
-    },
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     /// Of the whole installation: every team's, sign-ins, users, tokens
@@ -550,6 +548,20 @@ pub(crate) enum AuditCommand {
     List(AuditArgs),
     /// Check that no record was altered or taken away; exits 1 when one was
     Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    Create {
+        name: String,
+        /// owner or reader
+        #[arg(long)]
+        role: Option<String>,
+    },
+    List,
+    Revoke {
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -72,7 +72,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Plan(args) => plan::plan(context, &args).await,
         Command::Init { folder, force } => deploy::init(context, &folder, force),
         Command::Deploy(args) => deploy::deploy(context, &args).await,
-        Command::Apply(args) => declare::apply(context, &args.file).await,
+        Command::Apply(args) => declare::apply(context, &args.file.file, args.take_over).await,
         Command::Diff(args) => declare::diff(context, &args.file).await,
         Command::Export => declare::export(context).await,
         Command::Apps => apps::apps(context).await,

@@ -44,7 +44,8 @@ pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
 pub use cluster::Cluster;
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};
 pub use deploy::{
-    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Reverted, Then, Whose,
+    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Objection, Reverted, Then,
+    Whose,
 };
 pub use error::StoreError;
 pub use event::{EventFilter, Hint};

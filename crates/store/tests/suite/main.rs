@@ -83,6 +83,7 @@ suite! {
     deploying::a_cancelled_first_release_is_switched_off,
     asking::a_refused_decision_leaves_nothing,
     asking::a_host_belongs_to_one_application,
+    asking::an_apply_is_told_what_others_changed_since,
     asking::a_repeated_request_is_the_same_request,
     deploying::stopping_and_starting_keep_the_release,
     asking::an_edit_of_what_was_changed_meanwhile_is_refused,
