@@ -3,9 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use pluvio_tests::engine::name_of;
-use pluvio_tests::{Engine, Pluvio, app, both_engines};
+use pluvio_tests::{Engine, Pluvio, app, both_engines, wait};
 
 both_engines!(
     p3_an_altered_audit_log_is_found,
@@ -109,10 +110,16 @@ fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
         pluvio.body(&name, "/file?/tmp/key"),
         format!("key={SECRET}")
     );
+    // It prints it, too: what is kept and shown of that is masked.
+    pluvio.body(&name, &format!("/log?said-{SECRET}"));
+    wait::until_true("the line is kept", Duration::from_secs(10), || {
+        let logs = pluvio.cli(&["logs", "-a", &name, "--json"]);
+        logs.stdout.contains("said-•••")
+    });
     pluvio
         .cli_with_input(&["secret", "set", "KEY", "-a", &name, "--json"], NEXT)
         .ok();
-    pluvio.until_serves(&name, "/env", NEXT, std::time::Duration::from_secs(20));
+    pluvio.until_serves(&name, "/env", NEXT, Duration::from_secs(20));
     pluvio.deploy(&with("two")).ok();
 
     let releases = pluvio.cli(&["releases", "-a", &name, "--json"]).ok();

@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::engine::Part;
+use crate::masks::Masks;
 use crate::node::Shared;
 
 use actions::Finished;
@@ -50,6 +51,7 @@ pub(crate) struct Application {
     wake: Arc<Notify>,
     part: Part,
     desired: Option<Desired>,
+    masks: Masks,
     memo: Memo,
     instances: BTreeMap<String, Instance>,
     components: BTreeMap<Name, Component>,
@@ -102,6 +104,7 @@ impl Application {
             wake,
             part: Part::default(),
             desired: None,
+            masks: Masks::default(),
             memo,
             instances: BTreeMap::new(),
             components: BTreeMap::new(),
