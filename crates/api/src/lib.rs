@@ -25,3 +25,4 @@ pub mod client;
 pub mod identity;
 pub mod platform;
 pub mod releases;
+mod tls;

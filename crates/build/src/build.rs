@@ -176,12 +176,10 @@ impl Builder {
             Some(base) => Some(self.base_for(job, base).await?),
             None => None,
         };
-        let names: Vec<&str> = build_base
-            .iter()
-            .chain([&run_base])
-            .map(|base| base.reference.as_str())
-            .collect();
-        job.step(StepName::Base, StepState::Done, short_names(&names));
+        let notes = build_base.iter().chain([&run_base]).map(BaseImage::note);
+        let mut notes: Vec<String> = notes.collect();
+        notes.dedup();
+        job.step(StepName::Base, StepState::Done, notes.join(", "));
         Ok((run_base, build_base))
     }
 
@@ -219,7 +217,7 @@ impl Builder {
 
     async fn base_for(&self, job: &Job, base: &Base) -> Result<BaseImage, Problem> {
         let log = job.log();
-        self.base(base, job.request.registry.as_ref(), &log).await
+        self.base(base, &job.request.registries, &log).await
     }
 
     /// The image of this key, if it was kept; else what `build` makes.
@@ -317,16 +315,6 @@ struct Made {
     reference: String,
     facts: ImageFacts,
     unchanged: bool,
-}
-
-/// `localhost/pluvio/base-node:22` as `node:22`, for people.
-fn short_names(names: &[&str]) -> String {
-    let mut short: Vec<&str> = names
-        .iter()
-        .map(|name| name.strip_prefix("localhost/pluvio/base-").unwrap_or(name))
-        .collect();
-    short.dedup();
-    short.join(", ")
 }
 
 /// The folder and files that a plan's root names.

@@ -21,5 +21,5 @@ mod sbom;
 mod source;
 mod steps;
 
-pub use base::BaseImage;
+pub use base::{BaseImage, BaseOrigin};
 pub use builder::*;

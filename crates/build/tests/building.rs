@@ -348,7 +348,7 @@ async fn a_cancelled_dockerfile_ends_within_five_seconds(name: &str) {
 async fn a_sweep_removes_what_a_crash_left(name: &str) {
     let site = Site::new(name, "sweep").await;
     let base = Base::new(BaseName::Run, Some("13"));
-    site.builder.base(&base, None, &site.log()).await.unwrap();
+    site.builder.base(&base, &[], &site.log()).await.unwrap();
     let prefix = site.builder.owner_prefix();
     let body = serde_json::json!({
         "Image": "localhost/pluvio/base-run:13", "Cmd": ["sleep", "600"], "HostConfig": { "NetworkMode": "none" },

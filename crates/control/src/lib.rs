@@ -296,8 +296,12 @@ async fn seal_audit(control: Control) {
 /// Makes the bases of the common languages one after another, so that a first deploy does not wait for its own. A build that
 /// wants one meanwhile shares the making. What cannot be had now is made, or told, when a build wants it.
 async fn warm_bases(control: Control) {
+    use pluvio_build::BaseOrigin;
     use pluvio_build::plan::{Base, BaseName};
     let quiet: pluvio_build::Log = Arc::new(|_| {});
+    let team = control.inner.store.home().team;
+    let registries = control.registry_credentials(team).await;
+    let registries = registries.unwrap_or_default();
     for name in [
         BaseName::Node,
         BaseName::NodeBuild,
@@ -308,8 +312,11 @@ async fn warm_bases(control: Control) {
         BaseName::Go,
     ] {
         let base = Base::new(name, None);
-        match control.inner.builder.base(&base, None, &quiet).await {
-            Ok(made) if made.fresh => tracing::info!(base = made.reference, "made ahead of builds"),
+        let there = control.inner.builder.base(&base, &registries, &quiet).await;
+        match there {
+            Ok(base) if base.origin != BaseOrigin::AtHand => {
+                tracing::info!(base = base.reference, "fetched ahead of builds");
+            }
             Ok(_) => {}
             Err(problem) => {
                 tracing::info!(

@@ -341,7 +341,7 @@ async fn obtain(
                 source,
                 recipe: pluvio_build::Recipe::Detect(Box::new(component.clone())),
                 secrets,
-                registry: None,
+                registries: control.registry_credentials(application.team).await?,
                 cancel: cancel.clone(),
             };
             let built = control.inner.builder.build(request, log).await?;

@@ -89,6 +89,7 @@ codes! {
     SOURCE_ARCHIVE = "source.archive", 422, "The archive cannot be read";
     GIT_HOST_NOT_FOUND = "git.host-not-found", 422, "The Git host cannot be reached";
     GIT_UNAUTHORIZED = "git.unauthorized", 422, "The Git host refuses the credential";
+    GIT_HOST_KEY = "git.host-key", 422, "The Git host is not the one it was";
     GIT_NO_REPOSITORY = "git.no-repository", 422, "There is no such repository";
     GIT_NO_REFERENCE = "git.no-reference", 422, "There is no such branch, tag or commit";
     GIT_NO_PATH = "git.no-path", 422, "There is no such folder in the repository";

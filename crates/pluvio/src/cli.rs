@@ -114,7 +114,7 @@ pub(crate) enum Command {
     },
     /// Build, release and follow; ends with the URL
     #[command(
-        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main"
+        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy shop.zip\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main"
     )]
     Deploy(DeployArgs),
     /// Make the application what a file says
@@ -241,11 +241,14 @@ pub(crate) enum Command {
     },
     /// Use a Pluvio elsewhere
     Login {
-        /// http://host:port
+        /// https://host, http://host:port
         url: String,
         /// An API token; read from stdin when absent
         #[arg(long, env = "PLUVIO_TOKEN", hide_env_values = true)]
         token: Option<String>,
+        /// Believe the certificate authorities in this file (PEM) and no others
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
     /// Forget the Pluvio elsewhere
     Logout,
@@ -317,7 +320,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Folder, Git URL, image, app.yaml or -
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml or -
     #[arg(default_value = ".")]
     pub(crate) source: String,
     /// `engine` or `kubernetes`
@@ -336,7 +339,7 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
-    /// Folder, Git URL, image or app.yaml; the folder you are in when absent
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image or app.yaml; the folder you are in when absent
     pub(crate) source: Option<String>,
     /// The application's name
     #[arg(long)]

@@ -161,7 +161,9 @@ async fn run(context: &Context, command: Command) -> Done {
             TokenCommand::List => access::token_list(context).await,
             TokenCommand::Revoke { id } => access::token_revoke(context, &id).await,
         },
-        Command::Login { url, token } => access::login(context, &url, token.as_deref()).await,
+        Command::Login { url, token, ca } => {
+            access::login(context, &url, token.as_deref(), ca.as_deref()).await
+        }
         Command::Logout => access::logout(context),
         Command::Whoami => access::whoami(context).await,
         Command::SigninLink => access::signin_link(context).await,

@@ -100,7 +100,7 @@ impl Site {
             source: BuildSource::Folder(self.folder.path().to_owned()),
             recipe,
             secrets: Default::default(),
-            registry: None,
+            registries: Vec::new(),
             cancel: self.cancel.clone(),
         }
     }

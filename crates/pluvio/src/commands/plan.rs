@@ -45,6 +45,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
                 &pluvio_build::BuildSource::Git {
                     git: git.clone(),
                     credential: None,
+                    hosts: pluvio_build::SshHosts::Mine,
                 },
                 work.path(),
                 &quiet,
