@@ -262,6 +262,18 @@ impl Pluvio {
         self.cli(&["operations", "-a", app, "--json"]).ok()
     }
 
+    /// What an operation's log says, as the API keeps it.
+    #[track_caller]
+    pub fn operation_log(&self, id: &str) -> String {
+        let output = Command::new("curl")
+            .args(["-sS", "--unix-socket"])
+            .arg(self.data.join("control.sock"))
+            .arg(format!("http://localhost/api/v1/operations/{id}/log"))
+            .output()
+            .expect("curl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// A request through the gateway.
     pub fn get(&self, app: &str, path: &str) -> Result<Reply, String> {
         http::get(self.gateway_port(), &format!("{app}.localhost"), path)

@@ -48,7 +48,7 @@ fn an_image_of_a_private_registry_is_deployed_and_lives_without_it(engine: Engin
     deploy("1", "one").problem(1, "image.unauthorized");
     store(&pluvio, &registry, Registry::PASSWORD);
     deploy("none", "one").problem(1, "image.not-found");
-    deploy("1", "one").ok();
+    let first = deploy("1", "one").ok();
     assert!(pluvio.body(&name, "/").contains("one"));
     deploy("1", "two").ok();
     assert!(pluvio.body(&name, "/").contains("two"));
@@ -61,7 +61,15 @@ fn an_image_of_a_private_registry_is_deployed_and_lives_without_it(engine: Engin
             .map_or(0, Vec::len),
         3
     );
-    pluvio.cli(&["rollback", "-a", &name, "--json"]).ok();
+    pluvio
+        .cli(&[
+            "rollback",
+            &format!("r{}", first["release"]),
+            "-a",
+            &name,
+            "--json",
+        ])
+        .ok();
     pluvio.until_serves(&name, "/", "one", Duration::from_secs(20));
     registry.forget(&pluvio.engine, "team/web", "1");
     pluvio.end();
@@ -142,7 +150,7 @@ fn a_base_image_comes_from_the_registry_and_from_here_when_it_is_gone(engine: En
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    let log = pluvio.cli(&["operation", "show", &id]).stdout;
+    let log = pluvio.operation_log(&id);
     assert!(log.contains("the one made here before is used"), "{log}");
     pluvio.end();
 }

@@ -1295,7 +1295,7 @@ export type Operations = {
     body: undefined
     answer: Page_Operation
   }
-  /** Keeps an archive (tar, or tar compressed with gzip) that an application shall be built from. */
+  /** Keeps an archive (zip, tar, or tar compressed with gzip) that an application shall be built from. */
   'POST /api/v1/uploads': {
     query: undefined
     body: undefined

@@ -11,6 +11,7 @@ use std::time::Instant;
 use futures::StreamExt;
 use indexmap::IndexMap;
 use pluvio_engine::{BuildEvent, BuildSecret, EngineBuild, body_of_reader, pull_problem};
+use pluvio_model::facts::ImageFacts;
 use pluvio_model::image::{ContentHash, ImageReference};
 use pluvio_model::problem::{self, Location, Problem};
 
@@ -38,8 +39,10 @@ pub(crate) struct DockerfileSite<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct FromImage {
     pub(crate) name: String,
-    /// `None` when it is not at hand: the engine's builder pulls it.
+    /// `None` when it could not be had: the engine's builder may not need it, or find it by ways of its own.
     pub(crate) id: Option<String>,
+    /// Why it could not.
+    missing: Option<Problem>,
 }
 
 /// Reads the Dockerfile's `FROM` lines, and makes those of our bases that are missing.
@@ -78,10 +81,44 @@ pub(crate) async fn from_images(
             }
             facts = Some(made.facts);
         }
+        let mut missing = None;
+        if facts.is_none() {
+            match pull(job, &name).await {
+                Ok(pulled) => facts = Some(pulled),
+                Err(problem) => {
+                    job.say(problem.cause.clone());
+                    missing = Some(problem);
+                }
+            }
+        }
         let id = facts.map(|facts| facts.id);
-        images.push(FromImage { name, id });
+        images.push(FromImage { name, id, missing });
     }
     Ok(images)
+}
+
+/// Pulls ahead of the engine's builder, which neither tells how far it is nor why it failed in words to rely on; Podman's
+/// does not speak to a registry on loopback.
+async fn pull(job: &Job, name: &str) -> Result<ImageFacts, Problem> {
+    let reference: ImageReference = name
+        .parse()
+        .map_err(|e| problem::IMAGE_NOT_FOUND.problem(format!("{name}: {e}"), "Check `FROM`."))?;
+    if reference.is_local() {
+        return Err(pull_problem(&reference, false, "not found"));
+    }
+    job.say(format!("pulling {reference}"));
+    let registries = job.request.registries.iter();
+    let mut credentials = registries.filter(|(host, _)| host == reference.registry());
+    let credential = credentials.next().map(|(_, credential)| credential);
+    let progress = |line: String| job.say(line);
+    let facts = job.engine.pull(&reference, credential, progress).await?;
+    // Podman does not find docker.io/library/node:22 by the name node:22.
+    let found = job.engine.image_facts(name).await.map_err(engine)?;
+    if found.is_none() {
+        let tagged = job.engine.tag_image(&facts.id, name).await;
+        tagged.map_err(engine)?;
+    }
+    Ok(facts)
 }
 
 /// `localhost/pluvio/base-node:22` as the base it names.
@@ -152,8 +189,19 @@ impl DockerfileSite<'_> {
         ContentHash::of(&("dockerfile 1", self.plan, tree, from))
     }
 
-    /// Builds the image under a name.
+    /// Builds the image under a name. Podman loses one whose layers are those of another that is removed meanwhile, and
+    /// says that it made it; then it is made again.
     pub(crate) async fn follow(&self, key: &ContentHash) -> Result<String, Problem> {
+        let reference = self.attempt(key).await?;
+        let there = self.job.engine.image_facts(&reference).await;
+        if there.map_err(engine)?.is_some() {
+            return Ok(reference);
+        }
+        self.job.say("the engine has lost the image; once more");
+        self.attempt(key).await
+    }
+
+    async fn attempt(&self, key: &ContentHash) -> Result<String, Problem> {
         let job = self.job;
         let since = Instant::now();
         let reference = job.image(&key.as_str()[..12]);
@@ -300,6 +348,7 @@ impl DockerfileSite<'_> {
         let pulling = says("pull access denied")
             || says("failed to resolve")
             || says("failed to do request")
+            || says("pulling from host")
             || says("load metadata")
             || says("manifest unknown")
             || says("initializing source docker://")
@@ -314,7 +363,8 @@ impl DockerfileSite<'_> {
             let with_credential = registries
                 .iter()
                 .any(|(host, _)| host == reference.registry());
-            let mut problem = pull_problem(&reference, with_credential, message);
+            let told = || pull_problem(&reference, with_credential, message);
+            let mut problem = image.missing.clone().unwrap_or_else(told);
             if problem.is(problem::IMAGE_REGISTRY) {
                 problem.remedy.push_str(
                     " Where no registry can be reached, start FROM localhost/pluvio/base-NAME:VERSION (`run`, `node`, `python`, `go` …), made from Debian's packages.",

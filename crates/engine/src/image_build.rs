@@ -114,8 +114,8 @@ impl Engine {
         let failed = |f: crate::error::Failure| {
             f.attempting(&format!("build {}", build.reference), "the build")
         };
-        let asks = !build.secrets.is_empty() || !build.credentials.is_empty();
-        let session = if asks && !self.is_podman() {
+        // BuildKit fetches nothing, not even public images, for a build without one.
+        let session = if !self.is_podman() {
             let values = build.secrets.iter();
             let answers = Answers {
                 secrets: values

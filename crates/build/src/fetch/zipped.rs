@@ -195,7 +195,7 @@ mod tests {
         for (to, why) in [
             (&b"/etc/evil0"[..], "leads out"),
             (b"..\\..\\evil", "leads out"),
-            (b"caf\xe9-caf\xe9", "not UTF-8"),
+            (b"caf\xe9--caf\xe9", "not UTF-8"),
             (b"zero\0zero0", "zero byte"),
         ] {
             let folder = tempfile::tempdir().unwrap();
