@@ -36,6 +36,33 @@ export type ApplicationSummary = {
   operation?: OperationId | null
 }
 
+/** What a check of the chain found. A broken one is answered with the problem `audit.broken`. */
+export type AuditReport = {
+  /** Records that are as they were written. */
+  sealed: number
+  /** Newer ones that were written while it was checked. */
+  open: number
+}
+
+/** One thing that was done, asked or refused. */
+export type AuditRow = {
+  /** Grows; the chain goes by it. */
+  number: number
+  at: string
+  /** Absent for what belongs to the installation: sign-ins, users, tokens, the cluster. */
+  team?: string | null
+  /** `pluvio` for what it did by itself. */
+  actor: string
+  /** `application:deploy` */
+  action: string
+  /** `application shop` */
+  object: string
+  /** `done`, `asked`, `refused` … */
+  result: string
+  /** False for the last moment's, until they are chained. */
+  sealed: boolean
+}
+
 export type BuiltFrom = {
   builder: string
   commit?: string | null
@@ -158,6 +185,8 @@ export type DeployRequest = {
   secrets?: Record<string, string>
   /** Refuse to change an application that exists. */
   create_only?: boolean
+  /** Of an apply: undo what was changed elsewhere since the last one. */
+  take_over?: boolean
 }
 
 export type Detected = {
@@ -451,6 +480,28 @@ export type Page_ApplicationSummary = {
     requests_per_second?: number | null
     updated_at: string
     operation?: OperationId | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_AuditRow = {
+  items: ({
+    /** Grows; the chain goes by it. */
+    number: number
+    at: string
+    /** Absent for what belongs to the installation: sign-ins, users, tokens, the cluster. */
+    team?: string | null
+    /** `pluvio` for what it did by itself. */
+    actor: string
+    /** `application:deploy` */
+    action: string
+    /** `application shop` */
+    object: string
+    /** `done`, `asked`, `refused` … */
+    result: string
+    /** False for the last moment's, until they are chained. */
+    sealed: boolean
   })[]
   next?: string | null
 }
@@ -1068,6 +1119,42 @@ export type Operations = {
     body: undefined
     answer: string
   }
+  /** What was done in a team, the newest first. */
+  'GET /api/v1/teams/{team}/audit': {
+    query: {
+      limit?: number
+      after?: string
+      actor?: string
+      action?: string
+      object?: string
+      result?: string
+      since?: string
+      until?: string
+    }
+    body: undefined
+    answer: Page_AuditRow
+  }
+  /** What was done in the whole installation, the newest first: every team's, sign-ins, users, tokens, the cluster. */
+  'GET /api/v1/audit': {
+    query: {
+      limit?: number
+      after?: string
+      actor?: string
+      action?: string
+      object?: string
+      result?: string
+      since?: string
+      until?: string
+    }
+    body: undefined
+    answer: Page_AuditRow
+  }
+  /** Walks the chain of all records: `audit.broken` names the first that is not as it was written. */
+  'POST /api/v1/audit/verify': {
+    query: undefined
+    body: undefined
+    answer: AuditReport
+  }
   /** What a first look needs: what runs, what is at work, what needs somebody. */
   'GET /api/v1/teams/{team}/environments/{environment}/overview': {
     query: undefined
@@ -1103,7 +1190,10 @@ export type Operations = {
     body: undefined
     answer: SpecDocument
   }
-  /** Replaces the specification (`pluvio apply`). */
+  /**
+   * Replaces the specification (`pluvio apply`). One that would undo what was changed elsewhere since the last such request is
+   * refused (409, `conflict`, the changes as its evidence) unless `take_over` is set.
+   */
   'PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec': {
     query: undefined
     body: DeployRequest

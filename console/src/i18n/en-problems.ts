@@ -55,6 +55,7 @@ export const problems = {
   'problem.not-found': 'There is no such thing',
   'problem.request.method': 'The method is not allowed here',
   'problem.request.invalid': 'The request cannot be read',
+  'problem.audit.broken': 'The audit log was altered',
   'problem.conflict': 'It was changed meanwhile',
   'problem.request.precondition': 'It was changed meanwhile',
   'problem.refused': 'This is refused',

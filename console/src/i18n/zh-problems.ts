@@ -57,6 +57,7 @@ export const problems: Record<keyof typeof en, string> = {
   'problem.not-found': '没有这个内容',
   'problem.request.method': '此处不允许该方法',
   'problem.request.invalid': '无法读取请求',
+  'problem.audit.broken': '审计日志被改动过',
   'problem.conflict': '内容已被他人修改',
   'problem.request.precondition': '内容已被他人修改',
   'problem.refused': '请求被拒绝',

@@ -89,11 +89,16 @@ async fn a_challenge_is_for_one_browser_and_one_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_that_a_request_names_is_not_what_a_passkey_is_for() {
     let scene = Scene::new().await;
-    let mut request = Scene::request(Method::POST, &format!("{ENTER}/options"), "", None);
-    request
-        .headers_mut()
-        .insert(header::HOST, "shop.localhost:8080".parse().unwrap());
-    let answer = scene.send(request).await;
+    let begin = async |host: &str| {
+        let mut request = Scene::request(Method::POST, &format!("{ENTER}/options"), "", None);
+        request
+            .headers_mut()
+            .insert(header::HOST, host.parse().unwrap());
+        scene.send(request).await
+    };
+    let applications = begin("shop.localhost:8080").await;
+    assert_eq!(applications.status, 421, "{applications:?}");
+    let answer = begin("127.0.0.1:8080").await;
     assert_eq!(answer.json()["options"]["rpId"], "localhost");
     assert_eq!(answer.json()["origin"], "http://localhost:7080");
 }
