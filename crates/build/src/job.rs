@@ -7,6 +7,7 @@ use pluvio_engine::Engine;
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::driver::DriverError;
+use tokio_util::task::TaskTracker;
 
 use crate::builder::{BuildRequest, BuildSettings, Builder, Log, LogEntry, RanStep};
 use crate::presence;
@@ -18,6 +19,7 @@ pub(crate) struct Job {
     pub(crate) request: BuildRequest,
     /// Begins the names of every container and network that this build makes.
     pub(crate) prefix: String,
+    clearing: TaskTracker,
     log: Log,
     /// Values of secrets.
     hidden: Arc<[String]>,
@@ -30,6 +32,9 @@ fn owner_prefix(owner: &str, place: &str) -> String {
     let hash = pluvio_model::image::ContentHash::of(&(owner, place));
     format!("pluvio-build-{}-", &hash.as_str()[..8])
 }
+
+/// After the owner's prefix; no job's id begins like this.
+const TEAM_NETWORK: &str = "team-";
 
 fn mask(hidden: &[String], text: String) -> String {
     hidden.iter().fold(text, |text, secret| {
@@ -62,6 +67,7 @@ impl Job {
             settings: builder.settings.clone(),
             prefix: format!("{}{}-", builder.process_prefix(), &id[20..]),
             request,
+            clearing: builder.clearing.clone(),
             log,
             hidden,
             ran: std::sync::Mutex::default(),
@@ -122,6 +128,30 @@ impl Job {
             "localhost/pluvio/{}/{}/{}:{tag}",
             request.team_name, request.application, request.component
         )
+    }
+
+    /// The network of all of a team's builds: making one takes as long as most rebuilds. Other teams' builds, and
+    /// applications, are on others.
+    pub(crate) fn team_network(&self) -> String {
+        let hash = pluvio_model::image::ContentHash::of(&self.request.team);
+        format!(
+            "{}{TEAM_NETWORK}{}",
+            owner_prefix(&self.settings.owner),
+            &hash.as_str()[..8]
+        )
+    }
+
+    /// Removes a container that nothing more is read from, while the build goes on. What a crash leaves, the sweep finds.
+    pub(crate) fn clear(&self, container: String) {
+        let engine = self.engine.clone();
+        self.clearing.spawn(async move {
+            match engine.remove_container(&container).await {
+                Ok(()) | Err(DriverError::NotFound { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, container, "a build's container could not be removed");
+                }
+            }
+        });
     }
 
     /// A name on the engine for what belongs to this build only.
