@@ -1,6 +1,9 @@
-"""A thousand applications through the API, then how long lists of them take: thousand.py PORT CONTROL-PID NODE-PID IMAGE
+"""A thousand applications through the API, and how long lists of them take.
 
-PLUVIO_TOKEN is an owner's token. Prints one JSON document: milliseconds and megabytes.
+    thousand.py PORT make IMAGE         deploys them and waits until all run
+    thousand.py PORT measure PID        control's process; prints one JSON document: milliseconds and megabytes
+
+PLUVIO_TOKEN is an owner's token.
 """
 
 import http.client
@@ -10,7 +13,7 @@ import sys
 import threading
 import time
 
-port, control, node, image = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+port, verb, given = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 HOME = "/api/v1/teams/main/environments/production"
 HEADERS = {"Authorization": f"Bearer {os.environ['PLUVIO_TOKEN']}", "Content-Type": "application/json"}
 MANY, ASKED = 1000, 1500
@@ -46,7 +49,7 @@ def every(api):
         after = f"&after={page['next']}"
 
 
-def specification(number):
+def specification(number, image):
     # A command probe: the engine in memory answers it, nothing listens on a port.
     ready = {"command": ["true"], "period": "60s"}
     return {
@@ -58,9 +61,9 @@ def specification(number):
     }
 
 
-def deploy(api, numbers):
+def deploy(api, numbers, image):
     for number in numbers:
-        spec = specification(number)
+        spec = specification(number, image)
         api.ask("POST", f"{HOME}/applications/{spec['name']}/deploy", {"spec": spec})
 
 
@@ -88,34 +91,42 @@ def wait_until_live(api, wanted):
         time.sleep(1)
 
 
-api = Api()
-every(api)
-memory = [resident(control)]
-# In parts, so that the queue stays short.
-for first in range(0, MANY, 100):
-    deploy(api, range(first, first + 100))
-    wait_until_live(api, first + 100)
-    print(f"  {first + 100} applications", file=sys.stderr)
-time.sleep(10)
-memory.append(resident(control))
-assert len(every(api)) == MANY
-memory.append(resident(control))
-lists = timed(api, f"{HOME}/applications?limit=50")
-overviews = timed(api, f"{HOME}/overview")
-threads = [threading.Thread(target=lambda: [every(Api()) for _ in range(5)]) for _ in range(8)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-memory.append(resident(control))
-
-
 def at(times, part):
     return round(times[int(len(times) * part)], 1)
 
 
-print(json.dumps({
-    "list_median": at(lists, 0.5), "list_p99": at(lists, 0.99),
-    "overview_median": at(overviews, 0.5), "overview_p99": at(overviews, 0.99),
-    "memory": ", ".join(f"{one:.0f}" for one in memory), "node_memory": round(resident(node)),
-}))
+def make(image):
+    api = Api()
+    # In parts, so that the queue stays short.
+    for first in range(0, MANY, 100):
+        deploy(api, range(first, first + 100), image)
+        wait_until_live(api, first + 100)
+        print(f"  {first + 100} applications", file=sys.stderr)
+
+
+def measure(control):
+    """Of a control that was just started: what it holds before anybody looks, and after."""
+    api = Api()
+    memory = {"stored": resident(control)}
+    lists = timed(api, f"{HOME}/applications?limit=50")
+    overviews = timed(api, f"{HOME}/overview")
+    memory["page"] = resident(control)
+    assert len(every(api)) == MANY
+    memory["all"] = resident(control)
+    viewers = [threading.Thread(target=lambda: [every(Api()) for _ in range(5)]) for _ in range(8)]
+    for viewer in viewers:
+        viewer.start()
+    for viewer in viewers:
+        viewer.join()
+    memory["viewers"] = resident(control)
+    print(json.dumps({
+        "list_median": at(lists, 0.5), "list_p99": at(lists, 0.99),
+        "overview_median": at(overviews, 0.5), "overview_p99": at(overviews, 0.99),
+        **{name: round(size) for name, size in memory.items()},
+    }))
+
+
+if verb == "make":
+    make(given)
+else:
+    measure(given)

@@ -17,7 +17,7 @@ pub(crate) struct Job {
     pub(crate) engine: Engine,
     pub(crate) settings: Arc<BuildSettings>,
     pub(crate) request: BuildRequest,
-    /// Begins the names of every container and network that this build makes.
+    /// Begins the names of every container that this build makes.
     pub(crate) prefix: String,
     clearing: TaskTracker,
     log: Log,

@@ -111,7 +111,7 @@ impl Site<'_> {
                 "Report this, with the source's structure.",
             ));
         };
-        // Networks take longer to make than most rebuilds. Where the last build's keys say that no step will need one, the
+        // Joining a network takes as long as many a step. Where the last build's keys say that no step will need one, the
         // container begins without; a hint that was wrong costs a second container.
         let hinted = workspace::hint(self.job).await;
         let needs_none = |step: &Step| {
