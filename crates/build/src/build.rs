@@ -393,6 +393,8 @@ impl Builder {
     pub async fn forget_team(&self, team: TeamId) -> Result<Vec<String>, Problem> {
         self.settled().await;
         let mut removed = self.sweep().await?;
+        let networks = self.end(&self.team_networks()).await;
+        removed.extend(networks.map_err(engine)?);
         let volumes = self
             .engine
             .list_volumes(&[format!("{TEAM_LABEL}={team}")])

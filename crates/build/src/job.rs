@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) request: BuildRequest,
     /// Begins the names of every container that this build makes.
     pub(crate) prefix: String,
+    /// Begins the names of teams' networks.
+    team_networks: String,
     clearing: TaskTracker,
     log: Log,
     /// Values of secrets.
@@ -32,9 +34,6 @@ fn owner_prefix(owner: &str, place: &str) -> String {
     let hash = pluvio_model::image::ContentHash::of(&(owner, place));
     format!("pluvio-build-{}-", &hash.as_str()[..8])
 }
-
-/// After the owner's prefix; no job's id begins like this.
-const TEAM_NETWORK: &str = "team-";
 
 fn mask(hidden: &[String], text: String) -> String {
     hidden.iter().fold(text, |text, secret| {
@@ -67,6 +66,7 @@ impl Job {
             settings: builder.settings.clone(),
             prefix: format!("{}{}-", builder.process_prefix(), &id[20..]),
             request,
+            team_networks: builder.team_networks(),
             clearing: builder.clearing.clone(),
             log,
             hidden,
@@ -130,15 +130,11 @@ impl Job {
         )
     }
 
-    /// The network of all of a team's builds: making one takes as long as most rebuilds. Other teams' builds, and
-    /// applications, are on others.
+    /// The network of all of a team's builds in this process: making one takes as long as most rebuilds. Other teams' builds,
+    /// and applications, are on others. It goes with the team, or when a later process sweeps.
     pub(crate) fn team_network(&self) -> String {
         let hash = pluvio_model::image::ContentHash::of(&self.request.team);
-        format!(
-            "{}{TEAM_NETWORK}{}",
-            owner_prefix(&self.settings.owner),
-            &hash.as_str()[..8]
-        )
+        format!("{}{}", self.team_networks, &hash.as_str()[..8])
     }
 
     /// Removes a container that nothing more is read from, while the build goes on. What a crash leaves, the sweep finds.
@@ -189,6 +185,11 @@ impl Builder {
             }
         }
         Ok(removed)
+    }
+
+    /// Begins the names of the networks that this process's builds share.
+    pub(crate) fn team_networks(&self) -> String {
+        format!("{}team-", self.process_prefix())
     }
 
     /// Begins the names of those of this process.

@@ -229,9 +229,8 @@ impl Site {
             .chain(networks.into_iter().map(|n| n.name));
         let prefix = self.builder.owner_prefix();
         // The network of the team's builds stays for the next one.
-        let stays = format!("{prefix}team-");
         names
-            .filter(|name| name.starts_with(&prefix) && !name.starts_with(&stays))
+            .filter(|name| name.starts_with(&prefix) && !name.contains("-team-"))
             .collect()
     }
 }
