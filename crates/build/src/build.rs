@@ -13,6 +13,7 @@ use pluvio_model::name::Name;
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::BuildRecord;
+use tokio_util::task::TaskTracker;
 
 use crate::base::BaseImage;
 use crate::builder::{BuildRequest, BuildSettings, Builder, BuiltImage, Log, Recipe};
@@ -28,14 +29,23 @@ use crate::steps::{self, BUILD_KEY, BUILT_FOR, FOR_LABEL, Site, TEAM_LABEL};
 
 impl Builder {
     pub fn new(engine: Engine, settings: BuildSettings) -> Builder {
+        let clearing = TaskTracker::new();
+        clearing.close();
         Builder {
             engine,
             presence: Arc::new(Presence::announce(&settings.work)),
             settings: Arc::new(settings),
+            clearing,
         }
     }
 
-    /// Source to image. Everything it starts is gone when it returns, however it ends; cancelled, within five seconds.
+    /// Waits until nothing is left on the engine of builds that have ended.
+    pub async fn settled(&self) {
+        self.clearing.wait().await;
+    }
+
+    /// Source to image. What it started is gone when it returns without one, cancelled within five seconds; with one, the
+    /// empty containers go while the image is already used ([`Builder::settled`]).
     ///
     /// Says `Fetch`, `Base`, `Build` and `Keep` as they begin and end. With nothing changed since an image was made it runs
     /// no step and gives that image.
@@ -86,12 +96,14 @@ impl Builder {
         record.source.tree = Some(tree_hash.clone());
 
         let mut run_base = None;
+        let mut from_ids = Vec::new();
         let made = match &plan {
             BuildPlan::Dockerfile(plan) => {
                 job.step(StepName::Base, StepState::Running, "");
                 let from = dockerfile::from_images(self, job, plan, &folder).await?;
                 let names: Vec<&str> = from.iter().map(|image| image.name.as_str()).collect();
                 job.step(StepName::Base, StepState::Done, names.join(", "));
+                from_ids.extend(from.iter().filter_map(|image| image.id.clone()));
                 let site = DockerfileSite {
                     job,
                     plan,
@@ -117,7 +129,7 @@ impl Builder {
         let mut parts: BTreeSet<_> = sbom::of_source(&folder);
         let packages = match &run_base {
             Some(base) => self.packages_of_base(job, base).await,
-            None => self.packages_of(job, &facts.id).await,
+            None => self.packages_of(job, &facts.id, &from_ids).await,
         };
         // A list that cannot be read must not fail a build that succeeded.
         parts.extend(packages.unwrap_or_default());
@@ -269,6 +281,8 @@ impl Builder {
         application: &Name,
         component: Option<&Name>,
     ) -> Result<Vec<String>, Problem> {
+        // A container that is just going holds its workspace.
+        self.settled().await;
         let belongs = |whose: &str| match component {
             Some(component) => whose == format!("{application}/{component}"),
             None => whose.starts_with(&format!("{application}/")),
@@ -365,7 +379,10 @@ impl Builder {
     /// Removes what builds keep for a whole team, its shared caches included: for the end of an installation. Answers
     /// what was removed.
     pub async fn forget_team(&self, team: TeamId) -> Result<Vec<String>, Problem> {
+        self.settled().await;
         let mut removed = self.sweep().await?;
+        let networks = self.end(&self.team_networks()).await;
+        removed.extend(networks.map_err(engine)?);
         let volumes = self
             .engine
             .list_volumes(&[format!("{TEAM_LABEL}={team}")])

@@ -175,4 +175,6 @@ pub struct Builder {
     pub(crate) engine: Engine,
     pub(crate) settings: std::sync::Arc<BuildSettings>,
     pub(crate) presence: std::sync::Arc<crate::presence::Presence>,
+    /// Removing what finished builds need no more: nobody waits for it but [`Builder::settled`].
+    pub(crate) clearing: tokio_util::task::TaskTracker,
 }

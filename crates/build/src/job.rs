@@ -7,6 +7,7 @@ use pluvio_engine::Engine;
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::driver::DriverError;
+use tokio_util::task::TaskTracker;
 
 use crate::builder::{BuildRequest, BuildSettings, Builder, Log, LogEntry, RanStep};
 use crate::presence;
@@ -16,8 +17,11 @@ pub(crate) struct Job {
     pub(crate) engine: Engine,
     pub(crate) settings: Arc<BuildSettings>,
     pub(crate) request: BuildRequest,
-    /// Begins the names of every container and network that this build makes.
+    /// Begins the names of every container that this build makes.
     pub(crate) prefix: String,
+    /// Begins the names of teams' networks.
+    team_networks: String,
+    clearing: TaskTracker,
     log: Log,
     /// Values of secrets.
     hidden: Arc<[String]>,
@@ -62,6 +66,8 @@ impl Job {
             settings: builder.settings.clone(),
             prefix: format!("{}{}-", builder.process_prefix(), &id[20..]),
             request,
+            team_networks: builder.team_networks(),
+            clearing: builder.clearing.clone(),
             log,
             hidden,
             ran: std::sync::Mutex::default(),
@@ -124,6 +130,26 @@ impl Job {
         )
     }
 
+    /// The network of all of a team's builds in this process: making one takes as long as most rebuilds. Other teams' builds,
+    /// and applications, are on others. It goes with the team, or when a later process sweeps.
+    pub(crate) fn team_network(&self) -> String {
+        let hash = pluvio_model::image::ContentHash::of(&self.request.team);
+        format!("{}{}", self.team_networks, &hash.as_str()[..8])
+    }
+
+    /// Removes a container that nothing more is read from, while the build goes on. What a crash leaves, the sweep finds.
+    pub(crate) fn clear(&self, container: String) {
+        let engine = self.engine.clone();
+        self.clearing.spawn(async move {
+            match engine.remove_container(&container).await {
+                Ok(()) | Err(DriverError::NotFound { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, container, "a build's container could not be removed");
+                }
+            }
+        });
+    }
+
     /// A name on the engine for what belongs to this build only.
     pub(crate) fn named(&self, what: &str) -> String {
         format!("{}{what}", self.prefix)
@@ -159,6 +185,11 @@ impl Builder {
             }
         }
         Ok(removed)
+    }
+
+    /// Begins the names of the networks that this process's builds share.
+    pub(crate) fn team_networks(&self) -> String {
+        format!("{}team-", self.process_prefix())
     }
 
     /// Begins the names of those of this process.

@@ -126,7 +126,11 @@ impl Control {
     /// Stops the loops; running builds are given back to whoever comes next. Applications are not touched.
     pub async fn stop(&self) {
         self.inner.stop.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(8), self.inner.tasks.wait()).await;
+        let ended = async {
+            self.inner.tasks.wait().await;
+            self.inner.builder.settled().await;
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(8), ended).await;
     }
 
     pub fn store(&self) -> &Store {

@@ -34,6 +34,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Between two attempts to hear of changes.
 const RECONNECT: Duration = Duration::from_millis(250);
+/// An answer of so many bytes is read off the threads that serve requests.
+const LONG: usize = 64 << 10;
 
 /// Speaks to a node over its socket; cheap to clone. Holds no connection but that for hints: each question opens one (a
 /// local socket's takes microseconds), so a node that restarts is simply found again. What cannot be asked now fails with
@@ -143,12 +145,24 @@ impl Client {
         Ok(answer)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RuntimeError> {
+    async fn get<T>(&self, path: &str) -> Result<T, RuntimeError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
         let answer = self.send(Method::GET, path, Vec::new(), false).await?;
         let body = tokio::time::timeout(ANSWER, read(answer))
             .await
             .map_err(|_| RuntimeError::Unreachable("it does not answer in time".to_owned()))??;
-        serde_json::from_slice(&body).map_err(|error| {
+        let read = if body.len() < LONG {
+            serde_json::from_slice(&body)
+        } else {
+            // What a thousand applications do takes milliseconds to read: requests are not held up by it.
+            let reading = tokio::task::spawn_blocking(move || serde_json::from_slice(&body));
+            reading
+                .await
+                .unwrap_or_else(|error| Err(serde::de::Error::custom(error)))
+        };
+        read.map_err(|error| {
             RuntimeError::Unreachable(format!("its answer cannot be read: {error}"))
         })
     }

@@ -441,6 +441,7 @@ impl Runtime for Node {
     }
 
     async fn observe(&self, scope: Scope) -> Result<Observed, RuntimeError> {
+        let in_flight = self.shared.traffic.in_flight_of_all();
         let published = self.shared.published();
         let applications = published
             .iter()
@@ -448,7 +449,7 @@ impl Runtime for Node {
                 Scope::All => true,
                 Scope::Application(wanted) => **id == wanted,
             })
-            .map(|(id, one)| (*id, one.now(&self.shared.traffic)))
+            .map(|(id, one)| (*id, one.now(&in_flight)))
             .collect();
         Ok(Observed {
             at: Some(Timestamp::now()),

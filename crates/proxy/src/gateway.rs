@@ -460,6 +460,20 @@ impl Gateway {
         upstreams.iter().map(|upstream| upstream.in_flight()).sum()
     }
 
+    /// The same of every instance that has any, in one pass over them.
+    pub fn in_flight_of_all(&self) -> HashMap<InstanceKey, u64> {
+        let registry = self.shared.registry();
+        let current = registry.backends.values().flat_map(|b| b.upstreams());
+        let mut all = HashMap::new();
+        for upstream in current.chain(registry.retired.iter().cloned()) {
+            let inside = upstream.in_flight();
+            if inside > 0 {
+                *all.entry(upstream.instance().clone()).or_default() += inside;
+            }
+        }
+        all
+    }
+
     /// Waits until an instance that was taken out of the endpoints has finished its last request, or `within` is over.
     ///
     /// An instance that is still among the endpoints never drains. One that this gateway never knew is drained.

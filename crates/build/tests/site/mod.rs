@@ -220,6 +220,7 @@ impl Site {
 
     /// Names of what this scenario's builds have on the engine now.
     pub(crate) async fn left(&self) -> Vec<String> {
+        self.builder.settled().await;
         let containers = self.engine.list_containers(&[]).await.unwrap();
         let networks = self.engine.list_networks(&[]).await.unwrap();
         let names = containers
@@ -227,7 +228,10 @@ impl Site {
             .map(|c| c.name)
             .chain(networks.into_iter().map(|n| n.name));
         let prefix = self.builder.owner_prefix();
-        names.filter(|name| name.starts_with(&prefix)).collect()
+        // The network of the team's builds stays for the next one.
+        names
+            .filter(|name| name.starts_with(&prefix) && !name.contains("-team-"))
+            .collect()
     }
 }
 
