@@ -167,6 +167,7 @@ async fn step(
             let wish = RunWish {
                 release,
                 components,
+                tasks: Vec::new(),
                 power: target.power,
                 secrets,
             };

@@ -38,6 +38,7 @@ use crate::disk;
 use crate::engine::Engine;
 use crate::inner::Inner;
 use crate::probes::dial;
+use crate::runs::RunBook;
 use crate::server;
 use crate::stages::StageStore;
 use crate::traffic::Traffic;
@@ -99,6 +100,9 @@ pub(crate) struct Shared {
     /// Folder of what is remembered of applications.
     pub(crate) memos: PathBuf,
     stages: Mutex<StageStore>,
+    /// Folder of the books of runs, and those that are open.
+    books: PathBuf,
+    open_books: Mutex<HashMap<ApplicationId, Arc<RunBook>>>,
     published: Mutex<AllPublished>,
     changes: watch::Sender<u64>,
     started_at: Timestamp,
@@ -114,6 +118,13 @@ impl Shared {
     }
     pub(crate) fn published(&self) -> MutexGuard<'_, AllPublished> {
         lock(&self.published)
+    }
+    /// The book of an application's runs.
+    pub(crate) fn book(&self, application: ApplicationId) -> Arc<RunBook> {
+        let mut open = lock(&self.open_books);
+        let book = open.entry(application);
+        book.or_insert_with(|| Arc::new(RunBook::open(&self.books, application)))
+            .clone()
     }
     pub(crate) fn hint(&self) {
         self.changes.send_modify(|count| *count += 1);
@@ -183,6 +194,8 @@ impl Node {
         }
         let memos = folder.join("memos");
         disk::private_folder(&memos).map_err(usable(memos.clone()))?;
+        let books = folder.join("runs");
+        disk::private_folder(&books).map_err(usable(books.clone()))?;
         let logs_folder = folder.join("logs");
         let stages = StageStore::open(folder.join("stages")).map_err(usable(folder.clone()))?;
         let addresses = Addresses::open(folder.join("addresses.json"), config.pool)
@@ -221,6 +234,8 @@ impl Node {
             clock: Clock::start(),
             memos,
             stages: Mutex::new(stages),
+            books,
+            open_books: Mutex::default(),
             published: Mutex::default(),
             changes: watch::Sender::new(1),
             started_at: Timestamp::now(),
