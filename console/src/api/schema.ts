@@ -490,6 +490,17 @@ export type Page_Operation = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_PasskeySummary = {
+  items: ({
+    id: string
+    name: string
+    created_at: string
+    used_at?: string | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_ReleaseSummary = {
   items: ({
     number: number
@@ -561,6 +572,40 @@ export type Page_VolumeSummary = {
     released_at?: string | null
   })[]
   next?: string | null
+}
+
+export type PasskeyName = {
+  /** 1 to 60 characters. */
+  name: string
+}
+
+/** What `navigator.credentials` is asked with, in the JSON of Web Authentication. */
+export type PasskeyOptions = {
+  /** Passkeys work on this address of the console alone. */
+  origin: string
+  /** `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`. */
+  options: Record<string, unknown>
+}
+
+/** A passkey that the browser just made. */
+export type PasskeyRegistration = {
+  /** What to call it: the device, 1 to 60 characters. */
+  name: string
+  /** `RegistrationResponseJSON` */
+  credential: Record<string, unknown>
+}
+
+/** A signature by a passkey. */
+export type PasskeySignIn = {
+  /** `AuthenticationResponseJSON` */
+  credential: Record<string, unknown>
+}
+
+export type PasskeySummary = {
+  id: string
+  name: string
+  created_at: string
+  used_at?: string | null
 }
 
 export type PasswordChange = {
@@ -755,8 +800,10 @@ export type Session = {
   permissions: string[]
   /** Sent back as `X-Pluvio-Csrf` with every change made by cookie. */
   csrf: string
-  /** True until a password is set: the next sign-in needs another link. */
+  /** True until a password is set: the next sign-in needs a passkey or another link. */
   password_unset: boolean
+  /** How many passkeys this person has. */
+  passkeys: number
   version: string
   /** The gateway's address for people: `http://*.localhost:8080`. */
   gateway: string
@@ -936,6 +983,48 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: string
+  }
+  /** The caller's passkeys. */
+  'GET /api/v1/passkeys': {
+    query: undefined
+    body: undefined
+    answer: Page_PasskeySummary
+  }
+  /** Adds the passkey that the browser made. */
+  'POST /api/v1/passkeys': {
+    query: undefined
+    body: PasskeyRegistration
+    answer: PasskeySummary
+  }
+  /** Begins to add a passkey: what to ask the browser with. */
+  'POST /api/v1/passkeys/options': {
+    query: undefined
+    body: undefined
+    answer: PasskeyOptions
+  }
+  /** Names a passkey anew. */
+  'PATCH /api/v1/passkeys/{passkey}': {
+    query: undefined
+    body: PasskeyName
+    answer: PasskeySummary
+  }
+  /** Removes a passkey at once; the person's other sessions end. */
+  'DELETE /api/v1/passkeys/{passkey}': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** Begins a sign-in by passkey. The same for everybody: who it is, the device says. */
+  'POST /api/v1/session/passkey/options': {
+    query: undefined
+    body: undefined
+    answer: PasskeyOptions
+  }
+  /** Signs in by a passkey. */
+  'POST /api/v1/session/passkey': {
+    query: undefined
+    body: PasskeySignIn
+    answer: Session
   }
   /** The server's version. */
   'GET /api/v1/version': {

@@ -123,6 +123,9 @@ codes! {
     AUTH_REQUIRED = "auth.required", 401, "Sign in first";
     AUTH_INVALID = "auth.invalid", 401, "The sign-in is not valid";
     AUTH_LINK = "auth.link", 401, "The sign-in link is not valid";
+    AUTH_PASSKEY = "auth.passkey", 401, "The passkey is not accepted";
+    PASSKEY_REFUSED = "passkey.refused", 422, "The passkey was not added";
+    PASSKEY_UNAVAILABLE = "passkey.unavailable", 409, "Passkeys need a name";
     PERMISSION_DENIED = "permission.denied", 403, "You may not do this";
     NOT_FOUND = "not-found", 404, "There is no such thing";
     METHOD = "request.method", 405, "The method is not allowed here";

@@ -85,7 +85,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn public_host(url: &str) -> &str {
+pub(crate) fn public_host(url: &str) -> &str {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     authority
         .rsplit_once(':')

@@ -569,7 +569,7 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 /// What is kept of a random token. It has 256 bits of chance, so one round of a fast hash is enough.
-fn digest(token: &str) -> String {
+pub(crate) fn digest(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod health;
 mod live;
 mod operate;
 mod operations;
+mod passkeys;
 mod plans;
 mod platform;
 mod releases;
@@ -33,6 +34,7 @@ use crate::refusal::Refusal;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(sessions::routes())
+        .merge(passkeys::routes())
         .merge(platform::routes())
         .merge(credentials::routes())
         .nest(

@@ -3,6 +3,7 @@
 mod access;
 mod list;
 mod node;
+mod passkeys;
 mod requests;
 mod scene;
 mod sessions;

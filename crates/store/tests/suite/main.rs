@@ -11,6 +11,7 @@ mod deploying;
 mod events;
 mod jobs;
 mod lists;
+mod passkeys;
 mod postgres;
 mod secrets;
 mod world;
@@ -58,6 +59,9 @@ suite! {
     accounts::a_password_is_checked_and_its_change_ends_other_sessions,
     accounts::a_token_is_shown_once_and_stops_with_its_end,
     accounts::a_signin_link_works_once_even_for_two_at_once,
+    passkeys::a_passkey_is_kept_named_used_and_removed,
+    passkeys::of_two_uses_at_once_one_counts,
+    passkeys::a_passkey_belongs_to_one_person,
     accounts::another_engine_is_never_taken_for_the_one_we_know,
     accounts::first_start_makes_one_of_each_and_only_once,
     accounts::data_of_a_newer_version_or_another_key_is_refused,
