@@ -16,6 +16,7 @@ mod oplog;
 mod preview;
 pub mod reconcile;
 pub mod sources;
+mod tasks;
 pub mod worker;
 
 use std::path::PathBuf;

@@ -13,15 +13,16 @@ use jiff::Timestamp;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
-use pluvio_model::observed::Observed;
+use pluvio_model::name::Name;
+use pluvio_model::observed::{Observed, ObservedRun};
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::stage::{Stage, Wish};
+use pluvio_model::stage::{Power, Stage, Wish};
 use pluvio_plan::lower::engine::label;
 use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
 use pluvio_runtime::{
     BoxStream, Changes, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine,
-    LogQuery, Logs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+    LogQuery, Logs, Runs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
 };
 use pluvio_telemetry::logs::LogStore;
 use pluvio_telemetry::usage::UsageStore;
@@ -30,7 +31,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::addresses::Addresses;
-use crate::application::{AllPublished, Application};
+use crate::application::{AllPublished, Application, asked_run};
 use crate::binding::BoundEngine;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -557,6 +558,54 @@ impl Images for Node {
             .image(reference)
             .await
             .map_err(refused)
+    }
+}
+
+#[async_trait]
+impl Runs for Node {
+    async fn runs(
+        &self,
+        application: ApplicationId,
+        component: Option<&Name>,
+    ) -> Result<Vec<ObservedRun>, RuntimeError> {
+        let mut runs = self.shared.book(application).runs();
+        runs.retain(|run| component.is_none_or(|name| run.component == *name));
+        runs.reverse();
+        Ok(runs)
+    }
+
+    async fn run_now(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> Result<String, RuntimeError> {
+        let run = {
+            let stages = self.shared.stages();
+            let wish = stages.get(application).and_then(|kept| kept.wish());
+            let wish = wish.filter(|wish| wish.power == Power::On);
+            let decided = wish.and_then(|wish| wish.release.components.get(component));
+            let (Some(wish), Some(decided)) = (wish, decided) else {
+                return Err(RuntimeError::NotFound {
+                    what: format!("the component {component} of an application that is on"),
+                });
+            };
+            if decided.schedule.is_none() {
+                return Err(RuntimeError::Refused(problem::REFUSED.problem(
+                    format!("{component} has no schedule: it is no program that is run now and then."),
+                    "A job runs with each release that changes it; `pluvio exec` runs a command in a service.",
+                )));
+            }
+            asked_run(application, &wish.release, decided)
+        };
+        let key = run.key.clone();
+        self.shared.book(application).book(run).map_err(|error| {
+            RuntimeError::Refused(problem::DISK_FULL.problem(
+                format!("The run cannot be written down: {error}."),
+                "Free space on the disk of Pluvio's data folder.",
+            ))
+        })?;
+        self.wake(application);
+        Ok(key)
     }
 }
 

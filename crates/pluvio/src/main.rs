@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, change, declare, deploy, follow, history, instances, plan, reference, up,
+    Done, access, apps, change, declare, deploy, follow, history, instances, plan, reference, runs,
+    up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -83,6 +84,8 @@ async fn run(context: &Context, command: Command) -> Done {
             instances::port_forward(context, &ports, instance.as_deref()).await
         }
         Command::Scale { instances } => change::scale(context, &instances).await,
+        Command::Runs { component } => runs::list(context, component.as_deref()).await,
+        Command::Trigger { component } => runs::trigger(context, &component).await,
         Command::Restart => context.operate("restart", &()).await,
         Command::Start => context.operate(power_verb(Power::On), &()).await,
         Command::Stop => context.operate(power_verb(Power::Off), &()).await,

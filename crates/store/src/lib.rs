@@ -33,6 +33,7 @@ mod row;
 mod seal;
 pub mod secret;
 pub mod target;
+pub mod task;
 mod transaction;
 pub mod volume;
 
@@ -55,6 +56,7 @@ pub use release::{ReleaseRow, ReleaseState, StoredRelease};
 pub use seal::Seal;
 pub use secret::SecretRow;
 pub use target::Target;
+pub use task::{TaskRecord, TaskRecordOutcome};
 pub use volume::VolumeRow;
 
 use std::path::Path;

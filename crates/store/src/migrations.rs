@@ -10,6 +10,7 @@ use crate::{Result, Store, StoreError};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_passkeys.sql"),
+    include_str!("../migrations/0003_tasks.sql"),
 ];
 
 /// Returns true when the database was new.

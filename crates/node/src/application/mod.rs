@@ -42,6 +42,7 @@ use desired::Desired;
 use instances::Instance;
 use memo::Memo;
 pub(crate) use observe::AllPublished;
+pub(crate) use runs::asked_run;
 
 /// Steps of one component in one look. Three do for every rollout: endpoints, drain, stop.
 const MOST_STEPS: usize = 5;

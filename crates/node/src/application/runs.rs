@@ -1,12 +1,16 @@
 //! Programs that come to an end: tasks that the stage names, what schedules fire, what a person asks for.
 
 use jiff::Timestamp;
+use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
 use pluvio_model::observed::{ObservedRun, RunKind, RunState};
 use pluvio_model::quantity::Span;
+use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::ScheduleIn;
 use pluvio_model::stage::{Power, RunWish};
-use pluvio_plan::lower::engine::{InstancePlace, InstanceTemplate, RunPlace, TaskPlan, label};
+use pluvio_plan::lower::engine::{
+    InstancePlace, InstanceTemplate, RunPlace, TaskPlan, label, run_name,
+};
 use pluvio_plan::schedule::{Schedule, is_worth_catching_up};
 use pluvio_runtime::driver::DriverError;
 use tokio_util::sync::CancellationToken;
@@ -350,6 +354,19 @@ impl Application {
             })
             .collect()
     }
+}
+
+/// A run that a person asks for.
+pub(crate) fn asked_run(
+    application: ApplicationId,
+    release: &Release,
+    component: &DecidedComponent,
+) -> ObservedRun {
+    let name = &component.name;
+    let key = format!("asked-{name}-{}", uuid::Uuid::now_v7().simple());
+    let instance = run_name(application, &release.application_name, name, &key);
+    let hash = component.hash.clone();
+    waiting(&key, RunKind::Asked, release.number, instance, name, hash)
 }
 
 fn waiting(

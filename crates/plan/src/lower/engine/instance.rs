@@ -124,6 +124,21 @@ impl std::fmt::Debug for FileCreate {
     }
 }
 
+/// The name of a run's container: `shop--report--run-3f9c1d0a`.
+pub fn run_name(
+    application: ApplicationId,
+    application_name: &Name,
+    component: &Name,
+    key: &str,
+) -> String {
+    let digits = ContentHash::of(&(application, key));
+    derived(&[
+        application_name.as_str(),
+        component.as_str(),
+        &format!("run-{}", &digits.as_str()[..8]),
+    ])
+}
+
 impl InstanceTemplate {
     /// The instance's name, which is its main container's: `shop--web--3f9c1d-0`. The hex digits are of the application's id
     /// and the content, so that two applications of one name (in two environments) never meet.
@@ -136,14 +151,13 @@ impl InstanceTemplate {
         ])
     }
 
-    /// The name of a run's container: `shop--report--run-3f9c1d0a`.
     pub fn run_name(&self, key: &str) -> String {
-        let digits = ContentHash::of(&(self.application, key));
-        derived(&[
-            self.application_name.as_str(),
-            self.component.as_str(),
-            &format!("run-{}", &digits.as_str()[..8]),
-        ])
+        run_name(
+            self.application,
+            &self.application_name,
+            &self.component,
+            key,
+        )
     }
 
     pub fn has_init_steps(&self) -> bool {

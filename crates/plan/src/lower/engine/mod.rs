@@ -14,7 +14,7 @@ pub(crate) use refuse::unsupported;
 pub use api::*;
 pub use instance::{
     ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
-    RunPlace, resolve_files,
+    RunPlace, resolve_files, run_name,
 };
 
 use indexmap::IndexMap;
