@@ -45,7 +45,10 @@ fn a_release_task_runs_before_the_instances_and_once(engine: Engine) {
     assert_eq!(pluvio.body(&name, "/file?/shared/ran"), "one\n");
     let all = runs(&pluvio, &name);
     assert_eq!(all.len(), 1, "{all:#?}");
-    assert_eq!((&all[0]["kind"], &all[0]["state"]), (&"release".into(), &"succeeded".into()));
+    assert_eq!(
+        (&all[0]["kind"], &all[0]["state"]),
+        (&"release".into(), &"succeeded".into())
+    );
     // Its output is kept with the component's.
     let logs = pluvio.cli(&["logs", "-a", &name]);
     assert!(logs.stdout.contains("migrated"), "{logs:?}");
@@ -69,8 +72,14 @@ fn a_release_task_that_fails_leaves_the_old_release_serving(engine: Engine) {
     pluvio.deploy(&with_task(&name, "one", "true")).ok();
     let answer = pluvio.deploy(&with_task(&name, "two", "echo no such column; exit 4"));
     let problem = answer.problem(1, "release.task");
-    assert!(problem["cause"].as_str().unwrap().contains("exit code 4"), "{problem:#}");
-    assert!(problem.to_string().contains("no such column"), "{problem:#}");
+    assert!(
+        problem["cause"].as_str().unwrap().contains("exit code 4"),
+        "{problem:#}"
+    );
+    assert!(
+        problem.to_string().contains("no such column"),
+        "{problem:#}"
+    );
     assert_eq!(pluvio.body(&name, "/").trim(), "one");
     let operation = pluvio.operation(&name);
     assert_eq!(operation["outcome"]["problem"]["code"], "release.task");
@@ -130,17 +139,27 @@ fn a_schedule_fires_and_what_it_runs_is_kept(engine: Engine) {
     pluvio.deploy(&spec).ok();
     assert_eq!(pluvio.status(&name)["status"], "running");
     // By hand, at once.
-    let asked = pluvio.cli(&["trigger", "report", "-a", &name, "--json"]).ok();
-    assert_eq!((&asked["kind"], &asked["state"]), (&"asked".into(), &"succeeded".into()));
+    let asked = pluvio
+        .cli(&["trigger", "report", "-a", &name, "--json"])
+        .ok();
+    assert_eq!(
+        (&asked["kind"], &asked["state"]),
+        (&"asked".into(), &"succeeded".into())
+    );
     assert_eq!(asked["exit"]["last_lines"][0], "report of night");
     // And by the clock, also while control is away.
     pluvio.kill("control");
     let reports = || pluvio.body(&name, "/file?/shared/reports").lines().count();
-    wait::until_true("the schedule fired", Duration::from_secs(90), || reports() >= 2);
+    wait::until_true("the schedule fired", Duration::from_secs(90), || {
+        reports() >= 2
+    });
     let mut pluvio = pluvio;
     pluvio.up(&[]).ok();
     let all = runs(&pluvio, &name);
-    let fired = all.iter().find(|run| run["kind"] == "schedule").expect("a run by schedule");
+    let fired = all
+        .iter()
+        .find(|run| run["kind"] == "schedule")
+        .expect("a run by schedule");
     assert_eq!(fired["state"], "succeeded", "{fired:#}");
     let wrong = pluvio.cli(&["trigger", "web", "-a", &name, "--json"]);
     wrong.problem(4, "refused");
@@ -161,7 +180,9 @@ fn d5_a_task_goes_on_when_control_and_node_are_killed(engine: Engine) {
     let file = pluvio.write("app.yaml", &with_task(&name, "one", task));
     pluvio.cli(&["deploy", &file, "--no-wait", "--json"]).ok();
     wait::until_true("the task is at work", Duration::from_secs(40), || {
-        runs(&pluvio, &name).iter().any(|run| run["state"] == "running")
+        runs(&pluvio, &name)
+            .iter()
+            .any(|run| run["state"] == "running")
     });
     pluvio.kill("node");
     pluvio.kill("control");

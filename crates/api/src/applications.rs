@@ -281,6 +281,9 @@ pub struct DeployRequest {
     /// Refuse to change an application that exists.
     #[serde(default)]
     pub create_only: bool,
+    /// Of an apply: undo what was changed elsewhere since the last one.
+    #[serde(default)]
+    pub take_over: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -478,6 +481,7 @@ pub type At = Location;
 masked!(DeployRequest {
     upload,
     pull,
-    create_only
+    create_only,
+    take_over
 });
 masked!(SecretValueRequest { deploy });

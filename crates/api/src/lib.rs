@@ -20,6 +20,7 @@ macro_rules! masked {
 }
 
 pub mod applications;
+pub mod audit;
 pub mod client;
 pub mod identity;
 pub mod platform;

@@ -21,6 +21,7 @@ use crate::dockerfile::{self, DockerfileSite};
 use crate::fetch::{self, Fetched};
 use crate::job::{EndOnDrop, Job, cancelled, engine, timed_out};
 use crate::plan::{Base, BuildPlan, StepsPlan};
+use crate::presence::Presence;
 use crate::sbom;
 use crate::source::{self, Manifest};
 use crate::steps::{self, BUILD_KEY, BUILT_FOR, FOR_LABEL, Site, TEAM_LABEL};
@@ -29,6 +30,7 @@ impl Builder {
     pub fn new(engine: Engine, settings: BuildSettings) -> Builder {
         Builder {
             engine,
+            presence: Arc::new(Presence::announce(&settings.work)),
             settings: Arc::new(settings),
         }
     }
@@ -65,7 +67,8 @@ impl Builder {
     async fn follow(&self, job: &Job) -> Result<BuiltImage, Problem> {
         let since = Instant::now();
         job.step(StepName::Fetch, StepState::Running, "");
-        let fetched = fetch::fetch(&job.request.source, &self.settings.work, &job.log()).await?;
+        let fetched =
+            fetch::fetch(&job.request.source, &self.presence.folder(), &job.log()).await?;
         let (tree, plan) = self.plan(job, &fetched).await?;
         job.step(StepName::Fetch, StepState::Done, fetched.note.clone());
         let root = match &plan {

@@ -20,8 +20,8 @@ use crate::plan::BuildPlan;
 /// What builds are made with. One value for the life of a process.
 #[derive(Debug, Clone)]
 pub struct BuildSettings {
-    /// Whose build containers these are: stays with the data folder, differs between processes that share an engine.
-    /// [`Builder::sweep`] removes what a crash left of it.
+    /// Whose build containers these are: stays with the installation.
+    /// [`Builder::sweep`] removes what processes that crashed left.
     pub owner: String,
     /// A folder for sources while they are built; made if missing.
     pub work: PathBuf,
@@ -164,4 +164,5 @@ pub struct RanStep {
 pub struct Builder {
     pub(crate) engine: Engine,
     pub(crate) settings: std::sync::Arc<BuildSettings>,
+    pub(crate) presence: std::sync::Arc<crate::presence::Presence>,
 }

@@ -9,6 +9,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::driver::DriverError;
 
 use crate::builder::{BuildRequest, BuildSettings, Builder, Log, LogEntry, RanStep};
+use crate::presence;
 
 /// What the parts of a build share.
 pub(crate) struct Job {
@@ -25,8 +26,8 @@ pub(crate) struct Job {
 
 /// Begins the names of what an owner's builds make on the engine. Names, not labels: a label on a build container would be
 /// in the image that is made of it, and so on the application's containers.
-fn owner_prefix(owner: &str) -> String {
-    let hash = pluvio_model::image::ContentHash::of(&owner);
+fn owner_prefix(owner: &str, place: &str) -> String {
+    let hash = pluvio_model::image::ContentHash::of(&(owner, place));
     format!("pluvio-build-{}-", &hash.as_str()[..8])
 }
 
@@ -59,7 +60,7 @@ impl Job {
         Job {
             engine: builder.engine.clone(),
             settings: builder.settings.clone(),
-            prefix: format!("{}{}-", builder.owner_prefix(), &id[20..]),
+            prefix: format!("{}{}-", builder.process_prefix(), &id[20..]),
             request,
             log,
             hidden,
@@ -130,9 +131,9 @@ impl Job {
 }
 
 impl Builder {
-    /// Begins the names of all containers and networks of this owner's builds.
+    /// Begins the names of all containers and networks of this owner's builds in this work folder.
     pub fn owner_prefix(&self) -> String {
-        owner_prefix(&self.settings.owner)
+        owner_prefix(&self.settings.owner, &self.presence.place)
     }
 
     /// Ends all that a build has on the engine: containers with what runs in them, networks, steps of a Dockerfile.
@@ -160,18 +161,54 @@ impl Builder {
         Ok(removed)
     }
 
-    /// Removes what builds of this owner left when their process was killed: containers, networks, unpacked sources. To be
-    /// called before the first build, and by one process for each owner. Answers what was removed.
+    /// Begins the names of those of this process.
+    pub(crate) fn process_prefix(&self) -> String {
+        format!("{}{}-", self.owner_prefix(), self.presence.token)
+    }
+
+    /// Removes what builds of this owner and work folder left when their process was killed: containers, networks, sources. What
+    /// a living process is at stays, its own included. Answers what was removed.
     pub async fn sweep(&self) -> Result<Vec<String>, Problem> {
-        let prefix = self.owner_prefix();
-        let mut removed = self.end(&prefix).await.map_err(|e| e.to_problem())?;
-        if let Ok(entries) = std::fs::read_dir(&self.settings.work) {
-            for entry in entries.flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with("build-") && std::fs::remove_dir_all(entry.path()).is_ok() {
-                    removed.push(name);
+        let owner = self.owner_prefix();
+        let mut tokens = self.presence.tokens();
+        let containers = self.engine.list_containers(&[]).await.map_err(engine)?;
+        let networks = self.engine.list_networks(&[]).await.map_err(engine)?;
+        let names = containers.iter().map(|container| &container.name);
+        for name in names.chain(networks.iter().map(|network| &network.name)) {
+            let token = name
+                .strip_prefix(&owner)
+                .and_then(|rest| rest.split('-').next());
+            tokens.extend(token.map(str::to_owned));
+        }
+        let folders: Vec<_> = std::fs::read_dir(&self.settings.work)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let token = name
+                    .strip_prefix(presence::FOLDER)?
+                    .split('-')
+                    .next()?
+                    .to_owned();
+                Some((token, name, entry.path()))
+            })
+            .collect();
+        tokens.extend(folders.iter().map(|(token, ..)| token.clone()));
+
+        let mut removed = Vec::new();
+        for token in tokens {
+            if self.presence.lives(&token) {
+                continue;
+            }
+            let ended = self.end(&format!("{owner}{token}-")).await;
+            removed.extend(ended.map_err(engine)?);
+            for (_, name, path) in folders.iter().filter(|(of, ..)| *of == token) {
+                if std::fs::remove_dir_all(path).is_ok() {
+                    removed.push(name.clone());
                 }
             }
+            self.presence.forget(&token);
         }
         Ok(removed)
     }

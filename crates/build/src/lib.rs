@@ -16,6 +16,7 @@ mod host;
 mod job;
 pub mod plan;
 pub mod plan_source;
+mod presence;
 mod sbom;
 mod source;
 mod steps;

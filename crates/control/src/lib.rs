@@ -14,6 +14,7 @@ mod asks;
 pub mod crash;
 mod oplog;
 mod preview;
+mod reading;
 pub mod reconcile;
 pub mod sources;
 mod tasks;
@@ -28,7 +29,7 @@ use pluvio_model::facts::Facts;
 use pluvio_model::problem::{self, Problem};
 use pluvio_node::Client;
 use pluvio_runtime::Runtime;
-use pluvio_store::{Blobs, Cluster, Store};
+use pluvio_store::{AuditVerdict, Blobs, Cluster, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) node: Client,
     pub(crate) builder: Builder,
     pub(crate) cluster: tokio::sync::watch::Sender<Option<Cluster>>,
+    pub(crate) readings: reading::Readings,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -84,6 +86,7 @@ impl Control {
             node,
             builder,
             cluster: tokio::sync::watch::Sender::new(None),
+            readings: reading::Readings::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -114,6 +117,7 @@ impl Control {
                 .await;
         });
         spawn(Box::pin(housekeeping(self.clone())));
+        spawn(Box::pin(seal_audit(self.clone())));
         if self.inner.config.warm_bases {
             spawn(Box::pin(warm_bases(self.clone())));
         }
@@ -129,6 +133,18 @@ impl Control {
     pub fn store(&self) -> &Store {
         &self.inner.store
     }
+    /// Walks the audit chain, after what was just written was chained too.
+    pub async fn verify_audit(&self) -> Result<AuditVerdict, Problem> {
+        let store = &self.inner.store;
+        // Where the chain's end was forged nothing is sealed, and the walk says so.
+        while store
+            .seal_audit(&self.inner.config.owner)
+            .await
+            .is_ok_and(|sealed| sealed > 0)
+        {}
+        Ok(store.verify_audit().await?)
+    }
+
     pub fn blobs(&self) -> &Blobs {
         &self.inner.blobs
     }
@@ -252,16 +268,29 @@ async fn housekeeping(control: Control) {
         {
             tracing::warn!(%error, "the database was not pruned");
         }
-        if let Err(error) = control
-            .inner
-            .store
-            .seal_audit(&control.inner.config.owner)
-            .await
-        {
-            tracing::warn!(%error, "audit records were not sealed; they are with the next batch");
-        }
         minutes = minutes.wrapping_add(1);
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Chains new audit records a second after they were written: until then, one that is taken away is not missed.
+async fn seal_audit(control: Control) {
+    let mut said = String::new();
+    loop {
+        let owner = &control.inner.config.owner;
+        let outcome = control.inner.store.seal_audit(owner).await;
+        let error = outcome
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        if !error.is_empty() && error != said {
+            tracing::warn!(
+                error,
+                "audit records were not sealed; they are with the next batch"
+            );
+        }
+        said = error;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

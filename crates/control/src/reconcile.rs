@@ -159,10 +159,9 @@ async fn step(
         Next::ApplyStage { components, tasks } => {
             crash::point("apply");
             let wanted = release.secrets();
+            let purpose = format!("r{} at generation {}", target.release, target.generation);
             let secrets = control
-                .inner
-                .store
-                .secret_values(target.application, &wanted)
+                .read_secrets(target.application, &wanted, &purpose)
                 .await?;
             let wish = RunWish {
                 release,

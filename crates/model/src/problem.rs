@@ -127,6 +127,7 @@ codes! {
     PASSKEY_REFUSED = "passkey.refused", 422, "The passkey was not added";
     PASSKEY_UNAVAILABLE = "passkey.unavailable", 409, "Passkeys need a name";
     PERMISSION_DENIED = "permission.denied", 403, "You may not do this";
+    AUDIT_BROKEN = "audit.broken", 409, "The audit log was altered";
     NOT_FOUND = "not-found", 404, "There is no such thing";
     METHOD = "request.method", 405, "The method is not allowed here";
     REQUEST_INVALID = "request.invalid", 400, "The request cannot be read";

@@ -21,6 +21,7 @@ mod config;
 mod disk;
 mod engine;
 mod inner;
+mod masks;
 mod node;
 mod probes;
 mod runs;

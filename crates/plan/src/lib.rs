@@ -21,5 +21,6 @@ pub mod rollout;
 #[cfg(test)]
 mod sample;
 pub mod schedule;
+pub mod undone;
 
 pub use decide::{ImageNeed, decide, images_needed};

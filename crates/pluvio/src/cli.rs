@@ -118,7 +118,10 @@ pub(crate) enum Command {
     )]
     Deploy(DeployArgs),
     /// Make the application what a file says
-    Apply(FileArgs),
+    #[command(
+        after_help = "What was changed elsewhere since the last apply, and is not in the file, is shown; nothing is done then (exit 5).\n\nExamples:\n  pluvio apply -f app.yaml\n  pluvio apply -f app.yaml --take-over"
+    )]
+    Apply(ApplyArgs),
     /// Show what applying a file would change
     Diff(FileArgs),
     /// Print the application's specification
@@ -227,6 +230,17 @@ pub(crate) enum Command {
     Credential {
         #[command(subcommand)]
         command: CredentialCommand,
+    },
+    /// Who did what, the newest first; and whether the log is as it was written
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  pluvio audit --since 24h\n  pluvio audit --action secret -a shop\n  pluvio audit --all --result refused\n  pluvio audit verify"
+    )]
+    Audit {
+        #[command(flatten)]
+        args: AuditArgs,
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
     },
     /// API tokens
     Token {
@@ -368,6 +382,15 @@ pub(crate) struct DeployArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Undo what was changed elsewhere since the last apply
+    #[arg(long)]
+    pub(crate) take_over: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct FileArgs {
     /// app.yaml, or - for stdin
     #[arg(short, long, value_name = "FILE")]
@@ -497,6 +520,42 @@ pub(crate) enum CredentialCommand {
     Remove {
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Of the whole installation: every team's, sign-ins, users, tokens
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only what this one did
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only this, as application:deploy or application
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only what was done to something with this in its name
+    #[arg(long)]
+    pub(crate) object: Option<String>,
+    /// Only with this result, as done or refused
+    #[arg(long)]
+    pub(crate) result: Option<String>,
+    /// Only since: a span (24h) or a time
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only before: a span (1h) or a time
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// The last so many records
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Who did what (the default)
+    List(AuditArgs),
+    /// Check that no record was altered or taken away; exits 1 when one was
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, change, declare, deploy, follow, history, instances, plan, reference, runs,
-    up,
+    Done, access, apps, audit, change, declare, deploy, follow, history, instances, plan,
+    reference, runs, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -72,7 +72,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Plan(args) => plan::plan(context, &args).await,
         Command::Init { folder, force } => deploy::init(context, &folder, force),
         Command::Deploy(args) => deploy::deploy(context, &args).await,
-        Command::Apply(args) => declare::apply(context, &args.file).await,
+        Command::Apply(args) => declare::apply(context, &args.file.file, args.take_over).await,
         Command::Diff(args) => declare::diff(context, &args.file).await,
         Command::Export => declare::export(context).await,
         Command::Apps => apps::apps(context).await,
@@ -144,6 +144,18 @@ async fn run(context: &Context, command: Command) -> Done {
             } => access::credential_set(context, &name, &kind, &host, username.as_deref()).await,
             CredentialCommand::Remove { name } => access::credential_remove(context, &name).await,
         },
+        Command::Audit {
+            command: Some(AuditCommand::Verify),
+            ..
+        } => audit::verify(context).await,
+        Command::Audit {
+            args,
+            command: None,
+        }
+        | Command::Audit {
+            command: Some(AuditCommand::List(args)),
+            ..
+        } => audit::list(context, &args).await,
         Command::Token { command } => match command {
             TokenCommand::Create { name, role } => {
                 access::token_create(context, &name, role.as_deref()).await

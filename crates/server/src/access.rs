@@ -158,6 +158,19 @@ impl Caller {
         )))
     }
 
+    /// Enters a team by its name.
+    pub(crate) fn team(&self, name: &str, permission: Permission) -> Result<TeamId, Refusal> {
+        let team = self
+            .user
+            .memberships
+            .iter()
+            .find(|m| m.team_name.as_str() == name)
+            .map(|m| m.team)
+            .ok_or_else(|| not_found("team"))?;
+        self.may_in(team, permission)?;
+        Ok(team)
+    }
+
     /// Enters an environment by its names.
     pub(crate) async fn enter(
         &self,

@@ -32,6 +32,7 @@ pub mod release;
 mod row;
 mod seal;
 pub mod secret;
+mod signin_link;
 pub mod target;
 pub mod task;
 mod transaction;
@@ -39,12 +40,13 @@ pub mod volume;
 
 pub use account::{Home, Membership, NewToken, Opened, Scope, Session, Token, User};
 pub use application::{Application, ApplicationFilter, ApplicationState, NewApplication};
-pub use audit::{AuditRecord, AuditVerdict, NewAudit};
+pub use audit::{AuditFilter, AuditRecord, AuditVerdict, NewAudit};
 pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
 pub use cluster::Cluster;
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};
 pub use deploy::{
-    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Reverted, Then, Whose,
+    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Objection, Reverted, Then,
+    Whose,
 };
 pub use error::StoreError;
 pub use event::{EventFilter, Hint};

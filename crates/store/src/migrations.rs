@@ -10,7 +10,8 @@ use crate::{Result, Store, StoreError};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_passkeys.sql"),
-    include_str!("../migrations/0003_tasks.sql"),
+    include_str!("../migrations/0003_audit_head.sql"),
+    include_str!("../migrations/0004_tasks.sql"),
 ];
 
 /// Returns true when the database was new.

@@ -39,16 +39,7 @@ impl Site {
                 panic!("{socket}: {error}. Run `scripts/engine start {engine}`, or set {variable}.")
             }
         };
-        let settings = BuildSettings {
-            owner: format!("test {scenario}"),
-            // Kept between runs: the locks of base images must be shared.
-            work: std::env::temp_dir()
-                .join("pluvio-build-tests")
-                .join(scenario),
-            registry: None,
-            limits: BuildLimits::of_machine(4 << 30),
-        };
-        let builder = Builder::new(client.clone(), settings);
+        let builder = Builder::new(client.clone(), settings(scenario));
         builder.sweep().await.unwrap();
         let site = Site {
             builder,
@@ -60,6 +51,21 @@ impl Site {
         };
         site.forget().await;
         site
+    }
+
+    /// As another process with the same data folder has it.
+    pub(crate) fn another_process(&self) -> Builder {
+        Builder::new(self.engine.clone(), settings(&self.scenario))
+    }
+
+    /// As another process of the same installation has it, with a data folder of its own.
+    pub(crate) fn process_elsewhere(&self) -> Builder {
+        let work = self.folder.path().join("elsewhere");
+        let settings = BuildSettings {
+            work,
+            ..settings(&self.scenario)
+        };
+        Builder::new(self.engine.clone(), settings)
     }
 
     pub(crate) async fn forget(&self) {
@@ -222,6 +228,18 @@ impl Site {
             .chain(networks.into_iter().map(|n| n.name));
         let prefix = self.builder.owner_prefix();
         names.filter(|name| name.starts_with(&prefix)).collect()
+    }
+}
+
+fn settings(scenario: &str) -> BuildSettings {
+    BuildSettings {
+        owner: format!("test {scenario}"),
+        // Kept between runs: the locks of base images must be shared.
+        work: std::env::temp_dir()
+            .join("pluvio-build-tests")
+            .join(scenario),
+        registry: None,
+        limits: BuildLimits::of_machine(4 << 30),
     }
 }
 

@@ -210,6 +210,13 @@ impl Application {
         };
         let same = |desired: &Desired| desired.kept == *kept && desired.facts == facts;
         if !self.desired.as_ref().is_some_and(same) {
+            for wish in kept
+                .wish()
+                .into_iter()
+                .chain(kept.owners().into_iter().map(|(_, _, wish)| wish))
+            {
+                self.masks.learn(wish);
+            }
             self.desired = Some(Desired::new(kept, &facts));
             drop(stages);
             // A newer wish is not made to wait for what an older one ran into.

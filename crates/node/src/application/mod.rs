@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Part;
+use crate::masks::Masks;
 use crate::node::Shared;
 use crate::runs::RunBook;
 
@@ -56,6 +57,7 @@ pub(crate) struct Application {
     wake: Arc<Notify>,
     part: Part,
     desired: Option<Desired>,
+    masks: Masks,
     memo: Memo,
     instances: BTreeMap<String, Instance>,
     components: BTreeMap<Name, Component>,
@@ -117,6 +119,7 @@ impl Application {
             wake,
             part: Part::default(),
             desired: None,
+            masks: Masks::default(),
             memo,
             instances: BTreeMap::new(),
             components: BTreeMap::new(),

@@ -17,6 +17,7 @@ use super::desired::Desired;
 use super::instances::Instance;
 use super::memo::InstanceMemo;
 use super::{Application, Component};
+use crate::masks::Masks;
 use crate::probes::Verdict;
 use crate::traffic::Traffic;
 
@@ -25,6 +26,7 @@ use crate::traffic::Traffic;
 pub(crate) struct Published {
     observed: ObservedApplication,
     verdicts: HashMap<String, Arc<Mutex<Verdict>>>,
+    masks: Masks,
 }
 
 impl Published {
@@ -39,6 +41,9 @@ impl Published {
             if let Some(verdict) = self.verdicts.get(&instance.name) {
                 let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
                 instance.probe.clone_from(&verdict.answer);
+                if let Some(answer) = &mut instance.probe {
+                    answer.message = self.masks.mask(std::mem::take(&mut answer.message));
+                }
             }
         }
         observed
@@ -57,7 +62,13 @@ impl Application {
         let changed = published
             .get(&self.id)
             .is_none_or(|before| before.observed != observed);
-        published.insert(self.id, Published { observed, verdicts });
+        let masks = self.masks.clone();
+        let now = Published {
+            observed,
+            verdicts,
+            masks,
+        };
+        published.insert(self.id, now);
         drop(published);
         if changed {
             self.shared.hint();

@@ -2,6 +2,7 @@
 //! walks the document and tries every operation as nobody, as a stranger and as a reader.
 
 mod applications;
+mod audit;
 mod changes;
 mod credentials;
 pub(crate) mod health;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(passkeys::routes())
         .merge(platform::routes())
         .merge(credentials::routes())
+        .merge(audit::routes())
         .nest(
             "/teams/{team}/environments/{environment}",
             applications::routes()

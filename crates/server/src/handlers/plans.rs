@@ -13,6 +13,7 @@ use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::{GitSource, SourceSpec};
+use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -52,6 +53,14 @@ async fn upload(State(app): State<App>, caller: Caller, body: Body) -> Result<Re
         .next()
         .unwrap_or_default()
         .to_owned();
+    let row = NewAudit {
+        team: Some(app.control.store().home().team),
+        actor: caller.actor(),
+        action: Permission::ApplicationDeploy.as_str().to_owned(),
+        object: format!("upload {upload}"),
+        result: "kept".to_owned(),
+    };
+    app.control.store().audit(row).await?;
     Ok((
         StatusCode::CREATED,
         [(header::CACHE_CONTROL, "no-store")],

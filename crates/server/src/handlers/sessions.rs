@@ -9,7 +9,7 @@ use pluvio_api::applications::Page;
 use pluvio_api::identity::*;
 use pluvio_model::permission::{Permission, Role};
 use pluvio_model::problem::{self, Problem};
-use pluvio_store::{NewToken, User};
+use pluvio_store::{NewAudit, NewToken, User};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -175,6 +175,17 @@ async fn check(
         app.attempts.succeeded(origin, name);
     } else {
         tracing::warn!(?origin, "a wrong name or password");
+        // Only a name that is one: people type passwords into the wrong field.
+        let known = app.control.store().user_by_name(name).await.is_ok();
+        let name = if known { name } else { "nobody" };
+        let row = NewAudit {
+            team: None,
+            actor: name.to_owned(),
+            action: "sign-in".to_owned(),
+            object: format!("user {name}"),
+            result: "refused".to_owned(),
+        };
+        app.control.store().audit(row).await?;
     }
     Ok(user)
 }

@@ -1,6 +1,7 @@
 //! The API as its callers meet it: a real router over a real store, with a node and an engine that only answer.
 
 mod access;
+mod audit;
 mod list;
 mod node;
 mod passkeys;

@@ -2,7 +2,7 @@ mod environment;
 mod routes;
 
 use expect_test::{Expect, expect};
-use pluvio_model::problem::Problem;
+use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::Origin;
 use pluvio_model::spec::AppSpec;
