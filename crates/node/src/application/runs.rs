@@ -252,6 +252,7 @@ impl Application {
                 application: self.id,
                 component: run.component.clone(),
                 instance: run.instance.clone(),
+                masks: self.masks.clone(),
             },
             timeout: recipe.as_ref().and_then(|recipe| recipe.timeout),
             grace: recipe.map_or(Span::seconds(10), |recipe| recipe.grace),
