@@ -361,6 +361,9 @@ export type MountRow = {
   size?: number | null
 }
 
+/** A slug: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 bytes, without `--` (which joins derived names). */
+export type Name = string
+
 export type NeedsYou = {
   application: string
   problem: Problem
@@ -387,6 +390,27 @@ export type ObservedInstance = {
   probe?: ProbeAnswer | null
   /** Requests in flight through the gateway. */
   in_flight: number
+}
+
+/** One run of a program that comes to an end. */
+export type ObservedRun = {
+  /** Names it in its application. */
+  key: string
+  component: Name
+  kind: RunKind
+  /** What was run; for tasks, what the stage named it by. */
+  hash: ContentHash
+  /** The release it was run for. */
+  release: number
+  /** Whose output to read in the logs. */
+  instance: string
+  state: RunState
+  /** The time that the schedule named. */
+  scheduled_at?: string | null
+  started_at?: string | null
+  ended_at?: string | null
+  exit?: ExitRecord | null
+  problem?: Problem | null
 }
 
 export type Operation = {
@@ -514,6 +538,30 @@ export type Page_CredentialSummary = {
     host: string
     username?: string | null
     set_at: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ObservedRun = {
+  items: ({
+    /** Names it in its application. */
+    key: string
+    component: Name
+    kind: RunKind
+    /** What was run; for tasks, what the stage named it by. */
+    hash: ContentHash
+    /** The release it was run for. */
+    release: number
+    /** Whose output to read in the logs. */
+    instance: string
+    state: RunState
+    /** The time that the schedule named. */
+    scheduled_at?: string | null
+    started_at?: string | null
+    ended_at?: string | null
+    exit?: ExitRecord | null
+    problem?: Problem | null
   })[]
   next?: string | null
 }
@@ -815,6 +863,16 @@ export type RouteDetail = {
   url: string
   traffic?: Traffic | null
 }
+
+export type RunKind = "release" | "job" | "schedule" | "asked"
+
+/** A run that was asked for and begins now. */
+export type RunStarted = {
+  /** Names it among the application's runs. */
+  key: string
+}
+
+export type RunState = "waiting" | "running" | "succeeded" | "failed" | "unknown" | "skipped"
 
 export type RuntimeKind = "docker" | "podman" | "kubernetes" | "memory"
 
@@ -1328,6 +1386,20 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: ChangePreview
+  }
+  /** Runs of release tasks, jobs and schedules, the newest first: of each component the last twenty that are over, and those at work. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/runs': {
+    query: {
+      component?: string
+    }
+    body: undefined
+    answer: Page_ObservedRun
+  }
+  /** Runs the program of a component with a schedule now, beside it. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/components/{component}/runs': {
+    query: undefined
+    body: undefined
+    answer: RunStarted
   }
   /** Says what a source is and what would run. Nothing is kept but the upload, and nothing runs. */
   'POST /api/v1/teams/{team}/environments/{environment}/plan': {

@@ -400,6 +400,13 @@ pub struct VolumeSummary {
     pub released_at: Option<jiff::Timestamp>,
 }
 
+/// A run that was asked for and begins now.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunStarted {
+    /// Names it among the application's runs.
+    pub key: String,
+}
+
 /// A log line on the wire (NDJSON, or the data of a server-sent event).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LogEntry {

@@ -169,9 +169,6 @@ impl Control {
             return Err(first(problems));
         }
         for (name, component) in &deploy.spec.components {
-            if component.release.is_some() {
-                return Err(problem::SPEC_UNSUPPORTED.problem(format!("{name} has a release task, which this version does not run."), "Run it by hand with `pluvio exec`, or as a part of the program's start, and leave `release` out.").path(format!("components.{name}.release")));
-            }
             if matches!(
                 &component.source,
                 Some(pluvio_model::spec::SourceSpec::Path(_))

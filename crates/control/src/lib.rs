@@ -17,6 +17,7 @@ mod preview;
 mod reading;
 pub mod reconcile;
 pub mod sources;
+mod tasks;
 pub mod worker;
 
 use std::path::PathBuf;

@@ -13,15 +13,16 @@ use jiff::Timestamp;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
-use pluvio_model::observed::Observed;
+use pluvio_model::name::Name;
+use pluvio_model::observed::{Observed, ObservedRun};
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::stage::{Stage, Wish};
+use pluvio_model::stage::{Power, Stage, Wish};
 use pluvio_plan::lower::engine::label;
 use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
 use pluvio_runtime::{
     BoxStream, Changes, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine,
-    LogQuery, Logs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+    LogQuery, Logs, Runs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
 };
 use pluvio_telemetry::logs::LogStore;
 use pluvio_telemetry::usage::UsageStore;
@@ -30,7 +31,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::addresses::Addresses;
-use crate::application::{AllPublished, Application};
+use crate::application::{AllPublished, Application, asked_run};
 use crate::binding::BoundEngine;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,6 +39,7 @@ use crate::disk;
 use crate::engine::Engine;
 use crate::inner::Inner;
 use crate::probes::dial;
+use crate::runs::RunBook;
 use crate::server;
 use crate::stages::StageStore;
 use crate::traffic::Traffic;
@@ -99,6 +101,9 @@ pub(crate) struct Shared {
     /// Folder of what is remembered of applications.
     pub(crate) memos: PathBuf,
     stages: Mutex<StageStore>,
+    /// Folder of the books of runs, and those that are open.
+    books: PathBuf,
+    open_books: Mutex<HashMap<ApplicationId, Arc<RunBook>>>,
     published: Mutex<AllPublished>,
     changes: watch::Sender<u64>,
     started_at: Timestamp,
@@ -114,6 +119,13 @@ impl Shared {
     }
     pub(crate) fn published(&self) -> MutexGuard<'_, AllPublished> {
         lock(&self.published)
+    }
+    /// The book of an application's runs.
+    pub(crate) fn book(&self, application: ApplicationId) -> Arc<RunBook> {
+        let mut open = lock(&self.open_books);
+        let book = open.entry(application);
+        book.or_insert_with(|| Arc::new(RunBook::open(&self.books, application)))
+            .clone()
     }
     pub(crate) fn hint(&self) {
         self.changes.send_modify(|count| *count += 1);
@@ -183,6 +195,8 @@ impl Node {
         }
         let memos = folder.join("memos");
         disk::private_folder(&memos).map_err(usable(memos.clone()))?;
+        let books = folder.join("runs");
+        disk::private_folder(&books).map_err(usable(books.clone()))?;
         let logs_folder = folder.join("logs");
         let stages = StageStore::open(folder.join("stages")).map_err(usable(folder.clone()))?;
         let addresses = Addresses::open(folder.join("addresses.json"), config.pool)
@@ -221,6 +235,8 @@ impl Node {
             clock: Clock::start(),
             memos,
             stages: Mutex::new(stages),
+            books,
+            open_books: Mutex::default(),
             published: Mutex::default(),
             changes: watch::Sender::new(1),
             started_at: Timestamp::now(),
@@ -543,6 +559,54 @@ impl Images for Node {
             .image(reference)
             .await
             .map_err(refused)
+    }
+}
+
+#[async_trait]
+impl Runs for Node {
+    async fn runs(
+        &self,
+        application: ApplicationId,
+        component: Option<&Name>,
+    ) -> Result<Vec<ObservedRun>, RuntimeError> {
+        let mut runs = self.shared.book(application).runs();
+        runs.retain(|run| component.is_none_or(|name| run.component == *name));
+        runs.reverse();
+        Ok(runs)
+    }
+
+    async fn run_now(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> Result<String, RuntimeError> {
+        let run = {
+            let stages = self.shared.stages();
+            let wish = stages.get(application).and_then(|kept| kept.wish());
+            let wish = wish.filter(|wish| wish.power == Power::On);
+            let decided = wish.and_then(|wish| wish.release.components.get(component));
+            let (Some(wish), Some(decided)) = (wish, decided) else {
+                return Err(RuntimeError::NotFound {
+                    what: format!("the component {component} of an application that is on"),
+                });
+            };
+            if decided.schedule.is_none() {
+                return Err(RuntimeError::Refused(problem::REFUSED.problem(
+                    format!("{component} has no schedule: it is no program that is run now and then."),
+                    "A job runs with each release that changes it; `pluvio exec` runs a command in a service.",
+                )));
+            }
+            asked_run(application, &wish.release, decided)
+        };
+        let key = run.key.clone();
+        self.shared.book(application).book(run).map_err(|error| {
+            RuntimeError::Refused(problem::DISK_FULL.problem(
+                format!("The run cannot be written down: {error}."),
+                "Free space on the disk of Pluvio's data folder.",
+            ))
+        })?;
+        self.wake(application);
+        Ok(key)
     }
 }
 

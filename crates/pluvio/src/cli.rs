@@ -161,6 +161,14 @@ pub(crate) enum Command {
         /// N or COMPONENT=N
         instances: String,
     },
+    /// Runs of jobs, schedules and release tasks: when, how long, how they ended
+    Runs {
+        /// Only those of this component
+        component: Option<String>,
+    },
+    /// Run the program of a scheduled component now, and wait for its end
+    #[command(after_help = "Examples:\n  pluvio trigger report\n  pluvio trigger report --no-wait")]
+    Trigger { component: String },
     /// New instances of the same release
     #[command(alias = "ps:restart")]
     Restart,

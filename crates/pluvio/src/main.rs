@@ -15,7 +15,7 @@ use clap::Parser;
 use cli::*;
 use commands::{
     Done, access, apps, audit, change, declare, deploy, follow, history, instances, plan,
-    reference, up,
+    reference, runs, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -84,6 +84,8 @@ async fn run(context: &Context, command: Command) -> Done {
             instances::port_forward(context, &ports, instance.as_deref()).await
         }
         Command::Scale { instances } => change::scale(context, &instances).await,
+        Command::Runs { component } => runs::list(context, component.as_deref()).await,
+        Command::Trigger { component } => runs::trigger(context, &component).await,
         Command::Restart => context.operate("restart", &()).await,
         Command::Start => context.operate(power_verb(Power::On), &()).await,
         Command::Stop => context.operate(power_verb(Power::Off), &()).await,

@@ -34,6 +34,7 @@ mod seal;
 pub mod secret;
 mod signin_link;
 pub mod target;
+pub mod task;
 mod transaction;
 pub mod volume;
 
@@ -57,6 +58,7 @@ pub use release::{ReleaseRow, ReleaseState, StoredRelease};
 pub use seal::Seal;
 pub use secret::SecretRow;
 pub use target::Target;
+pub use task::{TaskRecord, TaskRecordOutcome};
 pub use volume::VolumeRow;
 
 use std::path::Path;

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_passkeys.sql"),
     include_str!("../migrations/0003_audit_head.sql"),
+    include_str!("../migrations/0004_tasks.sql"),
 ];
 
 /// Returns true when the database was new.

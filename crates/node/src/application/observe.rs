@@ -122,6 +122,8 @@ impl Application {
                 observed.components.insert(name.clone(), seen);
             }
         }
+        observed.runs = self.observed_runs(desired);
+        observed.schedules = self.next_firings(desired);
         observed.settled = self.part.known
             && observed.problem.is_none()
             && self.busy.is_empty()

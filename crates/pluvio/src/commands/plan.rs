@@ -265,6 +265,7 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
     Ok(RunWish {
         components: release.components.keys().cloned().collect(),
         release,
+        tasks: Vec::new(),
         power: Power::On,
         secrets,
     })

@@ -13,6 +13,7 @@ mod passkeys;
 mod plans;
 mod platform;
 mod releases;
+mod runs;
 mod secrets;
 mod sessions;
 mod streams;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
                 .merge(secrets::routes())
                 .merge(volumes::routes())
                 .merge(releases::routes())
+                .merge(runs::routes())
                 .merge(plans::routes())
                 .merge(live::routes())
                 .merge(streams::environment_routes())

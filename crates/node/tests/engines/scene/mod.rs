@@ -391,6 +391,7 @@ impl Scene {
                     urls: Vec::new(),
                     objects: Vec::new(),
                 },
+                tasks: Vec::new(),
                 power: Power::On,
                 secrets: Default::default(),
             })),
