@@ -47,8 +47,8 @@ impl Running {
         let end = match state {
             Some(RunState::Waiting) => match self.begin().await {
                 Ok(()) => self.wait().await,
-                Err(Begun::Not(problem)) if is_transient(&problem) => return Err(Later(problem)),
-                Err(Begun::Not(problem)) => failed(problem),
+                Err(Begun::Not(problem)) if is_transient(&problem) => return Err(Later(*problem)),
+                Err(Begun::Not(problem)) => failed(*problem),
                 Err(Begun::Cancelled) => cancelled(),
             },
             Some(RunState::Running) => self.resume().await?,
@@ -95,9 +95,9 @@ impl Running {
         }
         self.book
             .begin(&self.key, Timestamp::now())
-            .map_err(|error| Begun::Not(cannot_write(&error)))?;
+            .map_err(|error| Begun::Not(Box::new(cannot_write(&error))))?;
         self.say("started");
-        self.start().await.map_err(Begun::Not)
+        Ok(self.start().await?)
     }
 
     async fn start(&self) -> Result<(), Problem> {
@@ -226,13 +226,13 @@ impl Running {
 
 /// Why a run was not begun.
 enum Begun {
-    Not(Problem),
+    Not(Box<Problem>),
     Cancelled,
 }
 
 impl From<Problem> for Begun {
     fn from(problem: Problem) -> Begun {
-        Begun::Not(problem)
+        Begun::Not(Box::new(problem))
     }
 }
 
