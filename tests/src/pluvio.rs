@@ -391,6 +391,11 @@ impl Pluvio {
         assert_eq!(others, Vec::<&String>::new(), "left after uninstall");
         assert_eq!(volumes.len(), kept, "left after uninstall: {volumes:?}");
         assert!(!self.data.exists(), "the data folder is left");
+        assert_eq!(
+            self.slot.addresses(),
+            Vec::<String>::new(),
+            "addresses are left"
+        );
         self.engine.sweep(self.installation());
         self.gone = true;
     }
@@ -422,6 +427,7 @@ impl Drop for Pluvio {
         {
             self.engine.sweep(installation);
         }
+        self.slot.give_back();
     }
 }
 

@@ -139,6 +139,15 @@ impl Inner {
         }
     }
 
+    /// Gives back what an earlier process held and nobody has asked for since.
+    pub(crate) async fn sweep(&self) {
+        let mut state = self.state.lock().await;
+        self.look(&mut state).await;
+        if state.unavailable.is_none() {
+            self.arrange(&mut state).await;
+        }
+    }
+
     /// Finds what an earlier process left, so that it is removed unless somebody wants it.
     async fn look(&self, state: &mut State) {
         if std::mem::replace(&mut state.looked, true) {

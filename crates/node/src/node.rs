@@ -48,6 +48,8 @@ use crate::wire::{Health, Metrics};
 
 /// Between two readings of what instances use.
 const USAGE: Duration = Duration::from_secs(10);
+/// After a start, before addresses that nobody asked for are given back.
+const SWEEP: Duration = Duration::from_secs(20);
 /// Between two looks for logs that are too old.
 const TRIM: Duration = Duration::from_secs(3600);
 
@@ -245,6 +247,7 @@ impl Node {
             tokio::spawn(shared.engine.clone().watch()),
             tokio::spawn(measure(shared.clone())),
             tokio::spawn(trim_logs(shared.clone())),
+            tokio::spawn(sweep_addresses(shared.clone())),
         ];
         let node = Node {
             shared,
@@ -388,6 +391,12 @@ async fn measure(shared: Arc<Shared>) {
         let readings = meter.read(view.containers());
         shared.usage.record(Timestamp::now(), readings);
     }
+}
+
+/// Every application that runs has asked for its addresses by then.
+async fn sweep_addresses(shared: Arc<Shared>) {
+    tokio::time::sleep(SWEEP).await;
+    shared.inner.sweep().await;
 }
 
 async fn trim_logs(shared: Arc<Shared>) {
