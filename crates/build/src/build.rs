@@ -44,6 +44,14 @@ impl Builder {
         self.clearing.wait().await;
     }
 
+    /// Removes what this process's builds share on the engine, when none of them runs any more.
+    pub async fn leave(&self) {
+        self.settled().await;
+        if let Err(error) = self.end(&self.team_networks()).await {
+            tracing::warn!(%error, "the network of builds stays until the next start");
+        }
+    }
+
     /// Source to image. What it started is gone when it returns without one, cancelled within five seconds; with one, the
     /// empty containers go while the image is already used ([`Builder::settled`]).
     ///

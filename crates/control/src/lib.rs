@@ -129,7 +129,7 @@ impl Control {
         self.inner.stop.cancel();
         let ended = async {
             self.inner.tasks.wait().await;
-            self.inner.builder.settled().await;
+            self.inner.builder.leave().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(8), ended).await;
     }

@@ -71,6 +71,7 @@ impl Site {
     pub(crate) async fn forget(&self) {
         let name = self.scenario.parse().unwrap();
         self.builder.forget(team(), &name, None).await.unwrap();
+        self.builder.leave().await;
     }
 
     pub(crate) fn write(&self, path: &str, content: &str) {
