@@ -327,3 +327,40 @@ async fn the_log_is_read_by_those_who_answer_for_it() {
     );
     assert_eq!(verified["open"], 0, "{verified}");
 }
+
+/// Whoever may not go into an instance and tries is told of; so is what could not be opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_or_failed_terminal_is_recorded() {
+    let scene = Scene::new().await;
+    let results = async || -> Vec<(String, String)> {
+        let filter = AuditFilter {
+            action: Some("instance:exec".to_owned()),
+            ..AuditFilter::default()
+        };
+        let page = PageRequest::default();
+        let rows = scene.store.audit_records(&filter, &page).await.unwrap();
+        let told = |row: pluvio_store::AuditRecord| (row.actor, row.result);
+        rows.items.into_iter().map(told).collect()
+    };
+    let exec = format!("{HOME}/applications/shop/instances/shop--web--1/exec");
+    let refused = scene.ask(Method::GET, &exec, &scene.reader, None).await;
+    assert_eq!(refused.code(), "permission.denied");
+    assert_eq!(results().await, [("rita".to_owned(), "refused".to_owned())]);
+    let stranger = scene.ask(Method::GET, &exec, &scene.stranger, None).await;
+    assert_eq!(stranger.code(), "not-found");
+    assert_eq!(results().await.len(), 1, "a stranger fills no team's log");
+
+    // The scene's node connects nobody.
+    let address = scene.listen().await;
+    let url =
+        format!("ws://{address}{HOME}/applications/shop/instances/shop--web--1/connect?port=9");
+    let mut request =
+        tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(url)
+            .unwrap();
+    let bearer = format!("Bearer {}", scene.owner).parse().unwrap();
+    request.headers_mut().insert("authorization", bearer);
+    assert!(tokio_tungstenite::connect_async(request).await.is_err());
+    let told = results().await;
+    let owner = |result: &str| ("owner".to_owned(), result.to_owned());
+    assert_eq!(told[..2], [owner("failed"), owner("opened")]);
+}
