@@ -13,6 +13,7 @@
 
 mod addresses;
 mod application;
+mod asked;
 mod binding;
 mod client;
 mod clock;

@@ -10,35 +10,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use pluvio_model::facts::{Facts, ImageFacts};
+use pluvio_model::facts::Facts;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
-use pluvio_model::name::Name;
-use pluvio_model::observed::{Observed, ObservedRun};
+use pluvio_model::observed::Observed;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::stage::{Power, Stage, Wish};
+use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::engine::label;
 use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
-use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
-use pluvio_runtime::{
-    BoxStream, Changes, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine,
-    LogQuery, Logs, Runs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
-};
+use pluvio_runtime::driver::{Driver, DriverError, SeenContainer};
+use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope, UsageSample};
 use pluvio_telemetry::logs::LogStore;
 use pluvio_telemetry::usage::UsageStore;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::addresses::Addresses;
-use crate::application::{AllPublished, Application, asked_run};
+use crate::application::{AllPublished, Application};
 use crate::binding::BoundEngine;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk;
 use crate::engine::Engine;
 use crate::inner::Inner;
-use crate::probes::dial;
 use crate::runs::RunBook;
 use crate::server;
 use crate::stages::StageStore;
@@ -134,7 +128,7 @@ impl Shared {
     }
 
     /// An instance of an application, as the engine last showed it.
-    fn instance(
+    pub(crate) fn instance(
         &self,
         application: ApplicationId,
         instance: &str,
@@ -153,7 +147,7 @@ impl Shared {
 /// A running node. Dropping it ends everything it does at once, as a kill would: instances go on, and the next node over the
 /// same folder takes them up. [`shutdown`](Node::shutdown) lets requests finish.
 pub struct Node {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     applications: Mutex<HashMap<ApplicationId, Running>>,
     tasks: Vec<JoinHandle<()>>,
     grace: Duration,
@@ -263,7 +257,7 @@ impl Node {
     }
 
     /// Wakes an application's loop, or begins it.
-    fn wake(&self, application: ApplicationId) {
+    pub(crate) fn wake(&self, application: ApplicationId) {
         let mut applications = lock(&self.applications);
         if let Some(running) = applications.get(&application)
             && !running.task.is_finished()
@@ -423,7 +417,7 @@ fn resident_bytes() -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
-fn refused(error: DriverError) -> RuntimeError {
+pub(crate) fn refused(error: DriverError) -> RuntimeError {
     match error {
         DriverError::NotFound { what } => RuntimeError::NotFound { what },
         error => RuntimeError::Refused(error.to_problem()),
@@ -484,192 +478,5 @@ impl Runtime for Node {
 
     fn changes(&self) -> Changes {
         self.shared.changes.subscribe()
-    }
-}
-
-#[async_trait]
-impl Logs for Node {
-    async fn logs(&self, query: LogQuery) -> Result<BoxStream<LogLine>, RuntimeError> {
-        Ok(self.shared.logs.read(query))
-    }
-}
-
-#[async_trait]
-impl Exec for Node {
-    async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let instance = self
-            .shared
-            .instance(request.application, &request.instance)?;
-        if !matches!(instance.state, ContainerState::Running { .. }) {
-            return Err(not_running(&request.instance));
-        }
-        self.shared
-            .engine
-            .driver
-            .exec(&request)
-            .await
-            .map_err(refused)
-    }
-
-    async fn connect(
-        &self,
-        application: ApplicationId,
-        instance: &str,
-        port: u16,
-    ) -> Result<Box<dyn Duplex>, RuntimeError> {
-        let seen = self.shared.instance(application, instance)?;
-        let address = dial(seen.address, &seen.published, port)
-            .filter(|_| matches!(seen.state, ContainerState::Running { .. }))
-            .ok_or_else(|| not_running(instance))?;
-        let connecting = TcpStream::connect(address);
-        let closed = |why: String| {
-            RuntimeError::Refused(problem::RELEASE_PORT_CLOSED.problem(
-                format!("Nobody answers on port {port} of {instance}: {why}."),
-                "Check which port the program listens on, and that it listens on all addresses.",
-            ))
-        };
-        match tokio::time::timeout(Duration::from_secs(5), connecting).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(closed(error.to_string())),
-            Err(_) => Err(closed("no answer within 5 s".to_owned())),
-        }
-    }
-}
-
-fn not_running(instance: &str) -> RuntimeError {
-    RuntimeError::Refused(problem::REFUSED.problem(
-        format!("The instance {instance} does not run."),
-        "`pluvio status` shows why; `pluvio logs` shows what it said.",
-    ))
-}
-
-#[async_trait]
-impl UsageSource for Node {
-    async fn usage(
-        &self,
-        application: ApplicationId,
-        history: bool,
-    ) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError> {
-        let part = self.shared.engine.view().part(application);
-        let samples = part.containers.iter().map(|container| {
-            let samples = self.shared.usage.samples(&container.name, history);
-            (container.name.clone(), samples)
-        });
-        Ok(samples.filter(|(_, samples)| !samples.is_empty()).collect())
-    }
-}
-
-#[async_trait]
-impl Images for Node {
-    async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
-        self.shared
-            .engine
-            .driver
-            .image(reference)
-            .await
-            .map_err(refused)
-    }
-}
-
-#[async_trait]
-impl Runs for Node {
-    async fn runs(
-        &self,
-        application: ApplicationId,
-        component: Option<&Name>,
-    ) -> Result<Vec<ObservedRun>, RuntimeError> {
-        let mut runs = self.shared.book(application).runs();
-        runs.retain(|run| component.is_none_or(|name| run.component == *name));
-        runs.reverse();
-        Ok(runs)
-    }
-
-    async fn run_now(
-        &self,
-        application: ApplicationId,
-        component: &Name,
-    ) -> Result<String, RuntimeError> {
-        let run = {
-            let stages = self.shared.stages();
-            let wish = stages.get(application).and_then(|kept| kept.wish());
-            let wish = wish.filter(|wish| wish.power == Power::On);
-            let decided = wish.and_then(|wish| wish.release.components.get(component));
-            let (Some(wish), Some(decided)) = (wish, decided) else {
-                return Err(RuntimeError::NotFound {
-                    what: format!("the component {component} of an application that is on"),
-                });
-            };
-            if decided.schedule.is_none() {
-                return Err(RuntimeError::Refused(problem::REFUSED.problem(
-                    format!("{component} has no schedule: it is no program that is run now and then."),
-                    "A job runs with each release that changes it; `pluvio exec` runs a command in a service.",
-                )));
-            }
-            asked_run(application, &wish.release, decided)
-        };
-        let key = run.key.clone();
-        self.shared.book(application).book(run).map_err(|error| {
-            RuntimeError::Refused(problem::DISK_FULL.problem(
-                format!("The run cannot be written down: {error}."),
-                "Free space on the disk of Pluvio's data folder.",
-            ))
-        })?;
-        self.wake(application);
-        Ok(key)
-    }
-}
-
-#[async_trait]
-impl Volumes for Node {
-    async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError> {
-        let view = self.shared.engine.refresh().await;
-        if let Some(problem) = &view.problem {
-            return Err(RuntimeError::Refused(problem.clone()));
-        }
-        let stages = self.shared.stages();
-        let volumes = view.volumes().filter_map(|(application, volume)| {
-            if let Scope::Application(wanted) = scope
-                && application != wanted
-            {
-                return None;
-            }
-            let name = volume.labels.get(label::VOLUME)?.parse().ok()?;
-            let wish = stages.get(application).and_then(|kept| kept.wish());
-            Some(KeptVolume {
-                application,
-                wanted: wish.is_some_and(|wish| wish.release.volumes.contains_key(&name)),
-                name,
-                handle: volume.name.clone(),
-            })
-        });
-        Ok(volumes.collect())
-    }
-
-    async fn delete_volume(
-        &self,
-        application: ApplicationId,
-        handle: &str,
-    ) -> Result<(), RuntimeError> {
-        let volumes = self.volumes(Scope::Application(application)).await?;
-        let volume = volumes
-            .iter()
-            .find(|volume| volume.handle == handle)
-            .ok_or_else(|| RuntimeError::NotFound {
-                what: format!("the volume {handle}"),
-            })?;
-        if volume.wanted {
-            return Err(RuntimeError::Refused(problem::REFUSED.problem(
-                format!("The volume {} is in use by its application.", volume.name),
-                "Take it out of the application's `volumes` first, or delete the application.",
-            )));
-        }
-        self.shared
-            .engine
-            .driver
-            .remove_volume(handle)
-            .await
-            .map_err(refused)?;
-        self.shared.engine.refresh().await;
-        Ok(())
     }
 }
