@@ -134,6 +134,13 @@ pub(crate) async fn status(context: &Context) -> Done {
             component.image,
             component.status_note
         ));
+        if component.instances.is_empty() && matches!(component.kind.as_str(), "job" | "cron") {
+            let name = &component.name;
+            out.line(format!(
+                "comes to an end each time; `pluvio runs {name}` shows how"
+            ));
+            continue;
+        }
         let rows: Vec<Vec<String>> = component
             .instances
             .iter()
