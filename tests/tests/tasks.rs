@@ -155,12 +155,15 @@ fn a_schedule_fires_and_what_it_runs_is_kept(engine: Engine) {
     });
     let mut pluvio = pluvio;
     pluvio.up(&[]).ok();
-    let all = runs(&pluvio, &name);
-    let fired = all
-        .iter()
-        .find(|run| run["kind"] == "schedule")
-        .expect("a run by schedule");
-    assert_eq!(fired["state"], "succeeded", "{fired:#}");
+    wait::until_true(
+        "the run by schedule is over",
+        Duration::from_secs(20),
+        || {
+            let all = runs(&pluvio, &name);
+            let fired = all.iter().find(|run| run["kind"] == "schedule");
+            fired.is_some_and(|run| run["state"] == "succeeded")
+        },
+    );
     let wrong = pluvio.cli(&["trigger", "web", "-a", &name, "--json"]);
     wrong.problem(4, "refused");
     let bad = spec.replace("* * * * *", "0 0 30 2 *");

@@ -1,8 +1,9 @@
 //! The roles of a process: control (API, console, decisions, builds) and node (gateway, containers). Both in one process or
 //! apart; they speak over the node's socket either way.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pluvio_control::Control;
 use pluvio_model::problem::{self, Problem};
@@ -66,10 +67,29 @@ async fn run_node(config: Arc<Config>, stop: CancellationToken) -> Result<(), Pr
         .map_err(|e| e.to_problem())
 }
 
+/// A predecessor that was killed may take a moment to let go of its ports: the kernel closes them after it is seen dead.
+async fn bind(
+    config: &Config,
+    socket: &Path,
+) -> Result<pluvio_server::Listeners, (std::net::SocketAddr, std::io::Error)> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let since = Instant::now();
+    loop {
+        let (public, operations) = (config.public(), config.operations());
+        match pluvio_server::Listeners::bind(public, socket, operations).await {
+            Err((_, error))
+                if error.kind() == std::io::ErrorKind::AddrInUse && since.elapsed() < PATIENCE =>
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            bound => return bound,
+        }
+    }
+}
+
 async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(), Problem> {
     let socket = config.data.join("control.sock");
-    let bound = pluvio_server::Listeners::bind(config.public(), &socket, config.operations()).await;
-    let listeners = bound.map_err(|(address, error)| {
+    let listeners = bind(&config, &socket).await.map_err(|(address, error)| {
         problem::PORT_TAKEN.problem(format!("{address} cannot be listened on: {error}."), "End what listens there, or choose another with --port (console) or PLUVIO_OPERATIONS_PORT.")
     })?;
     let seal = Seal::open_or_create(&config.data.join("seal.key")).map_err(Problem::from)?;
