@@ -71,7 +71,7 @@ async fn run_node(config: Arc<Config>, stop: CancellationToken) -> Result<(), Pr
 async fn bind(
     config: &Config,
     socket: &Path,
-) -> Result<pluvio_server::Listeners, (std::net::SocketAddr, std::io::Error)> {
+) -> Result<pluvio_server::Listeners, (String, std::io::Error)> {
     const PATIENCE: Duration = Duration::from_secs(3);
     let since = Instant::now();
     loop {
