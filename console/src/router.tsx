@@ -11,6 +11,7 @@ import type { ComponentType } from 'react'
 import { Problem } from './api/problem'
 import { whoever } from './api/queries'
 import type { Session } from './api/types'
+import { type AuditSearch, asSince } from './pages/audit-search'
 import { Broken, NotFound } from './pages/broken'
 import { Shell } from './shell/shell'
 
@@ -134,6 +135,18 @@ const tree = rootRoute.addChildren([
       path: '/gateway',
       validateSearch: (search: Record<string, unknown>): { find?: string } => ({ find: text(search.find) }),
       component: lazy(() => import('./pages/gateway')),
+    }),
+    createRoute({
+      getParentRoute: () => placeRoute,
+      path: '/org/audit',
+      validateSearch: (search: Record<string, unknown>): AuditSearch => ({
+        all: search.all === true ? true : undefined,
+        actor: text(search.actor),
+        action: text(search.action),
+        object: text(search.object),
+        since: asSince(search.since),
+      }),
+      component: lazy(() => import('./pages/audit')),
     }),
     appRoute.addChildren([
       tab('/', () => import('./pages/app/overview')),

@@ -396,5 +396,34 @@ export function world() {
       }),
     ],
   })
+  const ended = (name, kind) =>
+    component('nightly', {
+      name,
+      kind,
+      instances_wanted: 0,
+      ports: [],
+      probes: [],
+      image: 'ghcr.io/paperlane/reports:1.9',
+      built_from: null,
+    })
+  add({
+    name: 'nightly',
+    id: id(),
+    display_name: null,
+    status: 'running',
+    status_note: '',
+    releases: [
+      release(2, 'live', 'Invoices by country', 'ines', 4 * 1440, { built_from: null }),
+      release(1, 'retired', 'First deploy', 'ines', 9000, { built_from: null }),
+    ],
+    created_at: ago(9000),
+    updated_at: ago(4 * 1440),
+    power: 'on',
+    requests_per_second: null,
+    volumes: [],
+    secrets: [],
+    components: [ended('report', 'cron'), ended('seed', 'job'), ended('purge', 'cron')],
+    schedules: { report: { cron: '0 3 * * 1-5', timeZone: 'Europe/Berlin' }, purge: '*/15 * * * *' },
+  })
   return { apps, operations }
 }

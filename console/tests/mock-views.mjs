@@ -36,14 +36,17 @@ export function logOf(one) {
   return lines
 }
 
+const scheduled = (app, { name }) => (app.schedules?.[name] ? { schedule: app.schedules[name] } : {})
+
 export function spec(app) {
-  const [main] = app.components
+  const [main, ...others] = app.components
   return {
     apiVersion: 'pluvio/v1',
     name: app.name,
     components: {
       [main.name]: {
-        kind: 'service',
+        kind: main.kind,
+        ...scheduled(app, main),
         ...(main.built_from
           ? { source: { git: { url: 'https://git.paperlane.test/storefront.git', ref: 'main' } } }
           : { image: main.image }),
@@ -55,6 +58,9 @@ export function spec(app) {
         probes: main.ports.length ? { ready: { http: { path: '/healthz' }, period: '5s' } } : {},
         routes: main.routes.slice(1).map((one) => ({ host: one.host, path: one.path })),
       },
+      ...Object.fromEntries(
+        others.map((one) => [one.name, { kind: one.kind, image: one.image, ...scheduled(app, one) }]),
+      ),
     },
     secrets: {},
   }
@@ -95,6 +101,7 @@ const permissions = [
   'operation:cancel',
   'credential:write',
   'credential:read',
+  'audit:view',
 ]
 /** Kept by the person of the mock; nobody signs in with them. */
 export const passkeys = [
@@ -111,14 +118,30 @@ export const passkeys = [
     used_at: null,
   },
 ]
-export const session = (csrf, passwordUnset) => ({
+export const session = (csrf, passwordUnset, without) => ({
   user: { name: 'mei', display_name: 'Mei Lindqvist' },
   team,
   environment,
-  permissions,
+  permissions: permissions.filter((one) => one !== without),
   csrf,
   password_unset: passwordUnset,
   passkeys: passkeys.length,
   version: '0.1.0',
   gateway: 'http://*.localhost:8080',
 })
+
+export const doctor = {
+  checks: [
+    { name: 'engine', verdict: 'ok', message: 'Podman 4.3.1 answers on /run/podman/podman.sock' },
+    { name: 'kernel', verdict: 'ok', message: 'Linux 6.1, cgroup v2' },
+    { name: 'ports', verdict: 'ok', message: '7080 and 8080 are free on 127.0.0.1' },
+    {
+      name: 'disk',
+      verdict: 'warning',
+      message: '11 GiB free in /var/lib/pluvio',
+      remedy: 'Builds want 20 GiB. `pluvio doctor --clean` removes old images.',
+    },
+    { name: 'names', verdict: 'ok', message: '*.localhost resolves to 127.0.0.1' },
+    { name: 'clock', verdict: 'ok', message: 'in step with the time servers' },
+  ],
+}

@@ -3,7 +3,8 @@
 import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
-import { environment, logOf, passkeys, preview, session, spec, summary, team } from './mock-views.mjs'
+import { recordsOf } from './mock-records.mjs'
+import { doctor, environment, logOf, passkeys, preview, session, spec, summary, team } from './mock-views.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
 
@@ -18,6 +19,8 @@ export async function startMock({
   pace = 120,
   still = false,
   passwordUnset = false,
+  /** A permission that its person does not have. */
+  without,
   port = 0,
 } = {}) {
   const state = data === 'empty' ? { apps: {}, operations: [] } : world()
@@ -135,6 +138,8 @@ export async function startMock({
     }
   }
 
+  const records = recordsOf(state, { here, pace, still, page })
+
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://x')
     if (!url.pathname.startsWith('/api/v1')) return serveConsole(url.pathname, response)
@@ -166,7 +171,7 @@ export async function startMock({
     const signIn = () => {
       const key = Math.random().toString(36).slice(2)
       sessions.add(key)
-      send(200, session(key, passwordUnset), {
+      send(200, session(key, passwordUnset, without), {
         'set-cookie': `pluvio_session=${key}; HttpOnly; SameSite=Strict; Path=/`,
       })
     }
@@ -212,7 +217,7 @@ export async function startMock({
           'Reload the page.',
         ),
       )
-    if (at === 'GET /session') return send(200, session(cookie, passwordUnset))
+    if (at === 'GET /session') return send(200, session(cookie, passwordUnset, without))
     if (at === 'DELETE /session') {
       sessions.delete(cookie)
       return send(204)
@@ -254,22 +259,9 @@ export async function startMock({
           'See the log of the server; try again in a moment.',
         ),
       )
-    if (path === '/doctor')
-      return send(200, {
-        checks: [
-          { name: 'engine', verdict: 'ok', message: 'Podman 4.3.1 answers on /run/podman/podman.sock' },
-          { name: 'kernel', verdict: 'ok', message: 'Linux 6.1, cgroup v2' },
-          { name: 'ports', verdict: 'ok', message: '7080 and 8080 are free on 127.0.0.1' },
-          {
-            name: 'disk',
-            verdict: 'warning',
-            message: '11 GiB free in /var/lib/pluvio',
-            remedy: 'Builds want 20 GiB. `pluvio doctor --clean` removes old images.',
-          },
-          { name: 'names', verdict: 'ok', message: '*.localhost resolves to 127.0.0.1' },
-          { name: 'clock', verdict: 'ok', message: 'in step with the time servers' },
-        ],
-      })
+    const recorded = records(method, path, url.searchParams)
+    if (recorded) return send(...recorded)
+    if (path === '/doctor') return send(200, doctor)
     if (path === `/teams/${team}/credentials`)
       return send(200, {
         items: [

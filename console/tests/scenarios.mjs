@@ -1,6 +1,7 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
 import { noPasskeys, passkeys } from './passkeys.mjs'
+import { records } from './records.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`
@@ -15,10 +16,12 @@ const pages = [
   ['terminal', `${A}/terminal`, ['Open terminal', '打开终端']],
   ['environment', `${A}/environment`, ['PRICE_CACHE_TTL', 'PRICE_CACHE_TTL']],
   ['releases', `${A}/releases?from=4&to=7&rollback=4`, ['Roll back to r4', '回滚到 r4']],
+  ['schedule', `${P}/apps/nightly`, ['Run now', '立即运行']],
   ['settings', `${A}/settings`, ['Probes', '探针']],
   ['operations', `${P}/operations`, ['Scale storefront', '伸缩 storefront']],
   ['operation', 'RUNNING', ['Usually done by', '通常用时']],
   ['failed operation', 'FAILED', ['release.not-ready', 'release.not-ready']],
+  ['audit', `${P}/org/audit`, ['secret:read', 'secret:read']],
   ['gateway', `${P}/gateway`, ['shop.paperlane.test', 'shop.paperlane.test']],
   ['create', `${P}/create`, ['What do you want to run?', '您想运行什么？']],
   ['create from Git', `${P}/create?from=git`, ['Repository', '仓库地址']],
@@ -119,7 +122,15 @@ export async function scenarios({ check, open, target, accessible, real }) {
     await phone.done()
   }
   await check('390 px: axe on the pages of a phone', async () => {
-    for (const path of [P, A, `${A}/environment`, `${A}/releases`, `${P}/create?sample=node`]) {
+    for (const path of [
+      P,
+      A,
+      `${P}/apps/nightly`,
+      `${P}/org/audit`,
+      `${A}/environment`,
+      `${A}/releases`,
+      `${P}/create?sample=node`,
+    ]) {
       const page = await open(full, { width: 390, height: 844, theme: 'dark' })
       await page.goto(addressOf(full, path))
       await page.locator('h1').first().waitFor({ state: 'attached' })
@@ -178,6 +189,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
         [`${P}/apps`]: 'internal',
         [`${P}/operations`]: 'internal',
         [`${P}/gateway`]: 'internal',
+        [`${P}/org/audit`]: 'internal',
         [A]: 'internal',
       },
     ],
@@ -199,6 +211,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
 
 async function flows({ check, open, target, accessible }) {
   await noPasskeys({ check, open, target, accessible })
+  await records({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })

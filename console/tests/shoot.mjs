@@ -12,6 +12,8 @@ const shots = [
   ['operation-dark', 'RUNNING', { theme: 'dark', width: 1120, height: 580 }],
   ['application-light', `${P}/apps/storefront`],
   ['application-dark', `${P}/apps/notes`, { theme: 'dark', width: 1200, height: 720 }],
+  ['runs-light', `${P}/apps/nightly`, { height: 520 }],
+  ['audit-light', `${P}/org/audit`, { height: 620 }],
   ['releases-light', `${P}/apps/storefront/releases?from=4&to=7&rollback=4`],
   ['gateway-dark-zh', `${P}/gateway`, { theme: 'dark', language: 'zh' }],
   ['overview-phone', P, { width: 390, height: 844 }],

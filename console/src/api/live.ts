@@ -1,5 +1,6 @@
 /**
- * The one event stream of the tab. Events patch what was read or make it stale; nothing else polls. When the stream has been
+ * The one event stream of the tab. Events patch what was read or make it stale; nothing else polls
+ * but runs of programs, which the stream does not tell of. When the stream has been
  * broken for ten seconds, or has been silent although the server sends heartbeats, the page says so and keeps the old data.
  */
 import { useEffect, useState, useSyncExternalStore } from 'react'

@@ -6,11 +6,13 @@ import { forget, invalidate, place, useResource } from './resource'
 import type {
   ApplicationDetail,
   ApplicationSummary,
+  AuditReport,
   ChangePreview,
   ComponentPatch,
   CredentialSummary,
   DeployRequest,
   DoctorReport,
+  ObservedRun,
   Operation,
   Overview,
   Page,
@@ -18,6 +20,7 @@ import type {
   ReleaseDiff,
   ReleaseSummary,
   RouteDetail,
+  RunStarted,
   SecretRow,
   Session,
   SourceRequest,
@@ -112,6 +115,14 @@ export const useOperations = () => usePages<Operation>(`${base(usePlace())}/oper
 export const useReleases = (app: string) =>
   usePages<ReleaseSummary>(`${base(usePlace())}/applications/${app}/releases?limit=50`)
 
+/** The audit log of a team, or of the whole installation, narrowed by whatever is given. */
+export function auditPath(team: string | undefined, filters: Record<string, string | undefined>) {
+  const query = new URLSearchParams({ limit: '50' })
+  for (const [name, value] of Object.entries(filters)) if (value) query.set(name, value)
+  return `${team ? `/teams/${team}` : ''}/audit?${query}`
+}
+export const verifyAudit = () => post<AuditReport>('/audit/verify')
+
 // One thing
 
 export const applicationPath = (where: Place, app: string) => `${base(where)}/applications/${app}`
@@ -122,6 +133,9 @@ export const useSecrets = (app: string) =>
   useResource<Page<SecretRow>>(`${applicationPath(usePlace(), app)}/secrets`)
 export const useUsage = (app: string) =>
   useResource<UsageReport>(`${applicationPath(usePlace(), app)}/usage?history=true`)
+/** What ran to its end, or is at work, of a component: release tasks, jobs and schedules, the newest first. */
+export const useRuns = (app: string, component: string) =>
+  useResource<Page<ObservedRun>>(`${applicationPath(usePlace(), app)}/runs?component=${component}`)
 export const useDiff = (app: string, from: number | undefined, to: number | undefined) => {
   const path = applicationPath(usePlace(), app)
   return useResource<ReleaseDiff>(
@@ -173,6 +187,10 @@ export const deleteApplication = (where: Place, app: string) =>
   remove<Operation>(`${applicationPath(where, app)}?confirm=${app}`).then(started(where))
 export const cancelOperation = (where: Place, id: string) =>
   post<Operation>(`/operations/${id}/cancel`).then(started(where))
+export async function runNow(where: Place, app: string, component: string) {
+  await post<RunStarted>(`${applicationPath(where, app)}/components/${component}/runs`)
+  invalidate(`${applicationPath(where, app)}/runs`)
+}
 export async function setSecret(where: Place, app: string, name: string, value: string, roll: boolean) {
   const answer = await put<SecretRow | Operation>(`${applicationPath(where, app)}/secrets/${name}`, {
     value,

@@ -7,6 +7,8 @@ import type * as schema from './schema'
 export type {
   ApplicationDetail,
   ApplicationSummary,
+  AuditReport,
+  AuditRow,
   BuiltFrom,
   Change as ChangeWord,
   ChangePreview,
@@ -20,6 +22,7 @@ export type {
   GitRequest,
   InstanceDetail,
   LogEntry,
+  ObservedRun,
   Operation,
   OperationKind,
   OperationLogEntry,
@@ -34,6 +37,8 @@ export type {
   ReleaseSummary,
   ReportRow,
   RouteDetail,
+  RunStarted,
+  RunState,
   SampleSummary,
   SecretRow,
   Session,
@@ -66,6 +71,8 @@ export interface ComponentSpec {
   source?: Record<string, unknown>
   build?: Record<string, unknown>
   instances?: number
+  /** When a `cron` runs: five fields, by UTC unless a zone is named. */
+  schedule?: string | { cron: string; timeZone?: string }
   ports?: Record<string, { port: number; protocol?: string }>
   resources?: { cpu?: { limit?: string | number }; memory?: { limit?: string } }
   volumes?: Record<string, { name?: string; type?: string; access?: string; size?: string }>

@@ -1,5 +1,6 @@
 import { create } from './en-create'
 import { problems } from './en-problems'
+import { records } from './en-records'
 
 /**
  * English. The keys here are the catalogue; `zh.ts` must have them all. Product words, one translation each:
@@ -570,4 +571,5 @@ export const en = {
 
   ...create,
   ...problems,
+  ...records,
 } as const

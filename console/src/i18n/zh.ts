@@ -5,6 +5,7 @@
 import type { Catalogue } from '.'
 import { create } from './zh-create'
 import { problems } from './zh-problems'
+import { records } from './zh-records'
 
 export const zh: Catalogue = {
   'common.cancel': '取消',
@@ -557,4 +558,5 @@ export const zh: Catalogue = {
 
   ...create,
   ...problems,
+  ...records,
 }

@@ -10,11 +10,12 @@ import {
   Languages,
   Plus,
   Route,
+  ScrollText,
   Search,
   SunMoon,
 } from 'lucide-react'
 import { type ReactNode, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore } from 'react'
-import { useOverview } from '../api/queries'
+import { useMay, useOverview } from '../api/queries'
 import { setLanguage, useI18n } from '../i18n'
 import { Kbd } from '../ui/controls'
 import { cx } from '../ui/cx'
@@ -52,6 +53,7 @@ export function Palette() {
   const scopes = useScopes()
   const dark = useDark()
   const overview = useOverview()
+  const mayAudit = useMay('audit:view')
   const field = useRef<HTMLInputElement>(null)
   const back = useRef<HTMLElement | null>(null)
   const list = useId()
@@ -114,6 +116,9 @@ export function Palette() {
             keys: ['G', 'P'],
             to: '/t/$team/e/$env/operations',
           },
+          ...(mayAudit
+            ? [{ id: 'audit', label: t('nav.audit'), icon: ScrollText, to: '/t/$team/e/$env/org/audit' }]
+            : []),
         ].map(({ to, ...command }) => ({ ...command, run: () => void navigate({ to, params: place }) })),
       ])
       groups.push([
@@ -145,7 +150,7 @@ export function Palette() {
         })
         .map((command, index) => ({ ...command, group, first: index === 0 })),
     )
-  }, [scopes, narrow, overview.data, place, query, t, dark, language, navigate])
+  }, [scopes, narrow, overview.data, mayAudit, place, query, t, dark, language, navigate])
 
   const current = Math.min(at, rows.length - 1)
   const run = (row: Row | undefined) => {

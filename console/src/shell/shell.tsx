@@ -2,10 +2,10 @@
 import { Menu } from '@base-ui/react/menu'
 import { Tooltip } from '@base-ui/react/tooltip'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
-import { Box, Ellipsis, History, House, type LucideIcon, Plus, Route, Search } from 'lucide-react'
+import { Box, Ellipsis, History, House, type LucideIcon, Plus, Route, ScrollText, Search } from 'lucide-react'
 import { type ReactNode, useEffect } from 'react'
 import { useLive } from '../api/live'
-import { useOverview, useSession } from '../api/queries'
+import { useMay, useOverview, useSession } from '../api/queries'
 import { useI18n } from '../i18n'
 import { Avatar, Kbd, Mark } from '../ui/controls'
 import { cx } from '../ui/cx'
@@ -25,6 +25,7 @@ const paths = {
   gateway: '/t/$team/e/$env/gateway',
   operations: '/t/$team/e/$env/operations',
   create: '/t/$team/e/$env/create',
+  audit: '/t/$team/e/$env/org/audit',
 } as const
 type PageName = keyof typeof paths
 
@@ -32,7 +33,8 @@ type PageName = keyof typeof paths
 function usePage(): PageName | undefined {
   const path = useRouterState({ select: (state) => state.location.pathname })
   const rest = path.replace(/^\/t\/[^/]+\/e\/[^/]+\/?/, '')
-  const head = rest.split('/')[0] ?? ''
+  const parts = rest.split('/')
+  const head = (parts[0] === 'org' ? parts[1] : parts[0]) ?? ''
   if (head === '' || head === 'welcome') return 'overview'
   return head in paths ? (head as PageName) : undefined
 }
@@ -81,6 +83,7 @@ function Side() {
   const place = usePlace()
   const session = useSession()
   const overview = useOverview()
+  const mayAudit = useMay('audit:view')
   const applications = overview.data?.applications.items ?? []
   const total = overview.data?.applications_total ?? 0
   const path = useRouterState({ select: (state) => state.location.pathname })
@@ -138,6 +141,12 @@ function Side() {
         <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.deliver')}</div>
         <Entry page="create" icon={Plus} label={t('nav.create')} keys="C" />
         <Entry page="operations" icon={History} label={t('nav.operations')} keys="G P" />
+        {mayAudit && (
+          <>
+            <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.org')}</div>
+            <Entry page="audit" icon={ScrollText} label={t('nav.audit')} />
+          </>
+        )}
       </div>
       <div className="mt-auto space-y-2 pt-3">
         {(overview.data?.running ?? []).slice(0, 3).map((operation) => (

@@ -53,6 +53,8 @@ export default function Logs() {
   useKeys({ '/': () => field.current?.focus(), space: toggle })
   const instances = [
     ...new Set([
+      // Of a run, which is none of the instances and may have said nothing.
+      ...(search.instance ? [search.instance] : []),
       ...(component?.instances.map((one) => one.name) ?? []),
       ...lines.map((line) => line.instance),
     ]),

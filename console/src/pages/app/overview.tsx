@@ -19,6 +19,7 @@ import { releaseTitle, shortName, shortUrl } from '../application-view'
 import { elapsed, stepViews, titleOf, usual } from '../operation-view'
 import { useApp } from './context'
 import { Instances, LastEnd } from './instances'
+import { comesToAnEnd, Runs } from './runs'
 
 export default function AppOverview() {
   const { app, component } = useApp()
@@ -29,6 +30,7 @@ export default function AppOverview() {
   const failed = app.operations[0]?.outcome?.outcome === 'failed' ? app.operations[0] : undefined
   const now = useNow(running.length > 0 || !!component?.instances.length)
   const live = releases.data?.find((one) => one.status === 'live')
+  const ends = component !== undefined && comesToAnEnd(component)
   return (
     <Page>
       {app.seen_ms_ago == null && app.live_release != null && (
@@ -46,7 +48,8 @@ export default function AppOverview() {
             <ProblemPanel problem={new Problem(app.problem)} />
           )}
           {app.power === 'off' && <Stopped app={app} />}
-          <InstancesCard app={app} component={component} now={now} />
+          {!ends && <InstancesCard app={app} component={component} now={now} />}
+          {component && <Runs key={component.name} app={app} component={component} />}
           <div className="grid gap-4 lg:grid-cols-2">
             <CurrentRelease release={live} component={component} app={app} />
             <Routes component={component} />
@@ -54,7 +57,7 @@ export default function AppOverview() {
           <Events component={component} />
         </div>
         <div className="grid gap-4 md:grid-cols-2 xl:grid-cols-1">
-          <Load component={component} points={usage.data?.instances} />
+          {!ends && <Load component={component} points={usage.data?.instances} />}
           <Timeline releases={releases.data} />
         </div>
       </div>
