@@ -21,4 +21,4 @@ pub mod rollout;
 #[cfg(test)]
 mod sample;
 
-pub use decide::{ImageNeed, decide, images_needed};
+pub use decide::{ImageNeed, decide, images_needed, refuse_other_data};

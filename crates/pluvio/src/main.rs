@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, change, declare, deploy, follow, history, instances, plan, reference, up,
+    Done, access, apps, change, database, declare, deploy, follow, history, instances, plan,
+    reference, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -78,6 +79,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Status => apps::status(context).await,
         Command::Open => apps::open(context).await,
         Command::Logs(args) => apps::logs(context, &args).await,
+        Command::Database(command) => database::run(context, &command).await,
         Command::Exec(args) => instances::exec(context, &args).await,
         Command::PortForward { ports, instance } => {
             instances::port_forward(context, &ports, instance.as_deref()).await

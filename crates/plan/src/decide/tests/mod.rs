@@ -1,3 +1,4 @@
+mod database;
 mod environment;
 mod routes;
 
@@ -394,7 +395,7 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
         "name": "shop",
         "components": {
             "web": { "image": "localhost/shop:1", "host": { "network": true }, "placement": { "clusters": ["a"] } },
-            "db": { "kind": "database", "database": "postgres@15" },
+            "db": { "kind": "vm" },
             "tick": { "kind": "cron", "image": "localhost/tick:1" },
             "pair": { "image": "localhost/p:1", "routes": [], "sidecars": { "log": { "image": "localhost/log:1" } } },
         },
@@ -549,6 +550,7 @@ fn a_deploy_resolves_anew_and_a_patch_inherits() {
     let needs = |origin| {
         let needs = images_needed(&after, &origin, Some((&before, &release)));
         let show = |need: &ImageNeed| match need {
+            ImageNeed::Database(database) => format!("database {database}"),
             ImageNeed::Build => "build".to_owned(),
             ImageNeed::Pull(image) => format!("pull {image}"),
             ImageNeed::Inherit { image_id } => format!("inherit {image_id}"),

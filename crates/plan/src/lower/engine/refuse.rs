@@ -33,7 +33,7 @@ fn problem(path: impl Into<String>, cause: impl Into<String>, remedy: &str) -> P
 fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
     let name = &component.name;
     let (what, remedy) = match component.kind {
-        Kind::Service | Kind::Daemon => return,
+        Kind::Service | Kind::Daemon | Kind::Database => return,
         Kind::Stateful if component.instances <= 1 => return,
         Kind::Stateful => {
             found.push(problem(
@@ -50,10 +50,6 @@ fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
         Kind::Cron => (
             "A schedule",
             "Run its command from a service that keeps the time.",
-        ),
-        Kind::Database => (
-            "A managed database",
-            "Give the component its image (`image: postgres:15`) and a volume, with `kind: stateful`.",
         ),
         Kind::Vm => (
             "A virtual machine",
