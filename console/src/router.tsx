@@ -33,13 +33,22 @@ const rootRoute = createRootRoute({ component: Outlet, notFoundComponent: NotFou
 
 const text = (value: unknown) => (typeof value === 'string' && value ? value : undefined)
 
+/** As the browser reads it: `//host`, `/\\host` and a tab between the two are all another site. */
+const ofConsole = (path: unknown) =>
+  typeof path === 'string' &&
+  path.startsWith('/') &&
+  URL.canParse(path, location.origin) &&
+  new URL(path, location.origin).origin === location.origin
+    ? path
+    : undefined
+
 const signInRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/signin',
   validateSearch: (search: Record<string, unknown>): { token?: string; next?: string } => ({
     token: text(search.token),
     // Only a path of this console: never an address that somebody else put there.
-    next: /^\/(?![/\\])/.test(String(search.next)) ? String(search.next) : undefined,
+    next: ofConsole(search.next),
   }),
   component: lazy(() => import('./pages/signin')),
 })
@@ -52,6 +61,16 @@ const passwordRoute = createRoute({
   }),
   beforeLoad: ({ location }) => signedIn(location.href),
   component: lazy(() => import('./pages/signin').then((module) => ({ default: module.PasswordPage }))),
+})
+
+const passkeysRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/passkeys',
+  validateSearch: (search: Record<string, unknown>): { first?: boolean } => ({
+    first: search.first === true ? true : undefined,
+  }),
+  beforeLoad: ({ location }) => signedIn(location.href),
+  component: lazy(() => import('./pages/passkeys')),
 })
 
 const home = createRoute({
@@ -91,6 +110,7 @@ const tree = rootRoute.addChildren([
   home,
   signInRoute,
   passwordRoute,
+  passkeysRoute,
   placeRoute.addChildren([
     page('/', () => import('./pages/overview')),
     page('/welcome', () => import('./pages/welcome')),

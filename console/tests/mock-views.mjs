@@ -96,6 +96,21 @@ const permissions = [
   'credential:write',
   'credential:read',
 ]
+/** Kept by the person of the mock; nobody signs in with them. */
+export const passkeys = [
+  {
+    id: '01890000-0000-7000-8000-000000000101',
+    name: 'Chrome, Mac',
+    created_at: new Date(Date.now() - 40 * 86_400_000).toISOString(),
+    used_at: new Date(Date.now() - 3_600_000).toISOString(),
+  },
+  {
+    id: '01890000-0000-7000-8000-000000000102',
+    name: 'YubiKey',
+    created_at: new Date(Date.now() - 86_400_000).toISOString(),
+    used_at: null,
+  },
+]
 export const session = (csrf, passwordUnset) => ({
   user: { name: 'mei', display_name: 'Mei Lindqvist' },
   team,
@@ -103,6 +118,7 @@ export const session = (csrf, passwordUnset) => ({
   permissions,
   csrf,
   password_unset: passwordUnset,
+  passkeys: passkeys.length,
   version: '0.1.0',
   gateway: 'http://*.localhost:8080',
 })

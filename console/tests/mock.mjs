@@ -3,7 +3,7 @@
 import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
-import { environment, logOf, preview, session, spec, summary, team } from './mock-views.mjs'
+import { environment, logOf, passkeys, preview, session, spec, summary, team } from './mock-views.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
 
@@ -231,6 +231,7 @@ export async function startMock({
       password = body.password
       return send(204)
     }
+    if (at === 'GET /passkeys') return send(200, { items: passkeys, next: null })
     if (path === `${here}/events`) {
       const write = eventStream(response)
       write('heartbeat', {})

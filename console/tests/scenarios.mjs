@@ -1,5 +1,6 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
+import { noPasskeys, passkeys } from './passkeys.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`
@@ -24,6 +25,7 @@ const pages = [
   ['plan', `${P}/create?sample=node`, ['Create and deploy', '新建并部署']],
   ['welcome', `${P}/welcome`, ['This machine', '这台机器']],
   ['password', '/password', ['Set a password', '设置密码']],
+  ['passkeys', '/passkeys', ['Your passkeys', '您的通行密钥']],
   ['no such page', `${P}/nowhere`, ['There is no such page', '没有这个页面']],
   ['no such application', `${P}/apps/nowhere`, ['not-found', 'not-found']],
 ]
@@ -196,6 +198,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
 }
 
 async function flows({ check, open, target, accessible }) {
+  await noPasskeys({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })
@@ -216,7 +219,7 @@ async function flows({ check, open, target, accessible }) {
     await page.getByRole('menuitem', { name: 'Sign out' }).click()
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     await page.getByLabel('Password').fill('wrong words here')
-    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
     await page.getByText('The sign-in is not valid').waitFor()
     await page.getByLabel('Password').fill('rain on the roof')
     await page.keyboard.press('Enter')
@@ -454,6 +457,7 @@ async function flows({ check, open, target, accessible }) {
 
 /** The same stories, as far as they hold for any server: nothing is assumed of its data but that it can deploy a sample. */
 async function realServer({ check, open, target, accessible }) {
+  await passkeys({ check, open, target, accessible })
   const server = await target()
   await check('real: the first page is accessible, light and dark, in both languages', async () => {
     for (const theme of ['light', 'dark'])

@@ -9,6 +9,7 @@
 
 pub mod app;
 pub mod engine;
+pub mod hosts;
 pub mod http;
 pub mod image;
 pub mod load;

@@ -262,6 +262,18 @@ impl Pluvio {
         self.cli(&["operations", "-a", app, "--json"]).ok()
     }
 
+    /// What an operation's log says, as the API keeps it.
+    #[track_caller]
+    pub fn operation_log(&self, id: &str) -> String {
+        let output = Command::new("curl")
+            .args(["-sS", "--unix-socket"])
+            .arg(self.data.join("control.sock"))
+            .arg(format!("http://localhost/api/v1/operations/{id}/log"))
+            .output()
+            .expect("curl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// A request through the gateway.
     pub fn get(&self, app: &str, path: &str) -> Result<Reply, String> {
         http::get(self.gateway_port(), &format!("{app}.localhost"), path)
@@ -379,6 +391,11 @@ impl Pluvio {
         assert_eq!(others, Vec::<&String>::new(), "left after uninstall");
         assert_eq!(volumes.len(), kept, "left after uninstall: {volumes:?}");
         assert!(!self.data.exists(), "the data folder is left");
+        assert_eq!(
+            self.slot.addresses(),
+            Vec::<String>::new(),
+            "addresses are left"
+        );
         self.engine.sweep(self.installation());
         self.gone = true;
     }
@@ -410,6 +427,7 @@ impl Drop for Pluvio {
         {
             self.engine.sweep(installation);
         }
+        self.slot.give_back();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::process::Command;
 
 #[derive(Debug)]
 pub struct Slot {
@@ -44,5 +45,30 @@ impl Slot {
     /// Room for sixteen applications' networks.
     pub fn pool(&self) -> String {
         format!("10.213.{}.0/22", self.number * 4)
+    }
+
+    /// Addresses of that room that the machine has: what components are reached at from within.
+    pub fn addresses(&self) -> Vec<String> {
+        let listed = Command::new("ip")
+            .args(["-o", "-4", "addr", "show", "dev", "lo"])
+            .output();
+        let listed = listed.map(|output| output.stdout).unwrap_or_default();
+        let ours = |address: &&str| {
+            (0..4).any(|n| address.starts_with(&format!("10.213.{}.", self.number * 4 + n)))
+        };
+        String::from_utf8_lossy(&listed)
+            .split_whitespace()
+            .filter(ours)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// What a test that failed leaves of them.
+    pub fn give_back(&self) {
+        for address in self.addresses() {
+            let _ = Command::new("ip")
+                .args(["addr", "del", &address, "dev", "lo"])
+                .output();
+        }
     }
 }

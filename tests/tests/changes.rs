@@ -9,6 +9,7 @@ both_engines!(
     d3_rollback_restores_all_but_instances_and_data,
     d4_of_two_deploys_at_once_the_later_wins,
     d6_a_missing_secret_fails_before_anything_starts,
+    an_apply_shows_what_it_would_undo,
     d8_a_hot_file_arrives_without_a_restart,
     d10_delete_leaves_nothing_but_listed_volumes,
     d1_an_exclusive_volume_is_never_held_by_two,
@@ -59,6 +60,43 @@ fn d3_rollback_restores_all_but_instances_and_data(engine: Engine) {
         2,
         "instances stay as today"
     );
+    pluvio.end();
+}
+
+fn an_apply_shows_what_it_would_undo(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("to");
+    let file = |greeting: &str| pluvio.write("to.yaml", &app::yaml(&name, greeting, 1, ""));
+    let apply = |words: &[&str]| {
+        let words: Vec<&str> = ["apply", "--json", "-f"]
+            .iter()
+            .chain(words)
+            .copied()
+            .collect();
+        pluvio.cli(&words)
+    };
+    apply(&[&file("one")]).ok();
+    apply(&[&file("two")]).ok();
+    pluvio.cli(&["scale", "2", "-a", &name, "--json"]).ok();
+
+    let problem = apply(&[&file("three")]).problem(5, "conflict");
+    let shown = problem["evidence"].to_string();
+    assert!(shown.contains(".instances: 1 → 2"), "{problem:#}");
+    assert!(!shown.contains("GREETING"), "the file's own: {problem:#}");
+    assert_eq!(pluvio.body(&name, "/").trim(), "two", "nothing was done");
+
+    // The file takes it up.
+    let taken = pluvio.write("taken.yaml", &app::yaml(&name, "three", 2, ""));
+    apply(&[&taken]).ok();
+    assert_eq!(pluvio.body(&name, "/").trim(), "three");
+    // Or it is wanted so.
+    pluvio
+        .cli(&["config", "set", "GREETING=by hand", "-a", &name, "--json"])
+        .ok();
+    apply(&[&taken]).problem(5, "conflict");
+    apply(&[&taken, "--take-over"]).ok();
+    assert_eq!(pluvio.body(&name, "/").trim(), "three");
+    apply(&[&taken]).ok();
     pluvio.end();
 }
 

@@ -3,11 +3,66 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use pluvio_tests::engine::name_of;
-use pluvio_tests::{Engine, Pluvio, app, both_engines};
+use pluvio_tests::{Engine, Pluvio, app, both_engines, wait};
 
-both_engines!(p4_a_secret_is_nowhere_but_in_its_own_containers);
+both_engines!(
+    p3_an_altered_audit_log_is_found,
+    p4_a_secret_is_nowhere_but_in_its_own_containers,
+);
+
+fn p3_an_altered_audit_log_is_found(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("p3");
+    pluvio.deploy(&app::yaml(&name, "one", 1, "")).ok();
+    pluvio.cli(&["scale", "2", "-a", &name, "--json"]).ok();
+    let rows = pluvio
+        .cli(&[
+            "audit",
+            "--action",
+            "application:operate",
+            "-a",
+            &name,
+            "--json",
+        ])
+        .ok();
+    assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows:#}");
+    let sealed = pluvio.cli(&["audit", "verify", "--json"]).ok()["sealed"].clone();
+    assert!(sealed.as_u64() >= Some(3), "{sealed}");
+
+    let number = rows[0]["number"].as_u64().unwrap();
+    let sql = |statement: String| {
+        let database = pluvio.data().join("pluvio.db");
+        let done = Command::new("sqlite3")
+            .args(["-cmd", ".timeout 5000"])
+            .arg(database)
+            .arg(statement)
+            .output()
+            .expect("scripts/install --tests has sqlite3");
+        assert!(done.status.success(), "{done:?}");
+    };
+    sql(format!(
+        "UPDATE audit SET actor = 'somebody else' WHERE number = {number}"
+    ));
+    let broken = pluvio.cli(&["audit", "verify", "--json"]);
+    let problem = broken.problem(1, "audit.broken");
+    assert!(
+        problem["cause"].to_string().contains(&number.to_string()),
+        "{problem:#}"
+    );
+    sql(format!(
+        "UPDATE audit SET actor = '{}' WHERE number = {number}",
+        rows[0]["actor"].as_str().unwrap()
+    ));
+    pluvio.cli(&["audit", "verify", "--json"]).ok();
+    sql("DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)".to_owned());
+    pluvio
+        .cli(&["audit", "verify", "--json"])
+        .problem(1, "audit.broken");
+    pluvio.end();
+}
 
 /// Every file below a folder that contains a text.
 fn files_with(folder: &Path, text: &str) -> Vec<String> {
@@ -32,6 +87,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
     const SECRET: &str = "Zx7-very-particular-value-Q9";
     const NEXT: &str = "Kw3-its-second-version-value-M4";
+    const GREETING: &str = "\"said-${secrets.KEY}\"";
     let pluvio = Pluvio::start(engine);
     let (name, other) = (pluvio.name("p4"), pluvio.name("p4o"));
     pluvio.deploy(&app::yaml(&other, "other", 1, "")).ok();
@@ -40,10 +96,10 @@ fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
         app::yaml(&name, greeting, 1, more)
     };
     // Refused for want of a value; the application is known from then on and can be given one.
-    pluvio.deploy(&with("one")).problem(1, "secret.missing");
+    pluvio.deploy(&with(GREETING)).problem(1, "secret.missing");
     let set = pluvio.cli_with_input(&["secret", "set", "KEY", "-a", &name, "--json"], SECRET);
     assert_eq!(set.exit, 0, "{set:?}");
-    let deployed = pluvio.deploy(&with("one"));
+    let deployed = pluvio.deploy(&with(GREETING));
     deployed.ok();
     assert!(
         pluvio
@@ -55,10 +111,15 @@ fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
         pluvio.body(&name, "/file?/tmp/key"),
         format!("key={SECRET}")
     );
+    // It prints it at its start, too: what is kept and shown of that is masked.
+    wait::until_true("the line is kept", Duration::from_secs(10), || {
+        let logs = pluvio.cli(&["logs", "-a", &name, "--json"]);
+        logs.stdout.contains("greeting is said-•••")
+    });
     pluvio
         .cli_with_input(&["secret", "set", "KEY", "-a", &name, "--json"], NEXT)
         .ok();
-    pluvio.until_serves(&name, "/env", NEXT, std::time::Duration::from_secs(20));
+    pluvio.until_serves(&name, "/env", NEXT, Duration::from_secs(20));
     pluvio.deploy(&with("two")).ok();
 
     let releases = pluvio.cli(&["releases", "-a", &name, "--json"]).ok();
@@ -73,6 +134,7 @@ fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
     for secret in [SECRET, NEXT] {
         for words in [
             &["status", "-a", &name, "--json"][..],
+            &["audit", "--all", "-n", "500", "--json"],
             &["config", "-a", &name, "--json"],
             &["secret", "list", "-a", &name, "--json"],
             &["export", "-a", &name],
@@ -97,6 +159,17 @@ fn p4_a_secret_is_nowhere_but_in_its_own_containers(engine: Engine) {
                 "{words:?} shows the secret"
             );
         }
+        // That it was read, for which release, is told.
+        let read = pluvio
+            .cli(&["audit", "--action", "secret:read", "-a", &name, "--json"])
+            .ok();
+        let told = read.to_string();
+        assert!(
+            ["KEY version 1 of", "KEY version 2 of", " for r"]
+                .iter()
+                .all(|part| told.contains(part)),
+            "{read:#}"
+        );
         let file = pluvio.write("diff.yaml", &with("three"));
         let diff = pluvio.cli(&["diff", "-f", &file, "--json"]);
         assert!(!diff.stdout.contains(secret), "{diff:?}");

@@ -1,7 +1,6 @@
 /**
  * The one event stream of the tab. Events patch what was read or make it stale; nothing else polls. When the stream has been
- * broken for ten seconds, or a server that sends heartbeats has been silent for that long, the page says so and keeps the
- * old data.
+ * broken for ten seconds, or has been silent although the server sends heartbeats, the page says so and keeps the old data.
  */
 import { useEffect, useState, useSyncExternalStore } from 'react'
 import { base, type Place } from '../shell/place'
@@ -22,7 +21,6 @@ interface LiveState {
 
 let source: EventSource | undefined
 let lastHeard = Date.now()
-let beats = false
 let attempt = 0
 let retry: ReturnType<typeof setTimeout> | undefined
 let where: Place | undefined
@@ -51,10 +49,7 @@ function connect() {
   source.onopen = alive
   // Sent at once, so that a stream held up by a proxy is known for one.
   source.addEventListener('hello', alive)
-  source.addEventListener('heartbeat', () => {
-    beats = true
-    alive()
-  })
+  source.addEventListener('heartbeat', alive)
   source.addEventListener('application', (event) => {
     alive()
     applicationChanged(JSON.parse(event.data), here)
@@ -74,8 +69,7 @@ function connect() {
 
 const quiet = () => {
   const silence = Date.now() - lastHeard
-  if (source?.readyState === EventSource.OPEN) return beats && silence > silentAfter
-  return silence > staleAfter
+  return silence > (source?.readyState === EventSource.OPEN ? silentAfter : staleAfter)
 }
 
 function watchVisibility() {
@@ -96,8 +90,6 @@ export function useLive(place: Place): LiveState {
     connect()
     document.addEventListener('visibilitychange', watchVisibility)
     const timer = setInterval(() => {
-      // A stream that is open and well is heard by being open, where no heartbeat comes as an event.
-      if (!beats && source?.readyState === EventSource.OPEN) lastHeard = Date.now()
       const stale = !document.hidden && quiet()
       if (stale === staleNow) return
       staleNow = stale

@@ -31,7 +31,7 @@ let signedIn: Promise<Session> | undefined
 onSignedOut(() => {
   signedIn = undefined
 })
-const keep = (session: Session) => {
+export const keep = (session: Session) => {
   signedIn = Promise.resolve(session)
   setCsrf(session.csrf)
   place<Session>('/session', () => session)

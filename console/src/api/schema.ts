@@ -36,6 +36,33 @@ export type ApplicationSummary = {
   operation?: OperationId | null
 }
 
+/** What a check of the chain found. A broken one is answered with the problem `audit.broken`. */
+export type AuditReport = {
+  /** Records that are as they were written. */
+  sealed: number
+  /** Newer ones that were written while it was checked. */
+  open: number
+}
+
+/** One thing that was done, asked or refused. */
+export type AuditRow = {
+  /** Grows; the chain goes by it. */
+  number: number
+  at: string
+  /** Absent for what belongs to the installation: sign-ins, users, tokens, the cluster. */
+  team?: string | null
+  /** `pluvio` for what it did by itself. */
+  actor: string
+  /** `application:deploy` */
+  action: string
+  /** `application shop` */
+  object: string
+  /** `done`, `asked`, `refused` … */
+  result: string
+  /** False for the last moment's, until they are chained. */
+  sealed: boolean
+}
+
 export type BuiltFrom = {
   builder: string
   commit?: string | null
@@ -158,6 +185,8 @@ export type DeployRequest = {
   secrets?: Record<string, string>
   /** Refuse to change an application that exists. */
   create_only?: boolean
+  /** Of an apply: undo what was changed elsewhere since the last one. */
+  take_over?: boolean
 }
 
 export type Detected = {
@@ -332,6 +361,9 @@ export type MountRow = {
   size?: number | null
 }
 
+/** A slug: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 bytes, without `--` (which joins derived names). */
+export type Name = string
+
 export type NeedsYou = {
   application: string
   problem: Problem
@@ -358,6 +390,27 @@ export type ObservedInstance = {
   probe?: ProbeAnswer | null
   /** Requests in flight through the gateway. */
   in_flight: number
+}
+
+/** One run of a program that comes to an end. */
+export type ObservedRun = {
+  /** Names it in its application. */
+  key: string
+  component: Name
+  kind: RunKind
+  /** What was run; for tasks, what the stage named it by. */
+  hash: ContentHash
+  /** The release it was run for. */
+  release: number
+  /** Whose output to read in the logs. */
+  instance: string
+  state: RunState
+  /** The time that the schedule named. */
+  scheduled_at?: string | null
+  started_at?: string | null
+  ended_at?: string | null
+  exit?: ExitRecord | null
+  problem?: Problem | null
 }
 
 export type Operation = {
@@ -456,6 +509,28 @@ export type Page_ApplicationSummary = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_AuditRow = {
+  items: ({
+    /** Grows; the chain goes by it. */
+    number: number
+    at: string
+    /** Absent for what belongs to the installation: sign-ins, users, tokens, the cluster. */
+    team?: string | null
+    /** `pluvio` for what it did by itself. */
+    actor: string
+    /** `application:deploy` */
+    action: string
+    /** `application shop` */
+    object: string
+    /** `done`, `asked`, `refused` … */
+    result: string
+    /** False for the last moment's, until they are chained. */
+    sealed: boolean
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_CredentialSummary = {
   items: ({
     name: string
@@ -463,6 +538,30 @@ export type Page_CredentialSummary = {
     host: string
     username?: string | null
     set_at: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ObservedRun = {
+  items: ({
+    /** Names it in its application. */
+    key: string
+    component: Name
+    kind: RunKind
+    /** What was run; for tasks, what the stage named it by. */
+    hash: ContentHash
+    /** The release it was run for. */
+    release: number
+    /** Whose output to read in the logs. */
+    instance: string
+    state: RunState
+    /** The time that the schedule named. */
+    scheduled_at?: string | null
+    started_at?: string | null
+    ended_at?: string | null
+    exit?: ExitRecord | null
+    problem?: Problem | null
   })[]
   next?: string | null
 }
@@ -485,6 +584,17 @@ export type Page_Operation = {
     cancel_requested?: boolean
     /** In a sentence: `Deploy storefront from main @ 4f1c9ae`. */
     title?: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_PasskeySummary = {
+  items: ({
+    id: string
+    name: string
+    created_at: string
+    used_at?: string | null
   })[]
   next?: string | null
 }
@@ -561,6 +671,40 @@ export type Page_VolumeSummary = {
     released_at?: string | null
   })[]
   next?: string | null
+}
+
+export type PasskeyName = {
+  /** 1 to 60 characters. */
+  name: string
+}
+
+/** What `navigator.credentials` is asked with, in the JSON of Web Authentication. */
+export type PasskeyOptions = {
+  /** Passkeys work on this address of the console alone. */
+  origin: string
+  /** `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`. */
+  options: Record<string, unknown>
+}
+
+/** A passkey that the browser just made. */
+export type PasskeyRegistration = {
+  /** What to call it: the device, 1 to 60 characters. */
+  name: string
+  /** `RegistrationResponseJSON` */
+  credential: Record<string, unknown>
+}
+
+/** A signature by a passkey. */
+export type PasskeySignIn = {
+  /** `AuthenticationResponseJSON` */
+  credential: Record<string, unknown>
+}
+
+export type PasskeySummary = {
+  id: string
+  name: string
+  created_at: string
+  used_at?: string | null
 }
 
 export type PasswordChange = {
@@ -720,6 +864,16 @@ export type RouteDetail = {
   traffic?: Traffic | null
 }
 
+export type RunKind = "release" | "job" | "schedule" | "asked"
+
+/** A run that was asked for and begins now. */
+export type RunStarted = {
+  /** Names it among the application's runs. */
+  key: string
+}
+
+export type RunState = "waiting" | "running" | "succeeded" | "failed" | "unknown" | "skipped"
+
 export type RuntimeKind = "docker" | "podman" | "kubernetes" | "memory"
 
 export type SampleSummary = {
@@ -755,8 +909,10 @@ export type Session = {
   permissions: string[]
   /** Sent back as `X-Pluvio-Csrf` with every change made by cookie. */
   csrf: string
-  /** True until a password is set: the next sign-in needs another link. */
+  /** True until a password is set: the next sign-in needs a passkey or another link. */
   password_unset: boolean
+  /** How many passkeys this person has. */
+  passkeys: number
   version: string
   /** The gateway's address for people: `http://*.localhost:8080`. */
   gateway: string
@@ -937,6 +1093,48 @@ export type Operations = {
     body: undefined
     answer: string
   }
+  /** The caller's passkeys. */
+  'GET /api/v1/passkeys': {
+    query: undefined
+    body: undefined
+    answer: Page_PasskeySummary
+  }
+  /** Adds the passkey that the browser made. */
+  'POST /api/v1/passkeys': {
+    query: undefined
+    body: PasskeyRegistration
+    answer: PasskeySummary
+  }
+  /** Begins to add a passkey: what to ask the browser with. */
+  'POST /api/v1/passkeys/options': {
+    query: undefined
+    body: undefined
+    answer: PasskeyOptions
+  }
+  /** Names a passkey anew. */
+  'PATCH /api/v1/passkeys/{passkey}': {
+    query: undefined
+    body: PasskeyName
+    answer: PasskeySummary
+  }
+  /** Removes a passkey at once; the person's other sessions end. */
+  'DELETE /api/v1/passkeys/{passkey}': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** Begins a sign-in by passkey. The same for everybody: who it is, the device says. */
+  'POST /api/v1/session/passkey/options': {
+    query: undefined
+    body: undefined
+    answer: PasskeyOptions
+  }
+  /** Signs in by a passkey. */
+  'POST /api/v1/session/passkey': {
+    query: undefined
+    body: PasskeySignIn
+    answer: Session
+  }
   /** The server's version. */
   'GET /api/v1/version': {
     query: undefined
@@ -979,6 +1177,42 @@ export type Operations = {
     body: undefined
     answer: string
   }
+  /** What was done in a team, the newest first. */
+  'GET /api/v1/teams/{team}/audit': {
+    query: {
+      limit?: number
+      after?: string
+      actor?: string
+      action?: string
+      object?: string
+      result?: string
+      since?: string
+      until?: string
+    }
+    body: undefined
+    answer: Page_AuditRow
+  }
+  /** What was done in the whole installation, the newest first: every team's, sign-ins, users, tokens, the cluster. */
+  'GET /api/v1/audit': {
+    query: {
+      limit?: number
+      after?: string
+      actor?: string
+      action?: string
+      object?: string
+      result?: string
+      since?: string
+      until?: string
+    }
+    body: undefined
+    answer: Page_AuditRow
+  }
+  /** Walks the chain of all records: `audit.broken` names the first that is not as it was written. */
+  'POST /api/v1/audit/verify': {
+    query: undefined
+    body: undefined
+    answer: AuditReport
+  }
   /** What a first look needs: what runs, what is at work, what needs somebody. */
   'GET /api/v1/teams/{team}/environments/{environment}/overview': {
     query: undefined
@@ -1014,7 +1248,10 @@ export type Operations = {
     body: undefined
     answer: SpecDocument
   }
-  /** Replaces the specification (`pluvio apply`). */
+  /**
+   * Replaces the specification (`pluvio apply`). One that would undo what was changed elsewhere since the last such request is
+   * refused (409, `conflict`, the changes as its evidence) unless `take_over` is set.
+   */
   'PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec': {
     query: undefined
     body: DeployRequest
@@ -1150,6 +1387,20 @@ export type Operations = {
     body: undefined
     answer: ChangePreview
   }
+  /** Runs of release tasks, jobs and schedules, the newest first: of each component the last twenty that are over, and those at work. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/runs': {
+    query: {
+      component?: string
+    }
+    body: undefined
+    answer: Page_ObservedRun
+  }
+  /** Runs the program of a component with a schedule now, beside it. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/components/{component}/runs': {
+    query: undefined
+    body: undefined
+    answer: RunStarted
+  }
   /** Says what a source is and what would run. Nothing is kept but the upload, and nothing runs. */
   'POST /api/v1/teams/{team}/environments/{environment}/plan': {
     query: undefined
@@ -1206,7 +1457,7 @@ export type Operations = {
     body: undefined
     answer: Page_Operation
   }
-  /** Keeps an archive (tar, or tar compressed with gzip) that an application shall be built from. */
+  /** Keeps an archive (zip, tar, or tar compressed with gzip) that an application shall be built from. */
   'POST /api/v1/uploads': {
     query: undefined
     body: undefined

@@ -26,6 +26,8 @@ export type {
   Origin,
   Outcome,
   Overview,
+  PasskeyOptions,
+  PasskeySummary,
   Problem as ProblemBody,
   ReleaseDiff,
   ReleaseStatus,

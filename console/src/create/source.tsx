@@ -35,7 +35,7 @@ export function FolderSource({
   const [wrong, setWrong] = useState('')
   const archive = (file: File | undefined) => {
     if (!file) return
-    if (!/\.(tar|tar\.gz|tgz)$/i.test(file.name)) {
+    if (!/\.(zip|tar|tar\.gz|tgz)$/i.test(file.name)) {
       setWrong(t('create.notArchive', { name: file.name }))
       return
     }
@@ -129,7 +129,7 @@ export function FolderSource({
           type="file"
           hidden
           data-testid="archive"
-          accept=".tar,.tgz,.gz,application/gzip,application/x-tar"
+          accept=".zip,.tar,.tgz,.gz,application/zip,application/gzip,application/x-tar"
           onChange={(event) => {
             archive(event.target.files?.[0])
             event.target.value = ''

@@ -13,7 +13,7 @@ export const create = {
   'create.dropText': 'Source of a Node.js, Python, Go or static app, or anything with a Dockerfile.',
   'create.chooseFolder': 'Choose folder',
   'create.chooseArchive': 'Choose archive',
-  'create.notArchive': '{name} is not a .tar, .tar.gz or .tgz archive.',
+  'create.notArchive': '{name} is not a .zip, .tar, .tar.gz or .tgz archive.',
   'create.files': '{n, plural, one {# file} other {# files}}',
   'create.skipped': 'Left out: {names}',
   'create.another': 'Another source',

@@ -15,7 +15,7 @@ export const create: Record<keyof typeof en, string> = {
   'create.dropText': 'Node.js、Python、Go 或静态网站的源代码，或任何带 Dockerfile 的项目。',
   'create.chooseFolder': '选择文件夹',
   'create.chooseArchive': '选择压缩包',
-  'create.notArchive': '{name} 不是 .tar、.tar.gz 或 .tgz 压缩包。',
+  'create.notArchive': '{name} 不是 .zip、.tar、.tar.gz 或 .tgz 压缩包。',
   'create.files': '{n, plural, other {# 个文件}}',
   'create.skipped': '已略去：{names}',
   'create.another': '换一个来源',

@@ -1,14 +1,15 @@
-/** Sign-in: by the one-time link that the machine printed, or by password. */
+/** Sign-in: by the one-time link that the machine printed, by password, or by passkey. */
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { ArrowRight, KeyRound, TerminalSquare } from 'lucide-react'
+import { ArrowRight, Fingerprint, KeyRound, TerminalSquare } from 'lucide-react'
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
+import { obstacle, signInByPasskey } from '../api/passkeys'
 import { Problem } from '../api/problem'
 import { redeemLink, setPassword, signIn, useSession } from '../api/queries'
 import { setLanguage, useI18n } from '../i18n'
 import { Button, CopyButton, Field, Input, Mark } from '../ui/controls'
 import { ProblemLine } from '../ui/panels'
 
-function Frame({ title, text, children }: { title: string; text: ReactNode; children: ReactNode }) {
+export function Frame({ title, text, children }: { title: string; text: ReactNode; children: ReactNode }) {
   const { t, language } = useI18n()
   useEffect(() => {
     document.title = `${title} · Pluvio`
@@ -37,7 +38,7 @@ function Frame({ title, text, children }: { title: string; text: ReactNode; chil
 }
 
 /** Runs a form once at a time and keeps what went wrong. */
-function useForm(act: () => Promise<void>) {
+export function useForm(act: () => Promise<void>) {
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
   const submit = (event?: FormEvent) => {
@@ -68,6 +69,11 @@ export default function SignIn() {
     // The token has done its work; it must not stay in the history.
     await navigate({ href: '/password?first=true', replace: true })
   })
+  const passkey = useForm(async () => {
+    await signInByPasskey()
+    await onward()
+  })
+  const reason = obstacle()
   const redeemed = useRef(false)
   const { submit } = link
   useEffect(() => {
@@ -130,6 +136,24 @@ export default function SignIn() {
           {t('signin.submit')}
         </Button>
       </form>
+      <section className="mt-4 space-y-2 border-t pt-4">
+        <Button
+          size="lg"
+          className="w-full"
+          disabled={passkey.busy || !!reason}
+          aria-describedby={reason ? 'no-passkey' : undefined}
+          onClick={() => passkey.submit()}
+        >
+          <Fingerprint size={16} aria-hidden />
+          {t('passkey.signIn')}
+        </Button>
+        {reason && (
+          <p id="no-passkey" className="text-xs leading-[18px] text-fg-2">
+            {reason === 'insecure' ? t('passkey.insecure') : t('passkey.unsupported')}
+          </p>
+        )}
+        {passkey.problem && <ProblemLine problem={passkey.problem} />}
+      </section>
       <section className="mt-8 rounded-lg border bg-surface p-4">
         <h2 className="flex items-center gap-2 text-sm">
           <TerminalSquare size={15} aria-hidden className="text-fg-3" />
@@ -224,6 +248,16 @@ export function PasswordPage() {
             <ArrowRight size={15} aria-hidden />
           </Button>
         </div>
+        {first && (
+          <Button
+            size="lg"
+            className="w-full"
+            onClick={() => void navigate({ href: '/passkeys?first=true', replace: true })}
+          >
+            <Fingerprint size={16} aria-hidden />
+            {t('passkey.instead')}
+          </Button>
+        )}
       </form>
     </Frame>
   )

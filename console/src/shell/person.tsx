@@ -1,7 +1,7 @@
-/** The person's menu: language, theme, keys, password, sign out. */
+/** The person's menu: language, theme, keys, password, passkeys, sign out. */
 import { Menu } from '@base-ui/react/menu'
 import { useNavigate } from '@tanstack/react-router'
-import { Check, Keyboard, KeyRound, LogOut } from 'lucide-react'
+import { Check, Fingerprint, Keyboard, KeyRound, LogOut } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { signOut } from '../api/queries'
 import { type Language, setLanguage, useI18n } from '../i18n'
@@ -49,6 +49,10 @@ export function PersonMenuItems({ side }: { side: 'top' | 'bottom' }) {
           <Menu.Item className={item} onClick={() => void navigate({ to: '/password' })}>
             <KeyRound size={14} aria-hidden className="text-fg-3" />
             {t('person.password')}
+          </Menu.Item>
+          <Menu.Item className={item} onClick={() => void navigate({ to: '/passkeys' })}>
+            <Fingerprint size={14} aria-hidden className="text-fg-3" />
+            {t('passkey.title')}
           </Menu.Item>
           <Menu.Item className={item} onClick={() => void signOut().then(() => navigate({ to: '/signin' }))}>
             <LogOut size={14} aria-hidden className="text-fg-3" />

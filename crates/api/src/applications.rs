@@ -281,6 +281,9 @@ pub struct DeployRequest {
     /// Refuse to change an application that exists.
     #[serde(default)]
     pub create_only: bool,
+    /// Of an apply: undo what was changed elsewhere since the last one.
+    #[serde(default)]
+    pub take_over: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -397,6 +400,13 @@ pub struct VolumeSummary {
     pub released_at: Option<jiff::Timestamp>,
 }
 
+/// A run that was asked for and begins now.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunStarted {
+    /// Names it among the application's runs.
+    pub key: String,
+}
+
 /// A log line on the wire (NDJSON, or the data of a server-sent event).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LogEntry {
@@ -471,6 +481,7 @@ pub type At = Location;
 masked!(DeployRequest {
     upload,
     pull,
-    create_only
+    create_only,
+    take_over
 });
 masked!(SecretValueRequest { deploy });

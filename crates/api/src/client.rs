@@ -16,6 +16,7 @@ use pluvio_model::problem::{self, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 
 /// Where the server listens.
@@ -25,6 +26,8 @@ pub enum Address {
     Socket(PathBuf),
     /// `host:port`, plain HTTP.
     Tcp(String),
+    /// `host:port`, HTTP over TLS.
+    Tls(String),
 }
 
 impl std::fmt::Display for Address {
@@ -32,14 +35,27 @@ impl std::fmt::Display for Address {
         match self {
             Address::Socket(path) => write!(out, "{}", path.display()),
             Address::Tcp(address) => write!(out, "http://{address}"),
+            Address::Tls(address) => write!(out, "https://{}", without_usual_port(address)),
         }
     }
 }
 
-#[derive(Debug, Clone)]
+fn without_usual_port(address: &str) -> &str {
+    address.strip_suffix(":443").unwrap_or(address)
+}
+
+#[derive(Clone)]
 pub struct Client {
     address: Address,
     token: Option<String>,
+    /// For [`Address::Tls`]; `None`: as this system believes.
+    tls: Option<TlsConnector>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "Client({})", self.address)
+    }
 }
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -97,7 +113,17 @@ pub struct ServerEvent {
 
 impl Client {
     pub fn new(address: Address, token: Option<String>) -> Client {
-        Client { address, token }
+        Client {
+            address,
+            token,
+            tls: None,
+        }
+    }
+
+    /// For TLS: believes the authorities in `ca` (PEM) and no others; this system's without.
+    pub fn believing(mut self, ca: Option<&str>) -> Result<Client, Problem> {
+        self.tls = Some(crate::tls::connector(ca)?);
+        Ok(self)
     }
 
     pub fn address(&self) -> &Address {
@@ -123,6 +149,31 @@ impl Client {
                     .await
                     .map_err(|e| self.unreachable(e))?,
             ))),
+            Address::Tls(address) => {
+                let name = crate::tls::name_of(address)?;
+                let stream = tokio::net::TcpStream::connect(address)
+                    .await
+                    .map_err(|e| self.unreachable(e))?;
+                let system;
+                let tls = match &self.tls {
+                    Some(tls) => tls,
+                    None => {
+                        system = crate::tls::connector(None)?;
+                        &system
+                    }
+                };
+                let stream = tls.connect(name, stream).await.map_err(|error| {
+                    let Some(why) = crate::tls::disbelief(&error) else {
+                        return self.unreachable(error);
+                    };
+                    problem::SERVER_UNREACHABLE.problem(
+                        format!("No answer from {}: {why}.", self.address),
+                        "Write the server's name as its certificate does. If its authority is one of your own, name its \
+                         file: `pluvio login URL --ca FILE`.",
+                    )
+                })?;
+                Ok(AnyIo(Box::new(stream)))
+            }
         }
     }
 
@@ -130,6 +181,7 @@ impl Client {
         let host = match &self.address {
             Address::Socket(_) => "localhost",
             Address::Tcp(address) => address,
+            Address::Tls(address) => without_usual_port(address),
         };
         let mut builder = Request::builder()
             .method(method)

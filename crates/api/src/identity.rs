@@ -12,8 +12,10 @@ pub struct Session {
     pub permissions: Vec<String>,
     /// Sent back as `X-Pluvio-Csrf` with every change made by cookie.
     pub csrf: String,
-    /// True until a password is set: the next sign-in needs another link.
+    /// True until a password is set: the next sign-in needs a passkey or another link.
     pub password_unset: bool,
+    /// How many passkeys this person has.
+    pub passkeys: u32,
     pub version: String,
     /// The gateway's address for people: `http://*.localhost:8080`.
     pub gateway: String,
@@ -44,6 +46,48 @@ pub struct PasswordChange {
     pub current: Option<String>,
     /// At least 10 characters.
     pub password: String,
+}
+
+/// What `navigator.credentials` is asked with, in the JSON of Web Authentication.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasskeyOptions {
+    /// Passkeys work on this address of the console alone.
+    pub origin: String,
+    /// `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`.
+    #[schema(value_type = Object)]
+    pub options: serde_json::Value,
+}
+
+/// A passkey that the browser just made.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasskeyRegistration {
+    /// What to call it: the device, 1 to 60 characters.
+    pub name: String,
+    /// `RegistrationResponseJSON`
+    #[schema(value_type = Object)]
+    pub credential: serde_json::Value,
+}
+
+/// A signature by a passkey.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasskeySignIn {
+    /// `AuthenticationResponseJSON`
+    #[schema(value_type = Object)]
+    pub credential: serde_json::Value,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasskeyName {
+    /// 1 to 60 characters.
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PasskeySummary {
+    pub id: String,
+    pub name: String,
+    pub created_at: jiff::Timestamp,
+    pub used_at: Option<jiff::Timestamp>,
 }
 
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -102,6 +146,9 @@ pub struct CredentialSummary {
 masked!(LinkSignIn {});
 masked!(PasswordSignIn { name });
 masked!(PasswordChange {});
+masked!(PasskeyOptions { origin });
+masked!(PasskeyRegistration { name });
+masked!(PasskeySignIn {});
 masked!(SigninLink { expires_at });
 masked!(TokenCreated { token });
 masked!(CredentialRequest {

@@ -24,17 +24,38 @@ const RECIPE: &str = include_str!("../../../scripts/bases/make");
 pub struct BaseImage {
     pub reference: String,
     pub facts: ImageFacts,
-    /// It had to be pulled or made.
-    pub fresh: bool,
+    pub origin: BaseOrigin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseOrigin {
+    AtHand,
+    Pulled,
+    /// From Debian's packages.
+    Made,
+}
+
+impl BaseImage {
+    /// For people: `node:22`, `registry.example/node:22-trixie-slim, pulled`.
+    pub(crate) fn note(&self) -> String {
+        let name = &self.reference;
+        let short = name.strip_prefix("localhost/pluvio/base-").unwrap_or(name);
+        match self.origin {
+            BaseOrigin::AtHand => short.to_owned(),
+            BaseOrigin::Pulled => format!("{short}, pulled"),
+            BaseOrigin::Made => format!("{short}, made from Debian's packages"),
+        }
+    }
 }
 
 impl Builder {
     /// The base as an image of the engine. Making one takes half a minute and says each step; two builds that want the
-    /// same wait for one. Problems: `build.version`, `build.base`.
+    /// same wait for one. Where a registry is configured, its image comes first; one that was made here serves when the
+    /// registry does not. Problems: `build.version`, `build.base`, `image.unauthorized`.
     pub async fn base(
         &self,
         base: &Base,
-        credential: Option<&(String, RegistryCredential)>,
+        credentials: &[(String, RegistryCredential)],
         log: &Log,
     ) -> Result<BaseImage, Problem> {
         let version = match &base.version {
@@ -47,14 +68,9 @@ impl Builder {
             .registry
             .as_deref()
             .and_then(|registry| upstream(registry, base.name, &version));
-        for reference in pulled.iter().chain([&made]) {
-            if let Some(facts) = self.at_hand(reference).await? {
-                return Ok(BaseImage {
-                    reference: reference.clone(),
-                    facts,
-                    fresh: false,
-                });
-            }
+        let first = pulled.as_ref().unwrap_or(&made);
+        if let Some(there) = self.at_hand_as(first).await? {
+            return Ok(there);
         }
         // Held until the image is there: whoever waited looks again first.
         let _lock = Lock::take(
@@ -62,12 +78,16 @@ impl Builder {
             &format!("{}-{version}", base.name),
         )
         .await?;
+        if let Some(there) = self.at_hand_as(first).await? {
+            return Ok(there);
+        }
         if let Some(reference) = pulled
             && let Ok(image) = reference.parse::<ImageReference>()
         {
             log(LogEntry::line(format!("pulling {image}")));
-            let credential = credential
-                .filter(|(host, _)| host == image.registry())
+            let credential = credentials
+                .iter()
+                .find(|(host, _)| host == image.registry())
                 .map(|(_, credential)| credential);
             let progress = |line: String| log(LogEntry::line(line));
             match self.engine.pull(&image, credential, progress).await {
@@ -75,7 +95,7 @@ impl Builder {
                     return Ok(BaseImage {
                         reference,
                         facts,
-                        fresh: true,
+                        origin: BaseOrigin::Pulled,
                     });
                 }
                 Err(problem)
@@ -84,25 +104,28 @@ impl Builder {
                 {
                     return Err(problem);
                 }
-                Err(problem) => log(LogEntry::line(format!(
-                    "{} It is made from Debian's packages instead.",
-                    problem.cause
-                ))),
+                Err(problem) => {
+                    let there = self.at_hand_as(&made).await?;
+                    let instead = match &there {
+                        Some(_) => "the one made here before is used",
+                        None => "it is made from Debian's packages",
+                    };
+                    log(LogEntry::line(format!("{}; {instead}", problem.cause)));
+                    if let Some(there) = there {
+                        return Ok(there);
+                    }
+                }
             }
         }
-        if let Some(facts) = self.at_hand(&made).await? {
-            return Ok(BaseImage {
-                reference: made,
-                facts,
-                fresh: false,
-            });
+        if let Some(there) = self.at_hand_as(&made).await? {
+            return Ok(there);
         }
         self.make(base.name, &version, &made, log).await?;
         match self.at_hand(&made).await? {
             Some(facts) => Ok(BaseImage {
                 reference: made,
                 facts,
-                fresh: true,
+                origin: BaseOrigin::Made,
             }),
             None => Err(failed(
                 base.name,
@@ -118,6 +141,15 @@ impl Builder {
         upstream(registry, base.name, base.version.as_deref()?)?
             .parse()
             .ok()
+    }
+
+    async fn at_hand_as(&self, reference: &str) -> Result<Option<BaseImage>, Problem> {
+        let facts = self.at_hand(reference).await?;
+        Ok(facts.map(|facts| BaseImage {
+            reference: reference.to_owned(),
+            facts,
+            origin: BaseOrigin::AtHand,
+        }))
     }
 
     async fn at_hand(&self, reference: &str) -> Result<Option<ImageFacts>, Problem> {

@@ -13,6 +13,7 @@ use pluvio_model::name::Name;
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::BuildRecord;
+use tokio_util::task::TaskTracker;
 
 use crate::base::BaseImage;
 use crate::builder::{BuildRequest, BuildSettings, Builder, BuiltImage, Log, Recipe};
@@ -21,19 +22,38 @@ use crate::dockerfile::{self, DockerfileSite};
 use crate::fetch::{self, Fetched};
 use crate::job::{EndOnDrop, Job, cancelled, engine, timed_out};
 use crate::plan::{Base, BuildPlan, StepsPlan};
+use crate::presence::Presence;
 use crate::sbom;
 use crate::source::{self, Manifest};
 use crate::steps::{self, BUILD_KEY, BUILT_FOR, FOR_LABEL, Site, TEAM_LABEL};
 
 impl Builder {
     pub fn new(engine: Engine, settings: BuildSettings) -> Builder {
+        let clearing = TaskTracker::new();
+        clearing.close();
         Builder {
             engine,
+            presence: Arc::new(Presence::announce(&settings.work)),
             settings: Arc::new(settings),
+            clearing,
         }
     }
 
-    /// Source to image. Everything it starts is gone when it returns, however it ends; cancelled, within five seconds.
+    /// Waits until nothing is left on the engine of builds that have ended.
+    pub async fn settled(&self) {
+        self.clearing.wait().await;
+    }
+
+    /// Removes what this process's builds share on the engine, when none of them runs any more.
+    pub async fn leave(&self) {
+        self.settled().await;
+        if let Err(error) = self.end(&self.team_networks()).await {
+            tracing::warn!(%error, "the network of builds stays until the next start");
+        }
+    }
+
+    /// Source to image. What it started is gone when it returns without one, cancelled within five seconds; with one, the
+    /// empty containers go while the image is already used ([`Builder::settled`]).
     ///
     /// Says `Fetch`, `Base`, `Build` and `Keep` as they begin and end. With nothing changed since an image was made it runs
     /// no step and gives that image.
@@ -65,7 +85,8 @@ impl Builder {
     async fn follow(&self, job: &Job) -> Result<BuiltImage, Problem> {
         let since = Instant::now();
         job.step(StepName::Fetch, StepState::Running, "");
-        let fetched = fetch::fetch(&job.request.source, &self.settings.work, &job.log()).await?;
+        let fetched =
+            fetch::fetch(&job.request.source, &self.presence.folder(), &job.log()).await?;
         let (tree, plan) = self.plan(job, &fetched).await?;
         job.step(StepName::Fetch, StepState::Done, fetched.note.clone());
         let root = match &plan {
@@ -83,12 +104,14 @@ impl Builder {
         record.source.tree = Some(tree_hash.clone());
 
         let mut run_base = None;
+        let mut from_ids = Vec::new();
         let made = match &plan {
             BuildPlan::Dockerfile(plan) => {
                 job.step(StepName::Base, StepState::Running, "");
                 let from = dockerfile::from_images(self, job, plan, &folder).await?;
                 let names: Vec<&str> = from.iter().map(|image| image.name.as_str()).collect();
                 job.step(StepName::Base, StepState::Done, names.join(", "));
+                from_ids.extend(from.iter().filter_map(|image| image.id.clone()));
                 let site = DockerfileSite {
                     job,
                     plan,
@@ -114,7 +137,7 @@ impl Builder {
         let mut parts: BTreeSet<_> = sbom::of_source(&folder);
         let packages = match &run_base {
             Some(base) => self.packages_of_base(job, base).await,
-            None => self.packages_of(job, &facts.id).await,
+            None => self.packages_of(job, &facts.id, &from_ids).await,
         };
         // A list that cannot be read must not fail a build that succeeded.
         parts.extend(packages.unwrap_or_default());
@@ -173,12 +196,10 @@ impl Builder {
             Some(base) => Some(self.base_for(job, base).await?),
             None => None,
         };
-        let names: Vec<&str> = build_base
-            .iter()
-            .chain([&run_base])
-            .map(|base| base.reference.as_str())
-            .collect();
-        job.step(StepName::Base, StepState::Done, short_names(&names));
+        let notes = build_base.iter().chain([&run_base]).map(BaseImage::note);
+        let mut notes: Vec<String> = notes.collect();
+        notes.dedup();
+        job.step(StepName::Base, StepState::Done, notes.join(", "));
         Ok((run_base, build_base))
     }
 
@@ -216,7 +237,7 @@ impl Builder {
 
     async fn base_for(&self, job: &Job, base: &Base) -> Result<BaseImage, Problem> {
         let log = job.log();
-        self.base(base, job.request.registry.as_ref(), &log).await
+        self.base(base, &job.request.registries, &log).await
     }
 
     /// The image of this key, if it was kept; else what `build` makes.
@@ -268,6 +289,8 @@ impl Builder {
         application: &Name,
         component: Option<&Name>,
     ) -> Result<Vec<String>, Problem> {
+        // A container that is just going holds its workspace.
+        self.settled().await;
         let belongs = |whose: &str| match component {
             Some(component) => whose == format!("{application}/{component}"),
             None => whose.starts_with(&format!("{application}/")),
@@ -314,16 +337,6 @@ struct Made {
     reference: String,
     facts: ImageFacts,
     unchanged: bool,
-}
-
-/// `localhost/pluvio/base-node:22` as `node:22`, for people.
-fn short_names(names: &[&str]) -> String {
-    let mut short: Vec<&str> = names
-        .iter()
-        .map(|name| name.strip_prefix("localhost/pluvio/base-").unwrap_or(name))
-        .collect();
-    short.dedup();
-    short.join(", ")
 }
 
 /// The folder and files that a plan's root names.
@@ -374,7 +387,10 @@ impl Builder {
     /// Removes what builds keep for a whole team, its shared caches included: for the end of an installation. Answers
     /// what was removed.
     pub async fn forget_team(&self, team: TeamId) -> Result<Vec<String>, Problem> {
+        self.settled().await;
         let mut removed = self.sweep().await?;
+        let networks = self.end(&self.team_networks()).await;
+        removed.extend(networks.map_err(engine)?);
         let volumes = self
             .engine
             .list_volumes(&[format!("{TEAM_LABEL}={team}")])

@@ -20,8 +20,8 @@ use crate::plan::BuildPlan;
 /// What builds are made with. One value for the life of a process.
 #[derive(Debug, Clone)]
 pub struct BuildSettings {
-    /// Whose build containers these are: stays with the data folder, differs between processes that share an engine.
-    /// [`Builder::sweep`] removes what a crash left of it.
+    /// Whose build containers these are: stays with the installation.
+    /// [`Builder::sweep`] removes what processes that crashed left.
     pub owner: String,
     /// A folder for sources while they are built; made if missing.
     pub work: PathBuf,
@@ -58,12 +58,23 @@ impl BuildLimits {
 pub enum BuildSource {
     /// A folder of this machine. Read, never written.
     Folder(PathBuf),
-    /// An uploaded archive: tar, or tar compressed with gzip.
+    /// An uploaded archive: zip, tar, or tar compressed with gzip.
     Archive(PathBuf),
     Git {
         git: GitSource,
         credential: Option<GitCredential>,
+        hosts: SshHosts,
     },
+}
+
+/// Which SSH hosts are believed to be who they say.
+#[derive(Debug, Clone)]
+pub enum SshHosts {
+    /// As whoever runs this has set up `ssh`: their configuration, keys and known hosts.
+    Mine,
+    /// By this file of `known_hosts` lines beside the system's own. A host that is in neither is believed the first time
+    /// and written down; from then on its key must not change. Keys and configuration of whoever runs this are not used.
+    Pinned(PathBuf),
 }
 
 /// How a private repository is opened.
@@ -71,9 +82,8 @@ pub enum BuildSource {
 pub enum GitCredential {
     /// User and password or token, for HTTPS.
     Password { user: String, password: String },
-    /// A private key in OpenSSH's form, for SSH; the host keys it may meet, as lines of `known_hosts` (empty: the first
-    /// key seen is taken).
-    SshKey { key: String, known_hosts: String },
+    /// A private key in OpenSSH's form, for SSH, and as whom to sign in where the address does not say it.
+    SshKey { user: Option<String>, key: String },
 }
 
 impl std::fmt::Debug for GitCredential {
@@ -105,8 +115,8 @@ pub struct BuildRequest {
     pub recipe: Recipe,
     /// Values of the secrets that the recipe names.
     pub secrets: BTreeMap<EnvName, SecretValue>,
-    /// For base images of a private registry: its host and who pulls.
-    pub registry: Option<(String, RegistryCredential)>,
+    /// For base images and `FROM` images of private registries: their hosts and who pulls.
+    pub registries: Vec<(String, RegistryCredential)>,
     pub cancel: CancellationToken,
 }
 
@@ -164,4 +174,7 @@ pub struct RanStep {
 pub struct Builder {
     pub(crate) engine: Engine,
     pub(crate) settings: std::sync::Arc<BuildSettings>,
+    pub(crate) presence: std::sync::Arc<crate::presence::Presence>,
+    /// Removing what finished builds need no more: nobody waits for it but [`Builder::settled`].
+    pub(crate) clearing: tokio_util::task::TaskTracker,
 }

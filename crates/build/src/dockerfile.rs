@@ -1,16 +1,17 @@
 //! A user's own Dockerfile, by the engine's builder: BuildKit in Docker, Buildah in Podman.
 //!
-//! For trusted teams: BuildKit keeps to no limits but those of its own cgroup. What is deliberately absent: secrets of
-//! `RUN --mount=type=secret`, which need a session that the plain API does not offer; they are refused by name.
+//! For trusted teams: BuildKit keeps to no limits but those of its own cgroup. Secrets of `RUN --mount=type=secret` reach
+//! BuildKit when a step asks for them, and Buildah as files that it takes out of the context before it builds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::pin::pin;
 use std::time::Instant;
 
 use futures::StreamExt;
 use indexmap::IndexMap;
-use pluvio_engine::{BuildEvent, EngineBuild, body_of_reader, pull_problem};
+use pluvio_engine::{BuildEvent, BuildSecret, EngineBuild, body_of_reader, pull_problem};
+use pluvio_model::facts::ImageFacts;
 use pluvio_model::image::{ContentHash, ImageReference};
 use pluvio_model::problem::{self, Location, Problem};
 
@@ -38,8 +39,10 @@ pub(crate) struct DockerfileSite<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct FromImage {
     pub(crate) name: String,
-    /// `None` when it is not at hand: the engine's builder pulls it.
+    /// `None` when it could not be had: the engine's builder may not need it, or find it by ways of its own.
     pub(crate) id: Option<String>,
+    /// Why it could not.
+    missing: Option<Problem>,
 }
 
 /// Reads the Dockerfile's `FROM` lines, and makes those of our bases that are missing.
@@ -61,12 +64,6 @@ pub(crate) async fn from_images(
                 ..Location::default()
             })
     })?;
-    if let Some(secret) = plan.secrets.first() {
-        return Err(problem::SPEC_UNSUPPORTED.problem(
-            format!("The build secret {secret} cannot be given to a Dockerfile yet."),
-            "Build from source without a Dockerfile, where steps read it under /run/secrets, or leave it out.",
-        ));
-    }
     let mut images = Vec::new();
     for name in from_names(&text, &plan.args) {
         let mut facts = job.engine.image_facts(&name).await.map_err(engine)?;
@@ -74,7 +71,7 @@ pub(crate) async fn from_images(
             && let Some(base) = our_base(&name)
         {
             let made = builder
-                .base(&base, job.request.registry.as_ref(), &job.log())
+                .base(&base, &job.request.registries, &job.log())
                 .await?;
             if made.reference != name {
                 job.engine
@@ -84,10 +81,44 @@ pub(crate) async fn from_images(
             }
             facts = Some(made.facts);
         }
+        let mut missing = None;
+        if facts.is_none() {
+            match pull(job, &name).await {
+                Ok(pulled) => facts = Some(pulled),
+                Err(problem) => {
+                    job.say(problem.cause.clone());
+                    missing = Some(problem);
+                }
+            }
+        }
         let id = facts.map(|facts| facts.id);
-        images.push(FromImage { name, id });
+        images.push(FromImage { name, id, missing });
     }
     Ok(images)
+}
+
+/// Pulls ahead of the engine's builder, which neither tells how far it is nor why it failed in words to rely on; Podman's
+/// does not speak to a registry on loopback.
+async fn pull(job: &Job, name: &str) -> Result<ImageFacts, Problem> {
+    let reference: ImageReference = name
+        .parse()
+        .map_err(|e| problem::IMAGE_NOT_FOUND.problem(format!("{name}: {e}"), "Check `FROM`."))?;
+    if reference.is_local() {
+        return Err(pull_problem(&reference, false, "not found"));
+    }
+    job.say(format!("pulling {reference}"));
+    let registries = job.request.registries.iter();
+    let mut credentials = registries.filter(|(host, _)| host == reference.registry());
+    let credential = credentials.next().map(|(_, credential)| credential);
+    let progress = |line: String| job.say(line);
+    let facts = job.engine.pull(&reference, credential, progress).await?;
+    // Podman does not find docker.io/library/node:22 by the name node:22.
+    let found = job.engine.image_facts(name).await.map_err(engine)?;
+    if found.is_none() {
+        let tagged = job.engine.tag_image(&facts.id, name).await;
+        tagged.map_err(engine)?;
+    }
+    Ok(facts)
 }
 
 /// `localhost/pluvio/base-node:22` as the base it names.
@@ -158,8 +189,19 @@ impl DockerfileSite<'_> {
         ContentHash::of(&("dockerfile 1", self.plan, tree, from))
     }
 
-    /// Builds the image under a name.
+    /// Builds the image under a name. Podman loses one whose layers are those of another that is removed meanwhile, and
+    /// says that it made it; then it is made again.
     pub(crate) async fn follow(&self, key: &ContentHash) -> Result<String, Problem> {
+        let reference = self.attempt(key).await?;
+        let there = self.job.engine.image_facts(&reference).await;
+        if there.map_err(engine)?.is_some() {
+            return Ok(reference);
+        }
+        self.job.say("the engine has lost the image; once more");
+        self.attempt(key).await
+    }
+
+    async fn attempt(&self, key: &ContentHash) -> Result<String, Problem> {
         let job = self.job;
         let since = Instant::now();
         let reference = job.image(&key.as_str()[..12]);
@@ -168,6 +210,7 @@ impl DockerfileSite<'_> {
         for (name, value) in HostAccess::proxies() {
             args.entry(name).or_insert(value);
         }
+        let secrets = self.secrets()?;
         let build = EngineBuild {
             dockerfile: self.plan.dockerfile.clone(),
             reference: reference.clone(),
@@ -183,12 +226,18 @@ impl DockerfileSite<'_> {
                     ),
                 ),
             ]),
-            credential: request.registry.clone(),
+            credentials: request.registries.clone(),
+            secrets: secrets.clone(),
             memory: Some(job.settings.limits.memory_bytes),
             cpu_quota: (job.settings.limits.cpu_millis > 0)
                 .then_some(job.settings.limits.cpu_millis * 100),
             cgroup_parent: Some(cgroup_of(&job.prefix)),
             no_cache: false,
+        };
+        // Only Podman reads them from the context; Docker's builder would keep them there.
+        let packed: Vec<BuildSecret> = match job.engine.is_podman() {
+            true => secrets.into_values().collect(),
+            false => Vec::new(),
         };
         let (writer, reader) = tokio::io::duplex(1 << 20);
         let writer = tokio_util::io::SyncIoBridge::new(writer);
@@ -204,10 +253,16 @@ impl DockerfileSite<'_> {
         let packing = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
             let mut tar = tar::Builder::new(writer);
             source::append(&mut tar, &folder, paths.iter().map(String::as_str), "", 0)?;
-            if let Some(text) = sent {
-                let mut header = source::header(tar::EntryType::Regular, 0o644, 0);
+            let mut file = |path: &str, mode, text: &str| {
+                let mut header = source::header(tar::EntryType::Regular, mode, 0);
                 header.set_size(text.len() as u64);
-                tar.append_data(&mut header, &dockerfile, text.as_bytes())?;
+                tar.append_data(&mut header, path, text.as_bytes())
+            };
+            if let Some(text) = sent {
+                file(&dockerfile, 0o644, &text)?;
+            }
+            for secret in &packed {
+                file(&secret.file, 0o600, &secret.value)?;
             }
             tar.into_inner()?.shutdown()
         });
@@ -260,6 +315,27 @@ impl DockerfileSite<'_> {
         Ok(reference)
     }
 
+    /// The values that the Dockerfile may mount, each with a file name that nobody can guess and no `COPY` names.
+    fn secrets(&self) -> Result<BTreeMap<String, BuildSecret>, Problem> {
+        let request = &self.job.request;
+        let names = self.plan.secrets.iter();
+        names
+            .map(|name| {
+                let value = request.secrets.get(name).ok_or_else(|| {
+                    problem::SECRET_MISSING.problem(
+                        format!("The build secret {name} has no value."),
+                        format!("Set it with `pluvio secret set {name}`."),
+                    )
+                })?;
+                let secret = BuildSecret {
+                    value: value.0.clone(),
+                    file: format!(".pluvio-secret-{}", uuid::Uuid::now_v7().simple()),
+                };
+                Ok((name.to_string(), secret))
+            })
+            .collect()
+    }
+
     fn failed(&self, message: &str, instruction: Option<&str>, last: VecDeque<String>) -> Problem {
         let lower = message.to_ascii_lowercase();
         let says = |part: &str| lower.contains(part);
@@ -272,6 +348,7 @@ impl DockerfileSite<'_> {
         let pulling = says("pull access denied")
             || says("failed to resolve")
             || says("failed to do request")
+            || says("pulling from host")
             || says("load metadata")
             || says("manifest unknown")
             || says("initializing source docker://")
@@ -282,8 +359,12 @@ impl DockerfileSite<'_> {
         if let (true, Some(image)) = (pulling, missing)
             && let Ok(reference) = image.name.parse::<ImageReference>()
         {
-            let mut problem =
-                pull_problem(&reference, self.job.request.registry.is_some(), message);
+            let registries = &self.job.request.registries;
+            let with_credential = registries
+                .iter()
+                .any(|(host, _)| host == reference.registry());
+            let told = || pull_problem(&reference, with_credential, message);
+            let mut problem = image.missing.clone().unwrap_or_else(told);
             if problem.is(problem::IMAGE_REGISTRY) {
                 problem.remedy.push_str(
                     " Where no registry can be reached, start FROM localhost/pluvio/base-NAME:VERSION (`run`, `node`, `python`, `go` …), made from Debian's packages.",

@@ -7,16 +7,21 @@ use pluvio_engine::Engine;
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::driver::DriverError;
+use tokio_util::task::TaskTracker;
 
 use crate::builder::{BuildRequest, BuildSettings, Builder, Log, LogEntry, RanStep};
+use crate::presence;
 
 /// What the parts of a build share.
 pub(crate) struct Job {
     pub(crate) engine: Engine,
     pub(crate) settings: Arc<BuildSettings>,
     pub(crate) request: BuildRequest,
-    /// Begins the names of every container and network that this build makes.
+    /// Begins the names of every container that this build makes.
     pub(crate) prefix: String,
+    /// Begins the names of teams' networks.
+    team_networks: String,
+    clearing: TaskTracker,
     log: Log,
     /// Values of secrets.
     hidden: Arc<[String]>,
@@ -25,8 +30,8 @@ pub(crate) struct Job {
 
 /// Begins the names of what an owner's builds make on the engine. Names, not labels: a label on a build container would be
 /// in the image that is made of it, and so on the application's containers.
-fn owner_prefix(owner: &str) -> String {
-    let hash = pluvio_model::image::ContentHash::of(&owner);
+fn owner_prefix(owner: &str, place: &str) -> String {
+    let hash = pluvio_model::image::ContentHash::of(&(owner, place));
     format!("pluvio-build-{}-", &hash.as_str()[..8])
 }
 
@@ -59,8 +64,10 @@ impl Job {
         Job {
             engine: builder.engine.clone(),
             settings: builder.settings.clone(),
-            prefix: format!("{}{}-", builder.owner_prefix(), &id[20..]),
+            prefix: format!("{}{}-", builder.process_prefix(), &id[20..]),
             request,
+            team_networks: builder.team_networks(),
+            clearing: builder.clearing.clone(),
             log,
             hidden,
             ran: std::sync::Mutex::default(),
@@ -123,6 +130,26 @@ impl Job {
         )
     }
 
+    /// The network of all of a team's builds in this process: making one takes as long as most rebuilds. Other teams' builds,
+    /// and applications, are on others. It goes with the team, or when a later process sweeps.
+    pub(crate) fn team_network(&self) -> String {
+        let hash = pluvio_model::image::ContentHash::of(&self.request.team);
+        format!("{}{}", self.team_networks, &hash.as_str()[..8])
+    }
+
+    /// Removes a container that nothing more is read from, while the build goes on. What a crash leaves, the sweep finds.
+    pub(crate) fn clear(&self, container: String) {
+        let engine = self.engine.clone();
+        self.clearing.spawn(async move {
+            match engine.remove_container(&container).await {
+                Ok(()) | Err(DriverError::NotFound { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, container, "a build's container could not be removed");
+                }
+            }
+        });
+    }
+
     /// A name on the engine for what belongs to this build only.
     pub(crate) fn named(&self, what: &str) -> String {
         format!("{}{what}", self.prefix)
@@ -130,9 +157,9 @@ impl Job {
 }
 
 impl Builder {
-    /// Begins the names of all containers and networks of this owner's builds.
+    /// Begins the names of all containers and networks of this owner's builds in this work folder.
     pub fn owner_prefix(&self) -> String {
-        owner_prefix(&self.settings.owner)
+        owner_prefix(&self.settings.owner, &self.presence.place)
     }
 
     /// Ends all that a build has on the engine: containers with what runs in them, networks, steps of a Dockerfile.
@@ -160,18 +187,59 @@ impl Builder {
         Ok(removed)
     }
 
-    /// Removes what builds of this owner left when their process was killed: containers, networks, unpacked sources. To be
-    /// called before the first build, and by one process for each owner. Answers what was removed.
+    /// Begins the names of the networks that this process's builds share.
+    pub(crate) fn team_networks(&self) -> String {
+        format!("{}team-", self.process_prefix())
+    }
+
+    /// Begins the names of those of this process.
+    pub(crate) fn process_prefix(&self) -> String {
+        format!("{}{}-", self.owner_prefix(), self.presence.token)
+    }
+
+    /// Removes what builds of this owner and work folder left when their process was killed: containers, networks, sources. What
+    /// a living process is at stays, its own included. Answers what was removed.
     pub async fn sweep(&self) -> Result<Vec<String>, Problem> {
-        let prefix = self.owner_prefix();
-        let mut removed = self.end(&prefix).await.map_err(|e| e.to_problem())?;
-        if let Ok(entries) = std::fs::read_dir(&self.settings.work) {
-            for entry in entries.flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with("build-") && std::fs::remove_dir_all(entry.path()).is_ok() {
-                    removed.push(name);
+        let owner = self.owner_prefix();
+        let mut tokens = self.presence.tokens();
+        let containers = self.engine.list_containers(&[]).await.map_err(engine)?;
+        let networks = self.engine.list_networks(&[]).await.map_err(engine)?;
+        let names = containers.iter().map(|container| &container.name);
+        for name in names.chain(networks.iter().map(|network| &network.name)) {
+            let token = name
+                .strip_prefix(&owner)
+                .and_then(|rest| rest.split('-').next());
+            tokens.extend(token.map(str::to_owned));
+        }
+        let folders: Vec<_> = std::fs::read_dir(&self.settings.work)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let token = name
+                    .strip_prefix(presence::FOLDER)?
+                    .split('-')
+                    .next()?
+                    .to_owned();
+                Some((token, name, entry.path()))
+            })
+            .collect();
+        tokens.extend(folders.iter().map(|(token, ..)| token.clone()));
+
+        let mut removed = Vec::new();
+        for token in tokens {
+            if self.presence.lives(&token) {
+                continue;
+            }
+            let ended = self.end(&format!("{owner}{token}-")).await;
+            removed.extend(ended.map_err(engine)?);
+            for (_, name, path) in folders.iter().filter(|(of, ..)| *of == token) {
+                if std::fs::remove_dir_all(path).is_ok() {
+                    removed.push(name.clone());
                 }
             }
+            self.presence.forget(&token);
         }
         Ok(removed)
     }

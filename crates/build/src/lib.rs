@@ -16,9 +16,10 @@ mod host;
 mod job;
 pub mod plan;
 pub mod plan_source;
+mod presence;
 mod sbom;
 mod source;
 mod steps;
 
-pub use base::BaseImage;
+pub use base::{BaseImage, BaseOrigin};
 pub use builder::*;

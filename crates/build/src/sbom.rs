@@ -1,8 +1,10 @@
 //! What is in an image, as CycloneDX: Debian's packages of its base, and what the source's lock files name.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use pluvio_engine::Engine;
+use pluvio_model::image::ContentHash;
 use pluvio_model::problem::Problem;
 use serde_json::{Value, json};
 
@@ -153,39 +155,87 @@ impl Builder {
         job: &Job,
         image: &str,
     ) -> Result<Vec<Part>, Problem> {
-        let id = image.trim_start_matches("sha256:");
-        let folder = self.settings.work.join("bases");
-        let kept = folder.join(format!("dpkg-{}", &id[..id.len().min(32)]));
+        let kept = self.kept_list(image.trim_start_matches("sha256:"));
         if let Ok(status) = tokio::fs::read_to_string(&kept).await {
             return Ok(dpkg(&status));
         }
-        let status = self.dpkg_status(job, image).await?;
-        // A folder that cannot be written costs time at the next build, no more.
-        let _ = tokio::fs::create_dir_all(&folder).await;
-        let _ = tokio::fs::write(&kept, &status).await;
+        let scratch = Scratch::new(self, job, image).await?;
+        let status = scratch.read().await?;
+        keep(&kept, &status).await;
         Ok(dpkg(&status))
     }
 
-    /// Debian's packages in any image; none where it is not Debian's.
-    pub(crate) async fn packages_of(&self, job: &Job, image: &str) -> Result<Vec<Part>, Problem> {
-        Ok(dpkg(&self.dpkg_status(job, image).await?))
+    /// Debian's packages in an image that was built from others; none where it is not Debian's. A step may have changed the
+    /// list, so it is looked at each time, and read where it is not the one of before.
+    pub(crate) async fn packages_of(
+        &self,
+        job: &Job,
+        image: &str,
+        from: &[String],
+    ) -> Result<Vec<Part>, Problem> {
+        let scratch = Scratch::new(self, job, image).await?;
+        let mark = scratch.engine.path_mark(&scratch.name, LIST).await;
+        let Some(mark) = mark.map_err(|e| e.to_problem())? else {
+            return Ok(Vec::new());
+        };
+        let kept = self.kept_list(ContentHash::of(&(from, mark)).as_str());
+        if let Ok(status) = tokio::fs::read_to_string(&kept).await {
+            return Ok(dpkg(&status));
+        }
+        let status = scratch.read().await?;
+        keep(&kept, &status).await;
+        Ok(dpkg(&status))
     }
 
-    /// Read out of a container that never starts.
-    async fn dpkg_status(&self, job: &Job, image: &str) -> Result<String, Problem> {
-        let scratch = job.named("packages");
+    fn kept_list(&self, key: &str) -> PathBuf {
+        let name = format!("dpkg-{}", &key[..key.len().min(32)]);
+        self.settings.work.join("bases").join(name)
+    }
+}
+
+/// Where Debian lists what is installed.
+const LIST: &str = "/var/lib/dpkg/status";
+
+/// A folder that cannot be written costs time at the next build, no more.
+async fn keep(file: &Path, status: &str) {
+    if let Some(folder) = file.parent() {
+        let _ = tokio::fs::create_dir_all(folder).await;
+    }
+    let _ = tokio::fs::write(file, status).await;
+}
+
+/// A container that never starts, to look into an image.
+struct Scratch<'a> {
+    engine: &'a Engine,
+    job: &'a Job,
+    name: String,
+}
+
+impl<'a> Scratch<'a> {
+    async fn new(builder: &'a Builder, job: &'a Job, image: &str) -> Result<Scratch<'a>, Problem> {
+        let scratch = Scratch {
+            engine: &builder.engine,
+            job,
+            name: job.named("packages"),
+        };
         let body = json!({
             "Image": image, "Cmd": ["true"], "HostConfig": { "NetworkMode": "none" },
         });
-        let engine = &self.engine;
-        let read = async {
-            engine.create_container(&scratch, &body).await?;
-            engine.read_file(&scratch, "/var/lib/dpkg/status").await
-        };
-        let status = read.await;
-        let _ = engine.remove_container(&scratch).await;
+        let made = scratch.engine.create_container(&scratch.name, &body).await;
+        made.map_err(|e| e.to_problem())?;
+        Ok(scratch)
+    }
+
+    async fn read(&self) -> Result<String, Problem> {
+        let status = self.engine.read_file(&self.name, LIST).await;
         let status = status.map_err(|e| e.to_problem())?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&status).into_owned())
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        self.job.clear(std::mem::take(&mut self.name));
     }
 }
 

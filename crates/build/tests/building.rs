@@ -31,6 +31,7 @@ on_both! {
     a_cancelled_build_ends_within_five_seconds
     a_cancelled_dockerfile_ends_within_five_seconds
     a_sweep_removes_what_a_crash_left
+    a_sweep_leaves_what_a_living_process_is_at
     a_dockerfile_is_built_by_the_engine
     bad_dockerfiles_are_distinct_problems
     a_source_that_is_served_needs_no_container
@@ -347,7 +348,7 @@ async fn a_cancelled_dockerfile_ends_within_five_seconds(name: &str) {
 async fn a_sweep_removes_what_a_crash_left(name: &str) {
     let site = Site::new(name, "sweep").await;
     let base = Base::new(BaseName::Run, Some("13"));
-    site.builder.base(&base, None, &site.log()).await.unwrap();
+    site.builder.base(&base, &[], &site.log()).await.unwrap();
     let prefix = site.builder.owner_prefix();
     let body = serde_json::json!({
         "Image": "localhost/pluvio/base-run:13", "Cmd": ["sleep", "600"], "HostConfig": { "NetworkMode": "none" },
@@ -363,6 +364,38 @@ async fn a_sweep_removes_what_a_crash_left(name: &str) {
     let all = site.engine.list_containers(&[]).await.unwrap();
     assert!(all.iter().any(|container| container.name == foreign));
     site.engine.remove_container(foreign).await.unwrap();
+}
+
+/// Two processes of one owner on one engine: each begins with a sweep, whatever the other is at.
+async fn a_sweep_leaves_what_a_living_process_is_at(name: &str) {
+    let site = Site::new(name, "two-processes").await;
+    site.write("list.txt", "a\n");
+    let mut plan = two_steps();
+    plan.steps[1].command =
+        "echo now; sleep 2; cat list.txt; mkdir -p /out/bin; cp list.txt /out/bin/program"
+            .to_owned();
+    let (begun, log) = (std::sync::Arc::new(tokio::sync::Notify::new()), site.log());
+    let tell = begun.clone();
+    let watching: pluvio_build::Log = std::sync::Arc::new(move |entry| {
+        if matches!(&entry, pluvio_build::LogEntry::Line { text, .. } if text == "now") {
+            tell.notify_one();
+        }
+        log(entry);
+    });
+    let build = site.builder.build(site.request(steps(plan)), watching);
+    let other = async {
+        begun.notified().await;
+        let there = site.left().await;
+        assert!(!there.is_empty(), "it runs in something");
+        for other in [site.another_process(), site.process_elsewhere()] {
+            assert_eq!(other.sweep().await.unwrap(), [""; 0]);
+        }
+        assert_eq!(site.left().await, there);
+    };
+    let (built, ()) = tokio::join!(build, other);
+    built.unwrap();
+    assert_eq!(site.left().await, [""; 0]);
+    site.forget().await;
 }
 
 fn dockerfile(path: &str) -> Recipe {

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use pluvio_build::fetch::{Fetched, fetch};
-use pluvio_build::{BuildSource, GitCredential, Log, LogEntry};
+use pluvio_build::{BuildSource, GitCredential, Log, LogEntry, SshHosts};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::GitSource;
 
@@ -87,7 +87,13 @@ async fn with_credential(
             lines.lock().unwrap().push(text);
         }
     });
-    let fetched = fetch(&BuildSource::Git { git, credential }, &work, &log).await;
+    std::fs::create_dir_all(&work).unwrap();
+    let source = BuildSource::Git {
+        git,
+        credential,
+        hosts: SshHosts::Pinned(work.join("known_hosts")),
+    };
+    let fetched = fetch(&source, &work, &log).await;
     let said = said.lock().unwrap().clone();
     (fetched, said)
 }

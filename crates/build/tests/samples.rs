@@ -1,10 +1,10 @@
-//! The repository's samples, from source to an HTTP answer, on Docker and on Podman. Times are printed, not asserted.
+//! The repository's samples, from source to an HTTP answer, on Docker and on Podman. Times are printed, not asserted; what they
+//! are compared with is in `benches/`.
 
 #[allow(dead_code, reason = "each file of tests uses its part")]
 mod site;
 
 use pluvio_build::Recipe;
-use pluvio_build::plan::{BuildPlan, DockerfilePlan};
 use site::{Site, sample};
 
 macro_rules! on_both {
@@ -58,42 +58,7 @@ async fn check(engine: &str, name: &'static str, change: Change) {
         }
     }
     assert_eq!(site.left().await, [""; 0]);
-    by_hand(&site, &change).await;
     site.forget().await;
-}
-
-/// The same change by the Dockerfile that its author would write, for comparison.
-async fn by_hand(site: &Site, change: &Change) {
-    let recipe = || {
-        Recipe::Plan(Box::new(BuildPlan::Dockerfile(DockerfilePlan {
-            root: ".".to_owned(),
-            dockerfile: "bench.Dockerfile".to_owned(),
-            target: None,
-            args: Default::default(),
-            secrets: Vec::new(),
-        })))
-    };
-    // Its steps may need what this machine's engine cannot give them: then there is nothing to compare.
-    if site
-        .build("bench.Dockerfile, first", recipe())
-        .await
-        .is_ok()
-    {
-        let path = site.folder.path().join(change.file);
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(
-            &path,
-            text.replacen(
-                change.from,
-                &format!("{}{}", change.from, uuid::Uuid::now_v7().simple()),
-                1,
-            ),
-        )
-        .unwrap();
-        let _ = site
-            .build("bench.Dockerfile, one line changed", recipe())
-            .await;
-    }
 }
 
 async fn node(engine: &str) {

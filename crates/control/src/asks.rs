@@ -40,6 +40,8 @@ pub struct DeployAsk {
     pub secrets: Vec<(EnvName, SecretValue)>,
     pub origin: Origin,
     pub create_only: bool,
+    /// Undo what others changed since the last apply.
+    pub take_over: bool,
 }
 
 /// An imperative change.
@@ -104,10 +106,7 @@ pub fn first(problems: Vec<Problem>) -> Problem {
     let first = problems.next().unwrap_or_else(|| {
         problem::INTERNAL.problem("A decision failed without a reason.", "Please report it.")
     });
-    let rest: Vec<String> = problems
-        .map(|p| format!("{}: {}", p.title, p.cause))
-        .collect();
-    first.evidence(rest)
+    first.evidence(problems.map(|p| format!("{}: {}", p.title, p.cause)))
 }
 
 fn waiting(names: &[StepName]) -> Vec<Step> {
@@ -157,6 +156,7 @@ impl Control {
             steps,
             idempotency: by.idempotency,
             if_revision: by.if_revision,
+            objection: None,
             secrets: Vec::new(),
             settings: Vec::new(),
         })
@@ -169,9 +169,6 @@ impl Control {
             return Err(first(problems));
         }
         for (name, component) in &deploy.spec.components {
-            if component.release.is_some() {
-                return Err(problem::SPEC_UNSUPPORTED.problem(format!("{name} has a release task, which this version does not run."), "Run it by hand with `pluvio exec`, or as a part of the program's start, and leave `release` out.").path(format!("components.{name}.release")));
-            }
             if matches!(
                 &component.source,
                 Some(pluvio_model::spec::SourceSpec::Path(_))
@@ -218,6 +215,9 @@ impl Control {
             .ask(by, whose, OperationKind::Deploy, title, steps)
             .await?;
         ask.secrets = deploy.secrets;
+        if deploy.origin == Origin::Apply && !deploy.take_over {
+            ask.objection = Some(pluvio_plan::undone::refuse);
+        }
         let job = BuildJob {
             upload: deploy.upload,
             source_note: deploy.source_note,
@@ -256,6 +256,7 @@ impl Control {
             secrets: Vec::new(),
             origin: Origin::Deploy,
             create_only: false,
+            take_over: false,
         };
         self.deploy(by, deploy).await
     }
@@ -315,6 +316,7 @@ impl Control {
                     what: patch.title.clone(),
                 },
                 create_only: false,
+                take_over: false,
             };
             return self.deploy(by, deploy).await;
         }

@@ -15,8 +15,10 @@ pub mod crash;
 mod database;
 mod oplog;
 mod preview;
+mod reading;
 pub mod reconcile;
 pub mod sources;
+mod tasks;
 pub mod worker;
 
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use pluvio_model::facts::Facts;
 use pluvio_model::problem::{self, Problem};
 use pluvio_node::Client;
 use pluvio_runtime::Runtime;
-use pluvio_store::{Blobs, Cluster, Store};
+use pluvio_store::{AuditVerdict, Blobs, Cluster, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) node: Client,
     pub(crate) builder: Builder,
     pub(crate) cluster: tokio::sync::watch::Sender<Option<Cluster>>,
+    pub(crate) readings: reading::Readings,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -84,6 +87,7 @@ impl Control {
             node,
             builder,
             cluster: tokio::sync::watch::Sender::new(None),
+            readings: reading::Readings::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -114,6 +118,7 @@ impl Control {
                 .await;
         });
         spawn(Box::pin(housekeeping(self.clone())));
+        spawn(Box::pin(seal_audit(self.clone())));
         if self.inner.config.warm_bases {
             spawn(Box::pin(warm_bases(self.clone())));
         }
@@ -123,12 +128,28 @@ impl Control {
     /// Stops the loops; running builds are given back to whoever comes next. Applications are not touched.
     pub async fn stop(&self) {
         self.inner.stop.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(8), self.inner.tasks.wait()).await;
+        let ended = async {
+            self.inner.tasks.wait().await;
+            self.inner.builder.leave().await;
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(8), ended).await;
     }
 
     pub fn store(&self) -> &Store {
         &self.inner.store
     }
+    /// Walks the audit chain, after what was just written was chained too.
+    pub async fn verify_audit(&self) -> Result<AuditVerdict, Problem> {
+        let store = &self.inner.store;
+        // Where the chain's end was forged nothing is sealed, and the walk says so.
+        while store
+            .seal_audit(&self.inner.config.owner)
+            .await
+            .is_ok_and(|sealed| sealed > 0)
+        {}
+        Ok(store.verify_audit().await?)
+    }
+
     pub fn blobs(&self) -> &Blobs {
         &self.inner.blobs
     }
@@ -252,24 +273,41 @@ async fn housekeeping(control: Control) {
         {
             tracing::warn!(%error, "the database was not pruned");
         }
-        if let Err(error) = control
-            .inner
-            .store
-            .seal_audit(&control.inner.config.owner)
-            .await
-        {
-            tracing::warn!(%error, "audit records were not sealed; they are with the next batch");
-        }
         minutes = minutes.wrapping_add(1);
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Chains new audit records a second after they were written: until then, one that is taken away is not missed.
+async fn seal_audit(control: Control) {
+    let mut said = String::new();
+    loop {
+        let owner = &control.inner.config.owner;
+        let outcome = control.inner.store.seal_audit(owner).await;
+        let error = outcome
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        if !error.is_empty() && error != said {
+            tracing::warn!(
+                error,
+                "audit records were not sealed; they are with the next batch"
+            );
+        }
+        said = error;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
 /// Makes the bases of the common languages one after another, so that a first deploy does not wait for its own. A build that
 /// wants one meanwhile shares the making. What cannot be had now is made, or told, when a build wants it.
 async fn warm_bases(control: Control) {
+    use pluvio_build::BaseOrigin;
     use pluvio_build::plan::{Base, BaseName};
     let quiet: pluvio_build::Log = Arc::new(|_| {});
+    let team = control.inner.store.home().team;
+    let registries = control.registry_credentials(team).await;
+    let registries = registries.unwrap_or_default();
     for name in [
         BaseName::Node,
         BaseName::NodeBuild,
@@ -280,8 +318,11 @@ async fn warm_bases(control: Control) {
         BaseName::Go,
     ] {
         let base = Base::new(name, None);
-        match control.inner.builder.base(&base, None, &quiet).await {
-            Ok(made) if made.fresh => tracing::info!(base = made.reference, "made ahead of builds"),
+        let there = control.inner.builder.base(&base, &registries, &quiet).await;
+        match there {
+            Ok(base) if base.origin != BaseOrigin::AtHand => {
+                tracing::info!(base = base.reference, "fetched ahead of builds");
+            }
             Ok(_) => {}
             Err(problem) => {
                 tracing::info!(

@@ -142,7 +142,7 @@ async fn step(
         .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
     let evidence = evidence(control, target, seen).await;
-    let tasks = BTreeMap::new();
+    let tasks = crate::tasks::known(control, target, &release, seen).await?;
     let input = Input {
         target: &release,
         generation: target.generation,
@@ -156,17 +156,17 @@ async fn step(
         now: Timestamp::now(),
     };
     match next_step(&input) {
-        Next::ApplyStage { components } => {
+        Next::ApplyStage { components, tasks } => {
             crash::point("apply");
             let wanted = release.secrets();
+            let purpose = format!("r{} at generation {}", target.release, target.generation);
             let secrets = control
-                .inner
-                .store
-                .secret_values(target.application, &wanted)
+                .read_secrets(target.application, &wanted, &purpose)
                 .await?;
             let wish = RunWish {
                 release,
                 components,
+                tasks,
                 power: target.power,
                 secrets,
             };
@@ -186,8 +186,6 @@ async fn step(
             }
             Ok(Duration::from_millis(100))
         }
-        // A release with tasks is refused when it is decided, until tasks are run (docs/features.md, RB-50).
-        Next::RunTasks { .. } => Ok(IDLE),
         Next::Wait(wait) => {
             if let Some(operation) = operation {
                 note(control, operation.id, &wait.steps).await?;

@@ -1,6 +1,8 @@
 //! Where a build's source is: an upload in the blob store, a Git repository with its credential.
 
-use pluvio_build::{BuildSource, GitCredential};
+use std::path::Path;
+
+use pluvio_build::{BuildSource, GitCredential, SshHosts};
 use pluvio_engine::RegistryCredential;
 use pluvio_model::id::{ApplicationId, TeamId};
 use pluvio_model::image::ImageReference;
@@ -56,6 +58,7 @@ impl Control {
             SourceSpec::Git(git) => Ok(BuildSource::Git {
                 git: git.clone(),
                 credential: git_credential(&self.inner.store, team, git).await?,
+                hosts: ssh_hosts(&self.inner.config.data),
             }),
             SourceSpec::Svn(_) => Err(problem::SPEC_UNSUPPORTED.problem(
                 "Subversion is not fetched by this version.",
@@ -73,6 +76,25 @@ impl Control {
             )
         })?;
         Ok(BuildSource::Archive(self.inner.blobs.path(&key)))
+    }
+
+    /// Whatever the team pulls with: a build may start from images of several registries.
+    pub(crate) async fn registry_credentials(
+        &self,
+        team: TeamId,
+    ) -> Result<Vec<(String, RegistryCredential)>, Problem> {
+        let store = &self.inner.store;
+        let mut all = Vec::new();
+        for row in store.credentials(team).await? {
+            if row.kind == CredentialKind::Registry {
+                let name = row.name.to_string();
+                let (credential, CredentialSecret(password)) =
+                    store.credential(team, &name).await?;
+                let user = credential.username.unwrap_or_default();
+                all.push((credential.host, RegistryCredential { user, password }));
+            }
+        }
+        Ok(all)
     }
 
     /// The team's credential for an image's registry, if it has one.
@@ -95,7 +117,13 @@ impl Control {
     }
 }
 
-/// The credential that the source names, else the team's for its host.
+/// What this installation knows of SSH hosts: one file, which an operator may fill ahead.
+pub fn ssh_hosts(data: &Path) -> SshHosts {
+    SshHosts::Pinned(data.join("known_hosts"))
+}
+
+/// The credential that the source names, else the team's for its host. One that is named is sent to the host it was stored
+/// for and to no other: who may deploy must not learn it by naming a host of their own.
 pub async fn git_credential(
     store: &Store,
     team: TeamId,
@@ -107,23 +135,41 @@ pub async fn git_credential(
     } else {
         CredentialKind::GitHttps
     };
+    let hosts = git_hosts(&git.url);
     let found = match &git.credential {
-        Some(name) => Some(store.credential(team, name).await.map_err(|_| {
-            problem::SPEC_UNKNOWN_REFERENCE.problem(
-                format!("There is no credential {name:?}."),
-                "Store it with `pluvio credential set`, or leave it out.",
-            )
-        })?),
-        None => match git_host(&git.url) {
-            Some(host) => store.credential_for(team, kind, &host).await?,
-            None => None,
-        },
+        Some(name) => {
+            let found = store.credential(team, name).await.map_err(|_| {
+                problem::SPEC_UNKNOWN_REFERENCE.problem(
+                    format!("There is no credential {name:?}."),
+                    "Store it with `pluvio credential set`, or leave it out.",
+                )
+            })?;
+            if found.0.kind != kind || !hosts.contains(&found.0.host) {
+                let way = if ssh { "git-ssh" } else { "git-https" };
+                let host = hosts.first().map_or("its host", String::as_str);
+                return Err(problem::GIT_UNAUTHORIZED.problem(
+                    format!("The credential {name} is not one for {}.", git.url),
+                    format!("Store one with `pluvio credential set NAME --kind {way} --host {host}`, and name that."),
+                ));
+            }
+            Some(found)
+        }
+        None => {
+            let mut found = None;
+            for host in &hosts {
+                found = store.credential_for(team, kind, host).await?;
+                if found.is_some() {
+                    break;
+                }
+            }
+            found
+        }
     };
     Ok(found.map(
         |(credential, CredentialSecret(secret))| match credential.kind {
             CredentialKind::GitSsh => GitCredential::SshKey {
+                user: credential.username,
                 key: secret,
-                known_hosts: String::new(),
             },
             _ => GitCredential::Password {
                 user: credential.username.unwrap_or_else(|| "git".into()),
@@ -133,31 +179,50 @@ pub async fn git_credential(
     ))
 }
 
-/// The host of a Git address: `https://HOST/…`, `ssh://user@HOST:22/…`, `user@HOST:path`.
-fn git_host(url: &str) -> Option<String> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next()?;
-    let host = authority.rsplit('@').next()?.split(':').next()?;
-    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+/// The host of a Git address as a credential may name it, with its port first: `https://HOST:8443/…`,
+/// `ssh://user@HOST:22/…`, `user@HOST:path`.
+fn git_hosts(url: &str) -> Vec<String> {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((_, rest)) => (true, rest),
+        None => (false, url),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let whole = authority.rsplit('@').next().unwrap_or_default();
+    let whole = whole.to_ascii_lowercase();
+    let host = match whole.split_once(']') {
+        Some((address, _)) => format!("{address}]"),
+        None => whole.split(':').next().unwrap_or_default().to_owned(),
+    };
+    if host.is_empty() {
+        return Vec::new();
+    }
+    // What follows the colon of `user@HOST:path` is a path.
+    if scheme && whole != host {
+        vec![whole, host]
+    } else {
+        vec![host]
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::git_host;
+    use super::git_hosts;
 
     #[test]
     fn the_host_of_a_git_address() {
-        for (url, host) in [
-            ("https://github.com/a/b.git", Some("github.com")),
+        let none: [&str; 0] = [];
+        for (url, hosts) in [
+            ("https://github.com/a/b.git", &["github.com"][..]),
             (
                 "https://user:pw@Git.Example.org:8443/a",
-                Some("git.example.org"),
+                &["git.example.org:8443", "git.example.org"],
             ),
-            ("ssh://git@host:2222/a", Some("host")),
-            ("git@host:a/b.git", Some("host")),
-            ("file:///srv/a", None),
+            ("ssh://git@host:2222/a", &["host:2222", "host"]),
+            ("ssh://git@[::1]:2222/a", &["[::1]:2222", "[::1]"]),
+            ("git@host:a/b.git", &["host"]),
+            ("file:///srv/a", &none),
         ] {
-            assert_eq!(git_host(url).as_deref(), host, "{url}");
+            assert_eq!(git_hosts(url), hosts, "{url}");
         }
     }
 }

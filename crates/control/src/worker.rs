@@ -302,6 +302,7 @@ async fn obtain(
             let mut secrets = BTreeMap::new();
             if !spec.secrets.is_empty() {
                 let rows = control.inner.store.secrets(application.id).await?;
+                let mut references = Vec::new();
                 for wanted in &spec.secrets {
                     let row = rows.iter().find(|r| r.name == *wanted).ok_or_else(|| {
                         problem::SECRET_MISSING.problem(
@@ -309,22 +310,19 @@ async fn obtain(
                             format!("Set it with `pluvio secret set {wanted}`."),
                         )
                     })?;
-                    let reference = pluvio_model::template::SecretRef {
+                    references.push(pluvio_model::template::SecretRef {
                         name: wanted.clone(),
                         version: row.version,
-                    };
-                    let values = control
-                        .inner
-                        .store
-                        .secret_values(application.id, std::slice::from_ref(&reference))
-                        .await?;
-                    secrets.extend(
-                        values
-                            .into_values()
-                            .next()
-                            .map(|value| (wanted.clone(), value)),
-                    );
+                    });
                 }
+                let purpose = format!("the build of {name} in operation {operation}");
+                let mut values = control
+                    .read_secrets(application.id, &references, &purpose)
+                    .await?;
+                secrets.extend(references.into_iter().filter_map(|reference| {
+                    let value = values.remove(&pluvio_model::stage::RunWish::key(&reference))?;
+                    Some((reference.name, value))
+                }));
             }
             let say = say.clone();
             let log: pluvio_build::Log = Arc::new(move |entry| {
@@ -350,7 +348,7 @@ async fn obtain(
                 source,
                 recipe: pluvio_build::Recipe::Detect(Box::new(component.clone())),
                 secrets,
-                registry: None,
+                registries: control.registry_credentials(application.team).await?,
                 cancel: cancel.clone(),
             };
             let built = control.inner.builder.build(request, log).await?;

@@ -200,6 +200,24 @@ impl Engine {
         .await
     }
 
+    /// A request whose answer's body does not matter: some are no JSON.
+    pub(crate) async fn post_and_forget(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<(), Failure> {
+        patiently(async {
+            let headers = [(header::CONTENT_TYPE, "application/json")];
+            let response = self
+                .send(Method::POST, path, &headers, json_body(body))
+                .await?;
+            let body = response.into_body().collect().await;
+            body.map(drop)
+                .map_err(|e| Failure::Connection(e.to_string()))
+        })
+        .await
+    }
+
     /// An exchange whose answer's body does not matter.
     pub(crate) async fn tell(&self, method: Method, path: &str) -> Result<StatusCode, Failure> {
         self.tell_within(method, path, PATIENCE).await

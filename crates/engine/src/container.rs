@@ -340,22 +340,20 @@ impl Engine {
 
     /// Joins a running or created container to one more network.
     pub async fn join_network(&self, container: &str, network: &str) -> Result<(), DriverError> {
-        self.post::<Value>(
+        self.post_and_forget(
             &format!("/networks/{}/connect", escape(network)),
             &serde_json::json!({ "Container": container }),
         )
         .await
-        .map(drop)
         .map_err(|f| f.attempting(&format!("join {container} to network {network}"), network))
     }
 
     pub async fn leave_network(&self, container: &str, network: &str) -> Result<(), DriverError> {
-        self.post::<Value>(
+        self.post_and_forget(
             &format!("/networks/{}/disconnect", escape(network)),
             &serde_json::json!({ "Container": container, "Force": true }),
         )
         .await
-        .map(drop)
         .map_err(|f| f.attempting(&format!("take {container} off network {network}"), network))
     }
 }

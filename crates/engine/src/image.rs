@@ -135,10 +135,23 @@ impl Engine {
 
     /// Images with all these labels, tagged or not.
     pub async fn list_images(&self, labels: &[String]) -> Result<Vec<ListedImage>, DriverError> {
-        let answers: Vec<ListAnswer> = self
-            .get(&format!("/images/json?filters={}", label_filter(labels)))
-            .await
-            .map_err(|f| f.attempting("list images", "the list of images"))?;
+        let path = format!("/images/json?filters={}", label_filter(labels));
+        let mut tries = 0;
+        let answers: Vec<ListAnswer> = loop {
+            match self.get(&path).await {
+                // Podman 4 cannot list images while one is being removed.
+                Err(Failure::Answer {
+                    status: 500,
+                    message,
+                }) if tries < 20 && message.contains("image not known") => {
+                    tries += 1;
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+                other => {
+                    break other.map_err(|f| f.attempting("list images", "the list of images"))?;
+                }
+            }
+        };
         let listed = answers.into_iter().map(|answer| ListedImage {
             id: image_id(answer.id),
             tags: answer

@@ -1,6 +1,6 @@
 //! `POST /build`: a Dockerfile and its context, by the engine's own builder (BuildKit in Docker, Buildah in Podman).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use futures::{Stream, StreamExt};
@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use pluvio_runtime::driver::DriverError;
 use serde_json::Value;
 
+use crate::build_session::Answers;
 use crate::connection::{Body, Engine, escape};
 use crate::pull::RegistryCredential;
 use crate::stream::{Documents, Lines};
@@ -24,8 +25,10 @@ pub struct EngineBuild {
     pub target: Option<String>,
     pub args: IndexMap<String, String>,
     pub labels: IndexMap<String, String>,
-    /// A registry and who pulls from it.
-    pub credential: Option<(String, RegistryCredential)>,
+    /// Registries and who pulls from them.
+    pub credentials: Vec<(String, RegistryCredential)>,
+    /// What `RUN --mount=type=secret,id=NAME` reads.
+    pub secrets: BTreeMap<String, BuildSecret>,
     /// Bytes; the classic builder and Buildah keep to it, BuildKit does not.
     pub memory: Option<u64>,
     /// Microseconds of CPU time in 100 ms.
@@ -33,6 +36,21 @@ pub struct EngineBuild {
     /// Where the cgroups of RUN steps are made. Podman only.
     pub cgroup_parent: Option<String>,
     pub no_cache: bool,
+}
+
+/// A value for a build's steps. Shown to nobody.
+#[derive(Clone)]
+pub struct BuildSecret {
+    pub value: String,
+    /// Podman reads it from this file at the context's root, which it takes out of the context before it builds; whoever
+    /// packs the context puts it there. Docker's builder asks for the value.
+    pub file: String,
+}
+
+impl std::fmt::Debug for BuildSecret {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        out.write_str("‹secret›")
+    }
 }
 
 /// What a builder says on its way.
@@ -68,6 +86,13 @@ impl Engine {
         if !self.is_podman() {
             path.push_str("&version=2");
         } else {
+            if !build.secrets.is_empty() {
+                let rows = build.secrets.iter();
+                let rows = rows.map(|(name, secret)| format!("id={name},src={}", secret.file));
+                let rows: Vec<String> = rows.collect();
+                path.push_str("&secrets=");
+                path.push_str(&escape(&serde_json::json!(rows).to_string()));
+            }
             // Podman's default asks registries for images it has.
             path.push_str("&pull=false&layers=true");
             if let Some(parent) = &build.cgroup_parent {
@@ -86,10 +111,26 @@ impl Engine {
         if build.no_cache {
             path.push_str("&nocache=true");
         }
-        let credential = build
-            .credential
-            .as_ref()
-            .map(|(registry, credential)| credential.build_header(registry));
+        let failed = |f: crate::error::Failure| {
+            f.attempting(&format!("build {}", build.reference), "the build")
+        };
+        // BuildKit fetches nothing, not even public images, for a build without one.
+        let session = if !self.is_podman() {
+            let values = build.secrets.iter();
+            let answers = Answers {
+                secrets: values
+                    .map(|(name, secret)| (name.clone(), secret.value.clone()))
+                    .collect(),
+                credentials: build.credentials.clone(),
+            };
+            let session = self.build_session(answers).await.map_err(failed)?;
+            path.push_str(&format!("&session={}", session.id));
+            Some(session)
+        } else {
+            None
+        };
+        let credential = (!build.credentials.is_empty())
+            .then(|| RegistryCredential::build_header(&build.credentials));
         let mut headers = vec![(header::CONTENT_TYPE, "application/x-tar")];
         if let Some(value) = &credential {
             headers.push((HeaderName::from_static("x-registry-config"), value));
@@ -97,12 +138,14 @@ impl Engine {
         let response = self
             .send(Method::POST, &path, &headers, context)
             .await
-            .map_err(|f| f.attempting(&format!("build {}", build.reference), "the build"))?;
+            .map_err(failed)?;
         let mut reader = Reader::default();
         let chunks = BodyStream::new(response.into_body())
             .map(Some)
             .chain(futures::stream::iter([None]));
         Ok(chunks.flat_map(move |chunk| {
+            // As long as the engine builds, it may ask.
+            let _open = &session;
             let events = match chunk {
                 Some(Ok(frame)) => reader.push(frame.data_ref().map_or(&[][..], |data| data)),
                 Some(Err(error)) => vec![BuildEvent::Failed {
@@ -270,7 +313,7 @@ impl Trace {
 
 /// The fields of a protocol-buffers message: numbers as their encoded bytes, the rest as their content. Ends at the first
 /// thing it does not understand.
-fn fields(message: &[u8]) -> Vec<(u64, &[u8])> {
+pub(crate) fn fields(message: &[u8]) -> Vec<(u64, &[u8])> {
     let mut rest = message;
     let mut found = Vec::new();
     while let Some((key, after)) = varint(rest) {

@@ -10,6 +10,7 @@
 //! is read as it comes. May depend on `model`, `plan` and `runtime`; knows nothing of applications.
 
 mod archive;
+mod build_session;
 mod connection;
 mod container;
 mod driver;
@@ -30,5 +31,5 @@ pub use driver::DockerDriver;
 pub use exec::{CommandEnd, CommandLine};
 pub use find::{Candidate, Verdict, find_engine, probe_engines};
 pub use image::ListedImage;
-pub use image_build::{BuildEvent, EngineBuild};
+pub use image_build::{BuildEvent, BuildSecret, EngineBuild};
 pub use pull::{RegistryCredential, pull_problem};

@@ -42,16 +42,20 @@ impl RegistryCredential {
         base64::engine::general_purpose::URL_SAFE.encode(auth.to_string())
     }
 
-    /// The header `X-Registry-Config` of a build that pulls from this registry.
-    pub(crate) fn build_header(&self, registry: &str) -> String {
-        let server = if registry == "docker.io" {
-            "https://index.docker.io/v1/"
-        } else {
-            registry
-        };
-        let auth = serde_json::json!({
-            server: { "username": self.user, "password": self.password },
+    /// The header `X-Registry-Config` of a build that pulls from these registries.
+    pub(crate) fn build_header(all: &[(String, RegistryCredential)]) -> String {
+        let rows = all.iter().map(|(registry, credential)| {
+            let server = if registry == "docker.io" {
+                "https://index.docker.io/v1/"
+            } else {
+                registry
+            };
+            let row = serde_json::json!({
+                "username": credential.user, "password": credential.password,
+            });
+            (server.to_owned(), row)
         });
+        let auth = serde_json::Value::Object(rows.collect());
         base64::engine::general_purpose::URL_SAFE.encode(auth.to_string())
     }
 }

@@ -27,6 +27,12 @@ pub struct ObservedApplication {
     /// Why the runtime cannot go on (network, volume, image), if so. Retried all the while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<crate::problem::Problem>,
+    /// Programs that run to their end: every task that the stage names, and of each schedule the newest run and those at work.
+    #[serde(default)]
+    pub runs: Vec<ObservedRun>,
+    /// When each schedule fires next.
+    #[serde(default)]
+    pub schedules: BTreeMap<Name, jiff::Timestamp>,
     /// Volumes there, by name in the application.
     #[serde(default)]
     pub volumes: BTreeMap<Name, ObservedVolume>,
@@ -53,6 +59,66 @@ pub struct ObservedComponent {
     pub settled: bool,
     /// Where the rollout is.
     pub step: RolloutStep,
+}
+
+/// One run of a program that comes to an end.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedRun {
+    /// Names it in its application.
+    pub key: String,
+    pub component: Name,
+    pub kind: RunKind,
+    /// What was run; for tasks, what the stage named it by.
+    pub hash: ContentHash,
+    /// The release it was run for.
+    pub release: u64,
+    /// Whose output to read in the logs.
+    pub instance: String,
+    pub state: RunState,
+    /// The time that the schedule named.
+    #[serde(default)]
+    pub scheduled_at: Option<jiff::Timestamp>,
+    pub started_at: Option<jiff::Timestamp>,
+    pub ended_at: Option<jiff::Timestamp>,
+    /// How its program ended, if it did.
+    pub exit: Option<ExitRecord>,
+    /// Why it failed before or beside its program.
+    #[serde(default)]
+    pub problem: Option<crate::problem::Problem>,
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    /// Before the instances of a release.
+    Release,
+    Job,
+    /// By its schedule.
+    Schedule,
+    /// A person asked for it.
+    Asked,
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    Waiting,
+    Running,
+    Succeeded,
+    Failed,
+    /// It was begun, and nobody knows how it ended: it is not run again by itself.
+    Unknown,
+    /// Its time came while the run before was at work.
+    Skipped,
+}
+
+impl RunState {
+    pub fn is_over(self) -> bool {
+        !matches!(self, RunState::Waiting | RunState::Running)
+    }
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -12,7 +12,7 @@ macro_rules! permissions {
             pub fn as_str(self) -> &'static str {
                 match self { $(Permission::$name => $text),* }
             }
-            /// Reading verbs are what a reader has.
+            /// Reading verbs are what a reader has. `audit:view` is none: who did what is for those who answer for it.
             pub fn is_read(self) -> bool {
                 self.as_str().ends_with(":read")
             }
@@ -42,6 +42,7 @@ permissions! {
     TokenManage = "token:manage";
     TeamRead = "team:read";
     TeamManage = "team:manage";
+    AuditView = "audit:view";
     HostAccess = "host:access";
 }
 

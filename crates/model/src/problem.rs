@@ -89,6 +89,7 @@ codes! {
     SOURCE_ARCHIVE = "source.archive", 422, "The archive cannot be read";
     GIT_HOST_NOT_FOUND = "git.host-not-found", 422, "The Git host cannot be reached";
     GIT_UNAUTHORIZED = "git.unauthorized", 422, "The Git host refuses the credential";
+    GIT_HOST_KEY = "git.host-key", 422, "The Git host is not the one it was";
     GIT_NO_REPOSITORY = "git.no-repository", 422, "There is no such repository";
     GIT_NO_REFERENCE = "git.no-reference", 422, "There is no such branch, tag or commit";
     GIT_NO_PATH = "git.no-path", 422, "There is no such folder in the repository";
@@ -123,7 +124,11 @@ codes! {
     AUTH_REQUIRED = "auth.required", 401, "Sign in first";
     AUTH_INVALID = "auth.invalid", 401, "The sign-in is not valid";
     AUTH_LINK = "auth.link", 401, "The sign-in link is not valid";
+    AUTH_PASSKEY = "auth.passkey", 401, "The passkey is not accepted";
+    PASSKEY_REFUSED = "passkey.refused", 422, "The passkey was not added";
+    PASSKEY_UNAVAILABLE = "passkey.unavailable", 409, "Passkeys need a name";
     PERMISSION_DENIED = "permission.denied", 403, "You may not do this";
+    AUDIT_BROKEN = "audit.broken", 409, "The audit log was altered";
     NOT_FOUND = "not-found", 404, "There is no such thing";
     METHOD = "request.method", 405, "The method is not allowed here";
     REQUEST_INVALID = "request.invalid", 400, "The request cannot be read";

@@ -237,6 +237,17 @@ pub struct BuildRecord {
     pub sbom: Option<String>,
 }
 
+impl DecidedComponent {
+    /// What must have run to its end before the component counts as brought up: a job's program, or the release task of
+    /// another. The hash names the run: the same runs once.
+    pub fn task(&self) -> Option<&ContentHash> {
+        match self.kind {
+            Kind::Job => Some(&self.hash),
+            _ => Some(&self.content.release_task.as_ref()?.hash),
+        }
+    }
+}
+
 impl Release {
     /// Every secret version the release names, each once.
     pub fn secrets(&self) -> Vec<SecretRef> {

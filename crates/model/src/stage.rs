@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, ClusterId, Generation};
+use crate::image::ContentHash;
 use crate::name::Name;
 use crate::release::Release;
 use crate::template::SecretRef;
@@ -33,8 +34,20 @@ pub struct RunWish {
     pub release: Release,
     /// Which components now; others keep the instances they have. Components that the release does not have are removed.
     pub components: Vec<Name>,
+    /// Programs that run to their end now, each once.
+    #[serde(default)]
+    pub tasks: Vec<TaskWish>,
     pub power: Power,
     pub secrets: BTreeMap<String, SecretValue>,
+}
+
+/// A program of a component that runs to its end, once, in this release. The runtime keeps how it ended; whoever asks again
+/// is told that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskWish {
+    pub component: Name,
+    /// Of what it does: [`DecidedTask::hash`](crate::release::DecidedTask::hash) or, for a job, its content's.
+    pub hash: ContentHash,
 }
 
 impl RunWish {

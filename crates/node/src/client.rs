@@ -14,11 +14,12 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::ApplicationId;
-use pluvio_model::observed::Observed;
+use pluvio_model::name::Name;
+use pluvio_model::observed::{Observed, ObservedRun};
 use pluvio_model::stage::Stage;
 use pluvio_runtime::{
     BoxStream, Changes, Duplex, Exec, ExecOutput, ExecRequest, ExecSession, Images, KeptVolume,
-    LogLine, LogQuery, Logs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+    LogLine, LogQuery, Logs, Runs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Between two attempts to hear of changes.
 const RECONNECT: Duration = Duration::from_millis(250);
+/// An answer of so many bytes is read off the threads that serve requests.
+const LONG: usize = 64 << 10;
 
 /// Speaks to a node over its socket; cheap to clone. Holds no connection but that for hints: each question opens one (a
 /// local socket's takes microseconds), so a node that restarts is simply found again. What cannot be asked now fails with
@@ -77,13 +80,7 @@ impl Client {
 
     /// Lets the node take the engine that answers now for its own (`pluvio cluster rebind`).
     pub async fn rebind(&self) -> Result<Facts, RuntimeError> {
-        let answer = self
-            .send(Method::POST, "/rebind", Vec::new(), false)
-            .await?;
-        let body = read(answer).await?;
-        serde_json::from_slice(&body).map_err(|error| {
-            RuntimeError::Unreachable(format!("its answer cannot be read: {error}"))
-        })
+        self.ask(Method::POST, "/rebind").await
     }
 
     /// The last samples of every application's instances, in one question.
@@ -143,12 +140,31 @@ impl Client {
         Ok(answer)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RuntimeError> {
-        let answer = self.send(Method::GET, path, Vec::new(), false).await?;
+    async fn get<T>(&self, path: &str) -> Result<T, RuntimeError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.ask(Method::GET, path).await
+    }
+
+    async fn ask<T>(&self, method: Method, path: &str) -> Result<T, RuntimeError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let answer = self.send(method, path, Vec::new(), false).await?;
         let body = tokio::time::timeout(ANSWER, read(answer))
             .await
             .map_err(|_| RuntimeError::Unreachable("it does not answer in time".to_owned()))??;
-        serde_json::from_slice(&body).map_err(|error| {
+        let read = if body.len() < LONG {
+            serde_json::from_slice(&body)
+        } else {
+            // What a thousand applications do takes milliseconds to read: requests are not held up by it.
+            let reading = tokio::task::spawn_blocking(move || serde_json::from_slice(&body));
+            reading
+                .await
+                .unwrap_or_else(|error| Err(serde::de::Error::custom(error)))
+        };
+        read.map_err(|error| {
             RuntimeError::Unreachable(format!("its answer cannot be read: {error}"))
         })
     }
@@ -366,6 +382,28 @@ impl UsageSource for Client {
 impl Images for Client {
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
         self.get(&format!("/images/{}", escape(reference))).await
+    }
+}
+
+#[async_trait]
+impl Runs for Client {
+    async fn runs(
+        &self,
+        application: ApplicationId,
+        component: Option<&Name>,
+    ) -> Result<Vec<ObservedRun>, RuntimeError> {
+        let of = component.map(|name| format!("&component={name}"));
+        let path = format!("/runs?application={application}{}", of.unwrap_or_default());
+        self.get(&path).await
+    }
+
+    async fn run_now(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> Result<String, RuntimeError> {
+        let path = format!("/runs?application={application}&component={component}");
+        self.ask(Method::POST, &path).await
     }
 }
 

@@ -16,6 +16,8 @@ use pluvio_runtime::{LogLine, LogStream};
 use pluvio_telemetry::logs::LogStore;
 use tokio::sync::watch;
 
+use crate::masks::Masks;
+
 /// Lines that are shown with an exit.
 const LAST: usize = 20;
 /// Written together when they come together.
@@ -27,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) application: ApplicationId,
     pub(crate) component: Name,
     pub(crate) instance: String,
+    /// What it must not show.
+    pub(crate) masks: Masks,
 }
 
 /// Where collecting an instance's output is; outlives single collectors.
@@ -144,7 +148,7 @@ async fn collect(
                 component: source.component.clone(),
                 instance: source.instance.clone(),
                 stream: line.stream,
-                text: line.text,
+                text: source.masks.mask(line.text),
             });
         }
         if fresh.is_empty() {
@@ -176,7 +180,7 @@ pub(crate) fn remark(store: &LogStore, source: &Source, text: impl Into<String>)
         component: source.component.clone(),
         instance: source.instance.clone(),
         stream: LogStream::Pluvio,
-        text: text.into(),
+        text: source.masks.mask(text.into()),
     };
     store.append(source.application, &source.component, vec![line]);
 }

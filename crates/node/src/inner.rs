@@ -139,6 +139,15 @@ impl Inner {
         }
     }
 
+    /// Gives back what an earlier process held and nobody has asked for since.
+    pub(crate) async fn sweep(&self) {
+        let mut state = self.state.lock().await;
+        self.look(&mut state).await;
+        if state.unavailable.is_none() {
+            self.arrange(&mut state).await;
+        }
+    }
+
     /// Finds what an earlier process left, so that it is removed unless somebody wants it.
     async fn look(&self, state: &mut State) {
         if std::mem::replace(&mut state.looked, true) {
@@ -169,6 +178,46 @@ impl Inner {
             );
         }
     }
+}
+
+/// Keeps the hardware address of a network's bridge as it is now.
+///
+/// A bridge whose address nobody has set takes that of one of its ports, and another's when that port goes (Podman's netavark sets
+/// none, Docker does). Instances would go on sending to the old one for half a minute, until they ask again who has the
+/// virtual address. Once set, the kernel leaves it alone (`NET_ADDR_SET`, 3, in Linux' `netdevice.h`).
+pub(crate) async fn keep_bridge_address(network: Network) {
+    let Some(bridge) = std::fs::read_to_string("/proc/net/route")
+        .ok()
+        .and_then(|routes| device_of(&routes, network))
+    else {
+        // Without an instance there is none.
+        return;
+    };
+    let read = |what: &str| {
+        let text = std::fs::read_to_string(format!("/sys/class/net/{bridge}/{what}"));
+        text.map(|text| text.trim().to_owned()).unwrap_or_default()
+    };
+    let address = read("address");
+    if read("addr_assign_type") == "3" || address.is_empty() {
+        return;
+    }
+    let line = format!("link set dev {bridge} address {address}\n");
+    if let Err(why) = ip_batch(&line).await {
+        tracing::debug!(%why, bridge, "the bridge's address may change");
+    }
+}
+
+/// The device that a network is reached by, in the kernel's table of routes: name, destination and the rest, in hexadecimal
+/// digits of the machine's byte order.
+fn device_of(routes: &str, network: Network) -> Option<String> {
+    routes.lines().skip(1).find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (device, destination) = (words.next()?, words.next()?);
+        let destination = u32::from_str_radix(destination, 16).ok()?;
+        let address = Ipv4Addr::from(destination.to_ne_bytes());
+        // A default route is none of ours.
+        (destination != 0 && network.contains(IpAddr::V4(address))).then(|| device.to_owned())
+    })
 }
 
 fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListener> {
@@ -238,6 +287,24 @@ async fn ip_batch(lines: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_networks_bridge_is_found_in_the_table_of_routes() {
+        let row = |device: &str, address: [u8; 4]| {
+            let hex = u32::from_ne_bytes(address);
+            format!("{device}\t{hex:08X}\t00000000\t0001\t0\t0\t0\t00FFFFFF\n")
+        };
+        let routes = [
+            "Iface\tDestination\tGateway\n".to_owned(),
+            row("eth0", [0, 0, 0, 0]),
+            row("podman3", [10, 201, 0, 64]),
+            row("br-1", [10, 201, 0, 128]),
+        ];
+        let device = |network: &str| device_of(&routes.concat(), network.parse().unwrap());
+        assert_eq!(device("10.201.0.128/26").as_deref(), Some("br-1"));
+        assert_eq!(device("10.201.0.64/26").as_deref(), Some("podman3"));
+        assert_eq!(device("10.201.1.0/26"), None);
+    }
 
     #[test]
     fn own_addresses_are_found_among_the_machines() {

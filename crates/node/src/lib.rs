@@ -9,10 +9,11 @@
 //!
 //! Start with [`Node`], then follow a stage: `stages` (kept on disk, fenced) → `application` (one loop for each, its
 //! actions beside it) → `traffic` (what the gateway is told) and `inner` (how components reach each other). `engine` lists for all of them; `probes`, `collect` and `usage`
-//! watch what runs; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
+//! watch what runs; `runs` is the book of what comes to an end; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
 
 mod addresses;
 mod application;
+mod asked;
 mod binding;
 mod client;
 mod clock;
@@ -21,8 +22,10 @@ mod config;
 mod disk;
 mod engine;
 mod inner;
+mod masks;
 mod node;
 mod probes;
+mod runs;
 mod server;
 mod stages;
 mod traffic;

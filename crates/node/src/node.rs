@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use pluvio_model::facts::{Facts, ImageFacts};
+use pluvio_model::facts::Facts;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
 use pluvio_model::observed::Observed;
@@ -18,14 +18,10 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::engine::label;
 use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
-use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
-use pluvio_runtime::{
-    BoxStream, Changes, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine,
-    LogQuery, Logs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
-};
+use pluvio_runtime::driver::{Driver, DriverError, SeenContainer};
+use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope, UsageSample};
 use pluvio_telemetry::logs::LogStore;
 use pluvio_telemetry::usage::UsageStore;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -37,7 +33,7 @@ use crate::config::Config;
 use crate::disk;
 use crate::engine::Engine;
 use crate::inner::Inner;
-use crate::probes::dial;
+use crate::runs::RunBook;
 use crate::server;
 use crate::stages::StageStore;
 use crate::traffic::Traffic;
@@ -46,6 +42,8 @@ use crate::wire::{Health, Metrics};
 
 /// Between two readings of what instances use.
 const USAGE: Duration = Duration::from_secs(10);
+/// After a start, before addresses that nobody asked for are given back.
+const SWEEP: Duration = Duration::from_secs(20);
 /// Between two looks for logs that are too old.
 const TRIM: Duration = Duration::from_secs(3600);
 
@@ -99,6 +97,9 @@ pub(crate) struct Shared {
     /// Folder of what is remembered of applications.
     pub(crate) memos: PathBuf,
     stages: Mutex<StageStore>,
+    /// Folder of the books of runs, and those that are open.
+    books: PathBuf,
+    open_books: Mutex<HashMap<ApplicationId, Arc<RunBook>>>,
     published: Mutex<AllPublished>,
     changes: watch::Sender<u64>,
     started_at: Timestamp,
@@ -115,12 +116,19 @@ impl Shared {
     pub(crate) fn published(&self) -> MutexGuard<'_, AllPublished> {
         lock(&self.published)
     }
+    /// The book of an application's runs.
+    pub(crate) fn book(&self, application: ApplicationId) -> Arc<RunBook> {
+        let mut open = lock(&self.open_books);
+        let book = open.entry(application);
+        book.or_insert_with(|| Arc::new(RunBook::open(&self.books, application)))
+            .clone()
+    }
     pub(crate) fn hint(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
     /// An instance of an application, as the engine last showed it.
-    fn instance(
+    pub(crate) fn instance(
         &self,
         application: ApplicationId,
         instance: &str,
@@ -139,7 +147,7 @@ impl Shared {
 /// A running node. Dropping it ends everything it does at once, as a kill would: instances go on, and the next node over the
 /// same folder takes them up. [`shutdown`](Node::shutdown) lets requests finish.
 pub struct Node {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     applications: Mutex<HashMap<ApplicationId, Running>>,
     tasks: Vec<JoinHandle<()>>,
     grace: Duration,
@@ -183,6 +191,8 @@ impl Node {
         }
         let memos = folder.join("memos");
         disk::private_folder(&memos).map_err(usable(memos.clone()))?;
+        let books = folder.join("runs");
+        disk::private_folder(&books).map_err(usable(books.clone()))?;
         let logs_folder = folder.join("logs");
         let stages = StageStore::open(folder.join("stages")).map_err(usable(folder.clone()))?;
         let addresses = Addresses::open(folder.join("addresses.json"), config.pool)
@@ -221,6 +231,8 @@ impl Node {
             clock: Clock::start(),
             memos,
             stages: Mutex::new(stages),
+            books,
+            open_books: Mutex::default(),
             published: Mutex::default(),
             changes: watch::Sender::new(1),
             started_at: Timestamp::now(),
@@ -229,6 +241,7 @@ impl Node {
             tokio::spawn(shared.engine.clone().watch()),
             tokio::spawn(measure(shared.clone())),
             tokio::spawn(trim_logs(shared.clone())),
+            tokio::spawn(sweep_addresses(shared.clone())),
         ];
         let node = Node {
             shared,
@@ -244,7 +257,7 @@ impl Node {
     }
 
     /// Wakes an application's loop, or begins it.
-    fn wake(&self, application: ApplicationId) {
+    pub(crate) fn wake(&self, application: ApplicationId) {
         let mut applications = lock(&self.applications);
         if let Some(running) = applications.get(&application)
             && !running.task.is_finished()
@@ -374,6 +387,12 @@ async fn measure(shared: Arc<Shared>) {
     }
 }
 
+/// Every application that runs has asked for its addresses by then.
+async fn sweep_addresses(shared: Arc<Shared>) {
+    tokio::time::sleep(SWEEP).await;
+    shared.inner.sweep().await;
+}
+
 async fn trim_logs(shared: Arc<Shared>) {
     loop {
         let logs = shared.logs.clone();
@@ -398,7 +417,7 @@ fn resident_bytes() -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
-fn refused(error: DriverError) -> RuntimeError {
+pub(crate) fn refused(error: DriverError) -> RuntimeError {
     match error {
         DriverError::NotFound { what } => RuntimeError::NotFound { what },
         error => RuntimeError::Refused(error.to_problem()),
@@ -441,6 +460,7 @@ impl Runtime for Node {
     }
 
     async fn observe(&self, scope: Scope) -> Result<Observed, RuntimeError> {
+        let in_flight = self.shared.traffic.in_flight_of_all();
         let published = self.shared.published();
         let applications = published
             .iter()
@@ -448,7 +468,7 @@ impl Runtime for Node {
                 Scope::All => true,
                 Scope::Application(wanted) => **id == wanted,
             })
-            .map(|(id, one)| (*id, one.now(&self.shared.traffic)))
+            .map(|(id, one)| (*id, one.now(&in_flight)))
             .collect();
         Ok(Observed {
             at: Some(Timestamp::now()),
@@ -458,144 +478,5 @@ impl Runtime for Node {
 
     fn changes(&self) -> Changes {
         self.shared.changes.subscribe()
-    }
-}
-
-#[async_trait]
-impl Logs for Node {
-    async fn logs(&self, query: LogQuery) -> Result<BoxStream<LogLine>, RuntimeError> {
-        Ok(self.shared.logs.read(query))
-    }
-}
-
-#[async_trait]
-impl Exec for Node {
-    async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let instance = self
-            .shared
-            .instance(request.application, &request.instance)?;
-        if !matches!(instance.state, ContainerState::Running { .. }) {
-            return Err(not_running(&request.instance));
-        }
-        self.shared
-            .engine
-            .driver
-            .exec(&request)
-            .await
-            .map_err(refused)
-    }
-
-    async fn connect(
-        &self,
-        application: ApplicationId,
-        instance: &str,
-        port: u16,
-    ) -> Result<Box<dyn Duplex>, RuntimeError> {
-        let seen = self.shared.instance(application, instance)?;
-        let address = dial(seen.address, &seen.published, port)
-            .filter(|_| matches!(seen.state, ContainerState::Running { .. }))
-            .ok_or_else(|| not_running(instance))?;
-        let connecting = TcpStream::connect(address);
-        let closed = |why: String| {
-            RuntimeError::Refused(problem::RELEASE_PORT_CLOSED.problem(
-                format!("Nobody answers on port {port} of {instance}: {why}."),
-                "Check which port the program listens on, and that it listens on all addresses.",
-            ))
-        };
-        match tokio::time::timeout(Duration::from_secs(5), connecting).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(closed(error.to_string())),
-            Err(_) => Err(closed("no answer within 5 s".to_owned())),
-        }
-    }
-}
-
-fn not_running(instance: &str) -> RuntimeError {
-    RuntimeError::Refused(problem::REFUSED.problem(
-        format!("The instance {instance} does not run."),
-        "`pluvio status` shows why; `pluvio logs` shows what it said.",
-    ))
-}
-
-#[async_trait]
-impl UsageSource for Node {
-    async fn usage(
-        &self,
-        application: ApplicationId,
-        history: bool,
-    ) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError> {
-        let part = self.shared.engine.view().part(application);
-        let samples = part.containers.iter().map(|container| {
-            let samples = self.shared.usage.samples(&container.name, history);
-            (container.name.clone(), samples)
-        });
-        Ok(samples.filter(|(_, samples)| !samples.is_empty()).collect())
-    }
-}
-
-#[async_trait]
-impl Images for Node {
-    async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
-        self.shared
-            .engine
-            .driver
-            .image(reference)
-            .await
-            .map_err(refused)
-    }
-}
-
-#[async_trait]
-impl Volumes for Node {
-    async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError> {
-        let view = self.shared.engine.refresh().await;
-        if let Some(problem) = &view.problem {
-            return Err(RuntimeError::Refused(problem.clone()));
-        }
-        let stages = self.shared.stages();
-        let volumes = view.volumes().filter_map(|(application, volume)| {
-            if let Scope::Application(wanted) = scope
-                && application != wanted
-            {
-                return None;
-            }
-            let name = volume.labels.get(label::VOLUME)?.parse().ok()?;
-            let wish = stages.get(application).and_then(|kept| kept.wish());
-            Some(KeptVolume {
-                application,
-                wanted: wish.is_some_and(|wish| wish.release.volumes.contains_key(&name)),
-                name,
-                handle: volume.name.clone(),
-            })
-        });
-        Ok(volumes.collect())
-    }
-
-    async fn delete_volume(
-        &self,
-        application: ApplicationId,
-        handle: &str,
-    ) -> Result<(), RuntimeError> {
-        let volumes = self.volumes(Scope::Application(application)).await?;
-        let volume = volumes
-            .iter()
-            .find(|volume| volume.handle == handle)
-            .ok_or_else(|| RuntimeError::NotFound {
-                what: format!("the volume {handle}"),
-            })?;
-        if volume.wanted {
-            return Err(RuntimeError::Refused(problem::REFUSED.problem(
-                format!("The volume {} is in use by its application.", volume.name),
-                "Take it out of the application's `volumes` first, or delete the application.",
-            )));
-        }
-        self.shared
-            .engine
-            .driver
-            .remove_volume(handle)
-            .await
-            .map_err(refused)?;
-        self.shared.engine.refresh().await;
-        Ok(())
     }
 }

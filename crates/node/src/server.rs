@@ -16,11 +16,12 @@ use hyper::body::{Frame as BodyFrame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pluvio_model::id::ApplicationId;
+use pluvio_model::name::Name;
 use pluvio_model::problem;
 use pluvio_model::stage::Stage;
 use pluvio_runtime::{
-    Exec, ExecOutput, ExecRequest, ExecSession, Images, LogQuery, Logs, Runtime, RuntimeError,
-    Scope, UsageSource, Volumes,
+    Exec, ExecOutput, ExecRequest, ExecSession, Images, LogQuery, Logs, Runs, Runtime,
+    RuntimeError, Scope, UsageSource, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -158,6 +159,15 @@ fn application(query: &str) -> Result<Option<ApplicationId>, RuntimeError> {
         .transpose()
 }
 
+fn component(query: &str) -> Result<Option<Name>, RuntimeError> {
+    parameter(query, "component")
+        .map(|text| {
+            text.parse()
+                .map_err(|_| no_such_thing("a component of that name"))
+        })
+        .transpose()
+}
+
 fn scope(query: &str) -> Result<Scope, RuntimeError> {
     Ok(application(query)?.map_or(Scope::All, Scope::Application))
 }
@@ -239,6 +249,15 @@ async fn route(
             }
         }
         (&Method::GET, ["images", reference]) => document(&node.image(&unescape(reference)).await?),
+        (&Method::GET, ["runs"]) => {
+            let component = component(&query)?;
+            document(&node.runs(one(&query)?, component.as_ref()).await?)
+        }
+        (&Method::POST, ["runs"]) => {
+            let component =
+                component(&query)?.ok_or_else(|| no_such_thing("a run without a component"))?;
+            document(&node.run_now(one(&query)?, &component).await?)
+        }
         (&Method::GET, ["volumes"]) => document(&node.volumes(scope(&query)?).await?),
         (&Method::DELETE, ["volumes", handle]) => {
             node.delete_volume(one(&query)?, &unescape(handle)).await?;

@@ -1,6 +1,6 @@
 //! The gateway as the node feeds it: routes from stages, endpoints from what runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -145,6 +145,11 @@ impl Traffic {
         instance
             .parse::<InstanceKey>()
             .map_or(0, |key| self.gateway.in_flight(&key))
+    }
+
+    /// Of every instance that has any.
+    pub(crate) fn in_flight_of_all(&self) -> HashMap<InstanceKey, u64> {
+        self.gateway.in_flight_of_all()
     }
 
     /// Waits until an instance that left the endpoints has nothing in flight, or the time is over.

@@ -13,6 +13,8 @@
 //! | `GET /usage?application=ID[&history]` | samples by instance |
 //! | `GET /usage` | the same for every application, its last samples only |
 //! | `GET /images/REFERENCE` | `ImageFacts` or `null` |
+//! | `GET /runs?application=ID[&component=NAME]` | `[ObservedRun]` |
+//! | `POST /runs?application=ID&component=NAME` | the key of a run of that component, which begins now |
 //! | `GET /volumes[?application=ID]` | `[KeptVolume]` |
 //! | `DELETE /volumes/HANDLE?application=ID` | 204 |
 //! | `GET /metrics` | [`Metrics`] |

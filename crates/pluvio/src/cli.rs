@@ -114,11 +114,14 @@ pub(crate) enum Command {
     },
     /// Build, release and follow; ends with the URL
     #[command(
-        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main"
+        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy shop.zip\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main"
     )]
     Deploy(DeployArgs),
     /// Make the application what a file says
-    Apply(FileArgs),
+    #[command(
+        after_help = "What was changed elsewhere since the last apply, and is not in the file, is shown; nothing is done then (exit 5).\n\nExamples:\n  pluvio apply -f app.yaml\n  pluvio apply -f app.yaml --take-over"
+    )]
+    Apply(ApplyArgs),
     /// Show what applying a file would change
     Diff(FileArgs),
     /// Print the application's specification
@@ -165,6 +168,14 @@ pub(crate) enum Command {
         /// N or COMPONENT=N
         instances: String,
     },
+    /// Runs of jobs, schedules and release tasks: when, how long, how they ended
+    Runs {
+        /// Only those of this component
+        component: Option<String>,
+    },
+    /// Run the program of a scheduled component now, and wait for its end
+    #[command(after_help = "Examples:\n  pluvio trigger report\n  pluvio trigger report --no-wait")]
+    Trigger { component: String },
     /// New instances of the same release
     #[command(alias = "ps:restart")]
     Restart,
@@ -227,6 +238,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CredentialCommand,
     },
+    /// Who did what, the newest first; and whether the log is as it was written
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  pluvio audit --since 24h\n  pluvio audit --action secret -a shop\n  pluvio audit --all --result refused\n  pluvio audit verify"
+    )]
+    Audit {
+        #[command(flatten)]
+        args: AuditArgs,
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+    },
     /// API tokens
     Token {
         #[command(subcommand)]
@@ -234,11 +256,14 @@ pub(crate) enum Command {
     },
     /// Use a Pluvio elsewhere
     Login {
-        /// http://host:port
+        /// https://host, http://host:port
         url: String,
         /// An API token; read from stdin when absent
         #[arg(long, env = "PLUVIO_TOKEN", hide_env_values = true)]
         token: Option<String>,
+        /// Believe the certificate authorities in this file (PEM) and no others
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
     /// Forget the Pluvio elsewhere
     Logout,
@@ -310,7 +335,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Folder, Git URL, image, app.yaml or -
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml or -
     #[arg(default_value = ".")]
     pub(crate) source: String,
     /// `engine` or `kubernetes`
@@ -329,7 +354,7 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
-    /// Folder, Git URL, image or app.yaml; the folder you are in when absent
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image or app.yaml; the folder you are in when absent
     pub(crate) source: Option<String>,
     /// The application's name
     #[arg(long)]
@@ -364,6 +389,15 @@ pub(crate) struct DeployArgs {
     /// Resolve image names again
     #[arg(long)]
     pub(crate) pull: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Undo what was changed elsewhere since the last apply
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Args)]
@@ -515,6 +549,42 @@ pub(crate) enum CredentialCommand {
     Remove {
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Of the whole installation: every team's, sign-ins, users, tokens
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only what this one did
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only this, as application:deploy or application
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only what was done to something with this in its name
+    #[arg(long)]
+    pub(crate) object: Option<String>,
+    /// Only with this result, as done or refused
+    #[arg(long)]
+    pub(crate) result: Option<String>,
+    /// Only since: a span (24h) or a time
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only before: a span (1h) or a time
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// The last so many records
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Who did what (the default)
+    List(AuditArgs),
+    /// Check that no record was altered or taken away; exits 1 when one was
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,11 +18,16 @@ pub(crate) struct Context {
 }
 
 /// Where `pluvio login` points, `$XDG_CONFIG_HOME/pluvio/login.json`, mode 0600.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Login {
     /// `host:port`
     pub(crate) address: String,
     pub(crate) token: String,
+    #[serde(default)]
+    pub(crate) tls: bool,
+    /// The only authorities that are believed, in PEM; this system's without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<String>,
 }
 
 impl Context {
@@ -37,7 +42,7 @@ impl Context {
         if self.global.data.is_none()
             && let Some(login) = Login::read()?
         {
-            return Ok(Client::new(Address::Tcp(login.address), Some(login.token)));
+            return login.client();
         }
         let socket = self.data.join("control.sock");
         if !socket.exists() {
@@ -138,10 +143,8 @@ impl Login {
         if let (Ok(address), Ok(token)) =
             (std::env::var("PLUVIO_URL"), std::env::var("PLUVIO_TOKEN"))
         {
-            return Ok(Some(Login {
-                address: Login::address_of(&address)?,
-                token,
-            }));
+            let ca = std::env::var_os("PLUVIO_CA").map(PathBuf::from);
+            return Login::to(&address, token, ca.as_deref()).map(Some);
         }
         match std::fs::read(Login::file()) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
@@ -154,20 +157,68 @@ impl Login {
         }
     }
 
-    pub(crate) fn address_of(url: &str) -> Result<String, Problem> {
-        let rest = match url.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some((scheme, _)) => {
-                return Err(problem::REQUEST_INVALID.problem(format!("{scheme}:// is not spoken by this client."), "Use http:// on a trusted network, or `ssh -L 7080:localhost:7080 HOST` and http://localhost:7080."));
-            }
-            None => url,
+    /// A server by its address as people write it.
+    pub(crate) fn to(url: &str, token: String, ca: Option<&Path>) -> Result<Login, Problem> {
+        let invalid = |cause: String| {
+            problem::REQUEST_INVALID.problem(
+                cause,
+                "Write https://HOST or, on a network you trust, http://HOST:7080.",
+            )
         };
-        let host = rest.split('/').next().unwrap_or_default();
-        Ok(if host.contains(':') {
-            host.to_owned()
-        } else {
-            format!("{host}:7080")
+        let (tls, rest) = match url.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            Some((scheme, _)) => {
+                return Err(invalid(format!(
+                    "{scheme}:// is not spoken by this client."
+                )));
+            }
+            None => (false, url),
+        };
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if host.is_empty() || host.contains('@') {
+            return Err(invalid(format!("{url:?} names no server.")));
+        }
+        if !path.is_empty() {
+            return Err(invalid(format!(
+                "{url} is below a path, and Pluvio answers at a host of its own."
+            )));
+        }
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let address = match (has_port, tls) {
+            (true, _) => host.to_owned(),
+            (false, true) => format!("{host}:443"),
+            (false, false) => format!("{host}:7080"),
+        };
+        if ca.is_some() && !tls {
+            return Err(invalid(format!(
+                "{url} is not spoken to over TLS, so there is no certificate to believe."
+            )));
+        }
+        let read = |file: &Path| {
+            std::fs::read_to_string(file).map_err(|e| {
+                problem::REQUEST_INVALID.problem(
+                    format!("{} cannot be read: {e}.", file.display()),
+                    "Name a file of certificates in PEM.",
+                )
+            })
+        };
+        Ok(Login {
+            address,
+            token,
+            tls,
+            ca: ca.map(read).transpose()?,
         })
+    }
+
+    pub(crate) fn client(self) -> Result<Client, Problem> {
+        if self.tls {
+            return Client::new(Address::Tls(self.address), Some(self.token))
+                .believing(self.ca.as_deref());
+        }
+        Ok(Client::new(Address::Tcp(self.address), Some(self.token)))
     }
 
     pub(crate) fn write(&self) -> std::io::Result<()> {

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, change, database, declare, deploy, follow, history, instances, plan,
-    reference, up,
+    Done, access, apps, audit, change, database, declare, deploy, follow, history, instances, plan,
+    reference, runs, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -72,7 +72,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Plan(args) => plan::plan(context, &args).await,
         Command::Init { folder, force } => deploy::init(context, &folder, force),
         Command::Deploy(args) => deploy::deploy(context, &args).await,
-        Command::Apply(args) => declare::apply(context, &args.file).await,
+        Command::Apply(args) => declare::apply(context, &args.file.file, args.take_over).await,
         Command::Diff(args) => declare::diff(context, &args.file).await,
         Command::Export => declare::export(context).await,
         Command::Apps => apps::apps(context).await,
@@ -85,6 +85,8 @@ async fn run(context: &Context, command: Command) -> Done {
             instances::port_forward(context, &ports, instance.as_deref()).await
         }
         Command::Scale { instances } => change::scale(context, &instances).await,
+        Command::Runs { component } => runs::list(context, component.as_deref()).await,
+        Command::Trigger { component } => runs::trigger(context, &component).await,
         Command::Restart => context.operate("restart", &()).await,
         Command::Start => context.operate(power_verb(Power::On), &()).await,
         Command::Stop => context.operate(power_verb(Power::Off), &()).await,
@@ -143,6 +145,18 @@ async fn run(context: &Context, command: Command) -> Done {
             } => access::credential_set(context, &name, &kind, &host, username.as_deref()).await,
             CredentialCommand::Remove { name } => access::credential_remove(context, &name).await,
         },
+        Command::Audit {
+            command: Some(AuditCommand::Verify),
+            ..
+        } => audit::verify(context).await,
+        Command::Audit {
+            args,
+            command: None,
+        }
+        | Command::Audit {
+            command: Some(AuditCommand::List(args)),
+            ..
+        } => audit::list(context, &args).await,
         Command::Token { command } => match command {
             TokenCommand::Create { name, role } => {
                 access::token_create(context, &name, role.as_deref()).await
@@ -150,7 +164,9 @@ async fn run(context: &Context, command: Command) -> Done {
             TokenCommand::List => access::token_list(context).await,
             TokenCommand::Revoke { id } => access::token_revoke(context, &id).await,
         },
-        Command::Login { url, token } => access::login(context, &url, token.as_deref()).await,
+        Command::Login { url, token, ca } => {
+            access::login(context, &url, token.as_deref(), ca.as_deref()).await
+        }
         Command::Logout => access::logout(context),
         Command::Whoami => access::whoami(context).await,
         Command::SigninLink => access::signin_link(context).await,

@@ -24,9 +24,9 @@ use crate::{
     backend::Backend,
     client::Command,
     config::{AccessLog, GatewayConfig},
-    inner::{self, Door, InnerClients, InnerListener},
+    inner::{Door, InnerClients},
     metrics::{BackendTraffic, MetricsSnapshot, Reading, RouteTraffic, Series},
-    table::{CompiledRoute, Conflict, Lasting, Table},
+    table::{Conflict, Lasting, Table},
     upstream::Upstream,
     worker::Worker,
 };
@@ -130,8 +130,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) unrouted: Series,
-    clients: ArcSwap<InnerClients>,
-    doors: watch::Sender<Arc<Vec<Arc<Door>>>>,
+    pub(crate) clients: ArcSwap<InnerClients>,
+    pub(crate) doors: watch::Sender<Arc<Vec<Arc<Door>>>>,
     registry: Mutex<Registry>,
     open: AtomicUsize,
     refused: AtomicU64,
@@ -143,7 +143,7 @@ pub(crate) struct Shared {
 
 /// What outlives a table: backends with their endpoints, and counters.
 #[derive(Default)]
-struct Registry {
+pub(crate) struct Registry {
     backends: HashMap<BackendId, Arc<Backend>>,
     routes: HashMap<(ApplicationKey, RouteId), Arc<Series>>,
     /// Endpoints that were taken out and still have requests.
@@ -225,16 +225,6 @@ impl Shared {
         }
     }
 
-    /// The way of a client of this address through a door.
-    pub(crate) fn edge(&self, door: &Door, client: std::net::IpAddr) -> Arc<CompiledRoute> {
-        let clients = self.clients.load();
-        let name = clients.get(&client.to_canonical()).map(|name| &**name);
-        door.edge(name, |id| {
-            let application = door.told.backend.application();
-            self.registry().series(application, id)
-        })
-    }
-
     pub(crate) fn sample(&self, now: Instant) {
         let registry = self.registry();
         for series in registry.routes.values() {
@@ -246,7 +236,7 @@ impl Shared {
         self.unrouted.sample(now);
     }
 
-    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+    pub(crate) fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
         lock(&self.registry)
     }
 
@@ -281,7 +271,7 @@ impl Drop for Open {
 /// All methods may be called from any thread. Those that change routes or endpoints take effect for every request that is
 /// not yet given to an endpoint, before they return.
 pub struct Gateway {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     threads: Arc<Mutex<Threads>>,
 }
@@ -411,53 +401,25 @@ impl Gateway {
         self.shared.registry().set(id, state, workers);
     }
 
-    /// Listens at exactly these inner addresses from now on; the machine must have them. Connections at one that is no longer
-    /// named go on. Returns those that cannot be listened at, which may be asked for again.
-    pub fn set_inner(&self, listeners: Vec<InnerListener>) -> Vec<(SocketAddr, io::Error)> {
-        let mut failed = Vec::new();
-        let before = self.shared.doors.borrow().clone();
-        // An address that now leads elsewhere is let go of before it is bound anew.
-        let (mut doors, mut fresh) = (Vec::new(), Vec::new());
-        for told in listeners {
-            match before.iter().find(|door| door.told == told) {
-                Some(door) => doors.push(door.clone()),
-                None => fresh.push(told),
-            }
-        }
-        if fresh.is_empty() && doors.len() == before.len() {
-            return failed;
-        }
-        let moved = |door: &&Arc<Door>| fresh.iter().any(|told| told.address == door.told.address);
-        let reused: Vec<Arc<Door>> = before.iter().filter(moved).cloned().collect();
-        for told in fresh {
-            // The very socket of before, so that nobody is refused in between.
-            let kept = reused.iter().find(|door| door.told.address == told.address);
-            let listener = match kept {
-                Some(door) => door.listener.try_clone(),
-                None => inner::listen(told.address),
-            };
-            match listener {
-                Ok(listener) => {
-                    let backend = self.shared.registry().backend(&told.backend);
-                    doors.push(Arc::new(Door::new(told, listener, backend)));
-                }
-                Err(error) => failed.push((told.address, error)),
-            }
-        }
-        self.shared.doors.send_replace(Arc::new(doors));
-        failed
-    }
-
-    /// Says which component is at which address, for all that connects from now on.
-    pub fn set_inner_clients(&self, clients: InnerClients) {
-        self.shared.clients.store(Arc::new(clients));
-    }
-
     /// Requests and tunnels that an instance has not finished, over all its ports.
     pub fn in_flight(&self, instance: &InstanceKey) -> u64 {
         let registry = self.shared.registry();
         let upstreams = registry.upstreams_of(instance);
         upstreams.iter().map(|upstream| upstream.in_flight()).sum()
+    }
+
+    /// The same of every instance that has any, in one pass over them.
+    pub fn in_flight_of_all(&self) -> HashMap<InstanceKey, u64> {
+        let registry = self.shared.registry();
+        let current = registry.backends.values().flat_map(|b| b.upstreams());
+        let mut all = HashMap::new();
+        for upstream in current.chain(registry.retired.iter().cloned()) {
+            let inside = upstream.in_flight();
+            if inside > 0 {
+                *all.entry(upstream.instance().clone()).or_default() += inside;
+            }
+        }
+        all
     }
 
     /// Waits until an instance that was taken out of the endpoints has finished its last request, or `within` is over.

@@ -30,8 +30,9 @@ use crate::{
     backend::Backend,
     client::{Client, Command},
     config::Network,
+    gateway::{Gateway, Shared},
     metrics::{Passed, Series},
-    table::CompiledRoute,
+    table::{CompiledRoute, Lasting},
     upstream::Upstream,
     worker::{Present, Worker},
 };
@@ -159,6 +160,62 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
+}
+
+impl Gateway {
+    /// Listens at exactly these inner addresses from now on; the machine must have them. Connections at one that is no longer
+    /// named go on. Returns those that cannot be listened at, which may be asked for again.
+    pub fn set_inner(&self, listeners: Vec<InnerListener>) -> Vec<(SocketAddr, io::Error)> {
+        let mut failed = Vec::new();
+        let before = self.shared.doors.borrow().clone();
+        // An address that now leads elsewhere is let go of before it is bound anew.
+        let (mut doors, mut fresh) = (Vec::new(), Vec::new());
+        for told in listeners {
+            match before.iter().find(|door| door.told == told) {
+                Some(door) => doors.push(door.clone()),
+                None => fresh.push(told),
+            }
+        }
+        if fresh.is_empty() && doors.len() == before.len() {
+            return failed;
+        }
+        let moved = |door: &&Arc<Door>| fresh.iter().any(|told| told.address == door.told.address);
+        let reused: Vec<Arc<Door>> = before.iter().filter(moved).cloned().collect();
+        for told in fresh {
+            // The very socket of before, so that nobody is refused in between.
+            let kept = reused.iter().find(|door| door.told.address == told.address);
+            let listener = match kept {
+                Some(door) => door.listener.try_clone(),
+                None => listen(told.address),
+            };
+            match listener {
+                Ok(listener) => {
+                    let backend = self.shared.registry().backend(&told.backend);
+                    doors.push(Arc::new(Door::new(told, listener, backend)));
+                }
+                Err(error) => failed.push((told.address, error)),
+            }
+        }
+        self.shared.doors.send_replace(Arc::new(doors));
+        failed
+    }
+
+    /// Says which component is at which address, for all that connects from now on.
+    pub fn set_inner_clients(&self, clients: InnerClients) {
+        self.shared.clients.store(Arc::new(clients));
+    }
+}
+
+impl Shared {
+    /// The way of a client of this address through a door.
+    pub(crate) fn edge(&self, door: &Door, client: std::net::IpAddr) -> Arc<CompiledRoute> {
+        let clients = self.clients.load();
+        let name = clients.get(&client.to_canonical()).map(|name| &**name);
+        door.edge(name, |id| {
+            let application = door.told.backend.application();
+            self.registry().series(application, id)
+        })
+    }
 }
 
 impl Worker {

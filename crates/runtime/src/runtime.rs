@@ -7,7 +7,7 @@ use futures::Stream;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::{ApplicationId, Generation};
 use pluvio_model::name::Name;
-use pluvio_model::observed::Observed;
+use pluvio_model::observed::{Observed, ObservedRun};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::stage::Stage;
 
@@ -190,6 +190,23 @@ pub struct UsageSample {
 pub trait Images: Send + Sync {
     /// `None` when it is not at hand.
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError>;
+}
+
+/// Programs that come to an end.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// The newest first, those that are kept.
+    async fn runs(
+        &self,
+        application: ApplicationId,
+        component: Option<&Name>,
+    ) -> Result<Vec<ObservedRun>, RuntimeError>;
+    /// Runs the program of a component with a schedule now, beside it. Answers the run's key.
+    async fn run_now(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> Result<String, RuntimeError>;
 }
 
 /// Data that outlives the applications it was made for.

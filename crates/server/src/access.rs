@@ -158,6 +158,19 @@ impl Caller {
         )))
     }
 
+    /// Enters a team by its name.
+    pub(crate) fn team(&self, name: &str, permission: Permission) -> Result<TeamId, Refusal> {
+        let team = self
+            .user
+            .memberships
+            .iter()
+            .find(|m| m.team_name.as_str() == name)
+            .map(|m| m.team)
+            .ok_or_else(|| not_found("team"))?;
+        self.may_in(team, permission)?;
+        Ok(team)
+    }
+
     /// Enters an environment by its names.
     pub(crate) async fn enter(
         &self,
@@ -207,15 +220,15 @@ impl Caller {
     }
 }
 
-/// The session's cookie. Two of them are none: a page of a neighbouring host may have planted one, and which of the two
+/// A cookie of ours. Two of them are none: a page of a neighbouring host may have planted one, and which of the two
 /// comes first is up to whoever planted it.
-fn cookie(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
     let values = headers.get_all(header::COOKIE).iter();
     let mut found = values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE)
+        .filter(|(name, _)| *name == wanted)
         .map(|(_, value)| value);
     let first = found.next()?;
     found.all(|other| other == first).then(|| first.to_owned())
@@ -268,7 +281,7 @@ fn proof(parts: &Parts) -> Result<(Proof, Refusal), Refusal> {
         );
         return Ok((Proof::Bearer(text.to_owned()), Refusal(invalid)));
     }
-    if let Some(token) = cookie(&parts.headers) {
+    if let Some(token) = cookie(&parts.headers, COOKIE) {
         let invalid = problem::AUTH_REQUIRED.problem("The session has ended.", "Sign in again.");
         return Ok((Proof::Cookie(token), Refusal(invalid)));
     }

@@ -134,6 +134,9 @@ mod tests {
             "text/html; charset=utf-8"
         );
         assert_eq!(page.headers()[header::CACHE_CONTROL], "no-cache");
+        let zipped = get("/", &[(header::ACCEPT_ENCODING, "gzip, br")]).await;
+        assert_eq!(zipped.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_ne!(zipped.headers()[header::ETAG], page.headers()[header::ETAG]);
         let tag = page.headers()[header::ETAG].to_str().unwrap().to_owned();
         let again = get("/", &[(header::IF_NONE_MATCH, &tag)]).await;
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);

@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_secs(5);
 const REMEMBERED: usize = 10_000;
 
 /// Where a request comes from, as far as counting goes: the address, or its /64 for IPv6.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(Option<IpAddr>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Origin {
@@ -135,6 +135,13 @@ impl Attempts {
 /// What is typed as a name may be as long as a request; what is remembered of it is short.
 fn key(origin: &Origin, name: &str) -> (Origin, String) {
     (origin.clone(), name.chars().take(64).collect())
+}
+
+#[cfg(test)]
+impl From<[u8; 4]> for Origin {
+    fn from(address: [u8; 4]) -> Self {
+        Origin(Some(address.into()))
+    }
 }
 
 #[cfg(test)]

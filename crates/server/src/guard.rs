@@ -85,25 +85,24 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn public_host(url: &str) -> &str {
+pub(crate) fn public_host(url: &str) -> &str {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     authority
         .rsplit_once(':')
         .map_or(authority, |(host, _)| host)
 }
 
-/// `localhost`, any address, and these domains with what lies below them: their names are the operator's to give.
+/// `localhost`, any address, and these domains. What lies below them is for applications: a console that answered there too
+/// would have its cookie sent to the application of that name, as cookies know hosts and no ports.
 fn is_ours(host: &Authority, domains: &[&str]) -> bool {
     let name = host.host().trim_end_matches('.').to_ascii_lowercase();
     let address = name.trim_start_matches('[').trim_end_matches(']');
     if name == "localhost" || address.parse::<std::net::IpAddr>().is_ok() {
         return true;
     }
-    domains.iter().any(|domain| {
-        let domain = domain.to_ascii_lowercase();
-        let below = name.strip_suffix(&domain);
-        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
+    domains
+        .iter()
+        .any(|domain| name.eq_ignore_ascii_case(domain))
 }
 
 fn same_origin(headers: &HeaderMap, host: Option<&Authority>, public_url: &str) -> bool {
@@ -135,7 +134,6 @@ mod tests {
             "[::1]:7080",
             "192.0.2.7",
             "apps.example.org:7080",
-            "console.apps.example.org",
         ] {
             assert!(ours(host), "{host}");
         }
@@ -143,6 +141,8 @@ mod tests {
             "evil.example",
             "localhost.evil.example",
             "evilapps.example.org",
+            "shop.apps.example.org",
+            "shop.localhost:7080",
             "example.org",
             "127.0.0.1.evil.example",
         ] {

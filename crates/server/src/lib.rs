@@ -14,6 +14,7 @@ mod document;
 mod guard;
 mod handlers;
 mod listen;
+mod passkeys;
 mod refusal;
 mod samples;
 mod view;
@@ -49,13 +50,16 @@ pub(crate) struct App {
     pub(crate) control: Control,
     pub(crate) config: Arc<Config>,
     pub(crate) attempts: attempts::Attempts,
+    pub(crate) passkeys: Arc<passkeys::Passkeys>,
     pub(crate) looked: Arc<handlers::Looked>,
 }
 
 /// Everything that is served on the console's port and on the control socket.
 pub fn router(control: Control, config: Config) -> Router {
+    let passkeys = Arc::new(passkeys::Passkeys::at(&config.public_url));
     let app = App {
         control,
+        passkeys,
         config: Arc::new(config),
         attempts: attempts::Attempts::default(),
         looked: Arc::default(),

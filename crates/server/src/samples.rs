@@ -10,7 +10,6 @@ use crate::refusal::Refusal;
 #[derive(RustEmbed)]
 #[folder = "../../samples"]
 #[exclude = "*/node_modules/*"]
-#[exclude = "*/bench.Dockerfile"]
 struct Samples;
 
 const TITLES: [(&str, &str, &str); 5] = [

@@ -327,8 +327,15 @@ impl Store {
     pub async fn close_session(&self, token: &str) -> Result<()> {
         let hash = digest(token);
         transaction!(self, tx => {
-            let delete = sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash.clone());
-            tx.run(delete).await?;
+            let delete = sqlx::query(
+                "DELETE FROM sessions WHERE hash = $1 \
+                 RETURNING (SELECT name FROM users WHERE id = user_id) AS name",
+            )
+            .bind(hash.clone());
+            if let Some(row) = tx.maybe(delete).await? {
+                let name = row.text("name")?;
+                record(&mut tx, None, &name, "sign-out", &format!("user {name}"), "done").await?;
+            }
             Ok(())
         })
     }
@@ -412,39 +419,6 @@ impl Store {
         }
         let user = self.user(token.user).await?;
         Ok(Some((token, user)))
-    }
-
-    /// Makes a sign-in link's token: works once, for `lifetime` (fifteen minutes is usual).
-    pub async fn make_signin_link(&self, user: UserId, lifetime: Duration) -> Result<String> {
-        let token = hex::encode(random::<32>()?);
-        transaction!(self, tx => {
-            let insert = sqlx::query(
-                "INSERT INTO signin_links (hash, user_id, expires_at) VALUES ($1, $2, $3)",
-            )
-            .bind(digest(&token))
-            .bind(user.to_string())
-            .bind(tx.now_ms() + milliseconds(lifetime));
-            tx.run(insert).await
-        })?;
-        Ok(token)
-    }
-
-    /// Uses a sign-in link up. [`crate::StoreError::Link`] when it is unknown, used or too old.
-    pub async fn consume_signin_link(&self, token: &str) -> Result<User> {
-        let hash = digest(token);
-        let user: UserId = transaction!(self, tx => {
-            let consume = sqlx::query(
-                "UPDATE signin_links SET used_at = $2 WHERE hash = $1 AND used_at IS NULL \
-                 AND expires_at > $2 RETURNING user_id",
-            )
-            .bind(hash.clone())
-            .bind(tx.now_ms());
-            match tx.maybe(consume).await? {
-                Some(row) => row.parsed("user_id"),
-                None => Err(StoreError::Link),
-            }
-        })?;
-        self.user(user).await
     }
 }
 
@@ -564,12 +538,12 @@ fn read_token(row: &AnyRow) -> Result<Token> {
     })
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
 /// What is kept of a random token. It has 256 bits of chance, so one round of a fast hash is enough.
-fn digest(token: &str) -> String {
+pub(crate) fn digest(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
 }
 

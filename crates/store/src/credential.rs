@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use sqlx::any::AnyRow;
 
-use crate::audit::record;
+use crate::audit::{NewAudit, record};
 use crate::row::{Columns, word};
 use crate::transaction::transaction;
 use crate::{Result, Store, StoreError};
@@ -98,7 +98,7 @@ impl Store {
             .bind(team.to_string())
             .bind(name.to_owned());
         let row = self.read_one("credential", query).await?;
-        self.open_credential(team, &row)
+        self.open_credential(team, &row).await
     }
 
     /// The team's credential for a host, if it has one: what a pull or fetch without a named one uses.
@@ -115,7 +115,10 @@ impl Store {
         .bind(word(kind))
         .bind(host.to_owned());
         let row = self.read_maybe(query).await?;
-        row.map(|row| self.open_credential(team, &row)).transpose()
+        match row {
+            Some(row) => self.open_credential(team, &row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     pub async fn delete_credential(&self, team: TeamId, name: &str, actor: &str) -> Result<()> {
@@ -131,12 +134,21 @@ impl Store {
         })
     }
 
-    fn open_credential(
+    /// That it is read is in the audit log before it is.
+    async fn open_credential(
         &self,
         team: TeamId,
         row: &AnyRow,
     ) -> Result<(Credential, CredentialSecret)> {
         let credential = read(row)?;
+        let reading = NewAudit {
+            team: Some(team),
+            actor: "pluvio".to_owned(),
+            action: "credential:read".to_owned(),
+            object: format!("credential {} for {}", credential.name, credential.host),
+            result: "read".to_owned(),
+        };
+        self.audit(reading).await?;
         let place = place(team, credential.name.as_str());
         let plain = self.inner.seal.open(&place, &row.bytes("sealed")?)?;
         let plain = String::from_utf8(plain).map_err(|error| StoreError::Corrupt {

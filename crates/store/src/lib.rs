@@ -27,32 +27,38 @@ pub mod job;
 mod migrations;
 pub mod operation;
 mod page;
+pub mod passkey;
 pub mod release;
 mod row;
 mod seal;
 pub mod secret;
+mod signin_link;
 pub mod target;
+pub mod task;
 mod transaction;
 pub mod volume;
 
 pub use account::{Home, Membership, NewToken, Opened, Scope, Session, Token, User};
 pub use application::{Application, ApplicationFilter, ApplicationState, NewApplication};
-pub use audit::{AuditRecord, AuditVerdict, NewAudit};
+pub use audit::{AuditFilter, AuditRecord, AuditVerdict, NewAudit};
 pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
 pub use cluster::Cluster;
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};
 pub use deploy::{
-    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Reverted, Then, Whose,
+    Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Objection, Reverted, Then,
+    Whose,
 };
 pub use error::StoreError;
 pub use event::{EventFilter, Hint};
 pub use job::{Job, JobState, Lease, LeasedJob, NewJob, Pulse};
 pub use operation::OperationFilter;
 pub use page::{LIMIT_MAX, Page, PageRequest};
+pub use passkey::{NewPasskey, Passkey};
 pub use release::{ReleaseRow, ReleaseState, StoredRelease};
 pub use seal::Seal;
 pub use secret::SecretRow;
 pub use target::Target;
+pub use task::{TaskRecord, TaskRecordOutcome};
 pub use volume::VolumeRow;
 
 use std::path::Path;

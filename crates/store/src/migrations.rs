@@ -7,7 +7,12 @@ use crate::transaction::{Tx, transaction};
 use crate::{Result, Store, StoreError};
 
 /// In order; the first makes version 1. A published one is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_passkeys.sql"),
+    include_str!("../migrations/0003_audit_head.sql"),
+    include_str!("../migrations/0004_tasks.sql"),
+];
 
 /// Returns true when the database was new.
 pub(crate) async fn migrate(store: &Store) -> Result<bool> {

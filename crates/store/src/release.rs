@@ -141,6 +141,25 @@ pub(crate) async fn load_revision(
     read_revision(&tx.one("revision", query).await?)
 }
 
+/// The newest revision that was applied and came into effect: one whose release failed changed nothing.
+pub(crate) async fn last_applied(
+    tx: &mut Tx,
+    application: ApplicationId,
+) -> Result<Option<Revision>> {
+    let query = sqlx::query(
+        "SELECT v.* FROM revisions v JOIN releases r ON r.application = v.application AND r.number = v.number \
+         WHERE v.application = $1 AND v.origin = $2 AND r.state <> $3 ORDER BY v.number DESC LIMIT 1",
+    )
+    .bind(application.to_string())
+    .bind(json(&Origin::Apply))
+    .bind(word(ReleaseState::Failed));
+    tx.maybe(query)
+        .await?
+        .as_ref()
+        .map(read_revision)
+        .transpose()
+}
+
 /// What was asked after a revision.
 pub(crate) enum Later {
     /// A whole specification, by this operation: the revision is out of date.

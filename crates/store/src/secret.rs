@@ -11,7 +11,7 @@ use pluvio_model::template::SecretRef;
 
 use sqlx::any::AnyRow;
 
-use crate::application;
+use crate::application::{self, Application};
 use crate::audit::record;
 use crate::release;
 use crate::row::Columns;
@@ -41,10 +41,7 @@ impl Store {
     ) -> Result<u32> {
         transaction!(self, tx => {
             let application = application::load(&mut tx, application).await?;
-            let version = set(&mut tx, application.id, name, &value.0, false, actor).await?;
-            let object = format!("secret {name} of {}", application.name);
-            record(&mut tx, Some(application.team), actor, "secret:write", &object, "set").await?;
-            Ok(version)
+            set(&mut tx, &application, name, &value.0, false, actor).await
         })
     }
 
@@ -156,15 +153,16 @@ impl Store {
     }
 }
 
-/// A new version with this value.
+/// A new version with this value, and its audit row.
 pub(crate) async fn set(
     tx: &mut Tx,
-    application: ApplicationId,
+    of: &Application,
     name: &EnvName,
     value: &str,
     generated: bool,
     actor: &str,
 ) -> Result<u32> {
+    let application = of.id;
     let last = sqlx::query(
         "SELECT COALESCE(max(version), 0) AS version FROM secrets WHERE application = $1 AND name = $2",
     )
@@ -186,17 +184,20 @@ pub(crate) async fn set(
     .bind(actor.to_owned())
     .bind(tx.now_ms());
     tx.run(insert).await?;
+    let object = format!("secret {name} of {}", of.name);
+    let result = if generated { "generated" } else { "set" };
+    record(tx, Some(of.team), actor, "secret:write", &object, result).await?;
     Ok(version)
 }
 
 /// Makes the values that a specification wants generated and that are not there yet.
 pub(crate) async fn generate(
     tx: &mut Tx,
-    application: ApplicationId,
+    application: &Application,
     spec: &AppSpec,
     actor: &str,
 ) -> Result<()> {
-    let there = newest(tx, application).await?;
+    let there = newest(tx, application.id).await?;
     for (name, rule) in &spec.all_secrets() {
         if rule.generate && !there.contains_key(name) {
             let length = usize::from(rule.length.unwrap_or(32).clamp(8, 256));

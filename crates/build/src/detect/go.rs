@@ -159,7 +159,8 @@ pub(super) fn detect(context: &Context) -> Result<Detected, Problem> {
         produces: vec![format!("{PRODUCTS}/app")],
         env: build_env,
         caches,
-        network: !vendored,
+        // Its modules are there by now; what somebody else's command needs is not known.
+        network: !vendored && context.build.command.is_some(),
     });
     let mut outputs = Vec::new();
     for folder in RESOURCES

@@ -1,4 +1,5 @@
 //! Unpacking an archive that a stranger made: nothing lands outside the folder, and nothing grows without limit.
+//! Tar and zip say the same things differently; what may become of them is decided here, once for both.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -13,6 +14,11 @@ pub struct ArchiveLimits {
     pub files: u64,
     /// Unpacked, in bytes.
     pub bytes: u64,
+    /// How many times its own size it may unpack to, if that is more than [`ArchiveLimits::always`]. Source packs to a
+    /// fifth; what packs to a thousandth was made to fill a disk.
+    pub ratio: u64,
+    /// Bytes that are unpacked whatever the ratio.
+    pub always: u64,
 }
 
 impl Default for ArchiveLimits {
@@ -20,152 +26,280 @@ impl Default for ArchiveLimits {
         ArchiveLimits {
             files: 100_000,
             bytes: 4 << 30,
+            ratio: 200,
+            always: 64 << 20,
         }
     }
 }
 
-/// Unpacks a tar archive, plain or compressed with gzip, into a new folder. An archive of one folder gives that folder's
-/// content. Answers how many files there are.
+/// Whether a file begins as the archives do that [`unpack`] takes. For a file whose name says nothing of it.
+pub fn is_archive(file: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(512).read_to_end(&mut head));
+    read.is_ok()
+        && (is_zip(&head)
+            || head.starts_with(&[0x1f, 0x8b])
+            || head.get(257..262) == Some(b"ustar".as_slice()))
+}
+
+/// With entries, or of none.
+fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// Unpacks a zip archive or a tar archive, plain or compressed with gzip, into a new folder. An archive of one folder gives
+/// that folder's content. Answers how many files there are.
 pub fn unpack(archive: &Path, into: &Path, limits: &ArchiveLimits) -> Result<u64, Problem> {
-    let mut file = File::open(archive).map_err(|e| unreadable(&e.to_string()))?;
-    let mut magic = [0; 4];
-    let read = file
-        .read(&mut magic)
-        .map_err(|e| unreadable(&e.to_string()))?;
-    file.rewind().map_err(|e| unreadable(&e.to_string()))?;
-    if magic.starts_with(b"PK\x03\x04") {
-        return Err(problem::SOURCE_ARCHIVE.problem(
-            "It is a zip archive.",
-            "Upload a .tar.gz (`tar -czf source.tar.gz .`), or the folder itself.",
-        ));
-    }
+    let mut file = File::open(archive).map_err(|e| unreadable(&e))?;
+    let size = file.metadata().map_err(|e| unreadable(&e))?.len();
+    let mut magic = Vec::new();
+    (&mut file)
+        .take(4)
+        .read_to_end(&mut magic)
+        .map_err(|e| unreadable(&e))?;
+    file.rewind().map_err(|e| unreadable(&e))?;
     fs::create_dir_all(into).map_err(|e| super::cannot_write(into, &e))?;
-    let count = if read >= 2 && magic.starts_with(&[0x1f, 0x8b]) {
-        entries(flate2::read::MultiGzDecoder::new(file), into, limits)
+    let mut room = Room {
+        into,
+        files: 0,
+        bytes: 0,
+        most_files: limits.files,
+        most_bytes: limits
+            .bytes
+            .min(size.saturating_mul(limits.ratio).max(limits.always)),
+    };
+    if is_zip(&magic) {
+        super::zipped::entries(file, &mut room)?;
+    } else if magic.starts_with(&[0x1f, 0x8b]) {
+        entries(flate2::read::MultiGzDecoder::new(file), &mut room)?;
     } else {
-        entries(file, into, limits)
-    }?;
-    if count == 0 {
+        entries(file, &mut room)?;
+    }
+    if room.files == 0 {
         return Err(problem::SOURCE_ARCHIVE.problem(
             "It holds no file.",
             "Upload the folder that holds the application's source.",
         ));
     }
+    let files = room.files;
     lift_single_folder(into).map_err(|e| super::cannot_write(into, &e))?;
-    Ok(count)
+    Ok(files)
 }
 
-fn unreadable(why: &str) -> Problem {
+pub(super) fn unreadable(why: &dyn std::fmt::Display) -> Problem {
     problem::SOURCE_ARCHIVE.problem(
-        format!("It is no tar archive, or a damaged one: {why}"),
-        "Upload a .tar or .tar.gz (`tar -czf source.tar.gz .`).",
+        format!("It is no tar or zip archive, or a damaged one: {why}"),
+        "Upload a .tar.gz (`tar -czf source.tar.gz .`), a .tar or a .zip.",
     )
 }
 
-fn refused(path: &Path, why: &str) -> Problem {
+pub(super) fn refused(name: impl std::fmt::Display, why: &str) -> Problem {
     problem::SOURCE_ARCHIVE.problem(
-        format!("{} {why}", path.display()),
+        format!("{name} {why}"),
         "Make the archive again from inside the source folder: `tar -czf source.tar.gz .`",
     )
 }
 
-fn entries(reader: impl Read, into: &Path, limits: &ArchiveLimits) -> Result<u64, Problem> {
-    let mut archive = tar::Archive::new(reader);
-    let (mut files, mut bytes) = (0_u64, 0_u64);
-    let too_large = || {
+/// The folder that an archive is unpacked into, and what may still come.
+pub(super) struct Room<'a> {
+    into: &'a Path,
+    files: u64,
+    bytes: u64,
+    most_files: u64,
+    most_bytes: u64,
+}
+
+/// A name of the archive that may be made.
+pub(super) struct Place {
+    /// As the archive says it, for people.
+    named: String,
+    /// Below the folder.
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Room<'_> {
+    pub(super) fn most_files(&self) -> u64 {
+        self.most_files
+    }
+
+    pub(super) fn too_large(&self) -> Problem {
         problem::SPEC_TOO_LARGE.problem(
             format!(
-                "The archive holds more than {} files or {} MB.",
-                limits.files,
-                limits.bytes >> 20
+                "The archive holds more than {} files, or unpacks to more than {} MB.",
+                self.most_files,
+                self.most_bytes >> 20
             ),
             "Leave out what is not source (dependencies, build results, data).",
         )
-    };
-    for entry in archive.entries().map_err(|e| unreadable(&e.to_string()))? {
-        let mut entry = entry.map_err(|e| unreadable(&e.to_string()))?;
-        let named = entry
-            .path()
-            .map_err(|e| unreadable(&e.to_string()))?
-            .into_owned();
+    }
+
+    /// Where an entry goes; `None` for what is left out.
+    pub(super) fn place(&self, named: &Path) -> Result<Option<Place>, Problem> {
+        let shown = named.display().to_string();
+        let Some(path) = inside(named) else {
+            return Err(refused(shown, "leads out of the archive."));
+        };
+        if path.as_os_str().is_empty() || path.components().any(|part| part.as_os_str() == ".git") {
+            return Ok(None);
+        }
+        if leads_through_link(self.into, &path) {
+            return Err(refused(shown, "lies behind a link of the archive."));
+        }
+        Ok(Some(Place {
+            named: shown,
+            target: self.into.join(&path),
+            path,
+        }))
+    }
+
+    pub(super) fn folder(&self, place: &Place) -> Result<(), Problem> {
+        fs::create_dir_all(&place.target).map_err(|e| place.cannot_make(&e))
+    }
+
+    /// Counts one more, and clears its place: a later entry of the same name replaces the earlier one, as tar does.
+    fn one_more(&mut self, place: &Place) -> Result<(), Problem> {
+        self.files += 1;
+        if self.files > self.most_files {
+            return Err(self.too_large());
+        }
+        if let Some(parent) = place.target.parent() {
+            fs::create_dir_all(parent).map_err(|e| place.cannot_make(&e))?;
+        }
+        let _ = fs::remove_file(&place.target);
+        Ok(())
+    }
+
+    /// A file. What it says of its size is not believed: what comes is counted.
+    pub(super) fn file(
+        &mut self,
+        place: &Place,
+        mode: u32,
+        content: &mut impl Read,
+    ) -> Result<(), Problem> {
+        self.one_more(place)?;
+        let mut file = File::create_new(&place.target).map_err(|e| place.cannot_make(&e))?;
+        let left = self.most_bytes - self.bytes;
+        let mut content = Counted {
+            content,
+            failed: None,
+        };
+        let copied = io::copy(&mut (&mut content).take(left + 1), &mut file);
+        if let Some(error) = content.failed {
+            return Err(unreadable(&error));
+        }
+        let copied = copied.map_err(|e| super::cannot_write(&place.target, &e))?;
+        if copied > left {
+            return Err(self.too_large());
+        }
+        self.bytes += copied;
+        let mode = if mode & 0o111 != 0 { 0o755 } else { 0o644 };
+        fs::set_permissions(&place.target, fs::Permissions::from_mode(mode))
+            .map_err(|e| super::cannot_write(&place.target, &e))
+    }
+
+    pub(super) fn symlink(&mut self, place: &Place, to: &Path) -> Result<(), Problem> {
+        self.one_more(place)?;
+        let from = place.path.parent().unwrap_or(Path::new(""));
+        if to.is_absolute() || inside(&from.join(to)).is_none() {
+            return Err(refused(
+                &place.named,
+                &format!("is a link out of the archive, to {}.", to.display()),
+            ));
+        }
+        std::os::unix::fs::symlink(to, &place.target).map_err(|e| place.cannot_make(&e))
+    }
+
+    fn hard_link(&mut self, place: &Place, to: &Path) -> Result<(), Problem> {
+        let Some(to) = inside(to).filter(|to| !leads_through_link(self.into, to)) else {
+            return Err(refused(&place.named, "is a link out of the archive."));
+        };
+        let original = self.into.join(to);
+        if !original.symlink_metadata().is_ok_and(|data| data.is_file()) {
+            return Err(refused(
+                &place.named,
+                "is a link to a file that is not before it.",
+            ));
+        }
+        let mut content = File::open(&original).map_err(|e| unreadable(&e))?;
+        let mode = content
+            .metadata()
+            .map_or(0o644, |data| data.permissions().mode());
+        if original == place.target {
+            return Ok(());
+        }
+        self.file(place, mode, &mut content)
+    }
+}
+
+impl Place {
+    /// An archive may name a file and, below it, another: that is the archive's fault, not the disk's.
+    fn cannot_make(&self, error: &io::Error) -> Problem {
+        use io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
+        match error.kind() {
+            AlreadyExists | NotADirectory | IsADirectory => {
+                refused(&self.named, "is a file and a folder at once.")
+            }
+            InvalidFilename => refused(&self.named, "is too long a name."),
+            _ => super::cannot_write(&self.target, error),
+        }
+    }
+}
+
+/// Tells an archive that cannot be read from a disk that cannot be written.
+struct Counted<'a, R> {
+    content: &'a mut R,
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.content.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failed = Some(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+fn entries(reader: impl Read, room: &mut Room) -> Result<(), Problem> {
+    let mut archive = tar::Archive::new(reader);
+    for entry in archive.entries().map_err(|e| unreadable(&e))? {
+        let mut entry = entry.map_err(|e| unreadable(&e))?;
+        let named = entry.path().map_err(|e| unreadable(&e))?.into_owned();
         let kind = entry.header().entry_type();
         if kind.is_pax_global_extensions() {
             continue;
         }
-        let Some(path) = inside(&named) else {
-            return Err(refused(&named, "leads out of the archive."));
+        let Some(place) = room.place(&named)? else {
+            continue;
         };
-        if path.as_os_str().is_empty() || path.components().any(|part| part.as_os_str() == ".git") {
-            continue;
-        }
-        let target = into.join(&path);
-        if leads_through_link(into, &path) {
-            return Err(refused(&named, "lies behind a link of the archive."));
-        }
-        if kind.is_dir() {
-            fs::create_dir_all(&target).map_err(|e| super::cannot_write(&target, &e))?;
-            continue;
-        }
-        files += 1;
-        bytes = bytes.saturating_add(entry.size());
-        if files > limits.files || bytes > limits.bytes {
-            return Err(too_large());
-        }
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(|e| super::cannot_write(parent, &e))?;
-        }
-        // A later entry of the same name replaces the earlier one, as tar does.
-        let _ = fs::remove_file(&target);
         let link = || -> Result<PathBuf, Problem> {
             entry
                 .link_name()
                 .ok()
                 .flatten()
                 .map(std::borrow::Cow::into_owned)
-                .ok_or_else(|| refused(&named, "is a link to nowhere."))
+                .ok_or_else(|| refused(named.display(), "is a link to nowhere."))
         };
-        if kind.is_symlink() {
+        if kind.is_dir() {
+            room.folder(&place)?;
+        } else if kind.is_symlink() {
             let to = link()?;
-            let from = path.parent().unwrap_or(Path::new(""));
-            if to.is_absolute() || inside(&from.join(&to)).is_none() {
-                return Err(refused(
-                    &named,
-                    &format!("is a link out of the archive, to {}.", to.display()),
-                ));
-            }
-            std::os::unix::fs::symlink(&to, &target)
-                .map_err(|e| super::cannot_write(&target, &e))?;
+            room.symlink(&place, &to)?;
         } else if kind.is_hard_link() {
             let to = link()?;
-            let Some(to) = inside(&to).filter(|to| !leads_through_link(into, to)) else {
-                return Err(refused(&named, "is a link out of the archive."));
-            };
-            let original = into.join(to);
-            if !original.symlink_metadata().is_ok_and(|data| data.is_file()) {
-                return Err(refused(
-                    &named,
-                    "is a link to a file that is not before it.",
-                ));
-            }
-            fs::copy(&original, &target).map_err(|e| super::cannot_write(&target, &e))?;
+            room.hard_link(&place, &to)?;
         } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
             let mode = entry.header().mode().unwrap_or(0o644);
-            let mut file =
-                File::create_new(&target).map_err(|e| super::cannot_write(&target, &e))?;
-            let left = limits.bytes - bytes + entry.size();
-            let copied = io::copy(&mut (&mut entry).take(left + 1), &mut file)
-                .map_err(|e| unreadable(&e.to_string()))?;
-            if copied > left {
-                return Err(too_large());
-            }
-            let mode = if mode & 0o111 != 0 { 0o755 } else { 0o644 };
-            fs::set_permissions(&target, fs::Permissions::from_mode(mode))
-                .map_err(|e| super::cannot_write(&target, &e))?;
+            room.file(&place, mode, &mut entry)?;
         } else {
-            return Err(refused(&named, "is a device or a pipe."));
+            return Err(refused(named.display(), "is a device or a pipe."));
         }
     }
-    Ok(files)
+    Ok(())
 }
 
 /// The path without `.` and `..`, or `None` where it leaves the folder.
@@ -260,6 +394,8 @@ mod tests {
             vec![Row("hard", Link, "/etc/passwd")],
             vec![Row("hard", Link, "not-there")],
             vec![Row("pipe", Fifo, "")],
+            vec![Row("a", Regular, "x"), Row("a/b", Regular, "x")],
+            vec![Row("a/b", Regular, "x"), Row("a", Regular, "x")],
         ] {
             let folder = tempfile::tempdir().unwrap();
             let file = archive(folder.path(), &rows);
@@ -296,9 +432,12 @@ mod tests {
         for limits in [
             ArchiveLimits {
                 files: 1,
-                bytes: 99,
+                ..ArchiveLimits::default()
             },
-            ArchiveLimits { files: 9, bytes: 9 },
+            ArchiveLimits {
+                bytes: 9,
+                ..ArchiveLimits::default()
+            },
         ] {
             let into = tempfile::tempdir().unwrap();
             let problem = unpack(&file, &into.path().join("x"), &limits).unwrap_err();

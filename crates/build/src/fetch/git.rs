@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::cannot_write;
-use crate::builder::{GitCredential, Log, LogEntry};
+use crate::builder::{GitCredential, Log, LogEntry, SshHosts};
 
 pub(super) struct Checkout {
     pub(super) folder: PathBuf,
@@ -22,6 +22,7 @@ pub(super) struct Checkout {
 pub(super) async fn check_out(
     source: &GitSource,
     credential: Option<&GitCredential>,
+    hosts: &SshHosts,
     scratch: &Path,
     log: &Log,
 ) -> Result<Checkout, Problem> {
@@ -29,7 +30,7 @@ pub(super) async fn check_out(
     if let Some(reference) = source.reference.as_deref().filter(|r| r.starts_with('-')) {
         return Err(no_reference(source, reference));
     }
-    let git = Git::new(source, credential, scratch)?;
+    let git = Git::new(source, credential, hosts, scratch)?;
     git.run(&["init", "--quiet", "."], log).await?;
     git.run(&["remote", "add", "origin", &source.url], log)
         .await?;
@@ -154,6 +155,8 @@ struct Git<'a> {
     folder: PathBuf,
     environment: Vec<(String, String)>,
     with_credential: bool,
+    /// Where host keys are kept; `None`: where `ssh` does.
+    known_hosts: Option<PathBuf>,
     /// Never shown.
     hidden: Vec<String>,
 }
@@ -163,6 +166,7 @@ impl<'a> Git<'a> {
     fn new(
         source: &'a GitSource,
         credential: Option<&GitCredential>,
+        hosts: &SshHosts,
         scratch: &Path,
     ) -> Result<Git<'a>, Problem> {
         let folder = scratch.join("source");
@@ -184,47 +188,81 @@ impl<'a> Git<'a> {
         let mut hidden = Vec::new();
         let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
         let mut ssh = "ssh -o BatchMode=yes -o ConnectTimeout=20".to_owned();
+        let known_hosts = match hosts {
+            SshHosts::Mine => None,
+            SshHosts::Pinned(file) => {
+                let system = Path::new("/etc/ssh/ssh_config");
+                let configuration = if system.exists() {
+                    system
+                } else {
+                    Path::new("none")
+                };
+                ssh.push_str(&format!(
+                    " -F {} -o IdentityAgent=none -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new \
+                     -o UserKnownHostsFile={} -o HashKnownHosts=no",
+                    configuration.display(),
+                    quoted(file)
+                ));
+                Some(file.clone())
+            }
+        };
         match credential {
             Some(GitCredential::Password { user, password }) => {
-                let answer = "#!/bin/sh\ncase \"$1\" in Username*) printf '%s\\n' \"$PLUVIO_GIT_USER\" ;; *) printf '%s\\n' \"$PLUVIO_GIT_PASSWORD\" ;; esac\n";
-                let program = write("askpass", answer, 0o700)?;
+                let program = write("askpass", ASKPASS, 0o700)?;
+                let (scheme, host) = whom(&source.url);
                 set("GIT_ASKPASS", program.display().to_string());
+                set("PLUVIO_GIT_SCHEME", scheme);
+                set("PLUVIO_GIT_HOST", host);
                 set("PLUVIO_GIT_USER", user.clone());
                 set("PLUVIO_GIT_PASSWORD", password.clone());
                 hidden.push(password.clone());
             }
-            Some(GitCredential::SshKey { key, known_hosts }) => {
-                let mut key = key.clone();
+            Some(GitCredential::SshKey { user, key }) => {
+                // What editors and consoles make of a key's line ends.
+                let mut key = key.replace("\r\n", "\n");
                 if !key.ends_with('\n') {
                     key.push('\n');
                 }
                 let key = write("key", &key, 0o600)?;
-                let known = write("known_hosts", known_hosts, 0o600)?;
-                let check = if known_hosts.trim().is_empty() {
-                    "accept-new"
-                } else {
-                    "yes"
-                };
-                ssh.push_str(&format!(
-                    " -i {} -o IdentitiesOnly=yes -o UserKnownHostsFile={} -o StrictHostKeyChecking={check}",
-                    key.display(),
-                    known.display()
-                ));
+                ssh.push_str(&format!(" -i {} -o IdentitiesOnly=yes", quoted(&key)));
+                let named = source
+                    .url
+                    .split_once("://")
+                    .map_or(&*source.url, |(_, rest)| rest);
+                if !named
+                    .split('/')
+                    .next()
+                    .is_some_and(|host| host.contains('@'))
+                {
+                    let user = user.as_deref().unwrap_or("git");
+                    ssh.push_str(&format!(" -l {}", quoted(Path::new(user))));
+                }
                 set("GIT_ASKPASS", "true".to_owned());
             }
             // `true` answers nothing: a host that asks is told nothing, and refuses.
-            None => set("GIT_ASKPASS", "true".to_owned()),
+            None => {
+                if known_hosts.is_some() {
+                    ssh.push_str(" -o IdentityFile=none");
+                }
+                set("GIT_ASKPASS", "true".to_owned());
+            }
         }
         set("GIT_SSH_COMMAND", ssh);
         set("GIT_TERMINAL_PROMPT", "0".to_owned());
         set("LC_ALL", "C".to_owned());
-        set("GIT_ALLOW_PROTOCOL", "https:http:ssh:git:file".to_owned());
+        // A submodule must not lead from a host to this machine's own files.
+        let protocols = match source.url.starts_with("file://") {
+            true => "https:http:ssh:git:file",
+            false => "https:http:ssh:git",
+        };
+        set("GIT_ALLOW_PROTOCOL", protocols.to_owned());
         set("GIT_LFS_SKIP_SMUDGE", "0".to_owned());
         Ok(Git {
             source,
             folder,
             environment,
             with_credential: credential.is_some(),
+            known_hosts,
             hidden,
         })
     }
@@ -236,7 +274,12 @@ impl<'a> Git<'a> {
 
     /// Runs git to its end; its standard output is the answer, its messages go to the log and, on failure, become the Problem.
     async fn run_words(&self, words: &[String], log: &Log) -> Result<String, Problem> {
-        let mut child = Command::new("git")
+        let mut command = Command::new("git");
+        if self.known_hosts.is_some() {
+            // The credentials of whoever runs the server are not for its users.
+            command.args(["-c", "credential.helper="]);
+        }
+        let mut child = command
             // Submodules and file:// are served from this machine, too; hooks of a template are nobody's.
             .args([
                 "-c",
@@ -303,8 +346,57 @@ impl<'a> Git<'a> {
     }
 
     fn failed(&self, said: &[String]) -> Problem {
-        sort(self.source, self.with_credential, said)
+        let found = sort(self.source, self.with_credential, said);
+        match &self.known_hosts {
+            Some(file) if found.is(problem::GIT_HOST_KEY) => Problem {
+                remedy: format!(
+                    "If the host's owners say that its key is new, forget the old one on the machine of Pluvio: \
+                     `ssh-keygen -R '{}' -f {}`. If they do not, somebody may be between you and the host.",
+                    known_as(&self.source.url),
+                    file.display()
+                ),
+                ..found
+            },
+            _ => found,
+        }
     }
+}
+
+/// Answers git's questions about one host, and no other's: neither a submodule nor a redirection learns the password.
+const ASKPASS: &str = r#"#!/bin/sh
+case "$1" in
+"Username for '$PLUVIO_GIT_SCHEME://$PLUVIO_GIT_HOST': "*) printf '%s\n' "$PLUVIO_GIT_USER" ;;
+"Password for '$PLUVIO_GIT_SCHEME://"*"@$PLUVIO_GIT_HOST': "*) printf '%s\n' "$PLUVIO_GIT_PASSWORD" ;;
+*) exit 1 ;;
+esac
+"#;
+
+/// Scheme and host of an address, as git names them when it asks.
+fn whom(url: &str) -> (String, String) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("ssh", url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    (scheme.to_owned(), host.to_owned())
+}
+
+/// The name that `ssh` keeps a host's key under: `host`, `[host]:2222`.
+fn known_as(url: &str) -> String {
+    let (_, host) = whom(url);
+    if !url.contains("://") {
+        return host.split(':').next().unwrap_or_default().to_owned();
+    }
+    match host.rsplit_once(':') {
+        Some((host, "22")) => host.to_owned(),
+        Some((name, port)) if !host.ends_with(']') => {
+            format!("[{}]:{port}", name.trim_matches(['[', ']']))
+        }
+        _ => host.trim_matches(['[', ']']).to_owned(),
+    }
+}
+
+/// For the shell that git runs `ssh` by.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 /// What git says in the locale `C`, sorted into what a user can do about it.
@@ -336,6 +428,14 @@ fn sort(source: &GitSource, with_credential: bool, said: &[String]) -> Problem {
             "Check the address, name resolution and proxy of the machine that builds.",
         )
     } else if says(&[
+        "host identification has changed",
+        "host key verification failed",
+    ]) {
+        problem::GIT_HOST_KEY.problem(
+            format!("The host of {url} shows another key than the one it is known by."),
+            "Look at its line in your known_hosts, and ask the host's owners.",
+        )
+    } else if says(&[
         "couldn't find remote ref",
         "remote branch",
         "not our ref",
@@ -351,7 +451,6 @@ fn sort(source: &GitSource, with_credential: bool, said: &[String]) -> Problem {
         "could not read username",
         "could not read password",
         "permission denied",
-        "host key verification failed",
         "returned error: 401",
         "returned error: 403",
         "access denied",
@@ -438,11 +537,28 @@ mod tests {
                 "fatal: couldn't find remote ref nope",
                 problem::GIT_NO_REFERENCE,
             ),
+            (
+                "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.\nfatal: Could not read from remote repository.",
+                problem::GIT_HOST_KEY,
+            ),
             ("fatal: early EOF", problem::GIT_FAILED),
         ] {
             let lines: Vec<String> = said.lines().map(str::to_owned).collect();
             let problem = sort(&source("https://host/a/b"), false, &lines);
             assert!(problem.is(code), "{said:?} became {}", problem.code);
+        }
+    }
+
+    #[test]
+    fn a_host_is_named_as_ssh_names_it() {
+        for (url, name) in [
+            ("ssh://git@host/a", "host"),
+            ("ssh://git@host:22/a", "host"),
+            ("ssh://git@host:2222/a", "[host]:2222"),
+            ("ssh://git@[::1]:2222/a", "[::1]:2222"),
+            ("git@host:a/b.git", "host"),
+        ] {
+            assert_eq!(known_as(url), name);
         }
     }
 

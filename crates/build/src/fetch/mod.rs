@@ -2,6 +2,7 @@
 
 mod archive;
 mod git;
+mod zipped;
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use pluvio_model::revision::SourceRecord;
 
 use crate::builder::{BuildSource, Log};
 
-pub use archive::{ArchiveLimits, unpack};
+pub use archive::{ArchiveLimits, is_archive, unpack};
 
 /// Source in a folder.
 #[derive(Debug)]
@@ -61,9 +62,14 @@ pub async fn fetch(source: &BuildSource, work: &Path, log: &Log) -> Result<Fetch
                 _scratch: Some(scratch),
             })
         }
-        BuildSource::Git { git, credential } => {
+        BuildSource::Git {
+            git,
+            credential,
+            hosts,
+        } => {
             let scratch = scratch(work)?;
-            let checkout = git::check_out(git, credential.as_ref(), scratch.path(), log).await?;
+            let checkout =
+                git::check_out(git, credential.as_ref(), hosts, scratch.path(), log).await?;
             Ok(Fetched {
                 folder: checkout.folder,
                 note: checkout.note,

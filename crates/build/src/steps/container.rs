@@ -75,7 +75,7 @@ impl BuildContainer {
             container.caches.insert(cache.id.clone(), volume_name);
         }
         let network = if online {
-            let network = job.named("net");
+            let network = job.team_network();
             job.engine
                 .ensure_network(&network, &IndexMap::new(), false, None)
                 .await
@@ -190,9 +190,6 @@ impl BuildContainer {
             Err(error) => {
                 tracing::warn!(%error, container = self.name, "a build container could not be removed");
             }
-        }
-        if let Some(network) = &self.network {
-            let _ = self.engine.remove_network(network).await;
         }
     }
 }

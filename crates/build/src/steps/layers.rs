@@ -24,7 +24,7 @@ pub(super) struct Known {
     /// How many outputs they cover.
     pub(super) count: usize,
     /// The image that ends in the last of them.
-    image: String,
+    pub(super) image: String,
 }
 
 /// The key of the image that ends in this output: what is below, what is copied, and the step that it comes from.
@@ -54,39 +54,47 @@ pub(super) async fn known(site: &Site<'_>) -> Result<Known, Problem> {
     Ok(known)
 }
 
-/// Adds the outputs that are not layers yet, and gives the image its name and configuration. The build container is
-/// removed as soon as nothing more is read from it; after a failure it may still be there.
-pub(super) async fn finish(
-    site: &Site<'_>,
-    known: &Known,
-    container: Option<&BuildContainer>,
-) -> Result<String, Problem> {
+/// An image to be made: a layer that later builds begin from, or the last one.
+pub(super) struct ToMake<'a> {
+    outputs: Vec<&'a Output>,
+    name: String,
+    changes: Changes,
+    /// The container that becomes it.
+    scratch: String,
+}
+
+/// What is to be made of the outputs that are not layers yet, one on top of the other; at least the image itself.
+pub(super) fn to_make<'a>(site: &'a Site<'_>, known: &Known) -> Vec<ToMake<'a>> {
     let mut below = site.run_base.facts.id.clone();
     for output in &site.plan.outputs[..known.count] {
         below = layer_key(site, &below, output).map_or(below, |key| key.to_string());
     }
-    let mut image = known.image.clone();
     let rest = &site.plan.outputs[known.count..];
+    let mut all = Vec::new();
     let mut waiting: Vec<&Output> = Vec::new();
-    let mut chain = true;
-    for output in rest {
+    for (index, output) in rest.iter().enumerate() {
         waiting.push(output);
-        let key = layer_key(site, &below, output).filter(|_| chain);
-        let Some(key) = key else {
-            // Layers above one whose key is not known cannot be found again: they are one with the last.
-            chain = false;
-            continue;
-        };
+        // Layers above one whose key is not known cannot be found again, and above the last there is only what the image
+        // says of itself: they are one with the image.
+        let is_last = index + 1 == rest.len();
+        let key = layer_key(site, &below, output).filter(|_| waiting.len() == 1 && !is_last);
+        let Some(key) = key else { continue };
         let name = site.job.image(&format!("layer-{}", &key.as_str()[..24]));
-        let changes = Changes::layer(site, &key);
-        image = commit(site, container, &image, &waiting, &name, &changes, false).await?;
-        waiting.clear();
+        all.push(ToMake::new(
+            site,
+            std::mem::take(&mut waiting),
+            name,
+            Changes::layer(site, &key),
+        ));
         below = key.to_string();
     }
-    let name = site.job.image(&site.key.as_str()[..12]);
-    let changes = Changes::of_image(site);
-    commit(site, container, &image, &waiting, &name, &changes, true).await?;
-    Ok(name)
+    all.push(ToMake::new(
+        site,
+        waiting,
+        site.name(),
+        Changes::of_image(site),
+    ));
+    all
 }
 
 /// What a container that becomes an image says of itself.
@@ -158,49 +166,53 @@ impl Changes {
     }
 }
 
-/// A container that never starts: outputs in, image out.
-async fn commit(
-    site: &Site<'_>,
-    container: Option<&BuildContainer>,
-    below: &str,
-    outputs: &[&Output],
-    name: &str,
-    changes: &Changes,
-    last: bool,
-) -> Result<String, Problem> {
-    let client = &site.job.engine;
-    let hash = ContentHash::of(&name);
-    let scratch = site.job.named(&format!("layer-{}", hash.short()));
-    let mut body = changes.body.clone();
-    body["Image"] = json!(below);
-    body["HostConfig"] = json!({ "NetworkMode": "none" });
-    if body.get("Cmd").is_none() {
-        // A layer keeps what the base says; a container must have a command.
-        body["Cmd"] = json!(["true"]);
-    }
-    client
-        .create_container(&scratch, &body)
-        .await
-        .map_err(engine)?;
-    let made = async {
-        for output in outputs {
-            copy(site, container, output, &scratch).await?;
+impl<'a> ToMake<'a> {
+    fn new(
+        site: &Site<'_>,
+        outputs: Vec<&'a Output>,
+        name: String,
+        changes: Changes,
+    ) -> ToMake<'a> {
+        let hash = ContentHash::of(&name);
+        let scratch = site.job.named(&format!("layer-{}", hash.short()));
+        ToMake {
+            outputs,
+            name,
+            changes,
+            scratch,
         }
-        let ending = async {
-            if let (true, Some(container)) = (last, container) {
-                container.remove().await;
-            }
-        };
-        let committing = client.commit(&scratch, name, &changes.commit);
-        let (committed, ()) = tokio::join!(committing, ending);
-        committed.map_err(engine)
-    };
-    let made = made.await;
-    let removed = client.remove_container(&scratch).await;
-    if let Err(error) = removed {
-        tracing::warn!(%error, container = scratch, "a layer's container could not be removed");
     }
-    made
+
+    /// Makes the container, which never starts, on top of an image.
+    pub(super) async fn begin(&self, site: &Site<'_>, below: &str) -> Result<(), Problem> {
+        let mut body = self.changes.body.clone();
+        body["Image"] = json!(below);
+        body["HostConfig"] = json!({ "NetworkMode": "none" });
+        if body.get("Cmd").is_none() {
+            // A layer keeps what the base says; a container must have a command.
+            body["Cmd"] = json!(["true"]);
+        }
+        let made = site.job.engine.create_container(&self.scratch, &body).await;
+        made.map(drop).map_err(engine)
+    }
+
+    /// Outputs in, image out: its id.
+    pub(super) async fn finish(
+        &self,
+        site: &Site<'_>,
+        container: Option<&BuildContainer>,
+    ) -> Result<String, Problem> {
+        for output in &self.outputs {
+            copy(site, container, output, &self.scratch).await?;
+        }
+        let client = &site.job.engine;
+        let committed = client
+            .commit(&self.scratch, &self.name, &self.changes.commit)
+            .await;
+        let image = committed.map_err(engine)?;
+        site.job.clear(self.scratch.clone());
+        Ok(image)
+    }
 }
 
 /// Copies one output into a container: from the source where it is only that, else from the build container.

@@ -49,23 +49,38 @@ pub(crate) struct Site<'a> {
 pub(crate) async fn follow(site: &Site<'_>) -> Result<String, Problem> {
     let known = layers::known(site).await?;
     let rest = &site.plan.outputs[known.count..];
+    let mut images = layers::to_make(site, &known);
+    let first = images.remove(0);
     let container = if rest.iter().all(|output| site.is_source_only(output)) {
         for step in &site.plan.steps {
             site.job.say(format!("{}: unchanged", step.name));
             site.job.ran(&step.name, true, Instant::now());
         }
+        first.begin(site, &known.image).await?;
         None
     } else {
-        Some(site.run_steps().await?)
+        // What the first layer is put into is made while the steps run. Should either fail, the build's end removes both.
+        let (begun, container) = tokio::join!(first.begin(site, &known.image), site.run_steps());
+        begun?;
+        Some(container?)
     };
-    let image = layers::finish(site, &known, container.as_ref()).await;
-    if let (Err(_), Some(container)) = (&image, container) {
-        container.remove().await;
+    let mut image = first.finish(site, container.as_ref()).await?;
+    for next in images {
+        next.begin(site, &image).await?;
+        image = next.finish(site, container.as_ref()).await?;
     }
-    image
+    if let Some(container) = container {
+        site.job.clear(container.name);
+    }
+    Ok(site.name())
 }
 
 impl Site<'_> {
+    /// What the image is called.
+    fn name(&self) -> String {
+        self.job.image(&self.key.as_str()[..12])
+    }
+
     /// Whether an output holds nothing but files of the source: then they need no container to be read from.
     fn is_source_only(&self, output: &Output) -> bool {
         let below = |path: &str| -> Option<String> {
@@ -96,7 +111,7 @@ impl Site<'_> {
                 "Report this, with the source's structure.",
             ));
         };
-        // Networks take longer to make than most rebuilds. Where the last build's keys say that no step will need one, the
+        // Joining a network takes as long as many a step. Where the last build's keys say that no step will need one, the
         // container begins without; a hint that was wrong costs a second container.
         let hinted = workspace::hint(self.job).await;
         let needs_none = |step: &Step| {
@@ -162,7 +177,7 @@ impl Site<'_> {
             let prepare = std::mem::take(&mut clean);
             self.run_step(container, step, &prepare).await?;
             state.steps.insert(step.name.clone(), key.to_string());
-            workspace::save(self.job, container, &state).await?;
+            workspace::remember(self.job, &state).await;
             saved = true;
             self.job.ran(&step.name, false, since);
         }
@@ -187,8 +202,9 @@ impl Site<'_> {
             }
         }
         script.push_str(&format!(
-            "exec /bin/sh -c {}",
-            workspace::quoted(&step.command)
+            "/bin/sh -c {} || exit\n{}",
+            workspace::quoted(&step.command),
+            workspace::done_line(&step.name)
         ));
         let env = step
             .env

@@ -1,7 +1,7 @@
 //! The warm workspace: the source as it was last sent and what the steps produced, in volumes that live between builds.
 //!
 //! A state file beside the products says what is there. It is written before anything changes (without what is about to
-//! change) and after each step, so a build that is killed leaves a state that claims too little, never too much.
+//! change) and at the end of each step, so a build that is killed leaves a state that claims too little, never too much.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -73,7 +73,8 @@ pub(super) async fn sync(
     } else {
         site.job.say(format!("source: {} files", changed.len()));
     }
-    send(site, container, &state, changed).await?;
+    let after = states_after(site, &state, &kept);
+    send(site, container, &state, &after, changed).await?;
     Ok(Workspace {
         clean: if warm {
             clean_script(site, &kept)
@@ -134,15 +135,52 @@ async fn kept_steps(
     Ok(kept)
 }
 
-/// One archive, unpacked in order: the state that claims nothing comes first, then folders of the build's user, secrets,
+/// What may be claimed after each step that will run.
+fn states_after(site: &Site<'_>, before: &State, kept: &HashSet<String>) -> Vec<(String, State)> {
+    let mut state = before.clone();
+    state.files = Some(site.manifest.clone());
+    let mut all = Vec::new();
+    for step in site
+        .plan
+        .steps
+        .iter()
+        .filter(|step| !kept.contains(&step.name))
+    {
+        let key = site.keys[&step.name].to_string();
+        state.steps.insert(step.name.clone(), key);
+        all.push((step.name.clone(), state.clone()));
+    }
+    all
+}
+
+/// Where the state that a step leaves waits until it is true.
+fn state_after(step: &str) -> String {
+    let hash = pluvio_model::image::ContentHash::of(&step);
+    format!("{STATE_FOLDER}/after-{}.json", &hash.as_str()[..12])
+}
+
+/// The shell line that makes it so: in the step's own run, since the engine takes longer to unpack an archive than many a
+/// step takes.
+pub(super) fn done_line(step: &str) -> String {
+    format!("mv -f {} {STATE}\n", state_after(step))
+}
+
+/// One archive, unpacked in order: the state that claims nothing comes first, those that the steps will leave, then folders of the build's user, secrets,
 /// the list of what may stay, and the changed files.
 async fn send(
     site: &Site<'_>,
     container: &BuildContainer,
     state: &State,
+    after: &[(String, State)],
     changed: Vec<String>,
 ) -> Result<(), Problem> {
-    let state = serde_json::to_vec(state).expect("a state serialises");
+    let json = |state: &State| serde_json::to_vec(state).expect("a state serialises");
+    let mut files: Vec<(String, Vec<u8>)> = vec![(STATE.to_owned(), json(state))];
+    files.extend(
+        after
+            .iter()
+            .map(|(step, state)| (state_after(step), json(state))),
+    );
     let keep: String = site
         .manifest
         .keys()
@@ -181,7 +219,9 @@ async fn send(
         };
         own(PRODUCTS, &mut tar)?;
         own(STATE_FOLDER, &mut tar)?;
-        file(STATE, 0o644, &state, &mut tar)?;
+        for (path, content) in &files {
+            file(path, 0o644, content, &mut tar)?;
+        }
         file(
             &format!("{STATE_FOLDER}/keep"),
             0o644,
@@ -246,14 +286,20 @@ fn hint_path(job: &Job) -> std::path::PathBuf {
     job.settings.work.join("bases").join(name)
 }
 
+/// Writes the keys down for the next build's guess.
+pub(super) async fn remember(job: &Job, state: &State) {
+    let keys = serde_json::to_vec(&state.steps).expect("keys serialise");
+    // Not kept: the next build guesses worse.
+    let _ = tokio::fs::write(hint_path(job), keys).await;
+}
+
+/// Where no step ran, nothing has said yet that all of the source is there.
 pub(super) async fn save(
     job: &Job,
     container: &BuildContainer,
     state: &State,
 ) -> Result<(), Problem> {
-    let keys = serde_json::to_vec(&state.steps).expect("keys serialise");
-    // Not kept: the next build guesses worse.
-    let _ = tokio::fs::write(hint_path(job), keys).await;
+    remember(job, state).await;
     use pluvio_engine::TarEntry;
     let json = serde_json::to_vec(state).expect("a state serialises");
     let entries = [TarEntry::File {

@@ -39,16 +39,7 @@ impl Site {
                 panic!("{socket}: {error}. Run `scripts/engine start {engine}`, or set {variable}.")
             }
         };
-        let settings = BuildSettings {
-            owner: format!("test {scenario}"),
-            // Kept between runs: the locks of base images must be shared.
-            work: std::env::temp_dir()
-                .join("pluvio-build-tests")
-                .join(scenario),
-            registry: None,
-            limits: BuildLimits::of_machine(4 << 30),
-        };
-        let builder = Builder::new(client.clone(), settings);
+        let builder = Builder::new(client.clone(), settings(scenario));
         builder.sweep().await.unwrap();
         let site = Site {
             builder,
@@ -62,9 +53,25 @@ impl Site {
         site
     }
 
+    /// As another process with the same data folder has it.
+    pub(crate) fn another_process(&self) -> Builder {
+        Builder::new(self.engine.clone(), settings(&self.scenario))
+    }
+
+    /// As another process of the same installation has it, with a data folder of its own.
+    pub(crate) fn process_elsewhere(&self) -> Builder {
+        let work = self.folder.path().join("elsewhere");
+        let settings = BuildSettings {
+            work,
+            ..settings(&self.scenario)
+        };
+        Builder::new(self.engine.clone(), settings)
+    }
+
     pub(crate) async fn forget(&self) {
         let name = self.scenario.parse().unwrap();
         self.builder.forget(team(), &name, None).await.unwrap();
+        self.builder.leave().await;
     }
 
     pub(crate) fn write(&self, path: &str, content: &str) {
@@ -94,7 +101,7 @@ impl Site {
             source: BuildSource::Folder(self.folder.path().to_owned()),
             recipe,
             secrets: Default::default(),
-            registry: None,
+            registries: Vec::new(),
             cancel: self.cancel.clone(),
         }
     }
@@ -214,6 +221,7 @@ impl Site {
 
     /// Names of what this scenario's builds have on the engine now.
     pub(crate) async fn left(&self) -> Vec<String> {
+        self.builder.settled().await;
         let containers = self.engine.list_containers(&[]).await.unwrap();
         let networks = self.engine.list_networks(&[]).await.unwrap();
         let names = containers
@@ -221,7 +229,22 @@ impl Site {
             .map(|c| c.name)
             .chain(networks.into_iter().map(|n| n.name));
         let prefix = self.builder.owner_prefix();
-        names.filter(|name| name.starts_with(&prefix)).collect()
+        // The network of the team's builds stays for the next one.
+        names
+            .filter(|name| name.starts_with(&prefix) && !name.contains("-team-"))
+            .collect()
+    }
+}
+
+fn settings(scenario: &str) -> BuildSettings {
+    BuildSettings {
+        owner: format!("test {scenario}"),
+        // Kept between runs: the locks of base images must be shared.
+        work: std::env::temp_dir()
+            .join("pluvio-build-tests")
+            .join(scenario),
+        registry: None,
+        limits: BuildLimits::of_machine(4 << 30),
     }
 }
 

@@ -14,7 +14,8 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Span;
 use pluvio_model::route::BackendState;
 use pluvio_model::spec::PortProtocol;
-use pluvio_plan::lower::engine::{ContainerCreate, InstancePlace, Role};
+use pluvio_model::stage::RunWish;
+use pluvio_plan::lower::engine::{ContainerCreate, InstancePlace, InstanceTemplate, Role};
 use pluvio_plan::rollout::{Action, EndpointsWish, StopReason};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError};
 
@@ -132,7 +133,9 @@ impl Application {
         self.begin(name, Doing::Create, async move {
             for (container, address) in containers {
                 match container.role {
-                    Role::Main => create_new(&*engine.driver, &container, address).await?,
+                    Role::Main | Role::Run => {
+                        create_new(&*engine.driver, &container, address).await?;
+                    }
                     Role::Init(_) => run_init(&engine, &container, address).await?,
                 }
             }
@@ -148,48 +151,48 @@ impl Application {
         slot: u32,
         name: &str,
     ) -> Result<Vec<(ContainerCreate, Option<IpAddr>)>, Problem> {
+        let place = InstancePlace {
+            slot,
+            ..InstancePlace::default()
+        };
+        let wish = desired.wish_of(wanted);
+        self.containers_of(desired, &wanted.plan.instance, wish, name, place)
+    }
+
+    /// The containers of an instance or a run of this name: addresses, inner names and secrets are put in.
+    pub(super) fn containers_of(
+        &self,
+        desired: &Desired,
+        template: &InstanceTemplate,
+        wish: Option<&RunWish>,
+        name: &str,
+        mut place: InstancePlace,
+    ) -> Result<Vec<(ContainerCreate, Option<IpAddr>)>, Problem> {
         let bridge = self
             .shared
             .engine
             .known_facts()
             .is_some_and(|facts| facts.reach == Reach::Bridge);
-        let host_network = desired
-            .kept
-            .content(&wanted.plan.name, &wanted.plan.hash)
-            .and_then(|decided| decided.content.main.host.as_ref())
-            .is_some_and(|host| host.network);
         let give = |of: &str| match desired.networks.first() {
-            Some(network) if bridge && !host_network => {
-                self.address_of(&network.name, of).map(Some)
-            }
+            Some(network) if bridge => self.address_of(&network.name, of).map(Some),
             _ => Ok(None),
         };
-        let address = give(name)?;
-        let init_address = match wanted.plan.instance.has_init_steps() {
-            true => give(&init_name(name))?,
-            false => None,
-        };
-        let place = InstancePlace {
-            slot,
-            address,
-            init_address,
-            hosts: self.inner_hosts(desired),
-        };
-        let wish = desired.wish_of(wanted);
+        place.address = give(name)?;
+        if template.has_init_steps() {
+            place.init_address = give(&init_name(name))?;
+        }
+        place.hosts = self.inner_hosts(desired);
         let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
-        let containers = wanted
-            .plan
-            .instance
-            .create(&place, &secret)
-            .map_err(|missing| {
-                problem::SECRET_MISSING.problem(
-                    format!("The secret {} has no value.", missing.name),
-                    format!(
-                        "Set it with `pluvio secret set {}`, then deploy again.",
-                        missing.name
-                    ),
-                )
-            })?;
+        let containers = template.create(&place, &secret).map_err(|missing| {
+            problem::SECRET_MISSING.problem(
+                format!("The secret {} has no value.", missing.name),
+                format!(
+                    "Set it with `pluvio secret set {}`, then deploy again.",
+                    missing.name
+                ),
+            )
+        })?;
+        let address = place.address;
         Ok(containers
             .into_iter()
             .map(|container| (container, address))
@@ -419,12 +422,12 @@ impl Application {
 }
 
 /// What the address of an instance's init steps is booked under; no instance's name has a dot.
-fn init_name(instance: &str) -> String {
+pub(super) fn init_name(instance: &str) -> String {
     format!("{instance}.init")
 }
 
 /// Creates a container; one that is left of an attempt that broke off is made anew, since it may lack something.
-async fn create_new(
+pub(super) async fn create_new(
     driver: &dyn Driver,
     container: &ContainerCreate,
     address: Option<IpAddr>,
@@ -439,7 +442,7 @@ async fn create_new(
     created.map_err(|error| error.to_problem())
 }
 
-async fn remove(driver: &dyn Driver, container: &str) -> Result<(), Problem> {
+pub(super) async fn remove(driver: &dyn Driver, container: &str) -> Result<(), Problem> {
     match driver.remove(container).await {
         Ok(()) | Err(DriverError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.to_problem()),
@@ -447,7 +450,7 @@ async fn remove(driver: &dyn Driver, container: &str) -> Result<(), Problem> {
 }
 
 /// Runs an init step to its end and removes it.
-async fn run_init(
+pub(super) async fn run_init(
     engine: &Engine,
     container: &ContainerCreate,
     address: Option<IpAddr>,

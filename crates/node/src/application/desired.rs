@@ -12,7 +12,9 @@ use pluvio_model::quantity::Span;
 use pluvio_model::release::{DecidedPort, DecidedRollout, Strategy};
 use pluvio_model::spec::RestartPolicy;
 use pluvio_model::stage::{Power, RunWish};
-use pluvio_plan::lower::engine::{self, ComponentPlan, InstancePlace, NetworkPlan, VolumePlan};
+use pluvio_plan::lower::engine::{
+    self, ComponentPlan, InstancePlace, NetworkPlan, TaskPlan, VolumePlan,
+};
 use pluvio_plan::rollout::ComponentWish;
 
 use super::Application;
@@ -27,6 +29,7 @@ pub(crate) struct Desired {
     pub(crate) components: IndexMap<Name, Wanted>,
     pub(crate) networks: Vec<NetworkPlan>,
     pub(crate) volumes: Vec<VolumePlan>,
+    pub(crate) tasks: Vec<TaskPlan>,
     /// Why nothing may be started.
     pub(crate) problem: Option<Problem>,
 }
@@ -63,6 +66,7 @@ impl Desired {
             components: IndexMap::new(),
             networks: Vec::new(),
             volumes: Vec::new(),
+            tasks: Vec::new(),
             problem: None,
         };
         let Some(newest) = kept.wish() else {
@@ -103,6 +107,7 @@ impl Desired {
         if let Some(plan) = plans.remove(&kept.stage.generation) {
             desired.networks = plan.networks;
             desired.volumes = plan.volumes;
+            desired.tasks = plan.tasks;
         }
         desired
     }
@@ -205,6 +210,13 @@ impl Application {
         };
         let same = |desired: &Desired| desired.kept == *kept && desired.facts == facts;
         if !self.desired.as_ref().is_some_and(same) {
+            for wish in kept
+                .wish()
+                .into_iter()
+                .chain(kept.owners().into_iter().map(|(_, _, wish)| wish))
+            {
+                self.masks.learn(wish);
+            }
             self.desired = Some(Desired::new(kept, &facts));
             drop(stages);
             // A newer wish is not made to wait for what an older one ran into.

@@ -10,7 +10,7 @@ use pluvio_model::spec::PortProtocol;
 
 use super::Application;
 use super::desired::Desired;
-use crate::inner::{Inside, Served};
+use crate::inner::{Inside, Served, keep_bridge_address};
 
 impl Application {
     /// Gives each component its virtual address and has it served. Before any instance is made: it is told where the others are.
@@ -25,6 +25,9 @@ impl Application {
                 Inside::default()
             }
         };
+        if let Some(served) = inside.served.first() {
+            keep_bridge_address(served.network).await;
+        }
         self.shared.inner.set(self.id, inside).await;
     }
 

@@ -99,6 +99,7 @@ impl Application {
             application: self.id,
             component: instance.component.clone(),
             instance: instance.seen.name.clone(),
+            masks: self.masks.clone(),
         }
     }
 

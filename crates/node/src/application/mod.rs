@@ -4,7 +4,8 @@
 //! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
-//! `desired` is what the stage asks for, `instances` what is there, `actions` and `hot_files` what the loop does, `observe` what it tells.
+//! `desired` is what the stage asks for, `instances` what is there, `actions` and `hot_files` what the loop does, `runs` what comes to an end
+//! and `running` how one of these is followed, `observe` what it tells.
 
 mod actions;
 mod desired;
@@ -13,6 +14,8 @@ mod inside;
 mod instances;
 mod memo;
 mod observe;
+mod running;
+mod runs;
 mod surroundings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,15 +31,19 @@ use pluvio_plan::rollout::{Action, EndpointsWish, RolloutInput, step};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::Part;
+use crate::masks::Masks;
 use crate::node::Shared;
+use crate::runs::RunBook;
 
 use actions::Finished;
 use desired::Desired;
 use instances::Instance;
 use memo::Memo;
 pub(crate) use observe::AllPublished;
+pub(crate) use runs::asked_run;
 
 /// Steps of one component in one look. Three do for every rollout: endpoints, drain, stop.
 const MOST_STEPS: usize = 5;
@@ -50,6 +57,7 @@ pub(crate) struct Application {
     wake: Arc<Notify>,
     part: Part,
     desired: Option<Desired>,
+    masks: Masks,
     memo: Memo,
     instances: BTreeMap<String, Instance>,
     components: BTreeMap<Name, Component>,
@@ -59,6 +67,10 @@ pub(crate) struct Application {
     /// Ended instances whose last lines are still collected; they are told of, and started again, after it.
     speaking: HashSet<String>,
     last_words: JoinSet<String>,
+    /// Programs that come to an end: which there are, who follows them, how they are told to end.
+    book: Arc<RunBook>,
+    programs: JoinSet<runs::RunDone>,
+    attended: HashMap<String, CancellationToken>,
     /// Waits for instances to finish their requests.
     drains: JoinSet<()>,
     /// Instances that this node made to the end; one that it did not may lack files or networks.
@@ -86,6 +98,10 @@ struct Trouble {
     until: Instant,
 }
 
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
+
 fn takes_effect_at_once(action: &Action) -> bool {
     matches!(
         action,
@@ -96,12 +112,14 @@ fn takes_effect_at_once(action: &Action) -> bool {
 impl Application {
     pub(crate) fn new(id: ApplicationId, shared: Arc<Shared>, wake: Arc<Notify>) -> Application {
         let memo = Memo::load(&shared.memos, id);
+        let book = shared.book(id);
         Application {
             id,
             shared,
             wake,
             part: Part::default(),
             desired: None,
+            masks: Masks::default(),
             memo,
             instances: BTreeMap::new(),
             components: BTreeMap::new(),
@@ -109,6 +127,9 @@ impl Application {
             jobs: JoinSet::new(),
             speaking: HashSet::new(),
             last_words: JoinSet::new(),
+            book,
+            programs: JoinSet::new(),
+            attended: HashMap::new(),
             drains: JoinSet::new(),
             made: HashSet::new(),
             troubles: BTreeMap::new(),
@@ -147,6 +168,10 @@ impl Application {
                             self.finish(done);
                         }
                         self.shared.engine.refresh().await;
+                        break;
+                    }
+                    Some(done) = self.programs.join_next() => {
+                        self.program_ended(done);
                         break;
                     }
                     changed = views.changed() => {
@@ -188,7 +213,10 @@ impl Application {
             if ready || desired.is_gone() {
                 self.lead_inside(&desired).await;
             }
-            again = self.step(&desired, ready);
+            again = earlier(
+                self.step(&desired, ready),
+                self.run_programs(&desired, ready),
+            );
             self.forgive(&desired);
             if self.part.problem.is_none() {
                 self.carry_hot_files(&desired);

@@ -8,6 +8,7 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, ObservedInstance, ObservedVolume,
 };
+use pluvio_model::route::InstanceKey;
 use pluvio_plan::lower::engine::label;
 use pluvio_plan::rollout::{ComponentWish, Health, StopReason, start_again_at};
 use pluvio_runtime::driver::ContainerState;
@@ -17,28 +18,36 @@ use super::desired::Desired;
 use super::instances::Instance;
 use super::memo::InstanceMemo;
 use super::{Application, Component};
+use crate::masks::Masks;
 use crate::probes::Verdict;
-use crate::traffic::Traffic;
 
 /// What is told, with what is looked up when somebody asks: the newest answers and requests in flight.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Published {
     observed: ObservedApplication,
     verdicts: HashMap<String, Arc<Mutex<Verdict>>>,
+    masks: Masks,
 }
 
 impl Published {
-    pub(crate) fn now(&self, traffic: &Traffic) -> ObservedApplication {
+    pub(crate) fn now(&self, in_flight: &HashMap<InstanceKey, u64>) -> ObservedApplication {
         let mut observed = self.observed.clone();
         for instance in observed
             .components
             .values_mut()
             .flat_map(|c| &mut c.instances)
         {
-            instance.in_flight = traffic.in_flight(&instance.name);
+            let key = || instance.name.parse().ok();
+            let key: Option<InstanceKey> = (!in_flight.is_empty()).then(key).flatten();
+            instance.in_flight = key
+                .and_then(|key| in_flight.get(&key).copied())
+                .unwrap_or_default();
             if let Some(verdict) = self.verdicts.get(&instance.name) {
                 let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
                 instance.probe.clone_from(&verdict.answer);
+                if let Some(answer) = &mut instance.probe {
+                    answer.message = self.masks.mask(std::mem::take(&mut answer.message));
+                }
             }
         }
         observed
@@ -57,7 +66,13 @@ impl Application {
         let changed = published
             .get(&self.id)
             .is_none_or(|before| before.observed != observed);
-        published.insert(self.id, Published { observed, verdicts });
+        let masks = self.masks.clone();
+        let now = Published {
+            observed,
+            verdicts,
+            masks,
+        };
+        published.insert(self.id, now);
         drop(published);
         if changed {
             self.shared.hint();
@@ -107,6 +122,8 @@ impl Application {
                 observed.components.insert(name.clone(), seen);
             }
         }
+        observed.runs = self.observed_runs(desired);
+        observed.schedules = self.next_firings(desired);
         observed.settled = self.part.known
             && observed.problem.is_none()
             && self.busy.is_empty()

@@ -115,7 +115,7 @@ impl Application {
         let part = self.part.clone();
         for container in part.containers.iter() {
             let of = container.labels.get(label::ROLE).map(String::as_str);
-            if of != Some("init") {
+            if of != Some("init") || container.labels.contains_key(label::RUN) {
                 continue;
             }
             // Its instance's main container has the name without the step; while that is made, so is this.
@@ -131,10 +131,11 @@ impl Application {
                 }
             }
         }
+        removed |= self.tidy_runs().await;
         let wanted = |name: &str| desired.networks.iter().any(|network| network.name == name);
         let lowered = desired.is_gone() || !desired.networks.is_empty();
         let settled = self.instances.is_empty() || self.components.values().all(|c| c.settled);
-        if lowered && settled && self.busy.is_empty() {
+        if lowered && settled && self.busy.is_empty() && self.attended.is_empty() {
             for network in part
                 .networks
                 .iter()
@@ -164,6 +165,7 @@ impl Application {
             self.memo.instances.clear();
             self.components.clear();
             self.troubles.clear();
+            self.book.burn();
             if let Err(error) = self.shared.logs.remove(self.id) {
                 tracing::warn!(%error, application = %self.id, "its logs cannot be removed");
             }
@@ -177,6 +179,7 @@ impl Application {
             && self.part.containers.is_empty()
             && self.part.networks.is_empty()
             && self.busy.is_empty()
+            && self.attended.is_empty()
     }
 }
 

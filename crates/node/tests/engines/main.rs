@@ -1,4 +1,4 @@
-//! Scenarios over real engines: the same for Docker and Podman. An engine that does not run here is skipped with a word.
+//! Scenarios over real engines: the same for Docker and Podman. They need both to run.
 //!
 //! Each scenario has a lane of addresses of its own, so that they can be played side by side.
 

@@ -21,6 +21,7 @@ pub use images::{ImageNeed, images_needed};
 
 use std::collections::HashSet;
 
+use crate::schedule::{InvalidSchedule, Schedule};
 use containers::{Files, Parts};
 use environment::Environments;
 use images::Image;
@@ -252,7 +253,11 @@ impl Deciding<'_> {
                 .unwrap_or_default(),
             restart: component.restart.unwrap_or_default(),
             patch: component.patch.clone(),
-            restarts: before + self.restarts,
+            // A restart is not a reason to run a job again.
+            restarts: match component.kind {
+                Kind::Job | Kind::Cron => 0,
+                _ => before + self.restarts,
+            },
         };
         Some(DecidedComponent {
             name: name.clone(),
@@ -375,6 +380,9 @@ impl Deciding<'_> {
                     .path(format!("components.{name}.schedule")),
             );
         }
+        if let Some(asked) = &component.schedule {
+            self.schedule(name, component.kind, &schedule(asked));
+        }
         let Some(placement) = &component.placement else {
             return;
         };
@@ -392,6 +400,33 @@ impl Deciding<'_> {
                     .path(format!("components.{name}.placement.{key}")),
             );
         }
+    }
+}
+
+impl Deciding<'_> {
+    fn schedule(&mut self, name: &Name, kind: Kind, asked: &ScheduleIn) {
+        let path = format!("components.{name}.schedule");
+        let (cause, remedy) = match Schedule::new(asked) {
+            Ok(_) if kind == Kind::Cron => return,
+            Ok(_) => (
+                format!("{name} has a schedule, and is none that runs by one."),
+                "Write `kind: cron`, or take `schedule` out.".to_owned(),
+            ),
+            Err(InvalidSchedule::Cron(why)) => (
+                format!("The schedule `{}` of {name} is none: {why}.", asked.cron),
+                "Write five fields: minute, hour, day of the month, month, day of the week; `0 3 * * *` is every day at three.".to_owned(),
+            ),
+            Err(InvalidSchedule::TimeZone(zone)) => (
+                format!("{name} runs by the time zone {zone}, which is not known."),
+                "Write a name of the IANA time zone database, such as `Europe/Berlin` or `Asia/Shanghai`.".to_owned(),
+            ),
+            Err(InvalidSchedule::Never) => (
+                format!("The schedule `{}` of {name} never fires: there is no such day.", asked.cron),
+                "Correct the day of the month or the month.".to_owned(),
+            ),
+        };
+        self.problems
+            .push(SPEC_INVALID.problem(cause, remedy).path(path));
     }
 }
 

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID};
 use pluvio_model::release::DecidedPort;
-use pluvio_model::spec::{ComponentSpec, PortProtocol, PortRef};
+use pluvio_model::spec::{ComponentSpec, Kind, PortProtocol, PortRef};
 
 use super::images::{Image, ImagePorts};
 
@@ -24,6 +24,10 @@ pub(super) fn decide(
     problems: &mut Vec<Problem>,
 ) -> Ports {
     if component.ports.is_empty() {
+        // What its image may expose is not for a program that comes to an end.
+        if matches!(component.kind, Kind::Job | Kind::Cron) {
+            return Ports::new();
+        }
         return match image.map(|image| &image.ports) {
             Some(ImagePorts::Exposed(exposed)) => from_image(exposed),
             Some(ImagePorts::AsBefore(ports)) => ports.clone(),

@@ -14,7 +14,9 @@ const DEADLINE: Span = Span::seconds(120);
 
 pub(super) fn instances(component: &ComponentSpec) -> u32 {
     match component.kind {
-        Kind::Job | Kind::Cron | Kind::Daemon => 1,
+        // They run to their end, each run a container of its own.
+        Kind::Job | Kind::Cron => 0,
+        Kind::Daemon => 1,
         _ => component.instances.unwrap_or(1),
     }
 }

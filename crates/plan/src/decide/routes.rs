@@ -4,7 +4,9 @@ use indexmap::IndexMap;
 use pluvio_model::facts::DecideFacts;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::{Name, derived};
-use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID, SPEC_UNKNOWN_REFERENCE};
+use pluvio_model::problem::{
+    HOST_TAKEN, Problem, SPEC_CONFLICT, SPEC_INVALID, SPEC_UNKNOWN_REFERENCE,
+};
 use pluvio_model::route::{
     BackendId, BackendPart, BackendProtocol, HostPattern, PathMatch, Route, RouteLimits,
     RouteMatch, RoutePath, WeightedBackend,
@@ -216,6 +218,19 @@ impl Deciding<'_> {
                 })?
             }
         };
+        if self.covers_the_console(&host) {
+            return Err(HOST_TAKEN
+                .problem(
+                    format!(
+                        "The console is reached at a host that {host} covers: a browser that is signed in there would send the session's cookie to {name} as well, whatever the port."
+                    ),
+                    format!(
+                        "Choose a name of its own, such as {}.",
+                        self.host_of(None)
+                    ),
+                )
+                .path(format!("{path}.host")));
+        }
         let of = asked.path.clone().unwrap_or_else(RoutePath::root);
         let path_match = if asked.exact {
             PathMatch::Exact(of)
@@ -245,6 +260,27 @@ impl Deciding<'_> {
             disabled: false,
         };
         Ok((host, path_match, route))
+    }
+
+    /// The console answers at `localhost`, at any address and at the domain itself. Cookies know hosts and no ports.
+    fn covers_the_console(&self, host: &HostPattern) -> bool {
+        let domain = self.facts.domain.to_ascii_lowercase();
+        let is_address = |name: &str| {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
+        };
+        match host {
+            HostPattern::Any => true,
+            HostPattern::Exact(name) => {
+                **name == *"localhost" || **name == *domain || is_address(name)
+            }
+            HostPattern::Below(suffix) => {
+                is_address(suffix)
+                    || domain
+                        .strip_suffix(&**suffix)
+                        .is_some_and(|rest| rest.ends_with('.'))
+            }
+        }
     }
 
     /// What a person can open; nothing for a pattern that stands for many hosts.

@@ -16,7 +16,8 @@ use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::Problem;
 use pluvio_model::quantity::Span;
 use pluvio_model::release::{DecidedComponent, Release};
-use pluvio_model::stage::Power;
+use pluvio_model::spec::Kind;
+use pluvio_model::stage::{Power, TaskWish};
 
 /// Everything that is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ pub struct Input<'a> {
     /// application is only kept as it shall be.
     pub since: Option<Timestamp>,
     pub cancel_requested: bool,
-    /// What became of release tasks, by their hash.
+    /// What became of tasks, by their hash: success in any release, the rest in this one.
     pub tasks: &'a BTreeMap<ContentHash, TaskOutcome>,
     /// The last lines of instances that run, by instance name, if known: shown as evidence.
     pub last_lines: &'a BTreeMap<String, Vec<String>>,
@@ -48,13 +49,10 @@ pub enum TaskOutcome {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Hand the runtime a stage that names these components (of the target, with `generation` and `power`).
+    /// Hand the runtime a stage that names these components, and these tasks (of the target, with `generation` and `power`).
     ApplyStage {
         components: Vec<Name>,
-    },
-    /// Run these components' release tasks (`content.release_task`), then ask again.
-    RunTasks {
-        components: Vec<Name>,
+        tasks: Vec<TaskWish>,
     },
     Wait(Wait),
     /// Everything is as it shall be.
@@ -92,39 +90,31 @@ pub fn next_step(input: &Input) -> Next {
         Ok(due) => due,
         Err(next) => return *next,
     };
-    if due.now.is_empty() && !due.is_all {
-        // Before anything of the release is handed over: a task that fails leaves no trace.
-        return if cancelled(input) {
-            Next::Cancelled
-        } else if due.tasks.is_empty() {
-            Next::Wait(Wait {
-                steps: vec![notes::task()],
-                again_in: LOOK_AGAIN,
-            })
-        } else {
-            Next::RunTasks {
-                components: due.tasks,
-            }
-        };
-    }
+    let hand_over = || Next::ApplyStage {
+        components: due.now.clone(),
+        tasks: due.tasks.clone(),
+    };
     let Some(observed) = input.observed else {
-        return Next::ApplyStage {
-            components: due.now,
+        return match cancelled(input) && due.now.is_empty() {
+            true => Next::Cancelled,
+            false => hand_over(),
         };
     };
     if observed.generation > input.generation {
         // What was read of the target is older than what the runtime has: it is read again.
-        return wait(input, observed, LOOK_AGAIN);
+        return wait(input, observed, &due, LOOK_AGAIN);
     }
     let handed_over = observed.generation == input.generation
-        && due.now.iter().all(|name| observed.stage.contains(name));
+        && due.now.iter().all(|name| observed.stage.contains(name))
+        && due
+            .tasks
+            .iter()
+            .all(|task| is_told(observed, task, input.target.number));
     if !handed_over {
         return if cancelled(input) {
             Next::Cancelled
         } else {
-            Next::ApplyStage {
-                components: due.now,
-            }
+            hand_over()
         };
     }
     if due.is_all && is_settled(input, observed) {
@@ -136,16 +126,11 @@ pub fn next_step(input: &Input) -> Next {
     if let Some(problem) = failure::find(input, observed, &due.now) {
         return Next::Failed(Box::new(problem));
     }
-    if !due.tasks.is_empty() {
-        return Next::RunTasks {
-            components: due.tasks,
-        };
-    }
     let again_in = match input.since {
         Some(_) => LOOK_AGAIN,
         None => LOOK_LATER,
     };
-    wait(input, observed, again_in)
+    wait(input, observed, &due, again_in)
 }
 
 fn cancelled(input: &Input) -> bool {
@@ -157,8 +142,8 @@ struct Due {
     /// In the release's order. Those of earlier turns too: a stage says all that shall be.
     now: Vec<Name>,
     is_all: bool,
-    /// Whose turn it would be, had their release tasks been run.
-    tasks: Vec<Name>,
+    /// Which must run to their end before it is their components' turn.
+    tasks: Vec<TaskWish>,
 }
 
 fn due(input: &Input) -> Result<Due, Box<Next>> {
@@ -177,25 +162,33 @@ fn due(input: &Input) -> Result<Due, Box<Next>> {
             due.is_all = false;
             continue;
         }
-        match task(input, component) {
-            None | Some(Some(TaskOutcome::Succeeded)) => due.now.push(component.name.clone()),
-            Some(Some(TaskOutcome::Running)) => due.is_all = false,
-            Some(Some(TaskOutcome::Failed(problem))) => {
+        let Some(hash) = component.task() else {
+            due.now.push(component.name.clone());
+            continue;
+        };
+        match input.tasks.get(hash) {
+            Some(TaskOutcome::Succeeded) => due.now.push(component.name.clone()),
+            Some(TaskOutcome::Failed(problem)) => {
                 return Err(Box::new(Next::Failed(problem.clone())));
             }
-            Some(None) => {
+            // One at work stays named, or the runtime would end it.
+            Some(TaskOutcome::Running) | None => {
                 due.is_all = false;
-                due.tasks.push(component.name.clone());
+                due.tasks.push(TaskWish {
+                    component: component.name.clone(),
+                    hash: hash.clone(),
+                });
             }
         }
     }
     Ok(due)
 }
 
-/// The component's release task, if it has one, and what became of it.
-fn task<'a>(input: &Input<'a>, component: &DecidedComponent) -> Option<Option<&'a TaskOutcome>> {
-    let task = component.content.release_task.as_ref()?;
-    Some(input.tasks.get(&task.hash))
+/// Whether the runtime has taken the task up in this release.
+fn is_told(observed: &ObservedApplication, task: &TaskWish, release: u64) -> bool {
+    observed.runs.iter().any(|run| {
+        run.component == task.component && run.hash == task.hash && run.release == release
+    })
 }
 
 /// Whether a component runs as the target wants it, so that others may follow.
@@ -203,6 +196,9 @@ fn is_up(input: &Input, name: &Name) -> bool {
     let Some(component) = input.target.components.get(name) else {
         return true;
     };
+    if component.kind == Kind::Job {
+        return input.tasks.get(&component.hash) == Some(&TaskOutcome::Succeeded);
+    }
     let seen = input
         .observed
         .and_then(|observed| observed.components.get(name));
@@ -246,9 +242,9 @@ fn ready(seen: &ObservedComponent, component: &DecidedComponent) -> usize {
         .count()
 }
 
-fn wait(input: &Input, observed: &ObservedApplication, again_in: Span) -> Next {
+fn wait(input: &Input, observed: &ObservedApplication, due: &Due, again_in: Span) -> Next {
     Next::Wait(Wait {
-        steps: notes::steps(input, observed),
+        steps: notes::steps(input, observed, due),
         again_in,
     })
 }

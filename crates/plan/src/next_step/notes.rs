@@ -4,14 +4,36 @@ use pluvio_model::observed::{InstanceState, ObservedApplication};
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::stage::Power;
 
-use super::{Input, StepNote, of_target, ready};
+use super::{Due, Input, StepNote, of_target, ready};
 
 /// The steps from `Apply` on, those that have begun.
-pub(super) fn steps(input: &Input, observed: &ObservedApplication) -> Vec<StepNote> {
+pub(super) fn steps(input: &Input, observed: &ObservedApplication, due: &Due) -> Vec<StepNote> {
     let mut steps = Vec::new();
     let mut tell = |name, state, note: String| steps.push(StepNote { name, state, note });
     if observed.generation < input.generation {
         tell(StepName::Apply, StepState::Running, String::new());
+        return steps;
+    }
+    if !due.tasks.is_empty() {
+        let names: Vec<&str> = due
+            .tasks
+            .iter()
+            .map(|task| task.component.as_str())
+            .collect();
+        tell(
+            StepName::Task,
+            StepState::Running,
+            format!("of {}", names.join(", ")),
+        );
+    } else if input
+        .target
+        .components
+        .values()
+        .any(|component| component.task().is_some())
+    {
+        tell(StepName::Task, StepState::Done, String::new());
+    }
+    if due.now.is_empty() && !due.is_all {
         return steps;
     }
     tell(StepName::Apply, StepState::Done, String::new());
@@ -61,15 +83,6 @@ pub(super) fn steps(input: &Input, observed: &ObservedApplication) -> Vec<StepNo
         }
     }
     steps
-}
-
-/// While a release task runs.
-pub(super) fn task() -> StepNote {
-    StepNote {
-        name: StepName::Task,
-        state: StepState::Running,
-        note: String::new(),
-    }
 }
 
 #[derive(Default)]

@@ -107,8 +107,13 @@ impl Case {
 
     fn check(&self, want: Expect) {
         let shown = match self.next() {
-            Next::ApplyStage { components } => format!("apply {components:?}\n"),
-            Next::RunTasks { components } => format!("run tasks of {components:?}\n"),
+            Next::ApplyStage { components, tasks } => {
+                let tasks: Vec<&Name> = tasks.iter().map(|task| &task.component).collect();
+                match tasks.is_empty() {
+                    true => format!("apply {components:?}\n"),
+                    false => format!("apply {components:?} and run tasks of {tasks:?}\n"),
+                }
+            }
             Next::Live => "live\n".to_owned(),
             Next::Cancelled => "cancelled\n".to_owned(),
             Next::Wait(wait) => {
@@ -294,12 +299,11 @@ fn a_release_task_runs_before_its_component_and_once() {
         .unwrap()
         .hash;
     case.check(expect![[r#"
-        run tasks of ["web"]
+        apply [] and run tasks of ["web"]
     "#]]);
     case.tasks.insert(hash.clone(), TaskOutcome::Running);
     case.check(expect![[r#"
-        wait 1s
-          Task Running
+        apply [] and run tasks of ["web"]
     "#]]);
     case.tasks.insert(hash.clone(), TaskOutcome::Succeeded);
     case.check(expect![[r#"

@@ -1,27 +1,31 @@
 //! Who I am and where: login, tokens, sign-in links, credentials.
 
+use std::path::Path;
+
 use pluvio_api::applications::Page;
-use pluvio_api::client::{Address, Client};
 use pluvio_api::identity::*;
 use pluvio_model::problem;
 
 use super::Done;
 use crate::context::{Context, Login, escape};
 
-pub(crate) async fn login(context: &Context, url: &str, token: Option<&str>) -> Done {
-    let address = Login::address_of(url)?;
+pub(crate) async fn login(
+    context: &Context,
+    url: &str,
+    token: Option<&str>,
+    ca: Option<&Path>,
+) -> Done {
+    // A wrong address is told before anybody types a token.
+    Login::to(url, String::new(), ca)?;
     let token = match token {
         Some(token) => token.to_owned(),
         None => super::change::read_stdin()?,
     };
-    let client = Client::new(Address::Tcp(address.clone()), Some(token.clone()));
+    let login = Login::to(url, token.trim().to_owned(), ca)?;
+    let client = login.clone().client()?;
     let session: Session = client.get("/api/v1/session").await?;
-    Login {
-        address: address.clone(),
-        token,
-    }
-    .write()
-    .map_err(|e| {
+    let address = client.address().to_string();
+    login.write().map_err(|e| {
         problem::REFUSED.problem(
             format!("{} cannot be written: {e}.", Login::file().display()),
             "Check the folder's permissions.",

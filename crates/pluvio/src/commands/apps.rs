@@ -134,6 +134,13 @@ pub(crate) async fn status(context: &Context) -> Done {
             component.image,
             component.status_note
         ));
+        if component.instances.is_empty() && matches!(component.kind.as_str(), "job" | "cron") {
+            let name = &component.name;
+            out.line(format!(
+                "comes to an end each time; `pluvio runs {name}` shows how"
+            ));
+            continue;
+        }
         let rows: Vec<Vec<String>> = component
             .instances
             .iter()
@@ -242,15 +249,7 @@ pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
         }
     }
     if let Some(since) = &args.since {
-        let at = match since.parse::<pluvio_model::quantity::Span>() {
-            Ok(span) => jiff::Timestamp::now() - jiff::SignedDuration::from_millis(span.0 as i64),
-            Err(_) => since.parse().map_err(|_| {
-                problem::REQUEST_INVALID.problem(
-                    format!("{since:?} is neither a span of time nor a time."),
-                    "Write 10m, 2h or 2026-01-31T12:00:00Z.",
-                )
-            })?,
-        };
+        let at = super::moment(since)?;
         path.push_str(&format!("&since={}", escape(&at.to_string())));
     }
     let mut lines = context.client()?.lines::<LogEntry>(&path).await?;

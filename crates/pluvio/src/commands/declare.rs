@@ -12,7 +12,7 @@ use super::deploy::{name_source, plan_here, refuse_errors, send};
 use crate::context::{Context, escape};
 use crate::output::Tone;
 
-pub(crate) async fn apply(context: &Context, file: &str) -> Done {
+pub(crate) async fn apply(context: &Context, file: &str, take_over: bool) -> Done {
     let named = name_source(file)?;
     let planned = plan_here(context, &named, None)?.ok_or_else(|| {
         problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
@@ -34,6 +34,7 @@ pub(crate) async fn apply(context: &Context, file: &str) -> Done {
     let request = DeployRequest {
         spec: Some(serde_json::to_value(&planned.spec).expect("a spec serialises")),
         upload,
+        take_over,
         ..DeployRequest::default()
     };
     let path = format!(

@@ -24,6 +24,8 @@ use crate::output::Tone;
 pub(crate) enum Named {
     Folder(PathBuf),
     File(PathBuf),
+    /// Source packed by somebody else.
+    Archive(PathBuf),
     Stdin,
     Git(String),
     Image(String),
@@ -37,6 +39,9 @@ pub(crate) fn name_source(text: &str) -> Result<Named, Problem> {
     }
     if path.is_dir() {
         return Ok(Named::Folder(path.to_owned()));
+    }
+    if path.is_file() && pluvio_build::fetch::is_archive(path) {
+        return Ok(Named::Archive(path.to_owned()));
     }
     if path.is_file() {
         return Ok(Named::File(path.to_owned()));
@@ -78,6 +83,51 @@ pub(crate) fn parse_name(text: &str) -> Result<Name, Problem> {
     })
 }
 
+/// An archive as a folder that is gone with the value; the application's name where the source does not say it.
+pub(crate) struct UnpackedHere {
+    pub(crate) folder: tempfile::TempDir,
+    name: Option<Name>,
+}
+
+impl UnpackedHere {
+    pub(crate) fn new(archive: &Path) -> Result<UnpackedHere, Problem> {
+        let folder = tempfile::tempdir().map_err(|e| {
+            problem::DISK_FULL.problem(
+                format!("A temporary folder cannot be made: {e}."),
+                "Free space in /tmp, or set TMPDIR.",
+            )
+        })?;
+        pluvio_build::fetch::unpack(
+            archive,
+            &folder.path().join("source"),
+            &pluvio_build::fetch::ArchiveLimits::default(),
+        )?;
+        let name = archive.file_name().unwrap_or_default().to_string_lossy();
+        let name = [".zip", ".tar.gz", ".tgz", ".tar"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(&name)
+            .to_owned();
+        Ok(UnpackedHere {
+            folder,
+            name: Name::suggest(&name),
+        })
+    }
+
+    pub(crate) fn source(&self) -> PathBuf {
+        self.folder.path().join("source")
+    }
+
+    /// What it is, as a folder of that content would be.
+    pub(crate) fn plan(&self, path: Option<&str>, name: Option<&Name>) -> Result<Planned, Problem> {
+        let folder = path.map_or_else(|| self.source(), |path| self.source().join(path));
+        match name {
+            Some(name) => plan_source::of_folder(&folder, Some(name)),
+            None => plan_source::of_folder_or(&folder, self.name.as_ref()),
+        }
+    }
+}
+
 /// A source looked at on this machine; `None` for what only the server can fetch.
 pub(crate) fn plan_here(
     context: &Context,
@@ -92,6 +142,7 @@ pub(crate) fn plan_here(
                 None => plan_source::of_folder_or(folder, fallback.as_ref())?,
             })
         }
+        Named::Archive(file) => Some(UnpackedHere::new(file)?.plan(None, name)?),
         Named::File(file) => {
             let text = std::fs::read_to_string(file).map_err(|e| {
                 problem::SOURCE_MISSING.problem(
@@ -179,13 +230,32 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             }
             (spec, None, None)
         }
-        Named::Folder(folder) => {
-            let folder = args
-                .path
-                .as_ref()
-                .map_or_else(|| folder.clone(), |path| folder.join(path));
-            let planned = plan_here(context, &Named::Folder(folder.clone()), name.as_ref())?
-                .expect("folders are planned here");
+        Named::Folder(_) | Named::Archive(_) => {
+            let unpacked;
+            let (folder, planned) = match &named {
+                Named::Archive(file) => {
+                    unpacked = UnpackedHere::new(file)?;
+                    let planned = unpacked.plan(args.path.as_deref(), name.as_ref())?;
+                    let source = unpacked.source();
+                    (
+                        args.path
+                            .as_ref()
+                            .map_or(source.clone(), |p| source.join(p)),
+                        planned,
+                    )
+                }
+                Named::Folder(folder) => {
+                    let folder = args
+                        .path
+                        .as_ref()
+                        .map_or_else(|| folder.clone(), |path| folder.join(path));
+                    let planned =
+                        plan_here(context, &Named::Folder(folder.clone()), name.as_ref())?
+                            .expect("folders are planned here");
+                    (folder, planned)
+                }
+                _ => unreachable!("only these two are folders"),
+            };
             tell(context, &planned);
             refuse_errors(&planned.errors)?;
             let upload = if planned

@@ -67,6 +67,21 @@ pub(crate) async fn show(context: &Context, number: &str) -> Done {
         release.summary.actor,
         ago(release.summary.at)
     ));
+    if let Some(from) = &release.summary.built_from
+        && let Some(commit) = &from.commit
+    {
+        let commit = &commit[..commit.len().min(12)];
+        let branch = from.branch.as_deref().map(|branch| format!(" of {branch}"));
+        let author = from
+            .author
+            .as_deref()
+            .map(|author| format!(", by {author}"));
+        context.out.line(format!(
+            "commit {commit}{}{}",
+            branch.unwrap_or_default(),
+            author.unwrap_or_default()
+        ));
+    }
     for (component, image) in &release.summary.images {
         context.out.line(format!("{component}  {image}"));
     }

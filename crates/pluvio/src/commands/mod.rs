@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod apps;
+pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod database;
 pub(crate) mod declare;
@@ -11,6 +12,7 @@ pub(crate) mod history;
 pub(crate) mod instances;
 pub(crate) mod plan;
 pub(crate) mod reference;
+pub(crate) mod runs;
 pub(crate) mod up;
 
 use pluvio_model::problem::{self, Problem};
@@ -38,6 +40,19 @@ pub(crate) fn release_number(text: &str) -> Result<u64, Problem> {
             "Name it by its number, such as 12 or r12; `pluvio releases` lists them.",
         )
     })
+}
+
+/// A time, or how long ago.
+pub(crate) fn moment(text: &str) -> Result<jiff::Timestamp, Problem> {
+    match text.parse::<pluvio_model::quantity::Span>() {
+        Ok(span) => Ok(jiff::Timestamp::now() - jiff::SignedDuration::from_millis(span.0 as i64)),
+        Err(_) => text.parse().map_err(|_| {
+            problem::REQUEST_INVALID.problem(
+                format!("{text:?} is neither a span of time nor a time."),
+                "Write 10m, 2h or 2026-01-31T12:00:00Z.",
+            )
+        }),
+    }
 }
 
 /// Asks a question where a person can answer; elsewhere it is refused with the flag that answers it.

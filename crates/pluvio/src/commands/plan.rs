@@ -45,6 +45,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
                 &pluvio_build::BuildSource::Git {
                     git: git.clone(),
                     credential: None,
+                    hosts: pluvio_build::SshHosts::Mine,
                 },
                 work.path(),
                 &quiet,
@@ -279,6 +280,7 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
     Ok(RunWish {
         components: release.components.keys().cloned().collect(),
         release,
+        tasks: Vec::new(),
         power: Power::On,
         secrets,
     })

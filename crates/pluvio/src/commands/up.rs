@@ -70,7 +70,7 @@ pub(crate) async fn up(context: &Context, args: &UpArgs) -> Done {
         started.elapsed().as_secs_f32()
     ));
     let session: Session = client.get("/api/v1/session").await?;
-    let link: Option<SigninLink> = if session.password_unset {
+    let link: Option<SigninLink> = if session.password_unset && session.passkeys == 0 {
         Some(client.post("/api/v1/signin-links", &()).await?)
     } else {
         None
@@ -86,7 +86,7 @@ pub(crate) async fn up(context: &Context, args: &UpArgs) -> Done {
         Some(link) => context.out.line(format!("Sign in once  {}", link.url)),
         None => context
             .out
-            .line("Sign in       with your password, or by a link: pluvio signin-link"),
+            .line("Sign in       with your password or passkey, or by a link: pluvio signin-link"),
     }
     context
         .out

@@ -38,6 +38,7 @@ impl Example {
         };
         self.wrap(Wish::Run(Box::new(RunWish {
             components: vec![component.name.clone()],
+            tasks: Vec::new(),
             power: self.power,
             secrets: Default::default(),
             release: Release {

@@ -178,18 +178,16 @@ async fn running(app: &App, scope: &Scope) -> Result<Vec<Operation>, Refusal> {
         application: None,
         running: true,
     };
-    Ok(app
-        .control
-        .store()
-        .operations(
-            &filter,
-            &PageRequest {
-                limit: 200,
-                after: None,
-            },
-        )
-        .await?
-        .items)
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = PageRequest { limit: 200, after };
+        let page = app.control.store().operations(&filter, &page).await?;
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 /// What a first look needs: what runs, what is at work, what needs somebody.

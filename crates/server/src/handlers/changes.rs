@@ -147,6 +147,7 @@ async fn deploy(
                 secrets: secret_pairs(&request.secrets)?,
                 origin: Origin::Deploy,
                 create_only: request.create_only,
+                take_over: true,
             };
             app.control.deploy(by, ask).await?
         }
@@ -170,7 +171,8 @@ async fn deploy(
     Ok(accepted(asked))
 }
 
-/// Replaces the specification (`pluvio apply`).
+/// Replaces the specification (`pluvio apply`). One that would undo what was changed elsewhere since the last such request is
+/// refused (409, `conflict`, the changes as its evidence) unless `take_over` is set.
 #[utoipa::path(put, path = "/applications/{application}/spec", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)), request_body = DeployRequest,
     responses((status = 202, body = Operation), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:configure"))))]
 async fn replace(
@@ -221,6 +223,7 @@ async fn replace(
         secrets: secret_pairs(&request.secrets)?,
         origin: Origin::Apply,
         create_only: request.create_only,
+        take_over: request.take_over,
     };
     Ok(accepted(app.control.deploy(by, ask).await?))
 }

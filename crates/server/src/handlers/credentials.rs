@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use pluvio_api::applications::Page;
 use pluvio_api::identity::{CredentialRequest, CredentialSummary};
-use pluvio_model::id::TeamId;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_store::{Credential, CredentialKind, CredentialSecret, NewCredential};
@@ -12,24 +11,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
 use crate::access::Caller;
-use crate::refusal::{Json, Path, Refusal, not_found};
+use crate::refusal::{Json, Path, Refusal};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(put, remove))
-}
-
-fn team(caller: &Caller, name: &str, permission: Permission) -> Result<TeamId, Refusal> {
-    let team = caller
-        .user
-        .memberships
-        .iter()
-        .find(|m| m.team_name.as_str() == name)
-        .map(|m| m.team)
-        .ok_or_else(|| not_found("team"))?;
-    caller.may_in(team, permission)?;
-    Ok(team)
 }
 
 fn summary(credential: &Credential) -> CredentialSummary {
@@ -54,7 +41,7 @@ async fn list(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Page<CredentialSummary>>, Refusal> {
-    let team = team(&caller, &name, Permission::CredentialRead)?;
+    let team = caller.team(&name, Permission::CredentialRead)?;
     Ok(super::applications::single(
         app.control
             .store()
@@ -75,7 +62,7 @@ async fn put(
     Path((team_name, name)): Path<(String, String)>,
     Json(request): Json<CredentialRequest>,
 ) -> Result<Json<CredentialSummary>, Refusal> {
-    let team = team(&caller, &team_name, Permission::CredentialWrite)?;
+    let team = caller.team(&team_name, Permission::CredentialWrite)?;
     let name = name.parse().map_err(|e: pluvio_model::name::InvalidName| {
         Refusal(
             problem::REQUEST_INVALID
@@ -135,7 +122,7 @@ async fn remove(
     caller: Caller,
     Path((team_name, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
-    let team = team(&caller, &team_name, Permission::CredentialWrite)?;
+    let team = caller.team(&team_name, Permission::CredentialWrite)?;
     app.control
         .store()
         .delete_credential(team, &name, &caller.actor())

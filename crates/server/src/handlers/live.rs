@@ -10,10 +10,12 @@ use bytes::Bytes;
 use futures::future::Shared;
 use futures::{FutureExt, SinkExt, StreamExt};
 use pluvio_api::applications::LogEntry;
+use pluvio_model::id::TeamId;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::{
-    Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime, Scope,
+    Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime,
+    RuntimeError, Scope,
 };
 use pluvio_store::{Application, NewAudit};
 use serde::Deserialize;
@@ -204,9 +206,7 @@ async fn exec(
     Query(query): Query<ExecQuery>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(&app, &team, &environment, &name, Permission::InstanceExec)
-        .await?;
+    let application = enter(&app, &caller, [&team, &environment, &name]).await?;
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
     let instance = find_instance(&app, &application, &named).await?;
     // The words travel as one JSON array, so that spaces and quotes survive.
@@ -240,8 +240,8 @@ async fn exec(
     };
     // Only the program's name: arguments may be secrets.
     let what = format!("{} in", request.command[0]);
-    audit(&app, &caller, &application, &instance, &what).await?;
-    let session = app.control.node().exec(request).await?;
+    let open = app.control.node().exec(request);
+    let session = audited(&app, &caller, (&application, &instance), &what, open).await?;
     let watch = caller.watch(&app, application.team, Permission::InstanceExec);
     let watch = Box::pin(watch).shared();
     Ok(upgrade
@@ -249,25 +249,64 @@ async fn exec(
         .on_upgrade(move |socket| run_exec(socket, session, watch)))
 }
 
-/// Written before anything is done: what cannot be told of later does not happen.
-async fn audit(
+/// The application, for whoever may go into its instances. That a member of the team tried and may not is recorded too.
+async fn enter(
     app: &App,
     caller: &Caller,
-    application: &Application,
-    instance: &str,
-    what: &str,
+    [team, environment, name]: [&str; 3],
+) -> Result<Application, Refusal> {
+    let may = Permission::InstanceExec;
+    let found = caller.application(app, team, environment, name, may).await;
+    if let Err(Refusal(problem)) = &found
+        && problem.is(problem::PERMISSION_DENIED)
+        && let Ok(scope) = app.control.store().scope(team, environment).await
+    {
+        // Only a name that can be one: what was typed may be anything.
+        let name = name.parse::<pluvio_model::name::Name>();
+        let of = name.map_or_else(|_| "no name".to_owned(), |name| name.to_string());
+        let object = format!("instances of application {of}");
+        record(app, caller, scope.team, object, "refused").await?;
+    }
+    found.map(|(_, application)| application)
+}
+
+async fn record(
+    app: &App,
+    caller: &Caller,
+    team: TeamId,
+    object: String,
+    result: &str,
 ) -> Result<(), Refusal> {
     let row = NewAudit {
-        team: Some(application.team),
+        team: Some(team),
         actor: caller.actor(),
         action: Permission::InstanceExec.as_str().to_owned(),
-        object: format!(
-            "{what} instance {instance} of application {}",
-            application.name
-        ),
-        result: "opened".to_owned(),
+        object,
+        result: result.to_owned(),
     };
     Ok(app.control.store().audit(row).await?)
+}
+
+/// Opens what `what` says, and tells of it before: what cannot be told of does not happen. That it failed is told as well.
+async fn audited<T>(
+    app: &App,
+    caller: &Caller,
+    (application, instance): (&Application, &str),
+    what: &str,
+    open: impl Future<Output = Result<T, RuntimeError>>,
+) -> Result<T, Refusal> {
+    let object = format!(
+        "{what} instance {instance} of application {}",
+        application.name
+    );
+    record(app, caller, application.team, object.clone(), "opened").await?;
+    match open.await {
+        Ok(opened) => Ok(opened),
+        Err(error) => {
+            record(app, caller, application.team, object, "failed").await?;
+            Err(error.into())
+        }
+    }
 }
 
 fn no_upgrade() -> Refusal {
@@ -369,9 +408,7 @@ async fn connect(
     Query(query): Query<PortQuery>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
-    let (_, application) = caller
-        .application(&app, &team, &environment, &name, Permission::InstanceExec)
-        .await?;
+    let application = enter(&app, &caller, [&team, &environment, &name]).await?;
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
     let instance = find_instance(&app, &application, &named).await?;
     if query.port == 0 {
@@ -381,12 +418,11 @@ async fn connect(
         )));
     }
     let what = format!("port {} of", query.port);
-    audit(&app, &caller, &application, &instance, &what).await?;
-    let stream = app
+    let open = app
         .control
         .node()
-        .connect(application.id, &instance, query.port)
-        .await?;
+        .connect(application.id, &instance, query.port);
+    let stream = audited(&app, &caller, (&application, &instance), &what, open).await?;
     let watch = caller.watch(&app, application.team, Permission::InstanceExec);
     let watch = Box::pin(watch).shared();
     Ok(upgrade

@@ -2,15 +2,18 @@
 //! walks the document and tries every operation as nobody, as a stranger and as a reader.
 
 mod applications;
+mod audit;
 mod changes;
 mod credentials;
 pub(crate) mod health;
 mod live;
 mod operate;
 mod operations;
+mod passkeys;
 mod plans;
 mod platform;
 mod releases;
+mod runs;
 mod secrets;
 mod sessions;
 mod streams;
@@ -33,8 +36,10 @@ use crate::refusal::Refusal;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(sessions::routes())
+        .merge(passkeys::routes())
         .merge(platform::routes())
         .merge(credentials::routes())
+        .merge(audit::routes())
         .nest(
             "/teams/{team}/environments/{environment}",
             applications::routes()
@@ -43,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
                 .merge(secrets::routes())
                 .merge(volumes::routes())
                 .merge(releases::routes())
+                .merge(runs::routes())
                 .merge(plans::routes())
                 .merge(live::routes())
                 .merge(streams::environment_routes())

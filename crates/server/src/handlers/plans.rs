@@ -13,6 +13,7 @@ use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::{GitSource, SourceSpec};
+use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -27,7 +28,7 @@ pub(super) fn upload_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(upload))
 }
 
-/// Keeps an archive (tar, or tar compressed with gzip) that an application shall be built from.
+/// Keeps an archive (zip, tar, or tar compressed with gzip) that an application shall be built from.
 #[utoipa::path(post, path = "/uploads", tag = "plans", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = UploadReceipt), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem), (status = 507, body = Problem)), extensions(("x-permission" = json!("application:deploy"))))]
 async fn upload(State(app): State<App>, caller: Caller, body: Body) -> Result<Response, Refusal> {
@@ -42,7 +43,7 @@ async fn upload(State(app): State<App>, caller: Caller, body: Body) -> Result<Re
         let _ = app.control.blobs().delete(&info.key).await;
         return Err(Refusal(problem::REQUEST_INVALID.problem(
             "The archive is empty.",
-            "Send a tar archive of the folder.",
+            "Send a tar or zip archive of the folder.",
         )));
     }
     let upload = info
@@ -52,6 +53,14 @@ async fn upload(State(app): State<App>, caller: Caller, body: Body) -> Result<Re
         .next()
         .unwrap_or_default()
         .to_owned();
+    let row = NewAudit {
+        team: Some(app.control.store().home().team),
+        actor: caller.actor(),
+        action: Permission::ApplicationDeploy.as_str().to_owned(),
+        object: format!("upload {upload}"),
+        result: "kept".to_owned(),
+    };
+    app.control.store().audit(row).await?;
     Ok((
         StatusCode::CREATED,
         [(header::CACHE_CONTROL, "no-store")],
@@ -152,6 +161,7 @@ async fn plan(
                 &BuildSource::Git {
                     git: git.clone(),
                     credential,
+                    hosts: pluvio_control::sources::ssh_hosts(&app.control.config().data),
                 },
                 &work,
                 &quiet,

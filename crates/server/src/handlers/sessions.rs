@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::Page;
 use pluvio_api::identity::*;
 use pluvio_model::permission::{Permission, Role};
 use pluvio_model::problem::{self, Problem};
-use pluvio_store::{NewToken, User};
+use pluvio_store::{NewAudit, NewToken, User};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -46,6 +46,7 @@ async fn describe(
     let environment = environments
         .first()
         .ok_or_else(|| not_found("environment"))?;
+    let passkeys = app.control.store().passkeys(user.id).await?;
     Ok(Session {
         user: UserSummary {
             name: user.name.to_string(),
@@ -56,6 +57,7 @@ async fn describe(
         permissions: permissions.iter().map(|p| p.as_str().to_owned()).collect(),
         csrf: csrf.to_owned(),
         password_unset: !user.has_password,
+        passkeys: u32::try_from(passkeys.len()).unwrap_or(u32::MAX),
         version: env!("CARGO_PKG_VERSION").into(),
         gateway: app.config.gateway.clone(),
     })
@@ -80,7 +82,11 @@ async fn session(State(app): State<App>, caller: Caller) -> Result<Json<Session>
     ))
 }
 
-async fn opened(app: &App, user: &User) -> Result<Response, Refusal> {
+pub(super) async fn opened(
+    app: &App,
+    user: &User,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
     let store = app.control.store();
     let opened = store.open_session(user.id, LIFETIME, IDLE).await?;
     let user = &opened.session.user;
@@ -91,15 +97,11 @@ async fn opened(app: &App, user: &User) -> Result<Response, Refusal> {
         .filter(|p| role.is_some_and(|r| r.allows(*p)))
         .collect();
     let body = describe(app, user, &opened.session.csrf, permissions).await?;
-    let secure = if app.config.public_url.starts_with("https://") {
-        "; Secure"
-    } else {
-        ""
-    };
     let cookie = format!(
-        "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
+        "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{}",
         opened.token,
-        LIFETIME.as_secs()
+        LIFETIME.as_secs(),
+        secure(app, headers)
     );
     let mut response = Json(body).into_response();
     response.headers_mut().insert(
@@ -109,12 +111,26 @@ async fn opened(app: &App, user: &User) -> Result<Response, Refusal> {
     Ok(response)
 }
 
+/// Over HTTPS the cookie never goes out in plain. That a proxy speaks HTTPS for us, its browser says itself: no page can
+/// make it name another origin than its own.
+pub(super) fn secure(app: &App, headers: &HeaderMap) -> &'static str {
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    if app.config.public_url.starts_with("https://")
+        || origin.is_some_and(|origin| origin.starts_with(b"https://"))
+    {
+        "; Secure"
+    } else {
+        ""
+    }
+}
+
 /// Signs in by a one-time link.
 #[utoipa::path(post, path = "/session/link", tag = "identity", request_body = LinkSignIn, security(()),
     responses((status = 200, body = Session), (status = 400, body = Problem), (status = 401, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), extensions(("x-permission" = json!("nobody"))))]
 async fn by_link(
     State(app): State<App>,
     origin: Origin,
+    headers: HeaderMap,
     Json(request): Json<LinkSignIn>,
 ) -> Result<Response, Refusal> {
     app.attempts.begin(&origin, LINKS)?;
@@ -124,7 +140,7 @@ async fn by_link(
         .consume_signin_link(&request.token)
         .await?;
     app.attempts.succeeded(&origin, LINKS);
-    opened(&app, &user).await
+    opened(&app, &user, &headers).await
 }
 
 /// Signs in by name and password.
@@ -133,10 +149,11 @@ async fn by_link(
 async fn sign_in(
     State(app): State<App>,
     origin: Origin,
+    headers: HeaderMap,
     Json(request): Json<PasswordSignIn>,
 ) -> Result<Response, Refusal> {
     match check(&app, &origin, &request.name, &request.password).await? {
-        Some(user) => opened(&app, &user).await,
+        Some(user) => opened(&app, &user, &headers).await,
         None => Err(Refusal(problem::AUTH_INVALID.problem(
             "Name or password is wrong, or no password was set yet.",
             "Try again, or sign in by a link: `pluvio signin-link` on the machine.",
@@ -158,6 +175,17 @@ async fn check(
         app.attempts.succeeded(origin, name);
     } else {
         tracing::warn!(?origin, "a wrong name or password");
+        // Only a name that is one: people type passwords into the wrong field.
+        let known = app.control.store().user_by_name(name).await.is_ok();
+        let name = if known { name } else { "nobody" };
+        let row = NewAudit {
+            team: None,
+            actor: name.to_owned(),
+            action: "sign-in".to_owned(),
+            object: format!("user {name}"),
+            result: "refused".to_owned(),
+        };
+        app.control.store().audit(row).await?;
     }
     Ok(user)
 }

@@ -1,5 +1,6 @@
 //! Server-sent events: an operation to its end, an environment for as long as somebody looks.
 
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use pluvio_model::id::{ApplicationId, OperationId};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::Problem;
 use pluvio_runtime::Runtime;
-use pluvio_store::{EventFilter, Scope};
+use pluvio_store::{ApplicationFilter, EventFilter, PageRequest, Scope};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
@@ -27,7 +28,9 @@ use crate::refusal::{Path, Query, Refusal};
 
 /// Logs grow without a hint: look this often while an operation runs.
 const LOG_LOOK: Duration = Duration::from_millis(250);
-/// Events read at once.
+/// A stream that says nothing says so this often: whoever hears nothing knows that it is broken.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Events and applications read at once.
 const BATCH: u32 = 200;
 
 pub(super) fn operation_routes() -> OpenApiRouter<App> {
@@ -50,9 +53,10 @@ fn stream(receiver: mpsc::Receiver<Event>) -> Response {
     }
     let mut response = Sse::new(infallible(stream))
         .keep_alive(
+            // An event, not a comment: browsers do not tell a page of comments.
             KeepAlive::new()
-                .interval(Duration::from_secs(10))
-                .text("still here"),
+                .interval(HEARTBEAT)
+                .event(Event::default().event("heartbeat").data("{}")),
         )
         .into_response();
     // Proxies that collect answers would hold live things up.
@@ -207,9 +211,14 @@ async fn follow_environment(
         team: Some(scope.team),
         ..EventFilter::default()
     };
+    let all = ApplicationFilter {
+        team: scope.team,
+        environment: Some(scope.environment),
+        state: None,
+        contains: None,
+    };
     let (mut hint, mut node) = (store.hint(), app.control.node().changes());
-    let mut shown: std::collections::HashMap<ApplicationId, String> =
-        std::collections::HashMap::new();
+    let mut shown: HashMap<ApplicationId, String> = HashMap::new();
     // Whoever connects has what it fetched; an event at once says that the stream is up.
     sender
         .send(
@@ -234,44 +243,42 @@ async fn follow_environment(
                 break;
             }
         }
-        let page = store
-            .applications(
-                &pluvio_store::ApplicationFilter {
-                    team: scope.team,
-                    environment: Some(scope.environment),
-                    state: None,
-                    contains: None,
-                },
-                &pluvio_store::PageRequest {
-                    limit: 200,
-                    after: None,
-                },
-            )
-            .await
-            .ok()?;
-        for summary in super::applications::summaries(&app, &scope, &page.items)
-            .await
-            .ok()?
-        {
-            // Rates and usage move all the time; a change of state, release or readiness is what is pushed at once.
-            let key = format!(
-                "{:?}{}{:?}{:?}{}{}",
-                summary.status,
-                summary.status_note,
-                summary.live_release,
-                summary.target_release,
-                summary.instances_ready,
-                summary.instances_wanted
-            );
-            if shown.get(&summary.id) != Some(&key) {
-                let id = summary.id;
-                sender.send(json("application", &summary)).await.ok()?;
-                shown.insert(id, key);
+        let (mut there, mut after) = (HashSet::new(), None);
+        loop {
+            let page = PageRequest {
+                limit: BATCH,
+                after,
+            };
+            let page = store.applications(&all, &page).await.ok()?;
+            for summary in super::applications::summaries(&app, &scope, &page.items)
+                .await
+                .ok()?
+            {
+                // Rates and usage move all the time; a change of state, release or readiness is what is pushed at once.
+                let key = format!(
+                    "{:?}{}{:?}{:?}{}{}",
+                    summary.status,
+                    summary.status_note,
+                    summary.live_release,
+                    summary.target_release,
+                    summary.instances_ready,
+                    summary.instances_wanted
+                );
+                there.insert(summary.id);
+                if shown.get(&summary.id) != Some(&key) {
+                    let id = summary.id;
+                    sender.send(json("application", &summary)).await.ok()?;
+                    shown.insert(id, key);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
             }
         }
         let gone: Vec<ApplicationId> = shown
             .keys()
-            .filter(|id| !page.items.iter().any(|a| a.id == **id))
+            .filter(|id| !there.contains(*id))
             .copied()
             .collect();
         for id in gone {

@@ -11,7 +11,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use futures::StreamExt;
 use hyper_util::rt::TokioIo;
-use pluvio_model::facts::{Facts, Reach, RuntimeKind};
+use pluvio_model::facts::{Facts, ImageFacts, Reach, RuntimeKind};
 use pluvio_model::observed::Observed;
 use pluvio_node::wire::{Frame, Metrics};
 use pluvio_runtime::{ExecOutput, LogLine, LogStream};
@@ -34,6 +34,8 @@ impl Node {
             .route("/metrics", get(|| async { Json(Metrics::default()) }))
             .route("/usage", get(|| async { Json(serde_json::json!({})) }))
             .route("/facts", get(|| async { Json(facts()) }))
+            .route("/images/{reference}", get(|| async { Json(image()) }))
+            .route("/rebind", post(|| async { Json(facts()) }))
             .route("/volumes", get(|| async { Json(serde_json::json!([])) }))
             .route("/changes", get(|| async { silence() }))
             .route("/stages/{id}", put(|| async { StatusCode::NO_CONTENT }))
@@ -63,6 +65,13 @@ fn facts() -> Facts {
         rootless: false,
         cpu_millis: 2000,
         memory_bytes: 4 << 30,
+    }
+}
+
+fn image() -> ImageFacts {
+    ImageFacts {
+        id: format!("sha256:{}", "a".repeat(64)),
+        ..ImageFacts::default()
     }
 }
 

@@ -307,6 +307,7 @@ pub(crate) async fn deploy(store: &Store, control: &Control, name: &str) -> Oper
         steps: Vec::new(),
         idempotency: None,
         if_revision: None,
+        objection: None,
         secrets: vec![("KEY".parse().unwrap(), SecretValue(SECRET.to_owned()))],
         settings: Vec::new(),
     };

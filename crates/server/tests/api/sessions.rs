@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::scene::{Answer, HOME, Scene, token};
 
 /// A browser that is signed in.
-struct Browser {
-    cookie: String,
-    csrf: String,
+pub(crate) struct Browser {
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
 }
 
 impl Browser {
-    async fn sign_in(scene: &Scene) -> Browser {
+    pub(crate) async fn sign_in(scene: &Scene) -> Browser {
         let owner = scene.store.home().owner;
         let link = scene
             .store
@@ -43,7 +43,7 @@ impl Browser {
         }
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         scene: &Scene,
         method: Method,
@@ -60,7 +60,7 @@ impl Browser {
         scene.send(request).await
     }
 
-    async fn is_signed_in(&self, scene: &Scene) -> bool {
+    pub(crate) async fn is_signed_in(&self, scene: &Scene) -> bool {
         let answer = self
             .send(scene, Method::GET, "/api/v1/session", &[], None)
             .await;

@@ -7,7 +7,7 @@ use http::{Method, header};
 use http_body_util::BodyExt;
 use pluvio_api::client::{Address, Client};
 use pluvio_model::permission::Role;
-use pluvio_store::PageRequest;
+use pluvio_store::{AuditFilter, NewApplication, PageRequest};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt;
@@ -63,6 +63,43 @@ async fn a_stream_goes_on_after_the_last_event_that_was_seen() {
     assert_eq!(beyond[0].0, fresh[0].0, "of another database");
     let operation = format!("/api/v1/operations/{}/events", scene.operation.id);
     assert_eq!(events(&scene, &operation, None).await[0].1, "operation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_application_is_told_of_however_many_there_are() {
+    let scene = Scene::new().await;
+    let place = scene.store.scope("main", "production").await.unwrap();
+    for number in 0..230 {
+        let new = NewApplication {
+            scope: place.clone(),
+            name: format!("app-{number}").parse().unwrap(),
+            display_name: None,
+        };
+        scene.store.create_application(new, "test").await.unwrap();
+    }
+    let told = events(&scene, &format!("{HOME}/events"), None).await;
+    let of = |name: &str| told.iter().filter(|(_, event)| event == name).count();
+    assert_eq!((of("application"), of("application-gone")), (231, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_stream_says_that_it_is_there() {
+    let scene = Scene::new().await;
+    let address = Address::Tcp(scene.listen().await.to_string());
+    let client = Client::new(address, Some(scene.owner.clone()));
+    let path = format!("{HOME}/events");
+    let mut events = client.events(&path, None).await.unwrap();
+    let beat = async {
+        while let Some(event) = events.next().await {
+            if event.unwrap().event == "heartbeat" {
+                return;
+            }
+        }
+        panic!("it ended");
+    };
+    tokio::time::timeout(Duration::from_secs(20), beat)
+        .await
+        .expect("a heartbeat every ten seconds");
 }
 
 /// Ends within ten seconds, and not before it should.
@@ -129,7 +166,7 @@ async fn a_revoked_token_ends_what_it_opened() {
     );
     let audit = scene
         .store
-        .audit_records(scene.store.home().team, &PageRequest::default())
+        .audit_records(&AuditFilter::default(), &PageRequest::default())
         .await
         .unwrap();
     let row = audit

@@ -59,10 +59,15 @@ pub struct Ask {
     pub idempotency: Option<Idempotency>,
     /// Refuse with [`crate::StoreError::Precondition`] unless this is the newest revision (`If-Match`).
     pub if_revision: Option<u64>,
+    /// May refuse a whole specification that would undo what others changed since the last one was applied.
+    pub objection: Option<Objection>,
     /// New secret values that belong to the change (an imported `.env`).
     pub secrets: Vec<(EnvName, SecretValue)>,
     pub settings: Vec<(EnvName, String)>,
 }
+
+/// Sees the specification that was applied last, the target's, and the one that is asked for. Pure.
+pub type Objection = fn(&AppSpec, &AppSpec, &AppSpec) -> std::result::Result<(), Problem>;
 
 /// Everything a decision may read that the store knows; fetched inside the transaction.
 #[derive(Debug, Clone)]
@@ -157,6 +162,9 @@ impl Store {
                 Start::Again(asked) => return Ok(*asked),
                 Start::New(begun) => *begun,
             };
+            if let Some(objection) = ask.objection {
+                begun.hear(&mut tx, objection, spec).await?;
+            }
             let revision = begun.revise(&mut tx, spec.clone(), origin.clone(), None).await?;
             match then {
                 Then::Job(new) => {
@@ -303,7 +311,7 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
         });
     }
     for (name, value) in &ask.secrets {
-        secret::set(tx, application.id, name, &value.0, false, &ask.actor).await?;
+        secret::set(tx, &application, name, &value.0, false, &ask.actor).await?;
     }
     for (name, value) in &ask.settings {
         secret::put_setting(tx, application.id, name, value).await?;
@@ -377,6 +385,17 @@ async fn seen_before(tx: &mut Tx, ask: &Ask) -> Result<Option<OperationId>> {
 }
 
 impl Begun {
+    /// Hears the objection, where something was applied and something runs.
+    async fn hear(&self, tx: &mut Tx, objection: Objection, next: &AppSpec) -> Result<()> {
+        let id = self.application.id;
+        let applied = release::last_applied(tx, id).await?;
+        let (Some(applied), Some(target)) = (applied, &self.target) else {
+            return Ok(());
+        };
+        let current = release::load_revision(tx, id, target.release).await?;
+        objection(&applied.spec, &current.spec, next).map_err(refused)
+    }
+
     /// Keeps the specification as the next revision.
     async fn revise(
         &mut self,
@@ -515,7 +534,7 @@ async fn deciding(
     revision: &Revision,
     target: Option<&Target>,
 ) -> Result<Deciding> {
-    secret::generate(tx, application.id, &revision.spec, &revision.actor).await?;
+    secret::generate(tx, application, &revision.spec, &revision.actor).await?;
     Ok(Deciding {
         application: application.clone(),
         revision: revision.clone(),

@@ -8,6 +8,7 @@ use pluvio_model::stage::Power;
 
 use super::Reverted;
 use crate::application::{self, ApplicationState};
+use crate::audit::record;
 use crate::operation::{self, Place};
 use crate::release::{self, ReleaseState};
 use crate::target::{self, Move, Target};
@@ -137,6 +138,14 @@ impl Store {
             application.state =
                 application::settled_state(&mut tx, &application, Some(next), failed).await?;
             application::save(&mut tx, &mut application).await?;
+            let result = match &reverted {
+                Reverted::To(next) => format!("r{} reverted to r{}", target.release, next.release),
+                Reverted::Nowhere(_) if failed => format!("r{} failed", target.release),
+                Reverted::Nowhere(_) => format!("r{} switched off", target.release),
+            };
+            let object = format!("application {}", application.name);
+            // Nobody asked for it: what a person asked has its row already.
+            record(&mut tx, Some(application.team), "pluvio", "application:deploy", &object, &result).await?;
             Ok(reverted)
         })
     }

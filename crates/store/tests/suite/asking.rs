@@ -325,3 +325,44 @@ pub(crate) async fn a_queued_build_is_cancelled_at_once_and_a_running_one_by_its
 fn uuid() -> pluvio_model::id::ApplicationId {
     "019a0000-0000-7000-8000-00000000ffff".parse().unwrap()
 }
+
+/// What was applied last, as far as it came into effect, is compared with what is the target now.
+pub(crate) async fn an_apply_is_told_what_others_changed_since(world: World) {
+    fn object(applied: &AppSpec, current: &AppSpec, _: &AppSpec) -> Result<(), Problem> {
+        match applied == current {
+            true => Ok(()),
+            false => Err(problem::CONFLICT.problem("Others changed it.", "Look at it.")),
+        }
+    }
+    let app = world.application("shop").await;
+    let apply = async |image: &str| {
+        let mut ask = world.ask(app.id, OperationKind::Deploy);
+        ask.objection = Some(object);
+        let then = Then::Decide(&mut decide);
+        let spec = spec("shop", image);
+        world
+            .store
+            .ask_deploy(ask, &spec, Origin::Apply, then)
+            .await
+    };
+    // The first one meets nothing, not even what was deployed before.
+    world.deploy_live(app.id, &spec("shop", "shop:0")).await;
+    let first = apply("shop:1").await.unwrap();
+    world.live(&first.target.unwrap()).await;
+    let second = apply("shop:2").await.unwrap();
+    world.live(&second.target.unwrap()).await;
+
+    // One that failed is taken back, and is nobody's change.
+    let broken = apply("shop:3").await.unwrap();
+    world.fail(&broken.target.unwrap()).await;
+    world.live(&world.target(app.id).await).await;
+    let repaired = apply("shop:4").await.unwrap();
+    world.live(&repaired.target.unwrap()).await;
+
+    world.scale(app.id, 3).await;
+    let before = world.store.application(app.id).await.unwrap().revision;
+    let refused = apply("shop:5").await.unwrap_err();
+    assert!(Problem::from(refused).is(problem::CONFLICT));
+    let after = world.store.application(app.id).await.unwrap().revision;
+    assert_eq!(after, before, "nothing was written");
+}

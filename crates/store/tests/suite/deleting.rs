@@ -115,6 +115,14 @@ pub(crate) async fn a_deleted_application_leaves_its_volumes_only(world: World) 
         store.volume(world.team(), volume).await,
         Err(StoreError::NotFound { .. })
     ));
+    let action = Some("volume:delete".to_owned());
+    let filter = AuditFilter {
+        action,
+        ..AuditFilter::default()
+    };
+    let page = PageRequest::default();
+    let told = store.audit_records(&filter, &page).await.unwrap().items;
+    assert_eq!((told.len(), told[0].actor.as_str()), (1, "tester"));
 }
 
 pub(crate) async fn deleting_ends_what_was_under_way(world: World) {

@@ -11,6 +11,7 @@ mod deploying;
 mod events;
 mod jobs;
 mod lists;
+mod passkeys;
 mod postgres;
 mod secrets;
 mod world;
@@ -58,10 +59,16 @@ suite! {
     accounts::a_password_is_checked_and_its_change_ends_other_sessions,
     accounts::a_token_is_shown_once_and_stops_with_its_end,
     accounts::a_signin_link_works_once_even_for_two_at_once,
+    passkeys::a_passkey_is_kept_named_used_and_removed,
+    passkeys::of_two_uses_at_once_one_counts,
+    passkeys::a_passkey_belongs_to_one_person,
     accounts::another_engine_is_never_taken_for_the_one_we_know,
     accounts::first_start_makes_one_of_each_and_only_once,
     accounts::data_of_a_newer_version_or_another_key_is_refused,
     audit::the_chain_shows_what_was_altered,
+    audit::the_newest_rows_taken_away_are_missed,
+    audit::records_are_found_by_who_what_where_and_when,
+    audit::many_writers_at_once_lose_no_record,
     audit::one_process_at_a_time_seals,
     crashes::a_verb_that_is_cut_anywhere_leaves_nothing_half,
     crashes::a_committed_deploy_is_there_after_a_restart,
@@ -76,6 +83,7 @@ suite! {
     deploying::a_cancelled_first_release_is_switched_off,
     asking::a_refused_decision_leaves_nothing,
     asking::a_host_belongs_to_one_application,
+    asking::an_apply_is_told_what_others_changed_since,
     asking::a_repeated_request_is_the_same_request,
     deploying::stopping_and_starting_keep_the_release,
     asking::an_edit_of_what_was_changed_meanwhile_is_refused,

@@ -96,6 +96,7 @@ impl World {
             steps: Vec::new(),
             idempotency: None,
             if_revision: None,
+            objection: None,
             secrets: Vec::new(),
             settings: Vec::new(),
         }

@@ -392,6 +392,7 @@ impl Scene {
                     urls: Vec::new(),
                     objects: Vec::new(),
                 },
+                tasks: Vec::new(),
                 power: Power::On,
                 secrets: Default::default(),
             })),
@@ -539,6 +540,24 @@ impl Drop for Scene {
             }
         });
         let _ = cleared.join();
+        give_back(&self.config.pool.to_string());
+    }
+}
+
+/// Takes the addresses of a range, `10.202.7.0/24`, from the machine, which its components were reached at.
+fn give_back(pool: &str) {
+    let prefix = pool.strip_suffix("0/24").expect("a range of a lane");
+    let listed = std::process::Command::new("ip")
+        .args(["-o", "-4", "addr", "show", "dev", "lo"])
+        .output();
+    let listed = listed.map(|output| output.stdout).unwrap_or_default();
+    let listed = String::from_utf8_lossy(&listed);
+    for address in listed.split_whitespace() {
+        if address.starts_with(prefix) {
+            let _ = std::process::Command::new("ip")
+                .args(["addr", "del", address, "dev", "lo"])
+                .output();
+        }
     }
 }
 

@@ -3,7 +3,7 @@ mod environment;
 mod routes;
 
 use expect_test::{Expect, expect};
-use pluvio_model::problem::Problem;
+use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::Origin;
 use pluvio_model::spec::AppSpec;
@@ -404,28 +404,25 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
     refused(
         &spec,
         expect![[r#"
-        spec.unsupported at components.db.kind
-          A managed database cannot be run by this version; db is one.
-          Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.
-        spec.unsupported at components.web.placement.clusters
-          web asks for `placement.clusters`; an application runs on one cluster in this version.
-          Take `clusters` out.
-        spec.invalid at components.tick.schedule
-          tick runs on a schedule, and has none.
-          Write when it runs: `schedule: "0 3 * * *"`.
-        spec.unsupported at objects
-          Raw Kubernetes objects need a Kubernetes cluster; this is a container engine.
-          Take `objects` out, or choose a Kubernetes cluster.
-        spec.unsupported at components.web.host.network
-          On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.
-          Use `publish` for ports of the machine.
-        spec.unsupported at components.tick.kind
-          A schedule cannot be run on a container engine by this version; tick is one.
-          Run its command from a service that keeps the time.
-        spec.unsupported at components.pair.sidecars.log
-          Sidecars cannot be run on a container engine by this version.
-          Make it a component of its own, or choose a Kubernetes cluster.
-    "#]],
+            spec.unsupported at components.db.kind
+              A managed database cannot be run by this version; db is one.
+              Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.
+            spec.unsupported at components.web.placement.clusters
+              web asks for `placement.clusters`; an application runs on one cluster in this version.
+              Take `clusters` out.
+            spec.invalid at components.tick.schedule
+              tick runs on a schedule, and has none.
+              Write when it runs: `schedule: "0 3 * * *"`.
+            spec.unsupported at objects
+              Raw Kubernetes objects need a Kubernetes cluster; this is a container engine.
+              Take `objects` out, or choose a Kubernetes cluster.
+            spec.unsupported at components.web.host.network
+              On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.
+              Use `publish` for ports of the machine.
+            spec.unsupported at components.pair.sidecars.log
+              Sidecars cannot be run on a container engine by this version.
+              Make it a component of its own, or choose a Kubernetes cluster.
+        "#]],
     );
 }
 

@@ -71,6 +71,49 @@ fn a_taken_host_gets_environment_and_team() {
 }
 
 #[test]
+fn the_consoles_hosts_are_nobodys() {
+    let decided = |host: &str, domain: &str| {
+        let spec = sample::shop(json!({ "web": {
+            "image": "localhost/shop:1",
+            "routes": [{ "host": host }],
+        } }));
+        let mut facts = sample::facts(&spec);
+        facts.domain = domain.to_owned();
+        let revision = sample::revision(1, &spec, Origin::Deploy);
+        crate::decide(&revision, None, &facts, &mut sample::volume_ids())
+    };
+    for host in [
+        "localhost",
+        "LOCALHOST.",
+        "127.0.0.1",
+        "192.0.2.7",
+        "*.0.0.1",
+        "*",
+        "apps.example.org",
+        "*.example.org",
+        "*.org",
+    ] {
+        let problems = decided(host, "apps.example.org").expect_err(host);
+        assert!(problems[0].is(problem::HOST_TAKEN), "{host}: {problems:?}");
+        let at = problems[0].at.as_ref().unwrap();
+        assert_eq!(at.path, "components.web.routes.0.host");
+    }
+    for host in [
+        "shop.localhost",
+        "*.localhost",
+        "shop.apps.example.org",
+        "*.apps.example.org",
+        "shop.example.org",
+        "*.shop.example.org",
+        "*.s.example.org",
+        "7.shop",
+    ] {
+        assert!(decided(host, "apps.example.org").is_ok(), "{host}");
+    }
+    assert!(decided("localhost", "localhost").is_err());
+}
+
+#[test]
 fn routes_of_its_own_say_host_path_and_port() {
     let spec = sample::shop(json!({ "web": {
         "image": "localhost/shop:1",

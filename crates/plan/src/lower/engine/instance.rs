@@ -53,6 +53,8 @@ pub struct ContainerTemplate {
 pub enum Role {
     Init(Name),
     Main,
+    /// The program of a run that comes to an end.
+    Run,
 }
 
 impl Role {
@@ -61,6 +63,7 @@ impl Role {
         match self {
             Role::Init(_) => "init",
             Role::Main => "main",
+            Role::Run => "run",
         }
     }
 }
@@ -75,6 +78,17 @@ pub struct InstancePlace {
     pub init_address: Option<IpAddr>,
     /// Inner names and where they lead, besides the release's own `extraHosts`, which win.
     pub hosts: IndexMap<String, IpAddr>,
+    /// It is no instance that stays, but a run that comes to an end.
+    pub run: Option<RunPlace>,
+}
+
+/// What belongs to one run only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPlace {
+    /// Names it in its application.
+    pub key: String,
+    /// In place of the component's own.
+    pub command: Option<Vec<String>>,
 }
 
 /// A container to make, nothing left open. Holds secret values: never logged.
@@ -110,6 +124,21 @@ impl std::fmt::Debug for FileCreate {
     }
 }
 
+/// The name of a run's container: `shop--report--run-3f9c1d0a`.
+pub fn run_name(
+    application: ApplicationId,
+    application_name: &Name,
+    component: &Name,
+    key: &str,
+) -> String {
+    let digits = ContentHash::of(&(application, key));
+    derived(&[
+        application_name.as_str(),
+        component.as_str(),
+        &format!("run-{}", &digits.as_str()[..8]),
+    ])
+}
+
 impl InstanceTemplate {
     /// The instance's name, which is its main container's: `shop--web--3f9c1d-0`. The hex digits are of the application's id
     /// and the content, so that two applications of one name (in two environments) never meet.
@@ -120,6 +149,15 @@ impl InstanceTemplate {
             self.component.as_str(),
             &format!("{}-{slot}", &digits.as_str()[..6]),
         ])
+    }
+
+    pub fn run_name(&self, key: &str) -> String {
+        run_name(
+            self.application,
+            &self.application_name,
+            &self.component,
+            key,
+        )
     }
 
     pub fn has_init_steps(&self) -> bool {
@@ -146,13 +184,27 @@ impl InstanceTemplate {
         place: &InstancePlace,
         secret: &dyn Fn(&SecretRef) -> Option<String>,
     ) -> Result<ContainerCreate, SecretRef> {
-        let instance = self.name(place.slot);
-        let name = match &template.role {
-            Role::Main => instance.clone(),
+        let instance = match &place.run {
+            Some(run) => self.run_name(&run.key),
+            None => self.name(place.slot),
+        };
+        let role = match (&template.role, &place.run) {
+            (Role::Main, Some(_)) => Role::Run,
+            (role, _) => role.clone(),
+        };
+        let name = match &role {
+            Role::Main | Role::Run => instance.clone(),
             Role::Init(init) => derived(&[&instance, "init", init.as_str()]),
         };
         let mut body = template.body.clone();
         body.hostname.clone_from(&name);
+        if let (Role::Run, Some(run)) = (&role, &place.run) {
+            // Its ports, if it has some, are nobody's to come in by.
+            body.host_config.port_bindings.clear();
+            if let Some(command) = &run.command {
+                body.cmd = Some(command.clone());
+            }
+        }
         for (key, value) in &template.env {
             let value = value.resolve(secret).map_err(Clone::clone)?;
             body.env.push(format!("{key}={value}"));
@@ -172,8 +224,8 @@ impl InstanceTemplate {
         if let Some(network) = template.networks.first() {
             body.host_config.network_mode = Some(network.clone());
             // An init step has ended before main starts, yet both may exist at once.
-            let address = match template.role {
-                Role::Main => place.address,
+            let address = match role {
+                Role::Main | Role::Run => place.address,
                 Role::Init(_) => place.init_address,
             };
             body.networking_config = Some(NetworkingConfig {
@@ -183,9 +235,9 @@ impl InstanceTemplate {
                         ipam_config: address.map(|address| IpamConfig {
                             ipv4_address: address.to_string(),
                         }),
-                        aliases: match &template.role {
+                        aliases: match &role {
                             Role::Main => self.names.clone(),
-                            Role::Init(_) => Vec::new(),
+                            Role::Init(_) | Role::Run => Vec::new(),
                         },
                     },
                 )]
@@ -197,17 +249,17 @@ impl InstanceTemplate {
             merge(&mut body, patch);
         }
         // After the patch: a container without them would be nobody's, and stay for ever.
-        self.mark(&mut body, place.slot, &template.role);
+        self.mark(&mut body, place, &role);
         Ok(ContainerCreate {
             name,
-            role: template.role.clone(),
+            role,
             body,
             files: resolve_files(&template.files, secret)?,
             further_networks: template.networks.iter().skip(1).cloned().collect(),
         })
     }
 
-    fn mark(&self, body: &mut Value, slot: u32, role: &Role) {
+    fn mark(&self, body: &mut Value, place: &InstancePlace, role: &Role) {
         let ours = [
             (label::INSTALLATION, self.installation.to_string()),
             (label::APPLICATION, self.application.to_string()),
@@ -216,7 +268,7 @@ impl InstanceTemplate {
             (label::HASH, self.hash.to_string()),
             (label::RELEASE, self.release.to_string()),
             (label::GENERATION, self.generation.to_string()),
-            (label::SLOT, slot.to_string()),
+            (label::SLOT, place.slot.to_string()),
             (label::ROLE, role.as_str().to_owned()),
         ];
         if !body["Labels"].is_object() {
@@ -224,6 +276,9 @@ impl InstanceTemplate {
         }
         for (key, value) in ours {
             body["Labels"][key] = value.into();
+        }
+        if let Some(run) = &place.run {
+            body["Labels"][label::RUN] = run.key.clone().into();
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) use refuse::unsupported;
 pub use api::*;
 pub use instance::{
     ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
-    resolve_files,
+    RunPlace, resolve_files, run_name,
 };
 
 use indexmap::IndexMap;
@@ -22,11 +22,13 @@ use pluvio_model::facts::Facts;
 use pluvio_model::id::{ApplicationId, Generation, VolumeId};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::{Name, derived};
+use pluvio_model::observed::RunKind;
 use pluvio_model::problem::Problem;
+use pluvio_model::quantity::Span;
 use pluvio_model::release::{
     DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, Release,
 };
-use pluvio_model::spec::{AbsolutePath, RestartPolicy};
+use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScheduleIn};
 use pluvio_model::stage::RunWish;
 use serde_json::{Value, json};
 
@@ -46,7 +48,9 @@ pub mod label {
     /// The generation it was made in.
     pub const GENERATION: &str = "io.pluvio.generation";
     pub const SLOT: &str = "io.pluvio.slot";
-    /// `main`, `init` or `sidecar`.
+    /// Of a container that runs to its end: what its run is called.
+    pub const RUN: &str = "io.pluvio.run";
+    /// `main`, `init`, `run` or `sidecar`.
     pub const ROLE: &str = "io.pluvio.role";
     /// On a network: its name in the application; `default` for the application's own.
     pub const NETWORK: &str = "io.pluvio.network";
@@ -63,6 +67,21 @@ pub struct EnginePlan {
     pub volumes: Vec<VolumePlan>,
     /// The components that the stage names.
     pub components: Vec<ComponentPlan>,
+    /// The tasks that it names.
+    pub tasks: Vec<TaskPlan>,
+}
+
+/// A program that runs to its end, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskPlan {
+    pub component: Name,
+    pub kind: RunKind,
+    pub hash: ContentHash,
+    pub instance: InstanceTemplate,
+    /// In place of the component's own.
+    pub command: Option<Vec<String>>,
+    pub timeout: Option<Span>,
+    pub grace: Span,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +114,8 @@ pub struct ComponentPlan {
     pub ports: IndexMap<Name, DecidedPort>,
     /// Further names on the application's network, besides the component's own.
     pub aliases: Vec<String>,
+    /// When it runs, for one that runs by a schedule; then it has no instances that stay.
+    pub schedule: Option<ScheduleIn>,
     pub instance: InstanceTemplate,
     /// Files that are written into running instances when they change.
     pub hot_files: IndexMap<AbsolutePath, DecidedFile>,
@@ -129,6 +150,14 @@ pub fn engine(
         components: named
             .into_iter()
             .map(|component| owner.component(component))
+            .collect(),
+        tasks: wish
+            .tasks
+            .iter()
+            .filter_map(|task| {
+                let component = release.components.get(&task.component)?;
+                (component.task() == Some(&task.hash)).then(|| owner.task(component, &task.hash))
+            })
             .collect(),
     })
 }
@@ -221,6 +250,26 @@ impl Owner<'_> {
         ])
     }
 
+    fn task(&self, component: &DecidedComponent, hash: &ContentHash) -> TaskPlan {
+        let task = component
+            .content
+            .release_task
+            .as_ref()
+            .filter(|_| component.kind != Kind::Job);
+        TaskPlan {
+            component: component.name.clone(),
+            kind: match task {
+                Some(_) => RunKind::Release,
+                None => RunKind::Job,
+            },
+            hash: hash.clone(),
+            instance: self.instance(component),
+            command: task.map(|task| task.command.clone()),
+            timeout: task.map(|task| task.timeout),
+            grace: component.rollout.grace,
+        }
+    }
+
     fn component(&self, component: &DecidedComponent) -> ComponentPlan {
         let content = &component.content;
         ComponentPlan {
@@ -232,6 +281,7 @@ impl Owner<'_> {
             probes: content.main.probes.clone(),
             ports: content.ports.clone(),
             aliases: content.aliases.clone(),
+            schedule: component.schedule.clone(),
             instance: self.instance(component),
             hot_files: component.hot_files.clone(),
         }

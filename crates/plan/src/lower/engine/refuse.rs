@@ -33,7 +33,7 @@ fn problem(path: impl Into<String>, cause: impl Into<String>, remedy: &str) -> P
 fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
     let name = &component.name;
     let (what, remedy) = match component.kind {
-        Kind::Service | Kind::Daemon | Kind::Database => return,
+        Kind::Service | Kind::Daemon | Kind::Job | Kind::Cron | Kind::Database => return,
         Kind::Stateful if component.instances <= 1 => return,
         Kind::Stateful => {
             found.push(problem(
@@ -46,10 +46,6 @@ fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
             ));
             return;
         }
-        Kind::Job => ("A job", "Run its command with `pluvio exec` in a service."),
-        Kind::Cron => (
-            "A schedule",
-            "Run its command from a service that keeps the time.",
         ),
         Kind::Vm => (
             "A virtual machine",
@@ -77,13 +73,6 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
             format!("sidecars.{sidecar}"),
             "Sidecars cannot be run on a container engine by this version.",
             "Make it a component of its own, or choose a Kubernetes cluster.",
-        );
-    }
-    if content.release_task.is_some() {
-        refuse(
-            "release".to_owned(),
-            "Release tasks cannot be run on a container engine by this version.",
-            "Let the program do it when it starts, or run the command with `pluvio exec`.",
         );
     }
     if let Some(key) = content.node_labels.keys().next() {

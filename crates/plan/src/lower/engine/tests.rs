@@ -11,6 +11,7 @@ fn lower(release: Release, facts: &Facts) -> Result<EnginePlan, Vec<Problem>> {
     let wish = RunWish {
         components: release.components.keys().cloned().collect(),
         release,
+        tasks: Vec::new(),
         power: Power::On,
         secrets: Default::default(),
     };
@@ -368,6 +369,7 @@ fn an_instance_gets_its_slot_address_names_and_secrets_last() {
     let place = InstancePlace {
         slot: 3,
         init_address: None,
+        run: None,
         address: Some("10.201.0.5".parse().unwrap()),
         hosts: [
             ("api".to_owned(), "10.201.0.2".parse().unwrap()),
@@ -408,6 +410,7 @@ fn names_are_short_readable_and_never_shared() {
         let wish = RunWish {
             components: release.components.keys().cloned().collect(),
             release: release.clone(),
+            tasks: Vec::new(),
             power: Power::On,
             secrets: Default::default(),
         };
@@ -479,6 +482,7 @@ fn only_the_components_of_the_stage_are_lowered() {
     let wish = RunWish {
         components: vec!["db".parse().unwrap()],
         release,
+        tasks: Vec::new(),
         power: Power::On,
         secrets: Default::default(),
     };

@@ -43,6 +43,7 @@ fn wish(spec: &AppSpec) -> RunWish {
     RunWish {
         components: release.components.keys().cloned().collect(),
         release,
+        tasks: Vec::new(),
         power: Power::On,
         secrets: [("KEY@3".to_owned(), SecretValue("hunter2".to_owned()))].into(),
     }
@@ -219,10 +220,8 @@ fn every_kind_has_its_workload() {
         Service shop--db
         DaemonSet shop--agent
         Service shop--agent
-        Job shop--load--33e80bf6
-        Service shop--load
+        Job shop--load--7b4e128e
         CronJob shop--tick
-        Service shop--tick
         HTTPRoute shop--web-62c2f46b
         HTTPRoute shop--web-8d63bf78
         ConfigMap mine
@@ -313,6 +312,7 @@ fn every_kind_has_its_workload() {
 #[test]
 fn stopped_means_no_pods() {
     let wish = RunWish {
+        tasks: Vec::new(),
         power: Power::Off,
         ..wish(&everything())
     };

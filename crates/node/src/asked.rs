@@ -1,0 +1,210 @@
+//! What a node answers besides its stages: logs, commands, usage, images, runs, volumes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pluvio_model::facts::ImageFacts;
+use pluvio_model::id::ApplicationId;
+use pluvio_model::name::Name;
+use pluvio_model::observed::ObservedRun;
+use pluvio_model::problem;
+use pluvio_model::stage::Power;
+use pluvio_plan::lower::engine::label;
+use pluvio_runtime::driver::ContainerState;
+use pluvio_runtime::{
+    BoxStream, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine, LogQuery, Logs,
+    Runs, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+};
+use tokio::net::TcpStream;
+
+use crate::application::asked_run;
+use crate::node::{Node, refused};
+use crate::probes::dial;
+
+#[async_trait]
+impl Logs for Node {
+    async fn logs(&self, query: LogQuery) -> Result<BoxStream<LogLine>, RuntimeError> {
+        Ok(self.shared.logs.read(query))
+    }
+}
+
+#[async_trait]
+impl Exec for Node {
+    async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
+        let instance = self
+            .shared
+            .instance(request.application, &request.instance)?;
+        if !matches!(instance.state, ContainerState::Running { .. }) {
+            return Err(not_running(&request.instance));
+        }
+        self.shared
+            .engine
+            .driver
+            .exec(&request)
+            .await
+            .map_err(refused)
+    }
+
+    async fn connect(
+        &self,
+        application: ApplicationId,
+        instance: &str,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, RuntimeError> {
+        let seen = self.shared.instance(application, instance)?;
+        let address = dial(seen.address, &seen.published, port)
+            .filter(|_| matches!(seen.state, ContainerState::Running { .. }))
+            .ok_or_else(|| not_running(instance))?;
+        let connecting = TcpStream::connect(address);
+        let closed = |why: String| {
+            RuntimeError::Refused(problem::RELEASE_PORT_CLOSED.problem(
+                format!("Nobody answers on port {port} of {instance}: {why}."),
+                "Check which port the program listens on, and that it listens on all addresses.",
+            ))
+        };
+        match tokio::time::timeout(Duration::from_secs(5), connecting).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(closed(error.to_string())),
+            Err(_) => Err(closed("no answer within 5 s".to_owned())),
+        }
+    }
+}
+
+fn not_running(instance: &str) -> RuntimeError {
+    RuntimeError::Refused(problem::REFUSED.problem(
+        format!("The instance {instance} does not run."),
+        "`pluvio status` shows why; `pluvio logs` shows what it said.",
+    ))
+}
+
+#[async_trait]
+impl UsageSource for Node {
+    async fn usage(
+        &self,
+        application: ApplicationId,
+        history: bool,
+    ) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError> {
+        let part = self.shared.engine.view().part(application);
+        let samples = part.containers.iter().map(|container| {
+            let samples = self.shared.usage.samples(&container.name, history);
+            (container.name.clone(), samples)
+        });
+        Ok(samples.filter(|(_, samples)| !samples.is_empty()).collect())
+    }
+}
+
+#[async_trait]
+impl Images for Node {
+    async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, RuntimeError> {
+        self.shared
+            .engine
+            .driver
+            .image(reference)
+            .await
+            .map_err(refused)
+    }
+}
+
+#[async_trait]
+impl Runs for Node {
+    async fn runs(
+        &self,
+        application: ApplicationId,
+        component: Option<&Name>,
+    ) -> Result<Vec<ObservedRun>, RuntimeError> {
+        let mut runs = self.shared.book(application).runs();
+        runs.retain(|run| component.is_none_or(|name| run.component == *name));
+        runs.reverse();
+        Ok(runs)
+    }
+
+    async fn run_now(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> Result<String, RuntimeError> {
+        let run = {
+            let stages = self.shared.stages();
+            let wish = stages.get(application).and_then(|kept| kept.wish());
+            let wish = wish.filter(|wish| wish.power == Power::On);
+            let decided = wish.and_then(|wish| wish.release.components.get(component));
+            let (Some(wish), Some(decided)) = (wish, decided) else {
+                return Err(RuntimeError::NotFound {
+                    what: format!("the component {component} of an application that is on"),
+                });
+            };
+            if decided.schedule.is_none() {
+                return Err(RuntimeError::Refused(problem::REFUSED.problem(
+                    format!("{component} has no schedule: it is no program that is run now and then."),
+                    "A job runs with each release that changes it; `pluvio exec` runs a command in a service.",
+                )));
+            }
+            asked_run(application, &wish.release, decided)
+        };
+        let key = run.key.clone();
+        self.shared.book(application).book(run).map_err(|error| {
+            RuntimeError::Refused(problem::DISK_FULL.problem(
+                format!("The run cannot be written down: {error}."),
+                "Free space on the disk of Pluvio's data folder.",
+            ))
+        })?;
+        self.wake(application);
+        Ok(key)
+    }
+}
+
+#[async_trait]
+impl Volumes for Node {
+    async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError> {
+        let view = self.shared.engine.refresh().await;
+        if let Some(problem) = &view.problem {
+            return Err(RuntimeError::Refused(problem.clone()));
+        }
+        let stages = self.shared.stages();
+        let volumes = view.volumes().filter_map(|(application, volume)| {
+            if let Scope::Application(wanted) = scope
+                && application != wanted
+            {
+                return None;
+            }
+            let name = volume.labels.get(label::VOLUME)?.parse().ok()?;
+            let wish = stages.get(application).and_then(|kept| kept.wish());
+            Some(KeptVolume {
+                application,
+                wanted: wish.is_some_and(|wish| wish.release.volumes.contains_key(&name)),
+                name,
+                handle: volume.name.clone(),
+            })
+        });
+        Ok(volumes.collect())
+    }
+
+    async fn delete_volume(
+        &self,
+        application: ApplicationId,
+        handle: &str,
+    ) -> Result<(), RuntimeError> {
+        let volumes = self.volumes(Scope::Application(application)).await?;
+        let volume = volumes
+            .iter()
+            .find(|volume| volume.handle == handle)
+            .ok_or_else(|| RuntimeError::NotFound {
+                what: format!("the volume {handle}"),
+            })?;
+        if volume.wanted {
+            return Err(RuntimeError::Refused(problem::REFUSED.problem(
+                format!("The volume {} is in use by its application.", volume.name),
+                "Take it out of the application's `volumes` first, or delete the application.",
+            )));
+        }
+        self.shared
+            .engine
+            .driver
+            .remove_volume(handle)
+            .await
+            .map_err(refused)?;
+        self.shared.engine.refresh().await;
+        Ok(())
+    }
+}
