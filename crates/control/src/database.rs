@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pluvio_build::LogEntry;
 use pluvio_build::plan::{Base, BaseName};
+use pluvio_build::{BaseOrigin, LogEntry};
 use pluvio_model::facts::ImageAtHand;
 use pluvio_model::image::{ImageReference, InvalidImage};
 use pluvio_model::operation::{StepName, StepState};
@@ -50,14 +50,16 @@ pub(crate) async fn image(
     let log: pluvio_build::Log = Arc::new(move |entry| {
         let _ = lines.send(Note::Build(entry));
     });
-    let image = builder.base(&base, credential.as_ref(), &log).await?;
+    let image = builder.base(&base, credential.as_slice(), &log).await?;
     let reference = image
         .reference
         .parse::<ImageReference>()
         .map_err(|e: InvalidImage| problem::INTERNAL.problem(e.to_string(), "Please report it."))?;
-    let note = match image.fresh {
-        true => format!("{reference}, {:.1} s", started.elapsed().as_secs_f32()),
-        false => format!("{reference} is at hand"),
+    let note = match image.origin {
+        BaseOrigin::AtHand => format!("{reference} is at hand"),
+        BaseOrigin::Pulled | BaseOrigin::Made => {
+            format!("{reference}, {:.1} s", started.elapsed().as_secs_f32())
+        }
     };
     step(StepState::Done, note);
     Ok(ImageAtHand {

@@ -405,8 +405,8 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
         &spec,
         expect![[r#"
             spec.unsupported at components.db.kind
-              A managed database cannot be run by this version; db is one.
-              Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.
+              A virtual machine cannot be run by this version; db is one.
+              Take it out, or run its program in a container.
             spec.unsupported at components.web.placement.clusters
               web asks for `placement.clusters`; an application runs on one cluster in this version.
               Take `clusters` out.

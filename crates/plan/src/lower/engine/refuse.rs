@@ -33,20 +33,19 @@ fn problem(path: impl Into<String>, cause: impl Into<String>, remedy: &str) -> P
 fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
     let name = &component.name;
     let (what, remedy) = match component.kind {
-        Kind::Service | Kind::Daemon | Kind::Job | Kind::Cron | Kind::Database => return,
-        Kind::Stateful if component.instances <= 1 => return,
-        Kind::Stateful => {
+        Kind::Service | Kind::Daemon | Kind::Job | Kind::Cron => return,
+        Kind::Stateful | Kind::Database if component.instances <= 1 => return,
+        Kind::Stateful | Kind::Database => {
             found.push(problem(
                 format!("components.{name}.instances"),
                 format!(
-                    "{} instances of the stateful component {name} would need a volume each; an engine runs one.",
+                    "{} instances of {name} would need a volume each; an engine runs one.",
                     component.instances
                 ),
                 "Set `instances: 1`, or choose a Kubernetes cluster.",
             ));
             return;
         }
-        ),
         Kind::Vm => (
             "A virtual machine",
             "Choose a Kubernetes cluster with KubeVirt.",
