@@ -144,7 +144,7 @@ pub(crate) enum Command {
         subcommand,
         after_help = "Examples:\n  pluvio database list\n  pluvio database shell db\n  pluvio database dump db > shop.sql\n  pluvio database restore db < shop.sql"
     )]
-    Database(DatabaseCommand),
+    Database(crate::commands::database::DatabaseCommand),
     /// Run a command in an instance
     #[command(
         after_help = "Examples:\n  pluvio exec -- sh\n  pluvio exec -- ls -l /srv",
@@ -439,25 +439,6 @@ pub(crate) struct ExecArgs {
     /// The command; a shell when absent
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DatabaseCommand {
-    /// The databases, their engines and whether they answer
-    List,
-    /// Print the address with its password, as the application's components get it
-    Url { component: String },
-    /// The engine's own shell: psql, mariadb or redis-cli. Reads standard input where it is no terminal
-    Shell { component: String },
-    /// Write all data to standard output: SQL, or an RDB file of Redis
-    Dump { component: String },
-    /// Read a dump from standard input into an empty database
-    Restore {
-        component: String,
-        /// Replace the data that are there
-        #[arg(long)]
-        replace: bool,
-    },
 }
 
 #[derive(Debug, Subcommand)]

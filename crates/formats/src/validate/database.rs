@@ -71,13 +71,7 @@ pub(super) fn check(path: &str, text: &str, component: &ComponentSpec, found: &m
                 format!("`{key}` is set by the platform: the password is made once and kept as a secret."),
                 "Remove it; `pluvio secret set` changes the password.",
             );
-        } else if named && !(1..=63).contains(&value.0.len())
-            || named
-                && !value
-                    .0
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        {
+        } else if named && !stands_in_address(&value.0) {
             found.invalid(
                 format!("{path}.env.{key}"),
                 format!("`{}` cannot stand in the database's address.", value.0),
@@ -106,4 +100,9 @@ pub(super) fn check(path: &str, text: &str, component: &ComponentSpec, found: &m
             );
         }
     }
+}
+
+fn stands_in_address(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (1..=63).contains(&text.len()) && text.bytes().all(plain)
 }

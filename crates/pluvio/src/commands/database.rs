@@ -3,13 +3,32 @@
 
 use std::io::{IsTerminal, Write};
 
+use clap::Subcommand;
 use pluvio_api::applications::{ApplicationDetail, ComponentDetail};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::DatabaseEngine;
 
 use super::{Done, instances};
-use crate::cli::DatabaseCommand;
 use crate::context::Context;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatabaseCommand {
+    /// The databases, their engines and whether they answer
+    List,
+    /// Print the address with its password, as the application's components get it
+    Url { component: String },
+    /// The engine's own shell: psql, mariadb or redis-cli. Reads standard input where it is no terminal
+    Shell { component: String },
+    /// Write all data to standard output: SQL, or an RDB file of Redis
+    Dump { component: String },
+    /// Read a dump from standard input into an empty database
+    Restore {
+        component: String,
+        /// Replace the data that are there
+        #[arg(long)]
+        replace: bool,
+    },
+}
 
 /// How the scripts below say what is wrong.
 const NOT_EMPTY: i64 = 41;
