@@ -135,6 +135,14 @@ impl Builder {
         }
     }
 
+    /// Where the base would be pulled from first: `None` where no registry is set, or it has none.
+    pub fn base_in_registry(&self, base: &Base) -> Option<ImageReference> {
+        let registry = self.settings.registry.as_deref()?;
+        upstream(registry, base.name, base.version.as_deref()?)?
+            .parse()
+            .ok()
+    }
+
     async fn at_hand_as(&self, reference: &str) -> Result<Option<BaseImage>, Problem> {
         let facts = self.at_hand(reference).await?;
         Ok(facts.map(|facts| BaseImage {
@@ -224,7 +232,16 @@ impl Builder {
                         "{name} {version} cannot be had: {}",
                         said.last().map_or("", |s| s)
                     ),
-                    format!("Set `build.version` to one of {}.", most.join(", ")),
+                    match is_database(name) {
+                        true => format!(
+                            "Write one of {}, or set `build.registry` to a registry that has the official images.",
+                            most.iter()
+                                .map(|version| format!("`database: {name}@{version}`"))
+                                .collect::<Vec<_>>()
+                                .join(", ")
+                        ),
+                        false => format!("Set `build.version` to one of {}.", most.join(", ")),
+                    },
                 ));
             }
             _ => {
@@ -233,13 +250,14 @@ impl Builder {
             }
         }
         let exact = said.last().cloned().unwrap_or_default();
-        let changes = [
+        let mut changes = vec![
             "ENV LANG=C.UTF-8".to_owned(),
             format!(
                 "LABEL io.pluvio.base=\"{}\"",
                 exact.trim_start_matches("made ")
             ),
         ];
+        changes.extend(program(name).iter().map(|change| (*change).to_owned()));
         self.engine
             .import(&tar, reference, &changes)
             .await
@@ -259,6 +277,40 @@ fn failed(name: BaseName, why: &str, said: &[String]) -> Problem {
         .evidence(said[last..].iter().cloned())
 }
 
+fn is_database(name: BaseName) -> bool {
+    !program(name).is_empty()
+}
+
+/// What an image of a database says of its program, as the official image does. Its user is the recipe's.
+fn program(name: BaseName) -> &'static [&'static str] {
+    match name {
+        BaseName::Postgres => &[
+            "ENV PGDATA=/var/lib/postgresql/data/pgdata",
+            "ENTRYPOINT [\"docker-entrypoint.sh\"]",
+            "CMD [\"postgres\"]",
+            "EXPOSE 5432",
+            "USER 999:999",
+            "VOLUME /var/lib/postgresql/data",
+        ],
+        BaseName::Redis => &[
+            "ENTRYPOINT [\"docker-entrypoint.sh\"]",
+            "CMD [\"redis-server\"]",
+            "EXPOSE 6379",
+            "USER 999:999",
+            "VOLUME /data",
+            "WORKDIR /data",
+        ],
+        BaseName::Mariadb => &[
+            "ENTRYPOINT [\"docker-entrypoint.sh\"]",
+            "CMD [\"mariadbd\"]",
+            "EXPOSE 3306",
+            "USER 999:999",
+            "VOLUME /var/lib/mysql",
+        ],
+        _ => &[],
+    }
+}
+
 /// The same thing in a registry that has Docker's official images. `static` has no equal there: its configuration is ours.
 fn upstream(registry: &str, name: BaseName, version: &str) -> Option<String> {
     let (repository, tag) = match name {
@@ -275,6 +327,9 @@ fn upstream(registry: &str, name: BaseName, version: &str) -> Option<String> {
         BaseName::Python => ("python", format!("{version}-slim-trixie")),
         BaseName::PythonBuild => ("python", format!("{version}-trixie")),
         BaseName::Go => ("golang", format!("{version}-trixie")),
+        BaseName::Postgres | BaseName::Redis | BaseName::Mariadb => {
+            (name.as_str(), version.to_owned())
+        }
         BaseName::Static => return None,
     };
     let registry = registry.trim_end_matches('/');
@@ -397,6 +452,10 @@ mod tests {
         assert_eq!(
             upstream("mirror.example/library/", BaseName::Go, "1.27").unwrap(),
             "mirror.example/library/golang:1.27-trixie"
+        );
+        assert_eq!(
+            upstream("docker.io", BaseName::Postgres, "15").unwrap(),
+            "docker.io/library/postgres:15"
         );
         assert_eq!(upstream("docker.io", BaseName::Static, "13"), None);
     }

@@ -106,6 +106,9 @@ pub enum BaseName {
     Python,
     PythonBuild,
     Go,
+    Postgres,
+    Redis,
+    Mariadb,
 }
 
 impl BaseName {
@@ -120,6 +123,9 @@ impl BaseName {
             BaseName::Python => "python",
             BaseName::PythonBuild => "python-build",
             BaseName::Go => "go",
+            BaseName::Postgres => "postgres",
+            BaseName::Redis => "redis",
+            BaseName::Mariadb => "mariadb",
         }
     }
 }

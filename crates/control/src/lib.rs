@@ -12,6 +12,7 @@
 
 mod asks;
 pub mod crash;
+mod database;
 mod oplog;
 mod preview;
 mod reading;

@@ -164,6 +164,10 @@ async fn build(
         )),
         None => None,
     };
+    // Decided again later, but before anything is pulled or made.
+    if let Some((_, release)) = &parent {
+        pluvio_plan::refuse_other_data(&revision.spec, release)?;
+    }
     let (mut sayer, notes) = Sayer::open(control, &operation).await;
     let mut images = BTreeMap::new();
     let needs = images_needed(
@@ -279,6 +283,9 @@ async fn obtain(
         }
         ImageNeed::Pull(reference) => Ok(Some(
             pull(control, application, &reference, payload.pull, say).await?,
+        )),
+        ImageNeed::Database(database) => Ok(Some(
+            crate::database::image(control, application, &database, say).await?,
         )),
         ImageNeed::Build => {
             let source = component.source.as_ref().ok_or_else(|| {
@@ -440,7 +447,7 @@ async fn pull(
     }
 }
 
-enum Note {
+pub(crate) enum Note {
     Build(LogEntry),
 }
 

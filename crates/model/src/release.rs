@@ -10,8 +10,8 @@ use crate::quantity::{Bytes, Cpu, Span};
 use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
-    AbsolutePath, FileMode, HostOptions, Kind, PatchSpec, PortProtocol, PublishSpec, Reload,
-    RestartPolicy, ScheduleIn, VolumeAccess, VolumeKind,
+    AbsolutePath, Database, FileMode, HostOptions, Kind, PatchSpec, PortProtocol, PublishSpec,
+    Reload, RestartPolicy, ScheduleIn, VolumeAccess, VolumeKind,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -57,6 +57,9 @@ pub struct DecidedComponent {
     /// `kind: cron`: when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleIn>,
+    /// `kind: database`: what its data were made by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
     /// How its image was made; for history, not for running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildRecord>,

@@ -50,8 +50,11 @@ pub fn rollback(
         if let Some(today) = current.components.get(name) {
             component.instances = Some(today.instances);
         }
+        let database = component
+            .database()
+            .map(|database| crate::decide::database_volume(name, &database));
         for mount in component.volumes.values_mut() {
-            keep_size_and_class(mount, current);
+            keep_size_and_class(mount, database.as_ref(), current);
         }
         let content = &decided.content;
         images.insert(
@@ -81,10 +84,11 @@ fn pinned(container: &DecidedContainer) -> PinnedImage {
 }
 
 /// A volume never shrinks and never changes its class: its data is today's.
-fn keep_size_and_class(mount: &mut MountSpec, current: &Release) {
+fn keep_size_and_class(mount: &mut MountSpec, unnamed: Option<&Name>, current: &Release) {
     let today = mount
         .name
         .as_ref()
+        .or(unnamed)
         .and_then(|name| current.volumes.get(name));
     if let Some(today) = today {
         mount.size = mount.size.max(today.size);

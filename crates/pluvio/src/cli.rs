@@ -138,6 +138,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pluvio logs -f\n  pluvio logs --tail 100 --contains error"
     )]
     Logs(LogsArgs),
+    /// Databases of an application: addresses, a shell, dump and restore
+    #[command(
+        alias = "db",
+        subcommand,
+        after_help = "Examples:\n  pluvio database list\n  pluvio database shell db\n  pluvio database dump db > shop.sql\n  pluvio database restore db < shop.sql"
+    )]
+    Database(crate::commands::database::DatabaseCommand),
     /// Run a command in an instance
     #[command(
         after_help = "Examples:\n  pluvio exec -- sh\n  pluvio exec -- ls -l /srv",

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, audit, change, declare, deploy, follow, history, instances, plan,
+    Done, access, apps, audit, change, database, declare, deploy, follow, history, instances, plan,
     reference, runs, up,
 };
 use context::Context;
@@ -79,6 +79,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Status => apps::status(context).await,
         Command::Open => apps::open(context).await,
         Command::Logs(args) => apps::logs(context, &args).await,
+        Command::Database(command) => database::run(context, &command).await,
         Command::Exec(args) => instances::exec(context, &args).await,
         Command::PortForward { ports, instance } => {
             instances::port_forward(context, &ports, instance.as_deref()).await

@@ -198,7 +198,7 @@ pub(crate) async fn generate(
     actor: &str,
 ) -> Result<()> {
     let there = newest(tx, application.id).await?;
-    for (name, rule) in &spec.secrets {
+    for (name, rule) in &spec.all_secrets() {
         if rule.generate && !there.contains_key(name) {
             let length = usize::from(rule.length.unwrap_or(32).clamp(8, 256));
             let value = generated(length)?;

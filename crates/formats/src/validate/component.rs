@@ -5,7 +5,7 @@ use pluvio_model::spec::{
     BuilderChoice, ComponentSpec, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
 
-use super::{Found, container, cron, names, volumes};
+use super::{Found, container, cron, database, names, volumes};
 
 pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &mut Found) {
     what_runs(path, component, found);
@@ -98,26 +98,11 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
     let kind = component.kind;
     let word = kind_word(kind);
     match (&component.database, kind) {
-        (Some(database), Kind::Database) => {
-            let good = database.split_once('@').is_some_and(|(engine, version)| {
-                engine.parse::<Name>().is_ok()
-                    && !version.is_empty()
-                    && version
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
-            });
-            if !good {
-                found.invalid(
-                    format!("{path}.database"),
-                    format!("`{database}` does not name an engine and its version."),
-                    "Write ENGINE@VERSION, such as postgres@15.",
-                );
-            }
-        }
+        (Some(text), Kind::Database) => database::check(path, text, component, found),
         (None, Kind::Database) => found.invalid(
             path,
             "A database needs its engine and version.",
-            "Add `database: ENGINE@VERSION`, such as `database: postgres@15`.",
+            "Add `database: ENGINE@VERSION`, such as `database: postgres@17`.",
         ),
         (Some(_), _) => found.conflict(
             format!("{path}.database"),

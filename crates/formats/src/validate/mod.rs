@@ -6,6 +6,7 @@
 mod component;
 mod container;
 mod cron;
+mod database;
 mod references;
 mod volumes;
 

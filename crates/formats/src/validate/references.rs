@@ -115,7 +115,7 @@ fn uses(path: &str, spec: &AppSpec, name: &Name, component: &ComponentSpec, foun
             );
             continue;
         }
-        for export in other.exports.keys() {
+        for export in exports(target, other) {
             let variable = match prefix {
                 Some(prefix) => format!("{prefix}_{export}"),
                 None => export.to_string(),
@@ -236,15 +236,19 @@ impl<'s> Scope<'s> {
                 open = true; // reported as unknown; one cause, one problem
                 continue;
             };
-            open |= matches!(other.kind, Kind::Database | Kind::External | Kind::Vm);
+            open |= matches!(other.kind, Kind::External | Kind::Vm);
             let prefix = match used {
                 Use::As(named) => named.prefix.as_ref(),
                 Use::Component(_) => None,
             };
-            injected.extend(other.exports.keys().map(|export| match prefix {
-                Some(prefix) => format!("{prefix}_{export}"),
-                None => export.to_string(),
-            }));
+            injected.extend(
+                exports(used.component(), other)
+                    .iter()
+                    .map(|export| match prefix {
+                        Some(prefix) => format!("{prefix}_{export}"),
+                        None => export.to_string(),
+                    }),
+            );
         }
         if component.ports.is_empty() || component.ports.values().any(super::component::is_http) {
             injected.insert("PORT".to_owned());
@@ -299,7 +303,7 @@ impl<'s> Scope<'s> {
             match piece {
                 Piece::Text(_) => {}
                 Piece::Secret(name) => {
-                    if !self.spec.secrets.contains_key(name) {
+                    if !self.spec.all_secrets().contains_key(name) {
                         unknown_secret(path, self.spec, name, found);
                     }
                 }
@@ -342,6 +346,22 @@ impl<'s> Scope<'s> {
                 format!("`${{{component}.{export}}}` is not known here: this component does not use `{component}`."),
                 format!("Add `uses: [{component}]`; then it starts after it and may reach it."),
             );
+            return;
+        }
+        if let Some(database) = other.database() {
+            let short = database.long_name(export.as_str()).is_some();
+            let all = exports(component, other);
+            if !short && !all.contains(export) {
+                found.unknown(
+                    path,
+                    &format!("export of `{component}` called"),
+                    export.as_str(),
+                    all.iter()
+                        .map(EnvName::as_str)
+                        .chain(["url", "host", "port", "user", "password", "database"]),
+                    &format!("declare it: `exports: {{ {export}: … }}` in `{component}`"),
+                );
+            }
             return;
         }
         let closed = !matches!(other.kind, Kind::Database | Kind::External | Kind::Vm);
@@ -394,6 +414,18 @@ impl<'s> Scope<'s> {
             remedy,
         );
     }
+}
+
+/// The names of what a component exports: as declared, and what a database does by itself.
+fn exports(name: &Name, component: &ComponentSpec) -> Vec<EnvName> {
+    let own = component.database().map(|database| database.exports(name));
+    let mut all: Vec<EnvName> = component.exports.keys().cloned().collect();
+    for key in own.into_iter().flat_map(IndexMap::into_keys) {
+        if !all.contains(&key) {
+            all.push(key);
+        }
+    }
+    all
 }
 
 fn unknown_secret(path: &str, spec: &AppSpec, name: &EnvName, found: &mut Found) {

@@ -51,7 +51,7 @@ components:
                 Add `source: { path: . }` to build this folder, or `image: NAME:TAG`.
             6:35 components.db.database spec.invalid
                 `postgres` does not name an engine and its version.
-                Write ENGINE@VERSION, such as postgres@15.
+                Write ENGINE@VERSION, such as postgres@17.
             6:52 components.db.image spec.conflict
                 A component of kind database has no `image`.
                 Remove `image`, or make it `kind: service`.

@@ -49,7 +49,7 @@ pub struct ComponentSpec {
     pub build: Option<BuildSpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageReference>,
-    /// `kind: database`: engine and major version, `postgres@15`.
+    /// `kind: database`: engine and version: `postgres@17`, `mariadb@11.8`, `redis@7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// `kind: external`: where it is.

@@ -6,10 +6,12 @@
 
 mod component;
 mod container;
+mod database;
 mod source;
 
 pub use component::*;
 pub use container::*;
+pub use database::*;
 pub use source::*;
 
 use indexmap::IndexMap;

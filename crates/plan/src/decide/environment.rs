@@ -384,6 +384,10 @@ impl<'a> Environments<'a> {
             self.refuse(SPEC_UNKNOWN_REFERENCE, cause, remedy, path);
             return Rendered::default();
         };
+        let long = component
+            .database()
+            .and_then(|database| database.long_name(export.as_str()));
+        let export = long.as_ref().unwrap_or(export);
         if let Some(value) = component.exports.get(export) {
             // Exports share the trail with variables; the dot keeps their names apart.
             let key = (

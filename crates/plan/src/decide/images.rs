@@ -8,7 +8,7 @@ use pluvio_model::name::Name;
 use pluvio_model::problem::{IMAGE_NOT_FOUND, Problem, SOURCE_MISSING};
 use pluvio_model::release::{BuildRecord, DecidedPort, Release};
 use pluvio_model::revision::Origin;
-use pluvio_model::spec::{AppSpec, ComponentSpec, Kind};
+use pluvio_model::spec::{AppSpec, ComponentSpec, Database, Kind};
 
 use indexmap::IndexMap;
 
@@ -19,6 +19,8 @@ pub enum ImageNeed {
     Build,
     /// A reference to resolve: look at hand, else pull.
     Pull(ImageReference),
+    /// The image of a database: made here, or the official one of the configured registry.
+    Database(Database),
     /// Unchanged since the parent: its image stays, nothing is fetched. `decide` takes it from the parent when
     /// `facts.images` does not name the component.
     Inherit { image_id: String },
@@ -42,7 +44,8 @@ pub fn images_needed(
             let before = before.components.get(name)?;
             let same = component.source == before.source
                 && component.build == before.build
-                && component.image == before.image;
+                && component.image == before.image
+                && component.database == before.database;
             let pinned = component
                 .image
                 .as_ref()
@@ -56,7 +59,7 @@ pub fn images_needed(
         let need = inherited.or_else(|| match (&component.source, &component.image) {
             (Some(_), _) => Some(ImageNeed::Build),
             (None, Some(image)) => Some(ImageNeed::Pull(image.clone())),
-            (None, None) => None,
+            (None, None) => component.database().map(ImageNeed::Database),
         });
         need.map(|need| (name.clone(), need))
     })
@@ -66,8 +69,10 @@ pub fn images_needed(
 /// Whether a component of this kind is a container of an image that its specification names.
 pub(super) fn has_container(kind: Kind) -> bool {
     match kind {
-        Kind::Service | Kind::Stateful | Kind::Job | Kind::Cron | Kind::Daemon => true,
-        Kind::Database | Kind::Vm | Kind::External => false,
+        Kind::Service | Kind::Stateful | Kind::Job | Kind::Cron | Kind::Daemon | Kind::Database => {
+            true
+        }
+        Kind::Vm | Kind::External => false,
     }
 }
 
@@ -99,6 +104,7 @@ pub(super) fn of_component(
     let before = parent.and_then(|release| release.components.get(name));
     let unchanged = before.filter(|before| match &component.image {
         Some(image) => *image == before.content.main.image,
+        None if component.kind == Kind::Database => before.database == component.database(),
         None => component.source.is_some() && before.build.is_some(),
     });
     match (unchanged, &component.image, &component.source) {
@@ -108,6 +114,12 @@ pub(super) fn of_component(
             built: before.build.clone(),
             ports: ImagePorts::AsBefore(before.content.ports.clone()),
         }),
+        (None, None, None) if component.kind == Kind::Database => Err(IMAGE_NOT_FOUND
+            .problem(
+                format!("The image of the database {name} is not at hand."),
+                "Deploy it, so that its image is made.",
+            )
+            .path(format!("components.{name}.database"))),
         (None, None, None) => Err(SOURCE_MISSING
             .problem(
                 format!("The component {name} has neither `image` nor `source`."),

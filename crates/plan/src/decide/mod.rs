@@ -1,9 +1,11 @@
 //! Revision → release: every choice made, by one pure function.
 //!
-//! Each part of the decision has a file: [`images`], [`ports`], [`environment`] (the one renderer of `${…}`), [`containers`],
+//! Each part of the decision has a file: [`database`] (what a database
+//! is made of), [`images`], [`ports`], [`environment`] (the one renderer of `${…}`), [`containers`],
 //! [`probes`], [`volumes`], [`rollout`], [`routes`], [`order`]. All problems of a revision are told at once.
 
 mod containers;
+mod database;
 mod environment;
 mod images;
 mod order;
@@ -13,6 +15,8 @@ mod rollout;
 mod routes;
 mod volumes;
 
+pub use database::refuse_other_data;
+pub(crate) use database::volume as database_volume;
 pub use images::{ImageNeed, images_needed};
 
 use std::collections::HashSet;
@@ -52,8 +56,10 @@ pub fn decide(
     facts: &DecideFacts,
     volume_ids: &mut dyn Iterator<Item = VolumeId>,
 ) -> Result<Release, Vec<Problem>> {
-    let spec = &revision.spec;
     let mut problems = Vec::new();
+    // From here on a database is a component like any other.
+    let spec = &database::expand(&revision.spec, &mut problems);
+    problems.extend(parent.and_then(|parent| refuse_other_data(spec, parent).err()));
     if spec.components.is_empty() {
         let remedy = "Name at least one component with an `image` or a `source`.";
         problems.push(
@@ -102,6 +108,7 @@ pub fn decide(
     let mut problems = deciding.problems;
     problems.append(&mut deciding.environments.problems);
     let routes = routes::decide(spec, &all_ports, facts, &mut problems);
+    database::keep_identity(&components, parent, &mut problems);
     let release = Release {
         application: revision.application,
         application_name: spec.name.clone(),
@@ -262,6 +269,7 @@ impl Deciding<'_> {
             hot_files: files.hot,
             after,
             schedule: component.schedule.as_ref().map(schedule),
+            database: component.database(),
             build: image.built.clone(),
         })
     }
@@ -435,10 +443,6 @@ fn schedule(schedule: &ScheduleSpec) -> ScheduleIn {
 
 fn unsupported_kind(name: &Name, kind: Kind) -> Problem {
     let (what, remedy) = match kind {
-        Kind::Database => (
-            "A managed database",
-            "Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.",
-        ),
         Kind::Vm => (
             "A virtual machine",
             "Take it out, or run its program in a container.",

@@ -15,7 +15,7 @@ use crate::cli::ExecArgs;
 use crate::context::{Context, escape};
 
 /// The instance meant: as named, else a ready one of the target's content.
-async fn instance(
+pub(crate) async fn instance(
     context: &Context,
     component: Option<&str>,
     named: Option<&str>,
@@ -76,15 +76,34 @@ fn terminal_size() -> Option<(u16, u16)> {
 pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     let instance = instance(context, args.component.as_deref(), args.instance.as_deref()).await?;
     let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let code = run(
+        context,
+        &instance,
+        &args.command,
+        tty,
+        &mut std::io::stdout(),
+    )
+    .await?;
+    std::process::exit(i32::try_from(code).unwrap_or(1));
+}
+
+/// Runs a command with this program's standard input; what it says goes to `to`. Gives its exit code.
+pub(crate) async fn run(
+    context: &Context,
+    instance: &str,
+    command: &[String],
+    tty: bool,
+    to: &mut (dyn std::io::Write + Send),
+) -> Result<i64, Problem> {
     let mut path = format!(
         "{}/instances/{}/exec?tty={tty}",
         context.app_path()?,
-        escape(&instance)
+        escape(instance)
     );
-    if !args.command.is_empty() {
+    if !command.is_empty() {
         path.push_str(&format!(
             "&command={}",
-            escape(&serde_json::to_string(&args.command).expect("words serialise"))
+            escape(&serde_json::to_string(command).expect("words serialise"))
         ));
     }
     if let (true, Some((cols, rows))) = (tty, terminal_size()) {
@@ -127,13 +146,17 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
             }
         }
     });
-    let mut stdout = std::io::stdout();
     let mut code = None;
     while let Some(message) = incoming.next().await {
         match message {
             Ok(Message::Binary(bytes)) => {
-                let _ = std::io::Write::write_all(&mut stdout, &bytes);
-                let _ = std::io::Write::flush(&mut stdout);
+                if let Err(e) = to.write_all(&bytes).and_then(|()| to.flush()) {
+                    sending.abort();
+                    return Err(problem::INTERNAL.problem(
+                        format!("Standard output cannot be written: {e}."),
+                        "Write it to a place with room.",
+                    ));
+                }
             }
             Ok(Message::Text(text)) => {
                 code = serde_json::from_str::<serde_json::Value>(&text)
@@ -146,13 +169,12 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     }
     sending.abort();
     drop(raw);
-    match code {
-        Some(code) => std::process::exit(i32::try_from(code).unwrap_or(1)),
-        None => Err(problem::SERVER_UNREACHABLE.problem(
+    code.ok_or_else(|| {
+        problem::SERVER_UNREACHABLE.problem(
             "The connection broke off before the command ended.",
             "The command may go on in the instance; look with `pluvio exec -- ps`.",
-        )),
-    }
+        )
+    })
 }
 
 /// Listens on loopback and carries each connection to the instance.

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod change;
+pub(crate) mod database;
 pub(crate) mod declare;
 pub(crate) mod deploy;
 pub(crate) mod follow;

@@ -209,7 +209,18 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
                         problem::INTERNAL.problem(e.to_string(), "Please report it.")
                     })?
             }
-            None => continue,
+            None => match component.database() {
+                Some(database) => format!(
+                    "localhost/pluvio/base-{}:{}",
+                    database.engine.as_str(),
+                    database.version()
+                )
+                .parse()
+                .map_err(|e: pluvio_model::image::InvalidImage| {
+                    problem::INTERNAL.problem(e.to_string(), "Please report it.")
+                })?,
+                None => continue,
+            },
         };
         images.insert(
             name.clone(),
@@ -230,7 +241,11 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
         runtime: facts(kubernetes),
         images,
         // Values are not needed to plan: every declared secret is taken as set.
-        secrets: spec.secrets.keys().map(|name| (name.clone(), 1)).collect(),
+        secrets: spec
+            .all_secrets()
+            .into_keys()
+            .map(|name| (name, 1))
+            .collect(),
         settings: spec
             .settings
             .iter()

@@ -152,6 +152,7 @@ impl Example {
             },
             hot_files: [("/tmp/hot.conf".parse().expect("a path"), hot)].into(),
             after: Vec::new(),
+            database: None,
             build: None,
             schedule: None,
         }

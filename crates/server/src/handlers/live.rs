@@ -196,6 +196,9 @@ struct ExecQuery {
     rows: Option<u16>,
 }
 
+/// What `pluvio database url` runs: it shows a secret, and the audit log says so.
+const DATABASE_URL: [&str; 2] = ["cat", "/run/pluvio/url"];
+
 /// A command in an instance, over a WebSocket: binary frames are bytes; text frames `{"resize":[cols,rows]}` and `{"end":true}` from the client, `{"exit":code}` from the server.
 #[utoipa::path(get, path = "/applications/{application}/instances/{instance}/exec", tag = "instances", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("instance" = String, Path), ExecQuery),
     responses((status = 101, description = "A WebSocket"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 426, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("instance:exec"))))]
@@ -240,6 +243,19 @@ async fn exec(
     };
     // Only the program's name: arguments may be secrets.
     let what = format!("{} in", request.command[0]);
+    if request.command == DATABASE_URL {
+        let row = NewAudit {
+            team: Some(application.team),
+            actor: caller.actor(),
+            action: "secret:read".to_owned(),
+            object: format!(
+                "the address with its password of the database in instance {instance} of application {}",
+                application.name
+            ),
+            result: "read".to_owned(),
+        };
+        app.control.store().audit(row).await?;
+    }
     let open = app.control.node().exec(request);
     let session = audited(&app, &caller, (&application, &instance), &what, open).await?;
     let watch = caller.watch(&app, application.team, Permission::InstanceExec);

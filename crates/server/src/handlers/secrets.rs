@@ -94,7 +94,7 @@ async fn set_secret(
     let used = match application.release {
         Some(_) if request.deploy => {
             let revision = app.control.target_revision(&application).await?;
-            revision.spec.secrets.contains_key(&secret)
+            revision.spec.all_secrets().contains_key(&secret)
         }
         _ => false,
     };

@@ -337,6 +337,7 @@ impl Scene {
             },
             hot_files,
             after: Vec::new(),
+            database: None,
             build: None,
             schedule: None,
         }

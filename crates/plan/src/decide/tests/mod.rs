@@ -1,3 +1,4 @@
+mod database;
 mod environment;
 mod routes;
 
@@ -394,7 +395,7 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
         "name": "shop",
         "components": {
             "web": { "image": "localhost/shop:1", "host": { "network": true }, "placement": { "clusters": ["a"] } },
-            "db": { "kind": "database", "database": "postgres@15" },
+            "db": { "kind": "vm" },
             "tick": { "kind": "cron", "image": "localhost/tick:1" },
             "pair": { "image": "localhost/p:1", "routes": [], "sidecars": { "log": { "image": "localhost/log:1" } } },
         },
@@ -404,8 +405,8 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
         &spec,
         expect![[r#"
             spec.unsupported at components.db.kind
-              A managed database cannot be run by this version; db is one.
-              Give it an image and a volume instead: `kind: stateful`, `image: postgres:15`, `volumes: { /var/lib/postgresql/data: {} }`.
+              A virtual machine cannot be run by this version; db is one.
+              Take it out, or run its program in a container.
             spec.unsupported at components.web.placement.clusters
               web asks for `placement.clusters`; an application runs on one cluster in this version.
               Take `clusters` out.
@@ -546,6 +547,7 @@ fn a_deploy_resolves_anew_and_a_patch_inherits() {
     let needs = |origin| {
         let needs = images_needed(&after, &origin, Some((&before, &release)));
         let show = |need: &ImageNeed| match need {
+            ImageNeed::Database(database) => format!("database {database}"),
             ImageNeed::Build => "build".to_owned(),
             ImageNeed::Pull(image) => format!("pull {image}"),
             ImageNeed::Inherit { image_id } => format!("inherit {image_id}"),

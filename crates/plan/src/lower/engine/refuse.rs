@@ -34,22 +34,18 @@ fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
     let name = &component.name;
     let (what, remedy) = match component.kind {
         Kind::Service | Kind::Daemon | Kind::Job | Kind::Cron => return,
-        Kind::Stateful if component.instances <= 1 => return,
-        Kind::Stateful => {
+        Kind::Stateful | Kind::Database if component.instances <= 1 => return,
+        Kind::Stateful | Kind::Database => {
             found.push(problem(
                 format!("components.{name}.instances"),
                 format!(
-                    "{} instances of the stateful component {name} would need a volume each; an engine runs one.",
+                    "{} instances of {name} would need a volume each; an engine runs one.",
                     component.instances
                 ),
                 "Set `instances: 1`, or choose a Kubernetes cluster.",
             ));
             return;
         }
-        Kind::Database => (
-            "A managed database",
-            "Give the component its image (`image: postgres:15`) and a volume, with `kind: stateful`.",
-        ),
         Kind::Vm => (
             "A virtual machine",
             "Choose a Kubernetes cluster with KubeVirt.",

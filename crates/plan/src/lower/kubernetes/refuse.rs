@@ -20,7 +20,7 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Take `restart` out, or make it a `job`.",
             );
         }
-        if matches!(component.kind, Kind::Database | Kind::Vm | Kind::External) {
+        if matches!(component.kind, Kind::Vm | Kind::External) {
             refuse(
                 format!("{path}.kind"),
                 "This kind of component cannot be run on Kubernetes by this version.",
@@ -45,7 +45,12 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Put it into a folder of its own, such as /etc/shop/config.toml.",
             );
         }
-        container(&path, &content.main, &mut refuse);
+        let mut main = content.main.clone();
+        if component.kind == Kind::Database {
+            // The official images, which a cluster pulls, name the signal themselves.
+            main.stop_signal = None;
+        }
+        container(&path, &main, &mut refuse);
         for (what, containers) in [("sidecars", &content.sidecars), ("init", &content.init)] {
             for (name, each) in containers {
                 container(&format!("{path}.{what}.{name}"), each, &mut refuse);

@@ -17,7 +17,8 @@ impl Lowering<'_> {
         let is_on = self.wish.power == Power::On;
         let replicas = if is_on { component.instances } else { 0 };
         match component.kind {
-            Kind::Service => {
+            // A database has one volume and is replaced by stopping it first: `strategy` says so.
+            Kind::Service | Kind::Database => {
                 let spec = json!({
                     "replicas": replicas,
                     "selector": selector,
@@ -73,7 +74,7 @@ impl Lowering<'_> {
                 self.add_workload("batch/v1", "CronJob", component, &spec);
             }
             // Refused by name.
-            Kind::Database | Kind::Vm | Kind::External => {}
+            Kind::Vm | Kind::External => {}
         }
     }
 
