@@ -55,7 +55,7 @@ fn shop(database: &str, more: Value) -> AppSpec {
 
 fn text(value: &pluvio_model::template::Rendered) -> String {
     value
-        .resolve(&|secret: &pluvio_model::template::SecretRef| {
+        .resolve(|secret: &pluvio_model::template::SecretRef| {
             Some(format!("<{} {}>", secret.name, secret.version))
         })
         .unwrap()
