@@ -195,6 +195,13 @@ async fn every_change_leaves_a_record() {
     assert!(newest(&scene).await > before);
     walked.insert("POST /api/v1/uploads".to_owned());
 
+    // A run of what has no schedule is refused; that somebody asked is kept all the same.
+    let (path, before) = (app("/components/web/runs"), newest(&scene).await);
+    let refused = scene.ask(Method::POST, &path, &scene.owner, None).await;
+    assert!(!refused.status.is_success(), "{refused:?}");
+    assert!(newest(&scene).await > before);
+    walked.insert(operation(&document, &Method::POST, &path));
+
     // By cookie only: a password, and signing out.
     let hour = std::time::Duration::from_secs(3600);
     let opened = scene.store.open_session(owner, hour, hour).await.unwrap();
