@@ -119,11 +119,6 @@ fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {
             println!("{query}");
             (200, "said\n".to_owned())
         }
-        // A variable's value, without its being in the address, which gateways log.
-        (_, "/say") => {
-            println!("said-{}", variable(query));
-            (200, "said\n".to_owned())
-        }
         (_, "/ask") => match ask(query) {
             Ok(text) => (200, text),
             Err(error) => (502, format!("{query}: {error}\n")),
