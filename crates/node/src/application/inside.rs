@@ -29,6 +29,10 @@ impl Application {
             keep_bridge_address(served.network).await;
         }
         self.shared.inner.set(self.id, inside).await;
+        // Found out just now: instances are not told of addresses that nobody serves.
+        if !self.shared.inner.is_available().await {
+            self.virtual_addresses.clear();
+        }
     }
 
     async fn has_inner_addresses(&self) -> bool {
