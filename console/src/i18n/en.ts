@@ -397,6 +397,8 @@ export const en = {
   'preview.routes': 'only its routes change',
   'preview.unchanged': 'stays as it is',
   'preview.usual': 'About {time}, as the like took before',
+  'preview.note.one-by-one':
+    'Replaced instance by instance, the last first: each stops, then starts, and the others serve meanwhile.',
   'preview.note.no-request-lost': 'No request is dropped: new instances are ready before the old ones leave.',
   'preview.note.images-at-hand': 'All images are at hand; nothing is pulled or rebuilt.',
   'preview.note.held': 'An exclusive volume: it stops, then starts. Requests wait up to 30 s.',
@@ -466,6 +468,8 @@ export const en = {
   'settings.fewer': 'One fewer',
   'settings.moreOf': 'One more',
   'settings.exclusive': 'It has a volume of its own, so a change stops it first and starts it again.',
+  'settings.ordered':
+    'Each instance has a name and volumes of its own. A change replaces them one at a time, the last first; the data of those that are taken away is kept.',
   'settings.limits': 'Limits',
   'settings.limitsHint': 'for each instance',
   'settings.cpu': 'CPU',

@@ -90,7 +90,7 @@ pub struct ComponentDetail {
     pub mounts: Vec<MountRow>,
     pub resources: ResourcesRow,
     pub probes: Vec<ProbeRow>,
-    /// `surge` or `stop-then-start`.
+    /// `surge`, `stop-then-start` or `ordered`.
     pub strategy: String,
     pub drain_ms: u64,
     pub built_from: Option<BuiltFrom>,

@@ -108,7 +108,7 @@ pub struct ComponentEffect {
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PreviewNote {
-    /// `no-request-lost`, `held`, `no-probe`, `volume-kept`, `images-at-hand`
+    /// `no-request-lost`, `held`, `one-by-one`, `no-probe`, `volume-kept`, `images-at-hand`
     pub code: String,
     pub about: String,
     pub text: String,

@@ -130,6 +130,12 @@ pub fn derived(parts: &[&str]) -> String {
     format!("{}-{hash}", whole[..cut].trim_end_matches('-'))
 }
 
+/// The name of one of several: `db-1`. One that would be too long is cut as [`derived`] cuts.
+pub fn numbered(base: &Name, number: u32) -> Name {
+    // A name by construction: `base` has no two dashes in a row, and a cut one ends in hex digits.
+    Name(derived(&[&format!("{base}-{number}")]).into())
+}
+
 /// The name of an environment variable or a secret: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 256 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
@@ -204,6 +210,18 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn a_number_makes_a_name_of_a_name() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        assert_eq!(numbered(&name("db"), 0).as_str(), "db-0");
+        let long = name(&"a".repeat(63));
+        for number in [0, 7, 4_000_000_000] {
+            let numbered = numbered(&long, number);
+            assert_eq!(numbered.as_str().parse(), Ok(numbered.clone()));
+        }
+        assert_ne!(numbered(&long, 1), numbered(&long, 2));
     }
 
     #[test]

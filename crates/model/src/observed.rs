@@ -139,6 +139,9 @@ pub enum RolloutStep {
 pub struct ObservedInstance {
     /// Unique and stable: `shop--web--3f9c1d2e-k2x7`.
     pub name: String,
+    /// Which of its component's it is, where instances have names of their own: 2 is `db-2`, the third.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordinal: Option<u32>,
     pub hash: ContentHash,
     /// The release it was made for.
     pub release: u64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, VolumeId};
 use crate::image::{ContentHash, ImageReference};
-use crate::name::{EnvName, Name};
+use crate::name::{EnvName, Name, numbered};
 use crate::quantity::{Bytes, Cpu, Span};
 use crate::revision::SourceRecord;
 use crate::route::Route;
@@ -205,6 +205,8 @@ pub enum Strategy {
     Surge { surge: u32, unavailable: u32 },
     /// An exclusive volume: the old instance stops, then the new one starts; requests are held.
     StopThenStart,
+    /// Instances with names and volumes of their own: the last first, one at a time, each stops, then starts.
+    Ordered,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,6 +251,22 @@ impl DecidedComponent {
 }
 
 impl Release {
+    /// The volume that an instance of the component finds under a name: of an exclusive one, each instance of a stateful
+    /// component has its own. The first has the one of that very name.
+    pub fn volume_of(
+        &self,
+        component: &DecidedComponent,
+        name: &Name,
+        ordinal: u32,
+    ) -> Option<(&Name, &DecidedVolume)> {
+        let (name, volume) = self.volumes.get_key_value(name)?;
+        let each = component.kind == Kind::Stateful && volume.access == VolumeAccess::Exclusive;
+        if ordinal == 0 || !each {
+            return Some((name, volume));
+        }
+        self.volumes.get_key_value(&numbered(name, ordinal))
+    }
+
     /// Every secret version the release names, each once.
     pub fn secrets(&self) -> Vec<SecretRef> {
         let mut all: Vec<SecretRef> = Vec::new();

@@ -1,6 +1,6 @@
 //! What a change would do, told before it is done: what is replaced, whether requests may be lost, and why.
 
-use pluvio_model::name::Name;
+use pluvio_model::name::{Name, numbered};
 use pluvio_model::release::{DecidedComponent, Release, Strategy};
 use pluvio_model::route::BackendState;
 use pluvio_model::spec::{VolumeAccess, VolumeKind};
@@ -55,6 +55,7 @@ pub struct Note {
 pub enum NoteCode {
     NoRequestLost,
     Held,
+    OneByOne,
     FewerInstances,
     NoProbe,
     Unserved,
@@ -84,7 +85,7 @@ pub fn preview(current: Option<&Release>, next: &Release) -> Preview {
             effect,
             instances_before,
             instances_after: component.instances,
-            held: replaced && component.rollout.strategy == Strategy::StopThenStart,
+            held: replaced && is_held(component, instances_before),
         });
         if component.instances == 0 && instances_before > 0 {
             preview.tell(
@@ -100,6 +101,15 @@ pub fn preview(current: Option<&Release>, next: &Release) -> Preview {
         preview.departures(current, next);
     }
     preview
+}
+
+/// Whether there are moments in which nothing can answer.
+fn is_held(component: &DecidedComponent, before: u32) -> bool {
+    match component.rollout.strategy {
+        Strategy::Surge { .. } => false,
+        Strategy::StopThenStart => true,
+        Strategy::Ordered => before.min(component.instances) == 1,
+    }
 }
 
 fn routes(release: &Release, component: &Name) -> Vec<String> {
@@ -125,6 +135,19 @@ impl Preview {
         let name = &component.name;
         let hold = BackendState::HOLD.0 / 1000;
         match component.rollout.strategy {
+            Strategy::Ordered if before.min(component.instances) > 1 => {
+                let last = numbered(name, before.min(component.instances) - 1);
+                self.tell(
+                    NoteCode::OneByOne,
+                    name,
+                    format!("{name} is replaced instance by instance, {last} first: each stops, then starts, and the others serve meanwhile."),
+                );
+            }
+            Strategy::Ordered => self.tell(
+                NoteCode::Held,
+                name,
+                format!("{name} stops, then starts: requests wait up to {hold} s meanwhile, because its instance has a name and volumes of its own."),
+            ),
             Strategy::StopThenStart => {
                 let why = alone(next, component);
                 self.tell(
@@ -238,6 +261,25 @@ mod tests {
             json!({ "web": { "image": "localhost/shop:1" } }),
             expect![[r#"
                 web: Added 0 → 1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn instances_with_names_are_told_to_go_one_by_one() {
+        let db = |image: &str, instances: u32| {
+            json!({ "db": {
+                "kind": "stateful", "image": image, "instances": instances, "routes": [], "volumes": { "/data": { "name": "data" } },
+            } })
+        };
+        check(
+            Some(db("localhost/db:1", 3)),
+            db("localhost/db:2", 1),
+            expect![[r#"
+                db: Replaced 3 → 1, held
+                Held: db stops, then starts: requests wait up to 30 s meanwhile, because its instance has a name and volumes of its own.
+                VolumeKept: The volume data-1 is no longer used. It is kept until it is deleted by name.
+                VolumeKept: The volume data-2 is no longer used. It is kept until it is deleted by name.
             "#]],
         );
     }

@@ -259,6 +259,7 @@ pub(crate) fn component(
         strategy: match decided.rollout.strategy {
             Strategy::Surge { .. } => "surge".into(),
             Strategy::StopThenStart => "stop-then-start".into(),
+            Strategy::Ordered => "ordered".into(),
         },
         drain_ms: decided.rollout.drain.0,
         built_from: decided.build.as_ref().map(built_from),

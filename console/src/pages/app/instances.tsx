@@ -20,11 +20,17 @@ const states: Record<InstanceStateWord, State> = {
   unknown: 'unknown',
 }
 
+/** Some instances have names of their own, `db-1`; the others are told apart by the end of their container's. */
+const called = (instance: InstanceDetail, component: string | undefined) =>
+  component && instance.ordinal != null ? `${component}-${instance.ordinal}` : shortName(instance.name)
+
 export function Instances({
+  component,
   instances,
   release,
   now,
 }: {
+  component: string | undefined
   instances: InstanceDetail[]
   /** The release that is the target, drawn with the accent. */
   release: number | undefined
@@ -72,11 +78,11 @@ export function Instances({
                         ) : (
                           <ChevronRight size={13} aria-hidden />
                         )}
-                        {shortName(instance.name)}
+                        {called(instance, component)}
                         <span className="sr-only">{t('instance.lastEnd')}</span>
                       </button>
                     ) : (
-                      <span className="mono">{shortName(instance.name)}</span>
+                      <span className="mono">{called(instance, component)}</span>
                     )}
                   </td>
                   <td>

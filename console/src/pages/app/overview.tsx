@@ -177,7 +177,12 @@ function InstancesCard({
           {app.power === 'off' ? t('instance.noneStopped') : t('instance.none')}
         </p>
       ) : (
-        <Instances instances={instances} release={app.target_release ?? undefined} now={now} />
+        <Instances
+          component={component?.name}
+          instances={instances}
+          release={app.target_release ?? undefined}
+          now={now}
+        />
       )}
     </Card>
   )

@@ -48,6 +48,7 @@ const icons = {
   'no-request-lost': [ShieldCheck, 'text-ok'],
   'images-at-hand': [Check, 'text-ok'],
   held: [Timer, 'text-warn'],
+  'one-by-one': [Timer, 'text-fg-3'],
   'no-probe': [TriangleAlert, 'text-warn'],
   'volume-kept': [DatabaseZap, 'text-warn'],
 } as const

@@ -129,6 +129,9 @@ function Form({
                 {component.strategy === 'stop-then-start' && (
                   <p className="mt-2 text-xs text-fg-3">{t('settings.exclusive')}</p>
                 )}
+                {component.strategy === 'ordered' && (
+                  <p className="mt-2 text-xs text-fg-3">{t('settings.ordered')}</p>
+                )}
               </Card>
               <Card title={t('settings.limits')} hint={t('settings.limitsHint')}>
                 <div className="grid grid-cols-2 gap-3">

@@ -94,8 +94,16 @@ impl Application {
                     self.create(desired, wanted, slot, &name);
                 }
             }
-            Action::Start { name } if ready && self.is_free(&name) => self.start(&name),
-            Action::StartAgain { name } if self.is_free(&name) => self.start_again(desired, &name),
+            Action::Start { name } if ready && self.is_free(&name) => {
+                if self.has_its_volumes(desired, &name) {
+                    self.start(&name);
+                }
+            }
+            Action::StartAgain { name } if self.is_free(&name) => {
+                if self.has_its_volumes(desired, &name) {
+                    self.start_again(desired, &name);
+                }
+            }
             Action::Stop { name, grace } if self.is_free(&name) => {
                 self.stop(&name, grace, StopReason::Leaving);
             }
@@ -127,6 +135,14 @@ impl Application {
             Ok(containers) => containers,
             Err(problem) => return self.fail(name, problem),
         };
+        // Init steps run while it is made.
+        let steps = containers
+            .iter()
+            .map(|(container, _)| container)
+            .filter(|container| matches!(container.role, Role::Init(_)));
+        if !self.claim(desired, name, steps) {
+            return;
+        }
         let hot = hashes(&wanted.plan.hot_files);
         self.memo.instances.entry(name.to_owned()).or_default().hot = hot;
         let engine = self.shared.engine.clone();
@@ -311,9 +327,11 @@ impl Application {
             tracing::error!(application = %self.id, "what was being done broke off");
             // It is not known which: all are looked at anew.
             self.busy.clear();
+            self.making.clear();
             return;
         };
         self.busy.remove(&name);
+        self.making.remove(&name);
         if doing == Doing::Create {
             let now = self.shared.clock.now();
             self.shared.addresses.take_back(&init_name(&name), now);

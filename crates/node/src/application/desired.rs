@@ -47,6 +47,7 @@ pub(crate) struct Asked {
     pub(crate) wish: ComponentWish,
     pub(crate) rollout: DecidedRollout,
     pub(crate) restart: RestartPolicy,
+    pub(crate) made_alone: bool,
 }
 
 impl Asked {
@@ -144,6 +145,7 @@ impl Desired {
                 },
                 rollout: plan.rollout.clone(),
                 restart: plan.restart,
+                made_alone: plan.made_alone,
             };
         }
         // No longer wanted: it leaves as its last content said.
@@ -167,6 +169,7 @@ impl Desired {
                 |decided| decided.rollout.clone(),
             ),
             restart: last.map_or(RestartPolicy::Always, |decided| decided.content.restart),
+            made_alone: false,
         }
     }
 

@@ -195,6 +195,7 @@ impl Application {
         self.memo.instances.remove(name);
         self.troubles.remove(name);
         self.made.remove(name);
+        self.waiting.remove(name);
         self.shared
             .addresses
             .take_back(name, self.shared.clock.now());

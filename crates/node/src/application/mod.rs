@@ -4,11 +4,12 @@
 //! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
-//! `desired` is what the stage asks for, `instances` what is there, `actions` and `hot_files` what the loop does, `runs` what comes to an end
+//! `desired` is what the stage asks for, `instances` what is there, `actions` and `hot_files` what the loop does, `holders` what keeps it from starting something, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
 mod actions;
 mod desired;
+mod holders;
 mod hot_files;
 mod inside;
 mod instances;
@@ -75,6 +76,10 @@ pub(crate) struct Application {
     drains: JoinSet<()>,
     /// Instances that this node made to the end; one that it did not may lack files or networks.
     made: HashSet<String>,
+    /// What is being made and works on exclusive volumes already, by instance or run.
+    making: HashMap<String, holders::Claim>,
+    /// What waits for an exclusive volume, and who has it.
+    waiting: HashMap<String, String>,
     /// What failed and is tried again later, by instance, network or volume.
     troubles: BTreeMap<String, Trouble>,
     ensured: surroundings::Ensured,
@@ -132,6 +137,8 @@ impl Application {
             attended: HashMap::new(),
             drains: JoinSet::new(),
             made: HashSet::new(),
+            making: HashMap::new(),
+            waiting: HashMap::new(),
             troubles: BTreeMap::new(),
             ensured: surroundings::Ensured::default(),
             virtual_addresses: BTreeMap::new(),
@@ -252,6 +259,7 @@ impl Application {
                     wish: asked.wish.clone(),
                     rollout: asked.rollout.clone(),
                     restart: asked.restart,
+                    made_alone: asked.made_alone,
                     instances: self.seen(&name, known.as_ref()),
                     endpoints: known.clone(),
                 };

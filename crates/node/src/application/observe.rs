@@ -8,6 +8,7 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, ObservedInstance, ObservedVolume,
 };
+use pluvio_model::release::Strategy;
 use pluvio_model::route::InstanceKey;
 use pluvio_plan::lower::engine::label;
 use pluvio_plan::rollout::{ComponentWish, Health, StopReason, start_again_at};
@@ -172,11 +173,13 @@ impl Application {
             .iter()
             .filter(|(_, doing)| **doing == Doing::Create);
         for (slot_name, _) in making {
-            let plan = planned.map(|wanted| &wanted.plan);
-            let ours =
-                plan.is_some_and(|plan| (0..64).any(|slot| plan.instance.name(slot) == *slot_name));
-            if let Some(plan) = plan.filter(|_| ours && !self.instances.contains_key(slot_name)) {
-                instances.push(creating(slot_name, &plan.hash, desired));
+            let Some(plan) = planned.map(|wanted| &wanted.plan) else {
+                continue;
+            };
+            let slot = (0..64).find(|slot| plan.instance.name(*slot) == *slot_name);
+            if let Some(slot) = slot.filter(|_| !self.instances.contains_key(slot_name)) {
+                let ordinal = ordinal(desired, name, slot);
+                instances.push(creating(slot_name, ordinal, &plan.hash, desired));
             }
         }
         let (hash, count) = match &asked.wish {
@@ -201,6 +204,7 @@ impl Application {
         let told = memo.unwrap_or(&none);
         ObservedInstance {
             name: name.clone(),
+            ordinal: ordinal(desired, &instance.component, instance.slot),
             hash: instance.hash.clone(),
             release: instance.release,
             state: self.state(desired, instance, told),
@@ -258,9 +262,20 @@ impl Application {
     }
 }
 
-fn creating(name: &str, hash: &ContentHash, desired: &Desired) -> ObservedInstance {
+fn ordinal(desired: &Desired, component: &Name, slot: u32) -> Option<u32> {
+    let strategy = desired.component(component).rollout.strategy;
+    (strategy == Strategy::Ordered).then_some(slot)
+}
+
+fn creating(
+    name: &str,
+    ordinal: Option<u32>,
+    hash: &ContentHash,
+    desired: &Desired,
+) -> ObservedInstance {
     ObservedInstance {
         name: name.to_owned(),
+        ordinal,
         hash: hash.clone(),
         release: desired.kept.wish().map_or(0, |wish| wish.release.number),
         state: InstanceState::Creating,

@@ -241,6 +241,13 @@ impl Application {
             }
             _ => None,
         };
+        // A release task is its component's own: it works beside the instance that serves until the task is done.
+        if run.kind != RunKind::Release
+            && let Some(containers) = &containers
+            && !self.claim(desired, &run.key, containers.iter().map(|(made, _)| made))
+        {
+            return;
+        }
         let cancel = CancellationToken::new();
         if recipe.is_none() {
             cancel.cancel();
@@ -276,9 +283,11 @@ impl Application {
         let Ok(RunDone { key, result }) = done else {
             tracing::error!(application = %self.id, "what followed a run broke off");
             self.attended.clear();
+            self.making.clear();
             return;
         };
         self.attended.remove(&key);
+        self.making.remove(&key);
         if let Some(run) = self.book.get(&key) {
             let now = self.shared.clock.now();
             self.shared.addresses.take_back(&run.instance, now);

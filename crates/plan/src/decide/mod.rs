@@ -84,6 +84,7 @@ pub fn decide(
         let ports = ports::decide(name, component, all_images.get(name), &mut problems);
         all_ports.insert(name.clone(), ports);
     }
+    rollout::refuse_taken_names(spec, &mut problems);
     let after = order::decide(spec, &mut problems);
     let mut deciding = Deciding {
         spec,
@@ -205,6 +206,10 @@ impl Deciding<'_> {
         let rollout = rollout::decide(name, component, &mut self.problems);
         let sidecars = self.further(name, "sidecars", &component.sidecars, image);
         let init = self.further(name, "init", &component.init, image);
+        if component.kind == Kind::Stateful {
+            let count = rollout::instances(component);
+            self.volumes.one_for_each(name, count, &mut self.problems);
+        }
         let image = image?;
         let main = containers::decide(
             Parts {

@@ -3,10 +3,10 @@
 use indexmap::IndexMap;
 use pluvio_model::facts::DecideFacts;
 use pluvio_model::id::VolumeId;
-use pluvio_model::name::Name;
+use pluvio_model::name::{Name, numbered};
 use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID};
 use pluvio_model::release::{DecidedMount, DecidedVolume, Release};
-use pluvio_model::spec::{AbsolutePath, Kind, MountSpec, VolumeAccess, VolumeKind};
+use pluvio_model::spec::{AbsolutePath, ComponentSpec, MountSpec, VolumeAccess, VolumeKind};
 
 /// The volumes of the release as they are met.
 pub(super) struct Volumes<'a> {
@@ -16,6 +16,8 @@ pub(super) struct Volumes<'a> {
     pub(super) decided: IndexMap<Name, DecidedVolume>,
     /// Who has an exclusive volume: the component that mounts it.
     owners: IndexMap<Name, Name>,
+    /// Volumes of single instances, by their names, and which instance has each: `db-1`.
+    numbered: IndexMap<Name, Name>,
 }
 
 impl<'a> Volumes<'a> {
@@ -30,6 +32,7 @@ impl<'a> Volumes<'a> {
             fresh,
             decided: IndexMap::new(),
             owners: IndexMap::new(),
+            numbered: IndexMap::new(),
         }
     }
 
@@ -110,6 +113,10 @@ impl<'a> Volumes<'a> {
                     .path(path),
             );
         }
+        if let Some(instance) = self.numbered.get(&name) {
+            problems.push(taken(&name, instance).path(path));
+            return Some(name);
+        }
         match self.decided.get_mut(&name) {
             Some(met) if met.access != mount.access => problems.push(
                 SPEC_CONFLICT
@@ -121,15 +128,7 @@ impl<'a> Volumes<'a> {
             ),
             Some(met) => met.size = met.size.max(mount.size),
             None => {
-                let kept = || self.facts.kept_volumes.get(&name).copied();
-                let id = before.map(|before| before.id).or_else(kept);
-                let Some(id) = id.or_else(|| self.fresh.next()) else {
-                    problems.push(pluvio_model::problem::INTERNAL.problem(
-                        format!("No id was left for the volume {name}."),
-                        "Please report it.",
-                    ));
-                    return None;
-                };
+                let id = self.id_of(&name, problems)?;
                 let decided = DecidedVolume {
                     id,
                     access: mount.access,
@@ -147,17 +146,80 @@ impl<'a> Volumes<'a> {
         }
         Some(name)
     }
+
+    /// The same data as before under the same name, whichever release had it.
+    fn id_of(&mut self, name: &Name, problems: &mut Vec<Problem>) -> Option<VolumeId> {
+        let before = self.parent.and_then(|parent| parent.volumes.get(name));
+        let known = before
+            .map(|before| before.id)
+            .or_else(|| self.facts.kept_volumes.get(name).copied());
+        let id = known.or_else(|| self.fresh.next());
+        if id.is_none() {
+            problems.push(pluvio_model::problem::INTERNAL.problem(
+                format!("No id was left for the volume {name}."),
+                "Please report it.",
+            ));
+        }
+        id
+    }
+
+    /// Of each exclusive volume of a stateful component, one for each further instance. The first keeps the plain one: what
+    /// had one instance keeps its data when it gets several.
+    pub(super) fn one_for_each(
+        &mut self,
+        component: &Name,
+        instances: u32,
+        problems: &mut Vec<Problem>,
+    ) {
+        let own: Vec<Name> = self
+            .owners
+            .iter()
+            .filter(|(_, owner)| *owner == component)
+            .map(|(volume, _)| volume.clone())
+            .collect();
+        for base in own {
+            let Some(first) = self.decided.get(&base).cloned() else {
+                continue;
+            };
+            for ordinal in 1..instances {
+                let name = numbered(&base, ordinal);
+                let instance = numbered(component, ordinal);
+                if self.decided.contains_key(&name) {
+                    problems.push(
+                        taken(&name, &instance).path(format!("components.{component}.instances")),
+                    );
+                    continue;
+                }
+                let Some(id) = self.id_of(&name, problems) else {
+                    return;
+                };
+                let volume = DecidedVolume {
+                    id,
+                    ..first.clone()
+                };
+                self.decided.insert(name.clone(), volume);
+                self.numbered.insert(name, instance);
+            }
+        }
+    }
 }
 
-/// The exclusive volume among the mounts, if any.
-pub(super) fn exclusive(mounts: &IndexMap<AbsolutePath, MountSpec>) -> Option<&AbsolutePath> {
-    let mut found = mounts.iter().filter(|(_, mount)| {
-        mount.kind == VolumeKind::Disk && mount.access == VolumeAccess::Exclusive
-    });
+fn taken(volume: &Name, instance: &Name) -> Problem {
+    SPEC_CONFLICT.problem(
+        format!("The volume {volume} is what the instance {instance} keeps its data in, and another mount names it too."),
+        "Give the other volume another name.",
+    )
+}
+
+/// Where a component has an exclusive volume, if it has one: its own, a sidecar's or an init step's.
+pub(super) fn exclusive(component: &ComponentSpec) -> Option<&AbsolutePath> {
+    let further = component.sidecars.values().chain(component.init.values());
+    let mut found = component
+        .volumes
+        .iter()
+        .chain(further.flat_map(|container| &container.volumes))
+        .filter(|(_, mount)| {
+            mount.kind == VolumeKind::Disk && mount.access == VolumeAccess::Exclusive
+        });
     found.next().map(|(target, _)| target)
-}
-
-/// Whether several instances of the kind can have a volume each.
-pub(super) fn has_one_each(kind: Kind) -> bool {
-    kind == Kind::Stateful
 }

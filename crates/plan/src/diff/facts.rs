@@ -183,6 +183,7 @@ fn rollout(component: &DecidedComponent, facts: &mut Facts) {
     let rollout = &component.rollout;
     let (strategy, usual) = match rollout.strategy {
         Strategy::StopThenStart => ("stop, then start".to_owned(), false),
+        Strategy::Ordered => ("one after the other".to_owned(), true),
         Strategy::Surge {
             surge,
             unavailable: 0,

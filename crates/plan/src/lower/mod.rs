@@ -3,3 +3,6 @@
 pub mod engine;
 pub mod kubernetes;
 mod merge;
+
+/// Tells an instance that has a name of its own which one it is.
+const ORDINAL: &str = "PLUVIO_ORDINAL";

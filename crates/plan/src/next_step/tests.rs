@@ -77,6 +77,7 @@ impl Case {
         let ready = state == InstanceState::Ready;
         ObservedInstance {
             name: format!("shop--{name}--abc123-{slot}"),
+            ordinal: None,
             hash: self.release.components[name].hash.clone(),
             release: 1,
             state,

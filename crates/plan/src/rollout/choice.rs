@@ -4,7 +4,7 @@ use pluvio_model::release::Strategy;
 use pluvio_model::spec::RestartPolicy;
 
 use super::restart::{self, Due};
-use super::{ComponentWish, Health, InstanceSeen, RolloutInput, SeenState, StopReason};
+use super::{ComponentWish, Health, InstanceSeen, RolloutInput, SeenState, StopReason, ordered};
 
 pub(super) struct Choice<'a> {
     /// Of the wanted content, the best first.
@@ -12,11 +12,32 @@ pub(super) struct Choice<'a> {
     /// Of another content, kept until the new ones serve.
     pub(super) keep_old: Vec<&'a InstanceSeen>,
     pub(super) leave: Vec<&'a InstanceSeen>,
-    /// How many to make now.
-    pub(super) create: u32,
-    /// How many programs may be started now.
-    pub(super) start: u32,
-    wanted: u32,
+    /// The slots to make instances in now.
+    pub(super) create: Vec<u32>,
+    pub(super) start: Starts<'a>,
+    pub(super) wanted: u32,
+}
+
+/// Which programs may be started now.
+#[derive(Debug, Clone)]
+pub(super) enum Starts<'a> {
+    AtMost(u32),
+    /// These, by name.
+    Only(Vec<&'a str>),
+}
+
+impl Starts<'_> {
+    /// Whether this one may be; then it has been.
+    pub(super) fn take(&mut self, name: &str) -> bool {
+        match self {
+            Starts::AtMost(0) => false,
+            Starts::AtMost(left) => {
+                *left -= 1;
+                true
+            }
+            Starts::Only(names) => names.contains(&name),
+        }
+    }
 }
 
 impl<'a> Choice<'a> {
@@ -30,8 +51,13 @@ impl<'a> Choice<'a> {
             && self
                 .keep_new
                 .iter()
-                .all(|instance| instance.is_serving() || is_done(restart, instance))
+                .all(|instance| is_up(restart, instance))
     }
+}
+
+/// Serves, or ended as its policy allows.
+pub(super) fn is_up(restart: RestartPolicy, instance: &InstanceSeen) -> bool {
+    instance.is_serving() || is_done(restart, instance)
 }
 
 /// Ended, and not started again by its policy.
@@ -56,12 +82,15 @@ pub(super) fn choose(input: &RolloutInput) -> Choice<'_> {
             keep_new: Vec::new(),
             keep_old: Vec::new(),
             leave: input.instances.iter().collect(),
-            create: 0,
-            start: 0,
+            create: Vec::new(),
+            start: Starts::AtMost(0),
             wanted: 0,
         };
     };
     let wanted = *wanted;
+    if input.rollout.strategy == Strategy::Ordered {
+        return ordered::choose(input, hash, wanted);
+    }
     // A stop signal cannot be taken back: such an instance leaves even if it is wanted again.
     let (mut leave, mut rest): (Vec<_>, Vec<_>) = input
         .instances
@@ -87,7 +116,7 @@ pub(super) fn choose(input: &RolloutInput) -> Choice<'_> {
         Strategy::Surge { surge, unavailable } => {
             let serving = new
                 .iter()
-                .filter(|instance| instance.is_serving() || is_done(input.restart, instance))
+                .filter(|instance| is_up(input.restart, instance))
                 .count();
             let needed = wanted.saturating_sub(unavailable) as usize;
             let keep = needed.saturating_sub(serving).min(old.len());
@@ -109,16 +138,22 @@ pub(super) fn choose(input: &RolloutInput) -> Choice<'_> {
                     .count();
             let most = wanted + surge;
             let room = most.saturating_sub(alive as u32);
-            (old, missing.min(room), most.saturating_sub(running(input)))
+            let start = Starts::AtMost(most.saturating_sub(running(input)));
+            (old, missing.min(room), start)
         }
-        Strategy::StopThenStart => {
+        Strategy::StopThenStart | Strategy::Ordered => {
             // The new instances are made before the old ones stop: what cannot be made must not cost what runs.
-            if missing == 0 {
+            if missing == 0 || input.made_alone {
                 leave.append(&mut old);
             }
-            (old, missing, wanted.max(1).saturating_sub(running(input)))
+            let create = match input.instances.is_empty() || !input.made_alone {
+                true => missing,
+                false => 0,
+            };
+            (old, create, Starts::Only(alone(&input.instances)))
         }
     };
+    let create = free_slots(input).take(create as usize).collect();
     Choice {
         keep_new: new,
         keep_old,
@@ -127,6 +162,20 @@ pub(super) fn choose(input: &RolloutInput) -> Choice<'_> {
         start,
         wanted,
     }
+}
+
+/// What may start where only one may run: an instance beside which there is no other, not even an ended one. For what a node
+/// asked the engine for before it was killed may still come about.
+fn alone(instances: &[InstanceSeen]) -> Vec<&str> {
+    match instances {
+        [one] => vec![&one.name],
+        _ => Vec::new(),
+    }
+}
+
+/// The smallest numbers that no instance has.
+fn free_slots(input: &RolloutInput) -> impl Iterator<Item = u32> {
+    (0..).filter(|slot| input.instances.iter().all(|i| i.slot != *slot))
 }
 
 fn running(input: &RolloutInput) -> u32 {
@@ -138,7 +187,7 @@ fn running(input: &RolloutInput) -> u32 {
 }
 
 /// The smaller, the more worth keeping.
-fn rank(instance: &InstanceSeen) -> (u8, u32) {
+pub(super) fn rank(instance: &InstanceSeen) -> (u8, u32) {
     let class = match (instance.state, instance.health) {
         _ if instance.stop.is_some() => 8,
         (SeenState::Running, _) if instance.live_failed => 6,

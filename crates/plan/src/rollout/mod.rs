@@ -4,14 +4,16 @@
 //! The step sees everything afresh each time and keeps no state of its own, so a node that was killed goes on where it was.
 //! Two promises hold in every history (the property tests below are their definition): ready instances never fall below
 //! `wanted − unavailable` while the old ones are ready, and no more than `wanted + surge` run at once. With an exclusive
-//! volume, two never run.
+//! volume, two never run; of instances with names of their own, two of a name never run, and one that serves is replaced only
+//! while all others do.
 
 mod choice;
+mod ordered;
 mod restart;
 
 pub use restart::{back_off, count_exit, start_again_at};
 
-use choice::Choice;
+use choice::{Choice, Starts};
 use jiff::Timestamp;
 use pluvio_model::image::ContentHash;
 use pluvio_model::observed::RolloutStep;
@@ -25,6 +27,8 @@ pub struct RolloutInput {
     pub wish: ComponentWish,
     pub rollout: DecidedRollout,
     pub restart: RestartPolicy,
+    /// Where only one may run: what is made works on its data already, so the one before must be gone.
+    pub made_alone: bool,
     pub instances: Vec<InstanceSeen>,
     /// What was last set as the component's endpoints; `None` when the node does not know (its first look after a start).
     pub endpoints: Option<EndpointsWish>,
@@ -48,7 +52,7 @@ pub enum ComponentWish {
 pub struct InstanceSeen {
     /// The container's name.
     pub name: String,
-    /// Which of the component's slots it has; the end of its name.
+    /// Which of the component's slots it has; the end of its name. With [`Strategy::Ordered`] its ordinal.
     pub slot: u32,
     pub hash: ContentHash,
     pub state: SeenState,
@@ -182,7 +186,7 @@ pub fn step(input: &RolloutInput, now: Timestamp) -> Step {
     let mut plan = Plan {
         input,
         now,
-        start: choice.start,
+        start: choice.start.clone(),
         actions: Vec::new(),
         again_at: None,
     };
@@ -195,8 +199,8 @@ pub fn step(input: &RolloutInput, now: Timestamp) -> Step {
     for instance in &choice.leave {
         plan.leave(instance);
     }
-    for slot in free_slots(input).take(choice.create as usize) {
-        plan.actions.push(Action::Create { slot });
+    for slot in &choice.create {
+        plan.actions.push(Action::Create { slot: *slot });
     }
     Step {
         actions: plan.actions,
@@ -209,8 +213,8 @@ pub fn step(input: &RolloutInput, now: Timestamp) -> Step {
 struct Plan<'a> {
     input: &'a RolloutInput,
     now: Timestamp,
-    /// How many programs may yet be started in this step.
-    start: u32,
+    /// Which programs may yet be started in this step.
+    start: Starts<'a>,
     actions: Vec<Action>,
     again_at: Option<Timestamp>,
 }
@@ -223,7 +227,10 @@ impl Plan<'_> {
                 .push(Action::CancelDrain { name: name.clone() });
         }
         match instance.state {
-            SeenState::Created => self.start(Action::Start { name }),
+            SeenState::Created if self.start.take(&name) => {
+                self.actions.push(Action::Start { name });
+            }
+            SeenState::Created => {}
             SeenState::Running if instance.live_failed && instance.stop.is_none() => {
                 self.actions.push(Action::KillUnhealthy {
                     name,
@@ -232,17 +239,13 @@ impl Plan<'_> {
             }
             SeenState::Running => {}
             SeenState::Exited => match restart::due(self.input.restart, instance, self.now) {
-                restart::Due::Now => self.start(Action::StartAgain { name }),
+                restart::Due::Now if self.start.take(&name) => {
+                    self.actions.push(Action::StartAgain { name });
+                }
+                restart::Due::Now => {}
                 restart::Due::At(at) => self.look_at(at),
                 restart::Due::Never => {}
             },
-        }
-    }
-
-    fn start(&mut self, action: Action) {
-        if self.start > 0 {
-            self.start -= 1;
-            self.actions.push(action);
         }
     }
 
@@ -309,7 +312,7 @@ fn endpoints(input: &RolloutInput, choice: &Choice) -> EndpointsWish {
         .map(|instance| instance.name.clone())
         .collect();
     names.sort();
-    let replaced = input.rollout.strategy == Strategy::StopThenStart && instances > 0;
+    let replaced = stops_first(input) && instances > 0;
     if names.is_empty() && replaced {
         let old_runs = choice.leave.iter().any(|i| i.state == SeenState::Running);
         let new_may_come = choice
@@ -344,15 +347,17 @@ impl InstanceSeen {
     }
 }
 
-/// The smallest numbers that no instance has.
-fn free_slots(input: &RolloutInput) -> impl Iterator<Item = u32> {
-    (0..).filter(|slot| input.instances.iter().all(|i| i.slot != *slot))
+/// Whether the old instance goes before the new one comes.
+fn stops_first(input: &RolloutInput) -> bool {
+    match input.rollout.strategy {
+        Strategy::Surge { .. } => false,
+        Strategy::StopThenStart | Strategy::Ordered => true,
+    }
 }
 
 fn phase(input: &RolloutInput, choice: &Choice) -> RolloutStep {
     let new_is_up = choice.new_is_up(input.restart);
-    let stops_first = input.rollout.strategy == Strategy::StopThenStart;
-    let leaving = if new_is_up || stops_first {
+    let leaving = if new_is_up || stops_first(input) {
         if choice.leave.iter().any(|i| i.place != Place::Out) {
             Some(RolloutStep::Shift)
         } else if choice
@@ -384,6 +389,8 @@ fn settled(input: &RolloutInput, choice: &Choice, endpoints: &EndpointsWish) -> 
         && input.endpoints.as_ref() == Some(endpoints)
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub(super) struct World {
     /// When each running instance was started, and each ordered stop will have worked.
     started: BTreeMap<String, Timestamp>,
     stops: BTreeMap<String, Timestamp>,
+    /// Starts that a node asked for before it was killed, and that the engine has not come to yet.
+    late: Vec<String>,
     /// Gateways do not acknowledge while it is set.
     pub(super) deaf: bool,
     letters: BTreeMap<ContentHash, char>,
@@ -59,12 +61,14 @@ impl World {
                     deadline: Span::seconds(120),
                 },
                 restart: RestartPolicy::Always,
+                made_alone: false,
                 instances: Vec::new(),
                 endpoints: None,
             },
             programs: ('A'..='C').map(|letter| (letter, Program::Good)).collect(),
             started: BTreeMap::new(),
             stops: BTreeMap::new(),
+            late: Vec::new(),
             deaf: false,
             letters,
             trace: Vec::new(),
@@ -100,6 +104,19 @@ impl World {
         all.filter(|i| i.state == SeenState::Running).count()
     }
 
+    /// The most that run of one name; of all, where instances have no names of their own.
+    pub(super) fn beside_each_other(&self) -> usize {
+        if self.input.rollout.strategy != Strategy::Ordered {
+            return self.running();
+        }
+        let mut each: BTreeMap<u32, usize> = BTreeMap::new();
+        for instance in &self.input.instances {
+            *each.entry(instance.slot).or_default() +=
+                usize::from(instance.state == SeenState::Running);
+        }
+        each.into_values().max().unwrap_or(0)
+    }
+
     /// Instances that every gateway gives requests to and that answer them.
     pub(super) fn serving(&self) -> Vec<&InstanceSeen> {
         let all = self.input.instances.iter();
@@ -115,6 +132,15 @@ impl World {
     pub(super) fn pass(&mut self, seconds: f64) {
         self.now += SignedDuration::from_millis((seconds * 1000.0) as i64);
         let now = self.now;
+        for name in std::mem::take(&mut self.late) {
+            let found = self.input.instances.iter_mut().find(|i| i.name == name);
+            // What was removed meanwhile cannot be started.
+            if let Some(instance) = found.filter(|i| i.state != SeenState::Running) {
+                instance.state = SeenState::Running;
+                self.started.insert(name.clone(), now);
+                self.stops.remove(&name);
+            }
+        }
         for instance in &mut self.input.instances {
             if instance.state != SeenState::Running {
                 continue;
@@ -179,6 +205,22 @@ impl World {
         }
     }
 
+    /// The node is killed while it acts: some of it was done, some was not, and what it asked to be started is started when
+    /// the next node is there already.
+    pub(super) fn die_at_work(&mut self, mut does: impl FnMut(usize) -> bool) {
+        let step = step(&self.input, self.now);
+        for (index, action) in step.actions.iter().enumerate() {
+            match action {
+                Action::Start { name } | Action::StartAgain { name } => {
+                    self.late.push(name.clone())
+                }
+                action if does(index) => self.act(action),
+                _ => {}
+            }
+        }
+        self.restart_node();
+    }
+
     /// One look and what follows from it. `does` says whether an action works this time.
     pub(super) fn turn(&mut self, mut does: impl FnMut(usize) -> bool) -> Step {
         let step = step(&self.input, self.now);
@@ -203,10 +245,9 @@ impl World {
                 let ComponentWish::Run { hash, .. } = self.input.wish.clone() else {
                     panic!("made an instance of nothing");
                 };
-                assert!(
-                    self.input.instances.iter().all(|i| i.slot != *slot),
-                    "slot taken"
-                );
+                let ordered = self.input.rollout.strategy == Strategy::Ordered;
+                let taken = |i: &InstanceSeen| i.slot == *slot && (!ordered || i.hash == hash);
+                assert!(!self.input.instances.iter().any(taken), "slot taken");
                 self.input.instances.push(InstanceSeen {
                     name: format!("{}{slot}", self.letters[&hash].to_lowercase()),
                     slot: *slot,

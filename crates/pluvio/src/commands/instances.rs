@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{SinkExt, StreamExt};
 use pluvio_api::applications::ApplicationDetail;
-use pluvio_model::observed::InstanceState;
+use pluvio_model::observed::{InstanceState, ObservedInstance};
 use pluvio_model::problem::{self, Problem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -14,14 +14,41 @@ use super::Done;
 use crate::cli::ExecArgs;
 use crate::context::{Context, escape};
 
+/// What people call an instance: `db-1`, or its container's name where it has none of its own.
+pub(crate) fn called(component: &str, instance: &ObservedInstance) -> String {
+    match instance.ordinal {
+        Some(ordinal) => format!("{component}-{ordinal}"),
+        None => instance.name.clone(),
+    }
+}
+
+/// The full name of an instance, of its own name: while one takes another's place, of the one that runs.
+pub(crate) async fn named(context: &Context, asked: &str) -> Result<String, Problem> {
+    // Names of containers have parts, those of instances have none.
+    if asked.contains("--") {
+        return Ok(asked.to_owned());
+    }
+    let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
+    let mut found: Vec<_> = app
+        .components
+        .iter()
+        .flat_map(|component| component.instances.iter().map(move |i| (component, i)))
+        .filter(|(component, i)| called(&component.name, &i.instance) == asked)
+        .map(|(_, i)| i)
+        .collect();
+    found.sort_by_key(|i| (i.instance.state != InstanceState::Ready, !i.current));
+    let found = found.first().map(|i| i.instance.name.clone());
+    Ok(found.unwrap_or_else(|| asked.to_owned()))
+}
+
 /// The instance meant: as named, else a ready one of the target's content.
 pub(crate) async fn instance(
     context: &Context,
     component: Option<&str>,
     named: Option<&str>,
 ) -> Result<String, Problem> {
-    if let Some(named) = named {
-        return Ok(named.to_owned());
+    if let Some(asked) = named {
+        return self::named(context, asked).await;
     }
     let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
     let component = component.map(str::to_owned);

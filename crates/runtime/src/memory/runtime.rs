@@ -12,7 +12,7 @@ use pluvio_model::observed::{
     ExitRecord, InstanceState, Observed, ObservedApplication, ObservedComponent, ObservedInstance,
     ObservedVolume, ProbeAnswer, ProbeKind, RolloutStep,
 };
-use pluvio_model::release::DecidedComponent;
+use pluvio_model::release::{DecidedComponent, Strategy};
 use pluvio_model::stage::{Power, RunWish, Stage, Wish};
 use tokio::sync::watch;
 
@@ -201,7 +201,8 @@ impl State {
             .map(|slot| {
                 let name = instance_name(&wish.release.application_name, decided, slot);
                 let known = new.iter().find(|instance| instance.name == name);
-                made(known, name, wish, decided, &behaviour, now)
+                let ordinal = (decided.rollout.strategy == Strategy::Ordered).then_some(slot);
+                made(known, (name, ordinal), wish, decided, &behaviour, now)
             })
             .collect();
         let up = behaviour == Behaviour::Ready || wanted == 0;
@@ -230,7 +231,7 @@ fn instance_name(application: &Name, decided: &DecidedComponent, slot: u32) -> S
 
 fn made(
     known: Option<&ObservedInstance>,
-    name: String,
+    (name, ordinal): (String, Option<u32>),
     wish: &RunWish,
     decided: &DecidedComponent,
     behaviour: &Behaviour,
@@ -238,6 +239,7 @@ fn made(
 ) -> ObservedInstance {
     let fresh = ObservedInstance {
         name,
+        ordinal,
         hash: decided.hash.clone(),
         release: wish.release.number,
         state: InstanceState::Ready,

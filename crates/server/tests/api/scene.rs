@@ -162,6 +162,7 @@ impl Scene {
         let hash = pluvio_model::image::ContentHash::of(&"content");
         let instance = ObservedInstance {
             name: "shop--web--1".to_owned(),
+            ordinal: None,
             hash: hash.clone(),
             release: 1,
             state: InstanceState::Ready,

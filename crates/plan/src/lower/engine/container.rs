@@ -2,8 +2,8 @@
 
 use indexmap::IndexMap;
 use pluvio_model::facts::Reach;
-use pluvio_model::release::{Content, DecidedComponent, DecidedContainer, DecidedMount};
-use pluvio_model::spec::{HostOptions, PortProtocol, PortRef, VolumeKind};
+use pluvio_model::release::{Content, DecidedComponent, DecidedContainer, DecidedMount, Strategy};
+use pluvio_model::spec::{HostOptions, PortProtocol, PortRef, VolumeAccess, VolumeKind};
 
 use super::api::*;
 use super::instance::{ContainerTemplate, InstanceTemplate, Role};
@@ -36,7 +36,38 @@ impl Owner<'_> {
                 .map(|(name, init)| self.container(content, init, Role::Init(name.clone())))
                 .collect(),
             main,
+            ordered: component.rollout.strategy == Strategy::Ordered,
+            exclusive: self.exclusive_volumes(component),
         }
+    }
+
+    /// The engine's names of the exclusive volumes that the component mounts, each with those of its ordinals.
+    fn exclusive_volumes(&self, component: &DecidedComponent) -> IndexMap<String, Vec<String>> {
+        let content = &component.content;
+        let further = content.init.values().chain(content.sidecars.values());
+        let mounts = std::iter::once(&content.main)
+            .chain(further)
+            .flat_map(|container| container.mounts.values())
+            .filter(|mount| mount.kind == VolumeKind::Disk);
+        let mut all = IndexMap::new();
+        for name in mounts.filter_map(|mount| mount.volume.as_ref()) {
+            let Some(first) = self.release.volumes.get(name) else {
+                continue;
+            };
+            if first.access != VolumeAccess::Exclusive {
+                continue;
+            }
+            let count = match component.rollout.strategy {
+                Strategy::Ordered => component.instances.max(1),
+                Strategy::Surge { .. } | Strategy::StopThenStart => 1,
+            };
+            let each = (0..count)
+                .filter_map(|ordinal| self.release.volume_of(component, name, ordinal))
+                .map(|(name, volume)| self.volume_name(name, volume.id))
+                .collect();
+            all.insert(self.volume_name(name, first.id), each);
+        }
+        all
     }
 
     fn container(

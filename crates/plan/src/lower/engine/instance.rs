@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 use pluvio_model::id::{ApplicationId, ClusterId, Generation};
 use pluvio_model::image::ContentHash;
-use pluvio_model::name::{EnvName, Name, derived};
+use pluvio_model::name::{EnvName, Name, derived, numbered};
 use pluvio_model::release::DecidedFile;
 use pluvio_model::spec::AbsolutePath;
 use pluvio_model::template::{Rendered, SecretRef};
 use serde_json::{Value, json};
 
+use super::super::ORDINAL;
 use super::super::merge::merge;
 use super::api::*;
 use super::label;
@@ -30,6 +31,10 @@ pub struct InstanceTemplate {
     pub(super) names: Vec<String>,
     pub(super) init: Vec<ContainerTemplate>,
     pub(super) main: ContainerTemplate,
+    /// Its instances have names of their own: the slot is the ordinal.
+    pub(super) ordered: bool,
+    /// Volumes that one instance at a time may have, by the engine's name in the template: that of each ordinal.
+    pub(super) exclusive: IndexMap<String, Vec<String>>,
 }
 
 /// A container but for what belongs to one instance.
@@ -197,7 +202,12 @@ impl InstanceTemplate {
             Role::Init(init) => derived(&[&instance, "init", init.as_str()]),
         };
         let mut body = template.body.clone();
-        body.hostname.clone_from(&name);
+        let exclusive = self.take_own_volumes(&mut body, place.slot);
+        let ordinal = self.ordinal(place);
+        body.hostname = match &ordinal {
+            Some(ordinal) => ordinal.to_string(),
+            None => name.clone(),
+        };
         if let (Role::Run, Some(run)) = (&role, &place.run) {
             // Its ports, if it has some, are nobody's to come in by.
             body.host_config.port_bindings.clear();
@@ -208,6 +218,9 @@ impl InstanceTemplate {
         for (key, value) in &template.env {
             let value = value.resolve(secret).map_err(Clone::clone)?;
             body.env.push(format!("{key}={value}"));
+        }
+        if ordinal.is_some() && !template.env.keys().any(|key| key.as_str() == ORDINAL) {
+            body.env.push(format!("{ORDINAL}={}", place.slot));
         }
         for (host, address) in &place.hosts {
             if !template.hosts.contains_key(host) {
@@ -236,7 +249,10 @@ impl InstanceTemplate {
                             ipv4_address: address.to_string(),
                         }),
                         aliases: match &role {
-                            Role::Main => self.names.clone(),
+                            Role::Main => {
+                                let own = ordinal.iter().map(ToString::to_string);
+                                self.names.iter().cloned().chain(own).collect()
+                            }
                             Role::Init(_) | Role::Run => Vec::new(),
                         },
                     },
@@ -250,6 +266,9 @@ impl InstanceTemplate {
         }
         // After the patch: a container without them would be nobody's, and stay for ever.
         self.mark(&mut body, place, &role);
+        if !exclusive.is_empty() {
+            body["Labels"][label::EXCLUSIVE] = exclusive.join(",").into();
+        }
         Ok(ContainerCreate {
             name,
             role,
@@ -257,6 +276,29 @@ impl InstanceTemplate {
             files: resolve_files(&template.files, secret)?,
             further_networks: template.networks.iter().skip(1).cloned().collect(),
         })
+    }
+
+    /// What a single instance is called inside the application, if its component's have names of their own: `db-0`.
+    fn ordinal(&self, place: &InstancePlace) -> Option<Name> {
+        (self.ordered && place.run.is_none()).then(|| numbered(&self.component, place.slot))
+    }
+
+    /// Puts the volumes of one ordinal in place of the first's. Answers which it holds alone.
+    fn take_own_volumes(&self, body: &mut CreateBody, slot: u32) -> Vec<String> {
+        let mut held: Vec<String> = Vec::new();
+        for mount in &mut body.host_config.mounts {
+            let Some(each) = self.exclusive.get(&mount.source) else {
+                continue;
+            };
+            if self.ordered {
+                // One that is not wanted has none: an engine refuses it, rather than to give it another's.
+                mount.source = each.get(slot as usize).cloned().unwrap_or_default();
+            }
+            if !held.contains(&mount.source) {
+                held.push(mount.source.clone());
+            }
+        }
+        held
     }
 
     fn mark(&self, body: &mut Value, place: &InstancePlace, role: &Role) {
@@ -282,12 +324,18 @@ impl InstanceTemplate {
         }
     }
 
-    pub(super) fn manifests(&self) -> Vec<Value> {
-        let place = InstancePlace::default();
+    /// The first instance; each, where they differ.
+    pub(super) fn manifests(&self, instances: u32) -> Vec<Value> {
         let shown = |secret: &SecretRef| Some(format!("${{secrets.{}}}", secret.name));
-        let containers = self.create(&place, &shown).unwrap_or_default();
-        containers
-            .into_iter()
+        let slots = if self.ordered { instances.max(1) } else { 1 };
+        (0..slots)
+            .flat_map(|slot| {
+                let place = InstancePlace {
+                    slot,
+                    ..InstancePlace::default()
+                };
+                self.create(&place, &shown).unwrap_or_default()
+            })
             .map(|container| {
                 json!({
                     "name": container.name,

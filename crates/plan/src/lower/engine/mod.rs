@@ -28,7 +28,7 @@ use pluvio_model::quantity::Span;
 use pluvio_model::release::{
     DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, Release,
 };
-use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScheduleIn};
+use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScheduleIn, VolumeAccess};
 use pluvio_model::stage::RunWish;
 use serde_json::{Value, json};
 
@@ -52,6 +52,9 @@ pub mod label {
     pub const RUN: &str = "io.pluvio.run";
     /// `main`, `init`, `run` or `sidecar`.
     pub const ROLE: &str = "io.pluvio.role";
+    /// The engine's names of the volumes that it has for itself, with commas between: while it is there, nothing else that
+    /// has one of them is started.
+    pub const EXCLUSIVE: &str = "io.pluvio.exclusive";
     /// On a network: its name in the application; `default` for the application's own.
     pub const NETWORK: &str = "io.pluvio.network";
     /// On a volume: its name in the application.
@@ -117,6 +120,8 @@ pub struct ComponentPlan {
     /// When it runs, for one that runs by a schedule; then it has no instances that stay.
     pub schedule: Option<ScheduleIn>,
     pub instance: InstanceTemplate,
+    /// Its init steps work on an exclusive volume: nothing is made before the instance that has it is gone.
+    pub made_alone: bool,
     /// Files that are written into running instances when they change.
     pub hot_files: IndexMap<AbsolutePath, DecidedFile>,
 }
@@ -270,6 +275,14 @@ impl Owner<'_> {
         }
     }
 
+    fn is_made_alone(&self, component: &DecidedComponent) -> bool {
+        let steps = component.content.init.values();
+        let mut volumes = steps
+            .flat_map(|step| step.mounts.values())
+            .filter_map(|mount| self.release.volumes.get(mount.volume.as_ref()?));
+        volumes.any(|volume| volume.access == VolumeAccess::Exclusive)
+    }
+
     fn component(&self, component: &DecidedComponent) -> ComponentPlan {
         let content = &component.content;
         ComponentPlan {
@@ -283,6 +296,7 @@ impl Owner<'_> {
             aliases: content.aliases.clone(),
             schedule: component.schedule.clone(),
             instance: self.instance(component),
+            made_alone: self.is_made_alone(component),
             hot_files: component.hot_files.clone(),
         }
     }
@@ -294,7 +308,7 @@ impl EnginePlan {
         let containers: Vec<Value> = self
             .components
             .iter()
-            .flat_map(|component| component.instance.manifests())
+            .flat_map(|component| component.instance.manifests(component.instances))
             .collect();
         json!({
             "networks": self.networks.iter().map(|n| json!({

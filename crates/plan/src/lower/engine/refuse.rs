@@ -33,16 +33,16 @@ fn problem(path: impl Into<String>, cause: impl Into<String>, remedy: &str) -> P
 fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
     let name = &component.name;
     let (what, remedy) = match component.kind {
-        Kind::Service | Kind::Daemon | Kind::Job | Kind::Cron => return,
-        Kind::Stateful | Kind::Database if component.instances <= 1 => return,
-        Kind::Stateful | Kind::Database => {
+        Kind::Service | Kind::Stateful | Kind::Daemon | Kind::Job | Kind::Cron => return,
+        Kind::Database if component.instances <= 1 => return,
+        Kind::Database => {
             found.push(problem(
                 format!("components.{name}.instances"),
                 format!(
-                    "{} instances of {name} would need a volume each; an engine runs one.",
+                    "{} instances of {name} would be as many databases that know nothing of each other.",
                     component.instances
                 ),
-                "Set `instances: 1`, or choose a Kubernetes cluster.",
+                "Set `instances: 1`, or run its image as `kind: stateful` with what makes it a cluster.",
             ));
             return;
         }

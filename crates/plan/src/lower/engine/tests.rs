@@ -339,7 +339,8 @@ fn everything_a_container_can_be_asked() {
                       "io.pluvio.release": "4",
                       "io.pluvio.generation": "7",
                       "io.pluvio.slot": "0",
-                      "io.pluvio.role": "main"
+                      "io.pluvio.role": "main",
+                      "io.pluvio.exclusive": "pluvio--shop--data--bbbb0000"
                     }
                   },
                   "files": [
@@ -401,6 +402,102 @@ fn an_instance_gets_its_slot_address_names_and_secrets_last() {
 
     let missing = instance.create(&place, &|_| None).unwrap_err();
     assert_eq!(missing.name.as_str(), "KEY");
+}
+
+#[test]
+fn an_instance_with_a_name_of_its_own_has_volumes_of_its_own() {
+    let plan = plan(json!({ "db": {
+        "kind": "stateful", "image": "localhost/db:1", "instances": 3, "routes": [],
+        "volumes": { "/data": { "name": "data" }, "/common": { "name": "common", "access": "shared" } },
+        "init": { "prepare": { "command": ["prepare"], "volumes": { "/data": { "name": "data" } } } },
+    } }));
+    let db = &plan.components[0];
+    assert!(db.made_alone);
+    let mut shown = Vec::new();
+    for slot in [0, 2] {
+        let place = InstancePlace {
+            slot,
+            ..InstancePlace::default()
+        };
+        for made in db.instance.create(&place, &|_| None).unwrap() {
+            let network = &made.body["NetworkingConfig"]["EndpointsConfig"];
+            shown.push(json!({
+                "name": made.name,
+                "Hostname": made.body["Hostname"],
+                "Env": made.body["Env"],
+                "Aliases": network["pluvio--shop--aaaa0001"]["Aliases"],
+                "exclusive": made.body["Labels"][label::EXCLUSIVE],
+                "Mounts": made.body["HostConfig"]["Mounts"].as_array().unwrap().iter().map(|mount| mount["Source"].clone()).collect::<Vec<_>>(),
+            }));
+        }
+    }
+    check(
+        &json!(shown),
+        expect![[r#"
+            [
+              {
+                "name": "shop--db--2a36e4-0--init--prepare",
+                "Hostname": "db-0",
+                "Env": [
+                  "PLUVIO_ORDINAL=0"
+                ],
+                "Aliases": null,
+                "exclusive": "pluvio--shop--data--bbbb0000",
+                "Mounts": [
+                  "pluvio--shop--data--bbbb0000"
+                ]
+              },
+              {
+                "name": "shop--db--2a36e4-0",
+                "Hostname": "db-0",
+                "Env": [
+                  "PORT=8080",
+                  "PLUVIO_ORDINAL=0"
+                ],
+                "Aliases": [
+                  "db",
+                  "db-0"
+                ],
+                "exclusive": "pluvio--shop--data--bbbb0000",
+                "Mounts": [
+                  "pluvio--shop--data--bbbb0000",
+                  "pluvio--shop--common--bbbb0001"
+                ]
+              },
+              {
+                "name": "shop--db--2a36e4-2--init--prepare",
+                "Hostname": "db-2",
+                "Env": [
+                  "PLUVIO_ORDINAL=2"
+                ],
+                "Aliases": null,
+                "exclusive": "pluvio--shop--data-2--bbbb0003",
+                "Mounts": [
+                  "pluvio--shop--data-2--bbbb0003"
+                ]
+              },
+              {
+                "name": "shop--db--2a36e4-2",
+                "Hostname": "db-2",
+                "Env": [
+                  "PORT=8080",
+                  "PLUVIO_ORDINAL=2"
+                ],
+                "Aliases": [
+                  "db",
+                  "db-2"
+                ],
+                "exclusive": "pluvio--shop--data-2--bbbb0003",
+                "Mounts": [
+                  "pluvio--shop--data-2--bbbb0003",
+                  "pluvio--shop--common--bbbb0001"
+                ]
+              }
+            ]
+        "#]],
+    );
+    let containers = plan.manifests()["containers"].as_array().unwrap().len();
+    assert_eq!(containers, 6, "a person sees what each is given");
 }
 
 #[test]

@@ -152,8 +152,15 @@ pub(super) struct EnvVar {
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EnvSource {
-    pub(super) secret_key_ref: KeyRef,
+pub(super) enum EnvSource {
+    SecretKeyRef(KeyRef),
+    FieldRef(FieldRef),
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FieldRef {
+    pub(super) field_path: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -3,9 +3,10 @@
 use indexmap::IndexMap;
 use pluvio_model::quantity::Span;
 use pluvio_model::release::{Check, Content, DecidedComponent, DecidedContainer, DecidedProbe};
-use pluvio_model::spec::{PortProtocol, PortRef, VolumeKind};
+use pluvio_model::spec::{Kind, PortProtocol, PortRef, VolumeKind};
 use serde_json::json;
 
+use super::super::ORDINAL;
 use super::api::*;
 use super::config::{self, env_key, file_key, hot_key};
 use super::{Lowering, key};
@@ -201,6 +202,14 @@ impl Lowering<'_> {
         container: &str,
         of: &DecidedContainer,
     ) -> Vec<EnvVar> {
+        let own = of.env.keys().any(|name| name.as_str() == ORDINAL);
+        let ordinal = (component.kind == Kind::Stateful && !own).then(|| EnvVar {
+            name: ORDINAL.to_owned(),
+            value_from: Some(EnvSource::FieldRef(FieldRef {
+                field_path: "metadata.labels['apps.kubernetes.io/pod-index']",
+            })),
+            ..EnvVar::default()
+        });
         of.env
             .iter()
             .map(|(name, value)| {
@@ -209,17 +218,16 @@ impl Lowering<'_> {
                     ..EnvVar::default()
                 };
                 if value.is_secret() {
-                    variable.value_from = Some(EnvSource {
-                        secret_key_ref: KeyRef {
-                            name: self.secret_name(component),
-                            key: env_key(container, name.as_str()),
-                        },
-                    });
+                    variable.value_from = Some(EnvSource::SecretKeyRef(KeyRef {
+                        name: self.secret_name(component),
+                        key: env_key(container, name.as_str()),
+                    }));
                 } else {
                     variable.value = Some(escape(&value.masked()));
                 }
                 variable
             })
+            .chain(ordinal)
             .collect()
     }
 

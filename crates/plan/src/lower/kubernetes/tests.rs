@@ -253,7 +253,7 @@ fn every_kind_has_its_workload() {
               "pluvio.io/component": "db"
             }
           },
-          "podManagementPolicy": "Parallel",
+          "podManagementPolicy": "OrderedReady",
           "updateStrategy": {
             "type": "RollingUpdate"
           },

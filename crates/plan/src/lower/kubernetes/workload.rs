@@ -33,7 +33,7 @@ impl Lowering<'_> {
                     "replicas": replicas,
                     "serviceName": self.name_of(&component.name, "each"),
                     "selector": selector,
-                    "podManagementPolicy": "Parallel",
+                    "podManagementPolicy": "OrderedReady",
                     "updateStrategy": { "type": "RollingUpdate" },
                     "template": pods,
                     "volumeClaimTemplates": self.claim_templates(component),
@@ -147,7 +147,8 @@ impl Lowering<'_> {
 
 fn strategy(component: &DecidedComponent) -> Value {
     match component.rollout.strategy {
-        Strategy::StopThenStart => json!({ "type": "Recreate" }),
+        // Of a StatefulSet, which needs no such words.
+        Strategy::StopThenStart | Strategy::Ordered => json!({ "type": "Recreate" }),
         Strategy::Surge { surge, unavailable } => json!({
             "type": "RollingUpdate",
             "rollingUpdate": { "maxSurge": surge, "maxUnavailable": unavailable },
