@@ -14,6 +14,7 @@ both_engines!(
     an_update_that_never_becomes_ready_brings_the_old_one_back,
     whatever_is_killed_while_an_instance_is_replaced_two_never_write,
     a_component_with_another_name_waits_for_the_volume,
+    a_release_task_works_on_the_volume_alone,
 );
 
 const SOON: Duration = Duration::from_secs(30);
@@ -270,7 +271,7 @@ fn an_update_that_never_becomes_ready_brings_the_old_one_back(engine: Engine) {
     before.sort_by(|a, b| a.slot.cmp(&b.slot));
     let watch = Watch::begin(&pluvio, true);
     let failed = pluvio.deploy(&spec(&name, "stateful", "two", 3, "      FAIL: probe\n"));
-    failed.problem(3, "release.not_ready");
+    failed.problem(1, "release.not-ready");
     pluvio.until_status(&name, "as before", |status| {
         status["operation"].is_null() && status["status"] == "running"
     });
@@ -379,6 +380,39 @@ fn a_component_with_another_name_waits_for_the_volume(engine: Engine) {
     watch.end();
     let host = format!("db-{name}");
     assert_eq!(pluvio.body(&host, "/file?/data/note").trim(), "kept");
+    let conflict = pluvio.get(&host, "/file?/data/owner.conflict").unwrap();
+    assert_eq!(conflict.status, 404, "two had the volume");
+    pluvio.end();
+}
+
+fn a_release_task_works_on_the_volume_alone(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("task");
+    let with = |greeting: &str, task: &str| {
+        let more = format!("    release: {{ command: [sh, -c, \"{task}\"] }}\n");
+        spec(&name, "service", greeting, 1, &more)
+    };
+    pluvio.deploy(&with("one", "echo one >> /data/note")).ok();
+    let watch = Watch::begin(&pluvio, false);
+    let host = format!("db-{name}.localhost");
+    let load = load::closed(pluvio.gateway_port(), &host, "/", 4);
+    pluvio
+        .deploy(&with("two", "sleep 1; echo two >> /data/note"))
+        .ok();
+    let counted = load.end();
+    assert_eq!(counted.failed, 0, "requests are held: {counted:#?}");
+    // The old instance, the task, the new instance.
+    assert_eq!(watch.end().changes, ["-0", "+0", "-0", "+0"]);
+
+    // One that fails brings back what served.
+    let watch = Watch::begin(&pluvio, false);
+    pluvio
+        .deploy(&with("three", "sleep 1; exit 4"))
+        .problem(1, "release.task");
+    pluvio.until_serves(&format!("db-{name}"), "/", "two", SOON);
+    watch.end();
+    let host = format!("db-{name}");
+    assert_eq!(pluvio.body(&host, "/file?/data/note"), "one\ntwo\n");
     let conflict = pluvio.get(&host, "/file?/data/owner.conflict").unwrap();
     assert_eq!(conflict.status, 404, "two had the volume");
     pluvio.end();

@@ -54,7 +54,7 @@ impl Asked {
     pub(crate) fn hash(&self) -> Option<&ContentHash> {
         match &self.wish {
             ComponentWish::Run { hash, .. } => Some(hash),
-            ComponentWish::Stopped | ComponentWish::Gone => None,
+            ComponentWish::Paused | ComponentWish::Stopped | ComponentWish::Gone => None,
         }
     }
 }

@@ -248,7 +248,7 @@ impl Application {
         self.components.retain(|name, _| names.contains(name));
         let mut again: Option<Timestamp> = None;
         for name in names {
-            let asked = desired.component(&name);
+            let asked = self.asked(desired, &name);
             self.memo.work_towards(&name, asked.hash(), now);
             // What takes effect at once (endpoints, drains) may let the next thing be done at once.
             for _ in 0..MOST_STEPS {

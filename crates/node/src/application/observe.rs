@@ -159,7 +159,7 @@ impl Application {
         name: &Name,
         component: &Component,
     ) -> Option<ObservedComponent> {
-        let asked = desired.component(name);
+        let asked = self.asked(desired, name);
         let memo = self.memo.components.get(name);
         let mut instances: Vec<ObservedInstance> = self
             .instances
@@ -184,7 +184,7 @@ impl Application {
         }
         let (hash, count) = match &asked.wish {
             ComponentWish::Run { hash, instances } => (hash.clone(), *instances),
-            ComponentWish::Stopped => (planned?.plan.hash.clone(), 0),
+            ComponentWish::Stopped | ComponentWish::Paused => (planned?.plan.hash.clone(), 0),
             ComponentWish::Gone => (instances.first().map(|instance| instance.hash.clone())?, 0),
         };
         Some(ObservedComponent {

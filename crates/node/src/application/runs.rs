@@ -11,12 +11,13 @@ use pluvio_model::stage::{Power, RunWish};
 use pluvio_plan::lower::engine::{
     InstancePlace, InstanceTemplate, RunPlace, TaskPlan, label, run_name,
 };
+use pluvio_plan::rollout::ComponentWish;
 use pluvio_plan::schedule::{Schedule, is_worth_catching_up};
 use pluvio_runtime::driver::DriverError;
 use tokio_util::sync::CancellationToken;
 
 use super::Application;
-use super::desired::Desired;
+use super::desired::{Asked, Desired};
 use super::running::{Later, Running};
 use crate::collect::Source;
 use crate::runs::Fired;
@@ -83,6 +84,30 @@ impl Application {
                 wish.power == Power::On && wish.release.components.contains_key(&run.component)
             }
         }
+    }
+
+    /// What a component shall be now: while its release task works on a volume that only one may have, nothing of it runs.
+    /// Not even once the task is done, until control goes on: the former content would meet data that are not its own any more.
+    pub(super) fn asked(&self, desired: &Desired, component: &Name) -> Asked {
+        let mut asked = desired.component(component);
+        let release = desired.kept.wish().map_or(0, |wish| wish.release.number);
+        let gives_way = |task: &TaskPlan| {
+            let run = self.book.get(&task_key(task, release));
+            let is_on = run.is_none_or(|run| {
+                matches!(
+                    run.state,
+                    RunState::Waiting | RunState::Running | RunState::Succeeded
+                )
+            });
+            task.kind == RunKind::Release && task.instance.runs_alone() && is_on
+        };
+        let mut tasks = desired.tasks.iter();
+        if matches!(asked.wish, ComponentWish::Run { .. })
+            && tasks.any(|task| task.component == *component && gives_way(task))
+        {
+            asked.wish = ComponentWish::Paused;
+        }
+        asked
     }
 
     fn book_runs(&mut self, desired: &Desired) -> Option<Timestamp> {
@@ -241,9 +266,7 @@ impl Application {
             }
             _ => None,
         };
-        // A release task is its component's own: it works beside the instance that serves until the task is done.
-        if run.kind != RunKind::Release
-            && let Some(containers) = &containers
+        if let Some(containers) = &containers
             && !self.claim(desired, &run.key, containers.iter().map(|(made, _)| made))
         {
             return;

@@ -41,6 +41,8 @@ pub enum ComponentWish {
         hash: ContentHash,
         instances: u32,
     },
+    /// Gone for as long as its release task works on what only one may have; requests wait meanwhile.
+    Paused,
     /// Stopped by a person: no instances, and 503 that says so.
     Stopped,
     /// No longer part of the release.
@@ -303,6 +305,7 @@ fn endpoints(input: &RolloutInput, choice: &Choice) -> EndpointsWish {
     let ComponentWish::Run { instances, .. } = input.wish else {
         return match input.wish {
             ComponentWish::Stopped => EndpointsWish::Stopped,
+            ComponentWish::Paused => EndpointsWish::Holding,
             _ => EndpointsWish::Absent,
         };
     };

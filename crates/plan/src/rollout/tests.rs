@@ -333,6 +333,27 @@ fn stopping_takes_the_instances_away_and_says_so() {
 }
 
 #[test]
+fn while_a_task_works_on_its_volume_nothing_of_it_runs_and_requests_wait() {
+    let mut world = running(Strategy::StopThenStart, 1);
+    world.input.wish = ComponentWish::Paused;
+    assert!(world.settle(60.0));
+    world.deploy('B');
+    assert!(world.settle(60.0));
+    check(
+        &world,
+        expect![[r#"
+            0     endpoints holding
+            0.5   drain a0
+            1     stop a0
+            2     remove a0
+            2.5   create b0
+            3     start b0
+            5     endpoints [b0]
+        "#]],
+    );
+}
+
+#[test]
 fn an_instance_that_hangs_is_started_again() {
     let mut world = running(SURGE, 2);
     world.find("a1").live_failed = true;

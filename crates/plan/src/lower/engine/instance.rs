@@ -165,6 +165,11 @@ impl InstanceTemplate {
         )
     }
 
+    /// Whether a run of it has volumes that nothing else may have meanwhile.
+    pub fn runs_alone(&self) -> bool {
+        !self.ordered && !self.exclusive.is_empty()
+    }
+
     pub fn has_init_steps(&self) -> bool {
         !self.init.is_empty()
     }
@@ -202,6 +207,11 @@ impl InstanceTemplate {
             Role::Init(init) => derived(&[&instance, "init", init.as_str()]),
         };
         let mut body = template.body.clone();
+        if self.ordered && place.run.is_some() {
+            // It is none of the instances, so it has no volume of its own.
+            let mounts = &mut body.host_config.mounts;
+            mounts.retain(|mount| !self.exclusive.contains_key(&mount.source));
+        }
         let exclusive = self.take_own_volumes(&mut body, place.slot);
         let ordinal = self.ordinal(place);
         body.hostname = match &ordinal {
