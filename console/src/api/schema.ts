@@ -112,7 +112,7 @@ export type ComponentDetail = {
   mounts: MountRow[]
   resources: ResourcesRow
   probes: ProbeRow[]
-  /** `surge` or `stop-then-start`. */
+  /** `surge`, `stop-then-start` or `ordered`. */
   strategy: string
   drain_ms: number
   built_from?: BuiltFrom | null
@@ -374,6 +374,8 @@ export type NeedsYou = {
 export type ObservedInstance = {
   /** Unique and stable: `shop--web--3f9c1d2e-k2x7`. */
   name: string
+  /** Which of its component's it is, where instances have names of their own: 2 is `db-2`, the third. */
+  ordinal?: number | null
   hash: ContentHash
   /** The release it was made for. */
   release: number
@@ -747,7 +749,7 @@ export type PortDetail = {
 export type Power = "on" | "off"
 
 export type PreviewNote = {
-  /** `no-request-lost`, `held`, `no-probe`, `volume-kept`, `images-at-hand` */
+  /** `no-request-lost`, `held`, `one-by-one`, `no-probe`, `volume-kept`, `images-at-hand` */
   code: string
   about: string
   text: string
