@@ -456,7 +456,8 @@ export const zh: Catalogue = {
   'settings.fewer': '减少一个',
   'settings.moreOf': '增加一个',
   'settings.exclusive': '它有独占存储卷，更改时先停止再启动。',
-  'settings.ordered': '每个实例都有自己的名称和存储卷。更改时从最后一个开始逐个替换；减少的实例的数据会保留。',
+  'settings.ordered':
+    '每个实例都有自己的名称和存储卷。更改时从最后一个开始逐个替换；减少的实例的数据会保留。',
   'settings.limits': '资源上限',
   'settings.limitsHint': '每个实例',
   'settings.cpu': 'CPU',

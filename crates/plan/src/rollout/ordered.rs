@@ -136,7 +136,7 @@ fn turn(
         return None;
     }
     let idle = olds().filter(|(_, old)| !serves(old)).last();
-    idle.or_else(|| olds().last()).map(|(slot, _)| slot)
+    idle.or_else(|| olds().next_back()).map(|(slot, _)| slot)
 }
 
 /// The first ordinal that has no instance, once those before it have theirs.
