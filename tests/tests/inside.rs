@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, load};
+use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, load, wait};
+use serde_json::{Value, json};
 
 both_engines!(
     d1_no_inner_request_is_lost_while_a_component_is_replaced,
     an_inner_name_leads_to_the_instances_that_are_ready,
     another_application_cannot_reach_a_component,
+    rb52_what_passes_between_components_is_told,
 );
 
 /// `web` asks `api`.
@@ -92,5 +94,69 @@ fn another_application_cannot_reach_a_component(engine: Engine) {
     assert_eq!(reply.status, 502, "{reply:?}");
     let names = pluvio.get(&stranger, "/ask?api:8080/").expect("an answer");
     assert_eq!(names.body.trim(), "curious");
+    pluvio.end();
+}
+
+/// Reads the graph until an edge has what is asked of it.
+fn until_passes(pluvio: &Pluvio, name: &str, ends: (&str, &str), holds: fn(&Value) -> bool) {
+    let what = format!("{} → {}", ends.0, ends.1);
+    wait::until_true(&what, Duration::from_secs(30), || {
+        let graph = pluvio.cli(&["topology", "-a", name, "--json"]).ok();
+        let edges = graph["edges"].as_array().expect("edges");
+        let edge = edges
+            .iter()
+            .find(|edge| edge["from"] == ends.0 && edge["to"] == ends.1);
+        edge.is_some_and(|edge| edge["declared"] == true && holds(&edge["traffic"][0]))
+    });
+}
+
+fn rb52_what_passes_between_components_is_told(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("graph");
+    let raw = format!(
+        "  raw:
+    image: {IMAGE}
+    command: [/serve]
+    ports: {{ bytes: {{ port: 8080, protocol: tcp }} }}
+"
+    );
+    let spec = two(&name, "one", &raw).replace("uses: [api]", "uses: [api, raw]");
+    pluvio.deploy(&spec).ok();
+    let graph = pluvio.cli(&["topology", "-a", &name, "--json"]).ok();
+    let nodes = graph["nodes"].as_array().expect("nodes");
+    let api = nodes.iter().find(|node| node["id"] == "api").expect("api");
+    assert_eq!(
+        (&api["status"], &api["instances_ready"]),
+        (&json!("running"), &json!(2))
+    );
+    let host = format!("{name}.localhost");
+    let http = load::closed(pluvio.gateway_port(), &host, "/ask?api:8080/", 2);
+    let bytes = load::closed(pluvio.gateway_port(), &host, "/ask?raw:8080/", 1);
+    let answered = |traffic: &Value| {
+        let number = |key: &str| traffic[key].as_f64().unwrap_or_default();
+        number("requests_per_second") > 1.0 && number("p95_ms") > 0.0
+    };
+    until_passes(&pluvio, &name, ("@gateway", "web"), answered);
+    until_passes(&pluvio, &name, ("web", "api"), answered);
+    until_passes(&pluvio, &name, ("web", "raw"), |traffic| {
+        let number = |key: &str| traffic[key].as_f64().unwrap_or_default();
+        traffic["protocol"] == "tcp"
+            && traffic["p95_ms"].is_null()
+            && number("received_per_second") > 1.0
+            && number("sent_per_second") > 1.0
+    });
+    assert_eq!((http.end().failed, bytes.end().failed), (0, 0));
+    let text = pluvio.cli(&["topology", "-a", &name]).stdout;
+    assert!(text.contains("gateway") && text.contains("/s"), "{text}");
+    let all = pluvio.cli(&["topology", "--all", "--json"]).ok();
+    let edges = all["edges"].as_array().expect("edges");
+    assert!(
+        edges
+            .iter()
+            .any(|edge| edge["to"] == name.as_str() && !edge["traffic"][0].is_null()),
+        "{all:#}"
+    );
+    let refused = ["topology", "-a", &name, "--window", "5s", "--json"];
+    pluvio.cli(&refused).problem(2, "request.invalid");
     pluvio.end();
 }

@@ -217,6 +217,31 @@ export type DoctorReport = {
   checks: DoctorCheck[]
 }
 
+/** What passes to one port, or by one route. */
+export type EdgeTraffic = {
+  /** The port's name. */
+  port: string
+  /** `http`, `http2`, `tcp` */
+  protocol: string
+  /** Host and path, from the gateway. */
+  route?: string | null
+  /** Requests per second; of TCP, connections that ended. */
+  requests_per_second: number
+  /** Answers with status 5xx; of TCP, connections that no instance took. */
+  errors_per_second: number
+  /** Answers with status 4xx. */
+  client_errors_per_second: number
+  /** Until the answer's head; of TCP nothing is known of answers. */
+  p50_ms?: number | null
+  p95_ms?: number | null
+  /** Bytes towards the component. */
+  received_per_second: number
+  /** Bytes back. */
+  sent_per_second: number
+  /** Requests in flight, or connections that are open. */
+  open: number
+}
+
 export type EnvRow = {
   name: string
   /** With secrets as `${secrets.NAME}`. */
@@ -956,8 +981,34 @@ export type SpecDocument = {
   yaml: string
 }
 
+/** Puts a whole specification in the place of the target's. */
+export type SpecEdit = {
+  spec: Record<string, unknown>
+  /** Values of secrets to set with it. */
+  secrets?: Record<string, string>
+}
+
+/** The same value in both forms, and what is wrong with it. */
+export type SpecReading = {
+  /** Absent when it has not the shape of a specification. */
+  spec?: Record<string, unknown> | null
+  /** Tidy app.yaml text; the text as it came where it could not be read. */
+  yaml: string
+  /** With the line of a text, or the path of keys. */
+  problems: Problem[]
+  report: ReportRow[]
+}
+
+/** Exactly one of the two. */
+export type SpecToRead = {
+  /** The text of an app.yaml. */
+  yaml?: string | null
+  /** A specification as JSON. */
+  spec?: Record<string, unknown> | null
+}
+
 /** The one word for how something is, as the console's table of status words has it. */
-export type Status = "running" | "deploying" | "building" | "degraded" | "failed" | "waiting" | "stopped" | "unknown"
+export type Status = "running" | "deploying" | "building" | "degraded" | "failed" | "waiting" | "scheduled" | "succeeded" | "stopped" | "unknown"
 
 export type Step = {
   name: StepName
@@ -991,6 +1042,52 @@ export type TokenSummary = {
   role: string
   created_at: string
   used_at?: string | null
+}
+
+export type Topology = {
+  /** Over how many seconds rates and percentiles are. */
+  window_seconds: number
+  /** How old what is seen is, in milliseconds; `None` when the node does not answer: then traffic is not known. */
+  seen_ms_ago?: number | null
+  nodes: TopologyNode[]
+  edges: TopologyEdge[]
+}
+
+export type TopologyEdge = {
+  from: string
+  to: string
+  /** `uses`, or a route; otherwise it was only observed. */
+  declared: boolean
+  /** Prefix of the injected exports (`as`). */
+  prefix?: string | null
+  /** What passed, by port; empty when nothing did since the gateway started. */
+  traffic: EdgeTraffic[]
+}
+
+export type TopologyNode = {
+  /**
+   * A component's name; an application's, in the graph of an environment or as `@app.NAME` beside components;
+   * `@gateway`; `@elsewhere`.
+   */
+  id: string
+  name: string
+  /** A component's kind, or `gateway`, `application`, `elsewhere`. */
+  kind: string
+  status: Status
+  /** `1 of 2 ready`; empty when there is nothing to say. */
+  status_note: string
+  instances_ready: number
+  instances_wanted: number
+  /** Thousandths of a core, all instances. */
+  cpu_millis?: number | null
+  memory_bytes?: number | null
+  /** What runs: an image, `postgres@17`, an address outside. */
+  what: string
+  ports: PortDetail[]
+  /** Hosts that lead to it. */
+  hosts: string[]
+  /** When its schedule fires next. */
+  next_run_at?: string | null
 }
 
 /** Over the last minute. */
@@ -1259,6 +1356,12 @@ export type Operations = {
     body: DeployRequest
     answer: Operation
   }
+  /** Puts a whole specification in the place of the target's, as one change: components are added, changed and removed, images that nothing changed about stay. Send `If-Match`, so that nobody else's change is lost. */
+  'PATCH /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec': {
+    query: undefined
+    body: SpecEdit
+    answer: Operation
+  }
   /** Routes of the environment at the gateway, with their traffic over the last minute. */
   'GET /api/v1/teams/{team}/environments/{environment}/gateway/routes': {
     query: {
@@ -1293,6 +1396,34 @@ export type Operations = {
     query: undefined
     body: ComponentPatch
     answer: ChangePreview
+  }
+  /** Reads an app.yaml, or writes one: the same specification as JSON and as text, with all that is wrong with it. Nothing is kept. */
+  'POST /api/v1/teams/{team}/environments/{environment}/spec/read': {
+    query: undefined
+    body: SpecToRead
+    answer: SpecReading
+  }
+  /** What such a change would do. Nothing is kept, nothing is pulled. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec/preview': {
+    query: undefined
+    body: SpecEdit
+    answer: ChangePreview
+  }
+  /** The graph of one application: its components, the gateway, and what passes between them. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/topology': {
+    query: {
+      window?: number
+    }
+    body: undefined
+    answer: Topology
+  }
+  /** The graph of an environment: its applications, the gateway, and which of them asks which. */
+  'GET /api/v1/teams/{team}/environments/{environment}/topology': {
+    query: {
+      window?: number
+    }
+    body: undefined
+    answer: Topology
   }
   /** Changes the number of instances. */
   'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/scale': {

@@ -29,6 +29,10 @@ pub enum Status {
     Degraded,
     Failed,
     Waiting,
+    /// Its next run is known.
+    Scheduled,
+    /// It ran to its end.
+    Succeeded,
     Stopped,
     Unknown,
 }

@@ -22,7 +22,9 @@ macro_rules! masked {
 pub mod applications;
 pub mod audit;
 pub mod client;
+pub mod editing;
 pub mod identity;
 pub mod platform;
 pub mod releases;
 mod tls;
+pub mod topology;

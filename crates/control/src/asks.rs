@@ -109,11 +109,11 @@ pub fn first(problems: Vec<Problem>) -> Problem {
     first.evidence(problems.map(|p| format!("{}: {}", p.title, p.cause)))
 }
 
-fn waiting(names: &[StepName]) -> Vec<Step> {
+pub(crate) fn waiting(names: &[StepName]) -> Vec<Step> {
     names.iter().map(|name| Step::waiting(*name)).collect()
 }
 
-const ROLLOUT: [StepName; 5] = [
+pub(crate) const ROLLOUT: [StepName; 5] = [
     StepName::Decide,
     StepName::Start,
     StepName::Shift,
@@ -138,7 +138,7 @@ impl Control {
         })
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         by: Asker,
         application: Whose,
@@ -262,7 +262,7 @@ impl Control {
     }
 
     /// The archive of the newest deploy that had one, as its revision's build recorded it.
-    async fn last_upload(&self, application: &Application) -> Option<String> {
+    pub(crate) async fn last_upload(&self, application: &Application) -> Option<String> {
         let key = crate::sources::upload_note(application.id);
         let bytes = self.inner.blobs.read(&key, 256).await.ok()?;
         String::from_utf8(bytes).ok()

@@ -13,6 +13,7 @@
 mod asks;
 pub mod crash;
 mod database;
+mod edit;
 mod oplog;
 mod preview;
 mod reading;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use asks::{Asker, DeployAsk, PatchAsk, first};
+pub use edit::EditPreview;
 pub use oplog::{Line as OperationLine, OperationLog, read_log};
 
 /// What control is told once, at its start.

@@ -78,6 +78,11 @@ impl Client {
         self.get("/metrics").await
     }
 
+    /// With rates and percentiles over the last so many seconds, a minute to an hour.
+    pub async fn metrics_over(&self, seconds: u64) -> Result<Metrics, RuntimeError> {
+        self.get(&format!("/metrics?window={seconds}")).await
+    }
+
     /// Lets the node take the engine that answers now for its own (`pluvio cluster rebind`).
     pub async fn rebind(&self) -> Result<Facts, RuntimeError> {
         self.ask(Method::POST, "/rebind").await

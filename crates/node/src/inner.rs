@@ -17,7 +17,7 @@ use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
 use pluvio_model::route::{ApplicationKey, BackendId, BackendPart};
 use pluvio_model::spec::PortProtocol;
-use pluvio_proxy::{InnerClients, InnerListener, InnerProtocol, Network};
+use pluvio_proxy::{InnerClient, InnerClients, InnerListener, InnerProtocol, Network};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -247,9 +247,16 @@ fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListene
 
 fn clients(applications: &BTreeMap<ApplicationId, Inside>) -> InnerClients {
     applications
-        .values()
-        .flat_map(|inside| &inside.clients)
-        .map(|(address, name)| (*address, name.as_str().into()))
+        .iter()
+        .flat_map(|(application, inside)| {
+            inside.clients.iter().map(|(address, name)| {
+                let client = InnerClient {
+                    application: ApplicationKey::from(*application),
+                    component: name.as_str().into(),
+                };
+                (*address, client)
+            })
+        })
         .collect()
 }
 

@@ -276,8 +276,8 @@ impl Node {
         self.shared.traffic.addresses()
     }
 
-    pub fn metrics(&self) -> Metrics {
-        self.shared.traffic.metrics()
+    pub fn metrics(&self, window: Duration) -> Metrics {
+        self.shared.traffic.metrics(window)
     }
 
     /// The last samples of every application's instances.

@@ -184,7 +184,10 @@ async fn route(
     };
     Ok(match (request.method(), segments.as_slice()) {
         (&Method::GET, ["health"]) => document(&node.health()),
-        (&Method::GET, ["metrics"]) => document(&node.metrics()),
+        (&Method::GET, ["metrics"]) => {
+            let window = parameter(&query, "window").and_then(|text| text.parse().ok());
+            document(&node.metrics(Duration::from_secs(window.unwrap_or(60))))
+        }
         (&Method::GET, ["facts"]) => document(&node.facts().await?),
         (&Method::POST, ["rebind"]) => document(&node.rebind().await?),
         (&Method::GET, ["observed"]) => document(&node.observe(scope(&query)?).await?),

@@ -13,7 +13,7 @@ use pluvio_model::route::{
 };
 use pluvio_proxy::{Conflict, Drain, Gateway, InnerClients, InnerListener};
 
-use crate::wire::{Metrics, RouteMetrics};
+use crate::wire::{CallerMetrics, Metrics, RouteMetrics};
 
 /// Routes and endpoints change at different times; both take effect before the call that sets them returns.
 #[derive(Debug)]
@@ -166,33 +166,59 @@ impl Traffic {
         }
     }
 
-    pub(crate) fn metrics(&self) -> Metrics {
-        let snapshot = self.gateway.metrics();
-        let seconds = |span: Option<Duration>| span.map(|span| span.as_secs_f64());
+    /// Rates and percentiles over `window`.
+    pub(crate) fn metrics(&self, window: Duration) -> Metrics {
+        let snapshot = self.gateway.metrics_over(window);
         let routes = snapshot.routes.into_iter().filter_map(|route| {
-            let (totals, minute) = (&route.traffic.totals, &route.traffic.last_minute);
-            // By the first digit of the status.
-            let class = |digit: usize| totals.classes.get(digit).copied().unwrap_or(0);
-            Some(RouteMetrics {
-                application: route.application.as_str().parse().ok()?,
-                route: route.route.to_string(),
-                requests: totals.requests(),
-                server_errors: class(5),
-                client_errors: class(4),
-                received_bytes: totals.received,
-                sent_bytes: totals.sent,
-                active: totals.active,
-                requests_per_second: minute.requests_per_second,
-                server_errors_per_second: minute.server_errors_per_second,
-                p50: seconds(minute.p50),
-                p95: seconds(minute.p95),
-                p99: seconds(minute.p99),
+            let application = route.application.as_str().parse().ok()?;
+            Some(metrics_of(
+                application,
+                route.route.to_string(),
+                &route.traffic,
+            ))
+        });
+        let callers = snapshot.callers.into_iter().filter_map(|asked| {
+            let application = asked.application.as_str().parse().ok()?;
+            Some(CallerMetrics {
+                caller: asked.caller.application.as_str().parse().ok()?,
+                component: asked.caller.component.parse().ok()?,
+                traffic: metrics_of(application, String::new(), &asked.traffic),
             })
         });
         Metrics {
             connections: snapshot.connections as u64,
             routes: routes.collect(),
+            callers: callers.collect(),
         }
+    }
+}
+
+fn metrics_of(
+    application: ApplicationId,
+    route: String,
+    traffic: &pluvio_proxy::Traffic,
+) -> RouteMetrics {
+    let (totals, lately) = (&traffic.totals, &traffic.lately);
+    let seconds = |span: Option<Duration>| span.map(|span| span.as_secs_f64());
+    // By the first digit of the status.
+    let class = |digit: usize| totals.classes.get(digit).copied().unwrap_or(0);
+    RouteMetrics {
+        application,
+        route,
+        requests: totals.requests(),
+        server_errors: class(5),
+        client_errors: class(4),
+        received_bytes: totals.received,
+        sent_bytes: totals.sent,
+        active: totals.active,
+        requests_per_second: lately.requests_per_second,
+        server_errors_per_second: lately.server_errors_per_second,
+        client_errors_per_second: lately.client_errors_per_second,
+        received_per_second: lately.received_per_second,
+        sent_per_second: lately.sent_per_second,
+        p50: seconds(lately.p50),
+        p95: seconds(lately.p95),
+        p99: seconds(lately.p99),
     }
 }
 

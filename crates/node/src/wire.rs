@@ -17,13 +17,14 @@
 //! | `POST /runs?application=ID&component=NAME` | the key of a run of that component, which begins now |
 //! | `GET /volumes[?application=ID]` | `[KeptVolume]` |
 //! | `DELETE /volumes/HANDLE?application=ID` | 204 |
-//! | `GET /metrics` | [`Metrics`] |
+//! | `GET /metrics[?window=SECONDS]` | [`Metrics`], rates over the last minute or so many seconds |
 //! | `GET /health` | [`Health`] |
 //!
 //! An error is a status of 400 and above with a [`WireError`]. The socket is mode 0600: who may connect may do all of it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use pluvio_model::id::{ApplicationId, Generation};
+use pluvio_model::name::Name;
 use pluvio_model::problem::Problem;
 use pluvio_runtime::{ExecInput, ExecOutput, RuntimeError};
 use serde::{Deserialize, Serialize};
@@ -109,10 +110,30 @@ pub struct Health {
 pub struct Metrics {
     /// Client connections open now.
     pub connections: u64,
+    /// Routes, and edges between components ([`RouteMetrics::edge`]).
     pub routes: Vec<RouteMetrics>,
+    /// What instances asked of applications at the front door.
+    #[serde(default)]
+    pub callers: Vec<CallerMetrics>,
 }
 
-/// A route's traffic since the gateway started, and over about the last minute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallerMetrics {
+    /// Whose instance asked.
+    pub caller: ApplicationId,
+    pub component: Name,
+    /// Of the application that was asked; over all its routes.
+    pub traffic: RouteMetrics,
+}
+
+impl RouteMetrics {
+    /// Who asks whom at which port: `None` where it is a route.
+    pub fn edge(&self) -> Option<(&str, &str, &str)> {
+        pluvio_proxy::edge_in(&self.route)
+    }
+}
+
+/// A route's traffic since the gateway started, and over the last minute or the window asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RouteMetrics {
     pub application: ApplicationId,
@@ -125,7 +146,13 @@ pub struct RouteMetrics {
     pub active: u64,
     pub requests_per_second: f64,
     pub server_errors_per_second: f64,
-    /// Seconds from the request's head to the last byte of the answer.
+    #[serde(default)]
+    pub client_errors_per_second: f64,
+    #[serde(default)]
+    pub received_per_second: f64,
+    #[serde(default)]
+    pub sent_per_second: f64,
+    /// Seconds from the request's head to the answer's; of a connection that passes as bytes, until its instance took it.
     pub p50: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,

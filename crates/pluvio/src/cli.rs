@@ -212,6 +212,8 @@ pub(crate) enum Command {
     },
     /// Routes at the gateway
     Route,
+    /// Who talks to whom: components, what passes between them, and how it fares
+    Topology(crate::commands::topology::TopologyArgs),
     /// Releases: history and differences
     Releases {
         #[command(subcommand)]

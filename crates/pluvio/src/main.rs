@@ -15,7 +15,7 @@ use clap::Parser;
 use cli::*;
 use commands::{
     Done, access, apps, audit, change, database, declare, deploy, follow, history, instances, plan,
-    reference, runs, up,
+    reference, runs, topology, up,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -123,6 +123,7 @@ async fn run(context: &Context, command: Command) -> Done {
             }
         },
         Command::Route => apps::routes(context).await,
+        Command::Topology(args) => topology::topology(context, &args).await,
         Command::Releases { command } => match command {
             None | Some(ReleasesCommand::List) => history::list(context).await,
             Some(ReleasesCommand::Diff { from, to }) => history::diff(context, &from, &to).await,

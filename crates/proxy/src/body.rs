@@ -87,7 +87,13 @@ impl Drop for Record {
         };
         let worker = &self.client.worker;
         match &self.route {
-            Some(route) => route.series.end(passed),
+            Some(route) => {
+                if let Some(series) = self.client.asks(&route.application) {
+                    series.begin();
+                    series.end(passed);
+                }
+                route.series.end(passed);
+            }
             None => {
                 worker.shared.unrouted.begin();
                 worker.shared.unrouted.end(passed);

@@ -10,16 +10,19 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
 };
 
 use futures::task::AtomicWaker;
+use pluvio_model::route::ApplicationKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{config::ClientLimits, table::CompiledRoute, worker::Worker};
+use crate::{
+    config::ClientLimits, inner::InnerClient, metrics::Series, table::CompiledRoute, worker::Worker,
+};
 
 /// One accepted connection, as everything but its own task sees it.
 pub(crate) struct Client {
@@ -31,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) trusted: bool,
     /// It came in by an inner address: this is its way, and nothing else is looked up.
     pub(crate) edge: Option<Arc<CompiledRoute>>,
+    /// An instance of ours that came in by the front door.
+    caller: Option<Box<Caller>>,
     number: u64,
     /// What it does (lowest two bits) since when (worker's milliseconds).
     phase: AtomicU64,
@@ -42,6 +47,12 @@ pub(crate) struct Client {
     multiplexed: AtomicBool,
     command: AtomicU8,
     task: AtomicWaker,
+}
+
+struct Caller {
+    who: InnerClient,
+    /// The application it asked last: a kept connection seldom asks two.
+    asked: Mutex<Option<(ApplicationKey, Arc<Series>)>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +105,11 @@ impl Client {
             .trusted_proxies
             .iter()
             .any(|network| network.contains(peer.ip()));
+        let clients = worker.shared.clients.load();
+        let caller = match &edge {
+            None => clients.get(&peer.ip()).cloned(),
+            Some(_) => None,
+        };
         let now = worker.now();
         Client {
             worker,
@@ -101,6 +117,12 @@ impl Client {
             shown: peer.ip().to_string().into(),
             trusted,
             edge,
+            caller: caller.map(|who| {
+                Box::new(Caller {
+                    who,
+                    asked: Mutex::default(),
+                })
+            }),
             number,
             phase: AtomicU64::new(now << 2 | Phase::Head as u64),
             active: AtomicU32::new(0),
@@ -109,6 +131,21 @@ impl Client {
             command: AtomicU8::new(Command::Go as u8),
             task: AtomicWaker::new(),
         }
+    }
+
+    /// What it asks of an application is counted here, if it is an instance of ours.
+    pub(crate) fn asks(&self, application: &ApplicationKey) -> Option<Arc<Series>> {
+        let caller = self.caller.as_ref()?;
+        let mut asked = caller.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, series)) = asked.as_ref()
+            && last == application
+        {
+            return Some(series.clone());
+        }
+        let shared = &self.worker.shared;
+        let series = shared.registry().caller(&caller.who, application);
+        *asked = Some((application.clone(), series.clone()));
+        Some(series)
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {

@@ -24,8 +24,8 @@ use crate::{
     backend::Backend,
     client::Command,
     config::{AccessLog, GatewayConfig},
-    inner::{Door, InnerClients},
-    metrics::{BackendTraffic, MetricsSnapshot, Reading, RouteTraffic, Series},
+    inner::{Door, InnerClient, InnerClients},
+    metrics::{HOUR, MINUTE, Series},
     table::{Conflict, Lasting, Table},
     upstream::Upstream,
     worker::Worker,
@@ -133,19 +133,21 @@ pub(crate) struct Shared {
     pub(crate) clients: ArcSwap<InnerClients>,
     pub(crate) doors: watch::Sender<Arc<Vec<Arc<Door>>>>,
     registry: Mutex<Registry>,
-    open: AtomicUsize,
-    refused: AtomicU64,
-    malformed: AtomicU64,
+    pub(crate) open: AtomicUsize,
+    pub(crate) refused: AtomicU64,
+    pub(crate) malformed: AtomicU64,
     closed: Notify,
     orders: watch::Sender<Command>,
-    log: Arc<Log>,
+    pub(crate) log: Arc<Log>,
 }
 
 /// What outlives a table: backends with their endpoints, and counters.
 #[derive(Default)]
 pub(crate) struct Registry {
-    backends: HashMap<BackendId, Arc<Backend>>,
-    routes: HashMap<(ApplicationKey, RouteId), Arc<Series>>,
+    pub(crate) backends: HashMap<BackendId, Arc<Backend>>,
+    pub(crate) routes: HashMap<(ApplicationKey, RouteId), Arc<Series>>,
+    /// What instances asked at the front door, by whose route it was.
+    pub(crate) callers: HashMap<(InnerClient, ApplicationKey), Arc<Series>>,
     /// Endpoints that were taken out and still have requests.
     retired: Vec<Arc<Upstream>>,
 }
@@ -185,6 +187,16 @@ impl Registry {
             .retain(|_, backend| Arc::strong_count(backend) > 1 || !backend.is_absent());
         self.routes
             .retain(|_, series| Arc::strong_count(series) > 1);
+        let routes = &self.routes;
+        self.callers
+            .retain(|(_, asked), _| routes.keys().any(|(application, _)| application == asked));
+    }
+
+    pub(crate) fn caller(&mut self, caller: &InnerClient, asked: &ApplicationKey) -> Arc<Series> {
+        self.callers
+            .entry((caller.clone(), asked.clone()))
+            .or_default()
+            .clone()
     }
 
     fn upstreams_of(&self, instance: &InstanceKey) -> Vec<Arc<Upstream>> {
@@ -227,13 +239,13 @@ impl Shared {
 
     pub(crate) fn sample(&self, now: Instant) {
         let registry = self.registry();
-        for series in registry.routes.values() {
-            series.sample(now);
+        for series in registry.routes.values().chain(registry.callers.values()) {
+            series.sample(now, HOUR);
         }
         for backend in registry.backends.values() {
-            backend.series.sample(now);
+            backend.series.sample(now, MINUTE);
         }
-        self.unrouted.sample(now);
+        self.unrouted.sample(now, MINUTE);
     }
 
     pub(crate) fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
@@ -440,47 +452,6 @@ impl Gateway {
             Err(_) => Drain::TimedOut {
                 in_flight: self.in_flight(instance),
             },
-        }
-    }
-
-    pub fn metrics(&self) -> MetricsSnapshot {
-        let reading = Reading {
-            started: self.shared.started,
-            now: Instant::now(),
-        };
-        let registry = self.shared.registry();
-        let mut routes: Vec<RouteTraffic> = registry
-            .routes
-            .iter()
-            .filter_map(|((application, route), series)| {
-                Some(RouteTraffic {
-                    application: application.clone(),
-                    route: route.clone(),
-                    traffic: reading.of(series)?,
-                })
-            })
-            .collect();
-        let mut backends: Vec<BackendTraffic> = registry
-            .backends
-            .values()
-            .filter_map(|backend| {
-                Some(BackendTraffic {
-                    backend: backend.id.clone(),
-                    traffic: reading.of(&backend.series)?,
-                })
-            })
-            .collect();
-        drop(registry);
-        routes.sort_by(|a, b| (&a.application, &a.route).cmp(&(&b.application, &b.route)));
-        backends.sort_by(|a, b| a.backend.cmp(&b.backend));
-        MetricsSnapshot {
-            connections: self.shared.open.load(Ordering::Relaxed),
-            connections_refused: self.shared.refused.load(Ordering::Relaxed),
-            malformed: self.shared.malformed.load(Ordering::Relaxed),
-            unrouted: reading.of(&self.shared.unrouted),
-            log_lines_lost: self.shared.log.lost(),
-            routes,
-            backends,
         }
     }
 

@@ -12,17 +12,16 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::Poll,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use pluvio_model::route::{BackendId, BackendProtocol, RouteId};
+use pluvio_model::route::{ApplicationKey, BackendId, BackendProtocol, RouteId};
+use serde::Serialize;
 use tokio::{
-    io::copy_bidirectional_with_sizes,
+    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
     net::{TcpListener, TcpStream},
 };
 
@@ -63,8 +62,15 @@ pub enum InnerProtocol {
     Tcp,
 }
 
-/// Names of clients by their address: what traffic on an edge is counted under.
-pub type InnerClients = HashMap<IpAddr, Box<str>>;
+/// Whose instances have which address: what their traffic is counted under.
+pub type InnerClients = HashMap<IpAddr, InnerClient>;
+
+/// A component that asks others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct InnerClient {
+    pub application: ApplicationKey,
+    pub component: Box<str>,
+}
 
 /// A listener that is open.
 pub(crate) struct Door {
@@ -144,7 +150,12 @@ const INNER: &str = "inner.";
 
 /// The client, component and port of an edge's id; `None` for that of a route.
 pub fn edge_of(id: &RouteId) -> Option<(&str, &str, &str)> {
-    let mut parts = id.as_str().strip_prefix(INNER)?.split('.');
+    edge_in(id.as_str())
+}
+
+/// The same of an id's text.
+pub fn edge_in(id: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = id.strip_prefix(INNER)?.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(client), Some(component), Some(port), None) => Some((client, component, port)),
         _ => None,
@@ -210,8 +221,8 @@ impl Shared {
     /// The way of a client of this address through a door.
     pub(crate) fn edge(&self, door: &Door, client: std::net::IpAddr) -> Arc<CompiledRoute> {
         let clients = self.clients.load();
-        let name = clients.get(&client.to_canonical()).map(|name| &**name);
-        door.edge(name, |id| {
+        let known = clients.get(&client.to_canonical());
+        door.edge(known.map(|known| &*known.component), |id| {
             let application = door.told.backend.application();
             self.registry().series(application, id)
         })
@@ -263,14 +274,13 @@ impl Worker {
     }
 }
 
-/// Carries one connection to an instance and back.
-async fn carry(client: &Arc<Client>, mut stream: TcpStream, edge: &CompiledRoute) {
+/// Carries one connection to an instance and back. Its bytes are counted as they pass: it may last for days.
+async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
     let Some(choice) = edge.choose() else { return };
     let backend = &choice.backend;
     edge.series.begin();
     backend.series.begin();
     let began = Instant::now();
-    let (received, sent) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut passed = Passed {
         status: 503,
         complete: true,
@@ -282,23 +292,64 @@ async fn carry(client: &Arc<Client>, mut stream: TcpStream, edge: &CompiledRoute
         passed.latency = began.elapsed();
         passed.status = 200;
         let _ = instance.set_nodelay(true);
-        let joined = async {
-            let counted = copy_bidirectional_with_sizes(&mut stream, &mut instance, BUFFER, BUFFER);
-            if let Ok((from_client, from_instance)) = counted.await {
-                received.store(from_client, Ordering::Relaxed);
-                sent.store(from_instance, Ordering::Relaxed);
-            }
+        let mut counted = Counted {
+            stream,
+            series: [&edge.series, &backend.series],
         };
+        let joined = copy_bidirectional_with_sizes(&mut counted, &mut instance, BUFFER, BUFFER);
         tokio::select! {
-            () = joined => {}
+            _ = joined => {}
             () = told_to_end(client) => {}
         }
         drop(lease);
     }
-    passed.received = received.load(Ordering::Relaxed);
-    passed.sent = sent.load(Ordering::Relaxed);
     edge.series.end(passed);
     backend.series.end(passed);
+}
+
+/// The client's side of a connection that passes as bytes.
+struct Counted<'a> {
+    stream: TcpStream,
+    series: [&'a Series; 2],
+}
+
+impl AsyncRead for Counted<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let count = (buffer.filled().len() - before) as u64;
+        if count > 0 {
+            self.series.iter().for_each(|series| series.pass(count, 0));
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Counted<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = &wrote {
+            let count = *count as u64;
+            self.series.iter().for_each(|series| series.pass(0, count));
+        }
+        wrote
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 /// A connection to a ready instance. Waits where the backend holds what comes.

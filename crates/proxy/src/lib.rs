@@ -30,6 +30,7 @@ mod inner;
 mod metrics;
 mod outgoing;
 mod refusal;
+mod snapshot;
 mod table;
 mod tunnel;
 mod upstream;
@@ -37,7 +38,8 @@ mod worker;
 
 pub use config::{AccessLog, ClientLimits, GatewayConfig, InvalidNetwork, Network};
 pub use gateway::{Drain, Gateway, GatewayError, ShutdownReport};
-pub use inner::{InnerClients, InnerListener, InnerProtocol, edge_of};
-pub use metrics::{BackendTraffic, LastMinute, MetricsSnapshot, RouteTraffic, Totals, Traffic};
+pub use inner::{InnerClient, InnerClients, InnerListener, InnerProtocol, edge_in, edge_of};
+pub use metrics::{Lately, Totals, Traffic};
 pub use refusal::Refusal;
+pub use snapshot::{BackendTraffic, CallerTraffic, MetricsSnapshot, RouteTraffic};
 pub use table::Conflict;

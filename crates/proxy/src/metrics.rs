@@ -12,12 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pluvio_model::route::{ApplicationKey, BackendId, RouteId};
 use serde::Serialize;
 
 /// How often series are sampled; the last minute is known to this.
 pub(crate) const SAMPLE: Duration = Duration::from_secs(5);
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+/// How far back a window may reach. What is older than a minute is known to a minute.
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Latencies up to 64 µs share the first bucket; then each power of two has four, to two minutes and beyond.
 const FIRST_BITS: u32 = 6;
@@ -47,8 +48,60 @@ fn bucket_end(index: usize) -> Duration {
 #[derive(Debug, Default)]
 pub(crate) struct Series {
     counters: OnceLock<Box<Counters>>,
-    /// The last minute, oldest first.
-    samples: Mutex<VecDeque<(Instant, Totals)>>,
+    /// The last hour at most, oldest first: every one of the last minute, then one a minute.
+    samples: Mutex<VecDeque<Sample>>,
+}
+
+/// The counters as they were. Few buckets hold anything, and those lie together.
+#[derive(Debug)]
+struct Sample {
+    at: Instant,
+    classes: [u64; 6],
+    received: u64,
+    sent: u64,
+    /// The first bucket that `latencies` has.
+    first: usize,
+    latencies: Box<[u64]>,
+}
+
+impl Sample {
+    fn new(at: Instant, totals: &Totals) -> Sample {
+        let used = |count: &u64| *count > 0;
+        let first = totals.latencies.iter().position(used).unwrap_or(0);
+        let end = totals
+            .latencies
+            .iter()
+            .rposition(used)
+            .map_or(first, |i| i + 1);
+        Sample {
+            at,
+            classes: totals.classes,
+            received: totals.received,
+            sent: totals.sent,
+            first,
+            latencies: totals.latencies.get(first..end).unwrap_or_default().into(),
+        }
+    }
+
+    fn latencies(&self, bucket: usize) -> u64 {
+        let at = bucket.checked_sub(self.first);
+        at.and_then(|at| self.latencies.get(at))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Two samples between which nothing passed have the same.
+    fn volume(&self) -> u64 {
+        volume(&self.classes, self.received, self.sent)
+    }
+}
+
+/// Connections that last for hours move bytes long before they count as ended.
+fn volume(classes: &[u64; 6], received: u64, sent: u64) -> u64 {
+    let requests = classes
+        .iter()
+        .fold(0, |sum: u64, count| sum.wrapping_add(*count));
+    requests.wrapping_add(received).wrapping_add(sent)
 }
 
 #[derive(Debug)]
@@ -123,52 +176,66 @@ impl Series {
         })
     }
 
-    /// Remembers the counters as they are now, for the last minute's sake.
-    pub(crate) fn sample(&self, now: Instant) {
-        let Some(counters) = self.counters.get() else {
-            return;
-        };
-        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        let requests: u64 = counters
-            .classes
-            .iter()
-            .map(|class| class.load(Ordering::Relaxed))
-            .sum();
-        if samples.len() == 1 && samples[0].1.requests() == requests {
-            // Silent for longer than a minute: one sample says it all.
-            samples[0].0 = now;
-            return;
+    /// Bytes that pass before the end is known: both ways of a connection that passes as bytes.
+    pub(crate) fn pass(&self, received: u64, sent: u64) {
+        let counters = self.counters();
+        if received > 0 {
+            counters.received.fetch_add(received, Ordering::Relaxed);
         }
-        if samples.is_empty() {
-            // What came before the first sample counts for the minute too.
-            let before = now.checked_sub(SAMPLE).unwrap_or(now);
-            samples.push_back((before, Totals::default()));
-        }
-        samples.extend(self.totals().map(|totals| (now, totals)));
-        while samples.len() > 1 && now.duration_since(samples[1].0) >= MINUTE {
-            samples.pop_front();
-        }
-        if samples.len() > 1 && samples[0].1.requests() == requests {
-            samples.drain(1..);
-            samples[0].0 = now;
+        if sent > 0 {
+            counters.sent.fetch_add(sent, Ordering::Relaxed);
         }
     }
 
-    /// None before the first request.
-    fn traffic(&self, started: Instant, now: Instant) -> Option<Traffic> {
+    /// Remembers the counters as they are now, for as long as `horizon`.
+    pub(crate) fn sample(&self, now: Instant, horizon: Duration) {
+        let Some(counters) = self.counters.get() else {
+            return;
+        };
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let classes = std::array::from_fn(|class| read(&counters.classes[class]));
+        let volume = volume(&classes, read(&counters.received), read(&counters.sent));
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if samples.len() == 1 && samples[0].volume() == volume {
+            // Silent for longer than the horizon: one sample says it all.
+            samples[0].at = now;
+            return;
+        }
+        if samples.is_empty() {
+            // What came before the first sample counts too.
+            let before = now.checked_sub(SAMPLE).unwrap_or(now);
+            samples.push_back(Sample::new(before, &Totals::default()));
+        }
+        samples.extend(self.totals().map(|totals| Sample::new(now, &totals)));
+        while samples.len() > 1 && now.duration_since(samples[1].at) >= horizon {
+            samples.pop_front();
+        }
+        // The newest of those older than a minute is the last minute's base; of the others one a minute will do.
+        let old = samples.partition_point(|one| now.duration_since(one.at) >= MINUTE);
+        if old >= 3 && samples[old - 2].at.duration_since(samples[old - 3].at) < MINUTE - SAMPLE / 2
+        {
+            samples.remove(old - 2);
+        }
+        if samples.len() > 1 && samples[0].volume() == volume {
+            samples.drain(1..);
+            samples[0].at = now;
+        }
+    }
+
+    /// None before the first request. `window`: over which rates and percentiles are.
+    fn traffic(&self, started: Instant, now: Instant, window: Duration) -> Option<Traffic> {
         let totals = self.totals()?;
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        let base = samples
-            .iter()
-            .find(|(at, _)| now.duration_since(*at) <= MINUTE + SAMPLE);
-        let last_minute = match base {
-            Some((at, base)) => totals.since(base, now.duration_since(*at)),
-            None => totals.since(&Totals::default(), now.duration_since(started).min(MINUTE)),
+        let old = samples.partition_point(|one| now.duration_since(one.at) >= window);
+        let lately = match samples.get(old.saturating_sub(1)) {
+            Some(base) => {
+                // Before the oldest sample nothing passed, for as long as is kept.
+                let silent = now.duration_since(started).min(window - MINUTE);
+                totals.since(Some(base), now.duration_since(base.at).max(silent))
+            }
+            None => totals.since(None, now.duration_since(started).min(window)),
         };
-        Some(Traffic {
-            totals,
-            last_minute,
-        })
+        Some(Traffic { totals, lately })
     }
 }
 
@@ -221,25 +288,30 @@ impl Totals {
         None
     }
 
-    fn since(&self, base: &Totals, span: Duration) -> LastMinute {
+    fn since(&self, base: Option<&Sample>, span: Duration) -> Lately {
+        let before = |read: fn(&Sample) -> u64| base.map_or(0, read);
         let difference = Totals {
-            classes: std::array::from_fn(|class| self.classes[class] - base.classes[class]),
-            received: self.received - base.received,
-            sent: self.sent - base.sent,
+            classes: std::array::from_fn(|class| {
+                self.classes[class] - base.map_or(0, |base| base.classes[class])
+            }),
+            received: self.received - before(|base| base.received),
+            sent: self.sent - before(|base| base.sent),
             active: self.active,
             latencies: self
                 .latencies
                 .iter()
                 .enumerate()
-                .map(|(index, count)| count - base.latencies.get(index).copied().unwrap_or(0))
+                .map(|(index, count)| count - base.map_or(0, |base| base.latencies(index)))
                 .collect(),
         };
         let seconds = span.as_secs_f64().max(1.0);
-        LastMinute {
-            requests_per_second: difference.requests() as f64 / seconds,
-            server_errors_per_second: difference.classes[5] as f64 / seconds,
-            client_errors_per_second: difference.classes[4] as f64 / seconds,
-            sent_per_second: difference.sent as f64 / seconds,
+        let rate = |count: u64| count as f64 / seconds;
+        Lately {
+            requests_per_second: rate(difference.requests()),
+            server_errors_per_second: rate(difference.classes[5]),
+            client_errors_per_second: rate(difference.classes[4]),
+            received_per_second: rate(difference.received),
+            sent_per_second: rate(difference.sent),
             p50: difference.percentile(50.0),
             p95: difference.percentile(95.0),
             p99: difference.percentile(99.0),
@@ -247,13 +319,15 @@ impl Totals {
     }
 }
 
-/// Rates and percentiles of about the last minute.
+/// Rates and percentiles of the last minute, or of the window that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct LastMinute {
+pub struct Lately {
     pub requests_per_second: f64,
     /// Answers with status 5xx, the gateway's own included.
     pub server_errors_per_second: f64,
     pub client_errors_per_second: f64,
+    /// Bytes of requests' bodies.
+    pub received_per_second: f64,
     /// Bytes of answers' bodies.
     pub sent_per_second: f64,
     /// From the request's head to the answer's, as are the others.
@@ -265,52 +339,19 @@ pub struct LastMinute {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Traffic {
     pub totals: Totals,
-    pub last_minute: LastMinute,
-}
-
-/// What passed through the gateway, read at one moment.
-#[derive(Debug, Clone, Serialize)]
-pub struct MetricsSnapshot {
-    /// Client connections open now.
-    pub connections: usize,
-    /// Connections closed at once because too many were open.
-    pub connections_refused: u64,
-    /// Requests refused before they were understood (400, 414, 431), which appear in no access log.
-    pub malformed: u64,
-    /// Requests that no route takes.
-    pub unrouted: Option<Traffic>,
-    /// Access-log lines lost because the disk did not keep up.
-    pub log_lines_lost: u64,
-    /// Routes that had a request since the gateway started.
-    pub routes: Vec<RouteTraffic>,
-    /// Backends that had a request since the gateway started.
-    pub backends: Vec<BackendTraffic>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct RouteTraffic {
-    pub application: ApplicationKey,
-    pub route: RouteId,
-    #[serde(flatten)]
-    pub traffic: Traffic,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct BackendTraffic {
-    pub backend: BackendId,
-    #[serde(flatten)]
-    pub traffic: Traffic,
+    pub lately: Lately,
 }
 
 /// Reads series of one gateway at one moment.
 pub(crate) struct Reading {
     pub(crate) started: Instant,
     pub(crate) now: Instant,
+    pub(crate) window: Duration,
 }
 
 impl Reading {
     pub(crate) fn of(&self, series: &Series) -> Option<Traffic> {
-        series.traffic(self.started, self.now)
+        series.traffic(self.started, self.now, self.window)
     }
 }
 
@@ -344,18 +385,18 @@ mod tests {
     }
 
     #[test]
-    fn the_last_minute_forgets_what_came_before() {
+    fn the_lately_forgets_what_came_before() {
         let series = Series::default();
         let start = Instant::now();
         for _ in 0..600 {
             pass(&series, 500, 1000);
         }
-        let traffic = |at: Duration| series.traffic(start, start + at).unwrap();
+        let traffic = |at: Duration| series.traffic(start, start + at, MINUTE).unwrap();
         let first = traffic(Duration::from_secs(10));
-        assert_eq!(first.last_minute.server_errors_per_second, 60.0);
+        assert_eq!(first.lately.server_errors_per_second, 60.0);
 
         for second in (0..=120).step_by(5) {
-            series.sample(start + Duration::from_secs(second));
+            series.sample(start + Duration::from_secs(second), MINUTE);
             if second >= 60 {
                 for _ in 0..5 {
                     pass(&series, 200, 20);
@@ -364,24 +405,68 @@ mod tests {
         }
         let now = traffic(Duration::from_secs(120));
         assert_eq!(now.totals.classes[5], 600);
-        assert_eq!(now.last_minute.server_errors_per_second, 0.0);
-        assert!((now.last_minute.requests_per_second - 1.0).abs() < 0.2);
-        let p95 = now.last_minute.p95.unwrap().as_secs_f64();
+        assert_eq!(now.lately.server_errors_per_second, 0.0);
+        assert!((now.lately.requests_per_second - 1.0).abs() < 0.2);
+        let p95 = now.lately.p95.unwrap().as_secs_f64();
         assert!((0.017..0.024).contains(&p95), "{p95}");
         assert!(series.samples.lock().unwrap().len() <= 14);
 
         for second in (125..300).step_by(5) {
-            series.sample(start + Duration::from_secs(second));
+            series.sample(start + Duration::from_secs(second), MINUTE);
         }
         assert_eq!(series.samples.lock().unwrap().len(), 1);
         let silent = traffic(Duration::from_secs(300));
-        assert_eq!(silent.last_minute.requests_per_second, 0.0);
+        assert_eq!(silent.lately.requests_per_second, 0.0);
     }
 
     #[test]
     fn a_series_without_requests_costs_and_shows_nothing() {
         let series = Series::default();
-        series.sample(Instant::now());
-        assert!(series.traffic(Instant::now(), Instant::now()).is_none());
+        series.sample(Instant::now(), HOUR);
+        assert!(
+            series
+                .traffic(Instant::now(), Instant::now(), MINUTE)
+                .is_none()
+        );
+    }
+    #[test]
+    fn an_hour_is_kept_by_the_minute() {
+        let series = Series::default();
+        let start = Instant::now();
+        for second in (0..7200).step_by(5) {
+            // Ten a second in every second half of an hour, one a second otherwise.
+            let many = if second / 1800 % 2 == 1 { 50 } else { 5 };
+            for _ in 0..many {
+                pass(&series, 200, 20);
+            }
+            series.sample(start + Duration::from_secs(second), HOUR);
+        }
+        let now = start + Duration::from_secs(7199);
+        let rate = |window: u64| {
+            let window = Duration::from_secs(window);
+            let traffic = series.traffic(start, now, window).unwrap();
+            traffic.lately.requests_per_second
+        };
+        assert!((rate(60) - 10.0).abs() < 0.5, "{}", rate(60));
+        assert!((rate(900) - 10.0).abs() < 0.5, "{}", rate(900));
+        assert!((rate(3600) - 5.5).abs() < 0.5, "{}", rate(3600));
+        let kept = series.samples.lock().unwrap().len();
+        assert!((60..=80).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn bytes_of_a_connection_count_before_it_ends() {
+        let series = Series::default();
+        let start = Instant::now();
+        series.begin();
+        for second in (0..=120).step_by(5) {
+            series.pass(500, 5000);
+            series.sample(start + Duration::from_secs(second), HOUR);
+        }
+        let now = start + Duration::from_secs(120);
+        let traffic = series.traffic(start, now, MINUTE).unwrap();
+        assert_eq!((traffic.totals.requests(), traffic.totals.active), (0, 1));
+        assert!((traffic.lately.received_per_second - 100.0).abs() < 1.0);
+        assert!((traffic.lately.sent_per_second - 1000.0).abs() < 10.0);
     }
 }

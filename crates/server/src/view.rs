@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use pluvio_api::applications::*;
 use pluvio_api::releases::{ReleaseStatus, ReleaseSummary};
-use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
+use pluvio_model::observed::{
+    InstanceState, ObservedApplication, ObservedComponent, RunKind, RunState,
+};
 use pluvio_model::operation::{Operation, StepName, StepState};
 use pluvio_model::release::{
     BuildRecord, Check, DecidedComponent, DecidedProbe, Release, Strategy,
 };
 use pluvio_model::revision::Origin;
 use pluvio_model::route::{HostPattern, PathMatch};
-use pluvio_model::spec::{ComponentSpec, VolumeKind};
+use pluvio_model::spec::{ComponentSpec, Kind, VolumeKind};
 use pluvio_model::stage::Power;
 use pluvio_node::wire::RouteMetrics;
 use pluvio_runtime::UsageSample;
@@ -29,7 +31,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) target: Option<&'a Target>,
 }
 
-fn ready(component: &ObservedComponent) -> u32 {
+pub(crate) fn ready(component: &ObservedComponent) -> u32 {
     component
         .instances
         .iter()
@@ -103,6 +105,9 @@ pub(crate) fn summary(
     let (status, status_note) = status(application, seen);
     let components = seen.observed.map(|o| &o.components);
     let last: Vec<&UsageSample> = seen.usage.values().filter_map(|s| s.last()).collect();
+    // What components ask of each other is no request from outside.
+    let front = seen.routes.iter().filter(|route| route.edge().is_none());
+    let front = front.map(|route| route.requests_per_second);
     ApplicationSummary {
         id: application.id,
         name: application.name.to_string(),
@@ -118,11 +123,73 @@ pub(crate) fn summary(
         instances_wanted: components.map_or(0, |c| c.values().map(|c| c.wanted_instances).sum()),
         cpu_millis: (!last.is_empty()).then(|| last.iter().map(|s| u64::from(s.cpu_millis)).sum()),
         memory_bytes: (!last.is_empty()).then(|| last.iter().map(|s| s.memory_bytes).sum()),
-        requests_per_second: (!seen.routes.is_empty())
-            .then(|| seen.routes.iter().map(|r| r.requests_per_second).sum()),
+        requests_per_second: front.clone().next().map(|_| front.sum()),
         updated_at: application.updated_at,
         operation: seen.running.map(|o| o.id),
     }
+}
+
+/// One component's word. Of the application's own, those count for it that are about all of it.
+pub(crate) fn component_status(
+    application: &Application,
+    decided: &DecidedComponent,
+    seen: &Seen,
+) -> (Status, String) {
+    let (whole, note) = status(application, seen);
+    if !matches!(
+        whole,
+        Status::Running | Status::Degraded | Status::Failed | Status::Deploying | Status::Building
+    ) {
+        return (whole, note);
+    }
+    if let Some(word) = seen.observed.and_then(|o| run_status(o, decided)) {
+        return word;
+    }
+    let observed = seen.observed.and_then(|o| o.components.get(&decided.name));
+    let (is, wanted) = observed.map_or((0, decided.instances), |o| (ready(o), o.wanted_instances));
+    let word = match observed {
+        // Only those that an operation has to do with are in motion.
+        None | Some(ObservedComponent { settled: false, .. })
+            if matches!(whole, Status::Deploying | Status::Building) =>
+        {
+            return (whole, note);
+        }
+        _ if is >= wanted => return (Status::Running, String::new()),
+        _ if is == 0 => Status::Failed,
+        _ => Status::Degraded,
+    };
+    (word, format!("{is} of {wanted} ready"))
+}
+
+/// Of what runs to its end: its newest run says how it is.
+fn run_status(
+    observed: &ObservedApplication,
+    decided: &DecidedComponent,
+) -> Option<(Status, String)> {
+    if !matches!(decided.kind, Kind::Job | Kind::Cron) {
+        return None;
+    }
+    let own = observed
+        .runs
+        .iter()
+        .filter(|run| run.component == decided.name && run.kind != RunKind::Release);
+    let last = own.max_by_key(|run| run.scheduled_at.max(run.started_at));
+    let word = match last.map(|run| run.state) {
+        Some(RunState::Running) => Status::Running,
+        Some(RunState::Failed) => Status::Failed,
+        _ if decided.kind == Kind::Cron => Status::Scheduled,
+        Some(RunState::Succeeded | RunState::Skipped) => Status::Succeeded,
+        Some(RunState::Unknown) => Status::Unknown,
+        Some(RunState::Waiting) | None => Status::Waiting,
+    };
+    let note = match last {
+        Some(run) if word == Status::Failed => run.exit.as_ref().map_or_else(
+            || "its last run failed".to_owned(),
+            |exit| format!("its last run ended with exit code {}", exit.code),
+        ),
+        _ => String::new(),
+    };
+    Some((word, note))
 }
 
 pub(crate) fn component(
@@ -134,29 +201,8 @@ pub(crate) fn component(
 ) -> ComponentDetail {
     let observed = seen.observed.and_then(|o| o.components.get(&decided.name));
     let main = &decided.content.main;
-    let is = observed.map_or(0, ready);
     let wanted = observed.map_or(decided.instances, |o| o.wanted_instances);
-    let (application_status, note) = status(application, seen);
-    let (status, status_note) = match application_status {
-        Status::Running | Status::Degraded | Status::Failed if wanted > 0 => {
-            let status = if is >= wanted {
-                Status::Running
-            } else if is == 0 {
-                Status::Failed
-            } else {
-                Status::Degraded
-            };
-            (
-                status,
-                if is >= wanted {
-                    String::new()
-                } else {
-                    format!("{is} of {wanted} ready")
-                },
-            )
-        }
-        other => (other, note),
-    };
+    let (status, status_note) = component_status(application, decided, seen);
     let env = main.env.iter().map(|(name, value)| {
         let own = spec.is_some_and(|s| s.env.contains_key(name));
         let origin = if own {

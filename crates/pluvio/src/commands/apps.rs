@@ -41,6 +41,8 @@ pub(crate) fn status_word(context: &Context, status: Status) -> String {
         Status::Degraded => ("degraded", Tone::Warn),
         Status::Failed => ("failed", Tone::Bad),
         Status::Waiting => ("waiting", Tone::Faint),
+        Status::Scheduled => ("scheduled", Tone::Faint),
+        Status::Succeeded => ("succeeded", Tone::Good),
         Status::Stopped => ("stopped", Tone::Faint),
         Status::Unknown => ("unknown", Tone::Faint),
     };

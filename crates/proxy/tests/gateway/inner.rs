@@ -11,7 +11,9 @@ use std::{
 
 use hyper::{Request, Response, body::Incoming};
 use pluvio_model::route::BackendState;
-use pluvio_proxy::{Drain, Gateway, GatewayConfig, InnerListener, InnerProtocol, edge_of};
+use pluvio_proxy::{
+    Drain, Gateway, GatewayConfig, InnerClient, InnerListener, InnerProtocol, edge_of,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -47,6 +49,13 @@ fn gateway_at(address: SocketAddr, protocol: InnerProtocol, origins: &[&Origin])
     gateway
 }
 
+fn web() -> InnerClient {
+    InnerClient {
+        application: "shop".parse().unwrap(),
+        component: "web".into(),
+    }
+}
+
 /// Says what it was told about whom it answers.
 async fn told(request: Request<Incoming>) -> Response<Body> {
     let header = |name: &str| {
@@ -69,7 +78,7 @@ async fn an_inner_request_passes_as_it_is_and_is_counted_on_its_edge() {
     let reply = wire.reply().await.unwrap();
     assert_eq!(reply.text(), "api 203.0.113.9 https");
 
-    gateway.set_inner_clients([("127.0.0.1".parse().unwrap(), "web".into())].into());
+    gateway.set_inner_clients([("127.0.0.1".parse().unwrap(), web())].into());
     let known = Wire::to(address).await.get("api", "/").await;
     assert_eq!(known.status, 200);
     let edges = || {
@@ -186,6 +195,61 @@ async fn d1_a_connection_of_bytes_keeps_its_instance_which_drains_when_it_ends()
     drop(early);
     let drained = gateway.drained(&leaving, Duration::from_secs(5)).await;
     assert_eq!(drained, Drain::Drained);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_of_an_open_connection_are_counted_as_they_pass() {
+    let instance = echo("1:").await;
+    let address = free();
+    let gateway = gateway_at(address, InnerProtocol::Tcp, &[&instance]);
+    gateway.set_inner_clients([("127.0.0.1".parse().unwrap(), web())].into());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    assert_eq!(say(&mut stream, "abc").await, "1:abc");
+    let counted = || {
+        let metrics = gateway.metrics();
+        let totals = &metrics.routes[0].traffic.totals;
+        assert_eq!(
+            edge_of(&metrics.routes[0].route),
+            Some(("web", "api", "http"))
+        );
+        (
+            totals.requests(),
+            totals.active,
+            totals.received,
+            totals.sent,
+        )
+    };
+    until("its bytes are counted", || counted() == (0, 1, 3, 5)).await;
+    drop(stream);
+    until("the end is counted", || counted() == (1, 0, 3, 5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_instance_asks_at_the_front_door_is_counted_under_its_name() {
+    let origin = Origin::saying("hello").await;
+    let gateway = gateway(GatewayConfig::default());
+    gateway.set_routes(&table(vec![route("a.test", "/", "shop/web/http")]));
+    gateway.set_endpoints(&endpoints([("shop/web/http", serving(&[&origin]))]));
+    // Nobody's, at first.
+    let mut early = Wire::to(gateway.addresses()[0]).await;
+    assert_eq!(early.get("a.test", "/").await.status, 200);
+    gateway.set_inner_clients([("127.0.0.1".parse().unwrap(), web())].into());
+    let mut wire = Wire::to(gateway.addresses()[0]).await;
+    for _ in 0..3 {
+        assert_eq!(wire.get("a.test", "/").await.status, 200);
+    }
+    let asked = || {
+        let callers = gateway.metrics().callers;
+        let asked = callers.iter().map(|one| {
+            let requests = one.traffic.totals.requests();
+            (one.caller.clone(), one.application.to_string(), requests)
+        });
+        asked.collect::<Vec<_>>()
+    };
+    until("all three are counted", || {
+        asked() == [(web(), "shop".to_owned(), 3)]
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

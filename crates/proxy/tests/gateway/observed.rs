@@ -36,8 +36,8 @@ async fn routes_and_backends_are_counted() {
         assert_eq!(traffic.totals.classes, [0, 0, 4, 0, 1, 1]);
         assert_eq!((traffic.totals.sent, traffic.totals.received), (30, 4));
         assert_eq!(traffic.totals.active, 0);
-        assert!(traffic.last_minute.requests_per_second > 0.0);
-        assert!(traffic.last_minute.p95.unwrap() < Duration::from_secs(5));
+        assert!(traffic.lately.requests_per_second > 0.0);
+        assert!(traffic.lately.p95.unwrap() < Duration::from_secs(5));
         assert_eq!(traffic.totals.latency_buckets().last().unwrap().1, 6);
     }
     assert_eq!(metrics.backends[0].backend.to_string(), "shop/web/http");

@@ -171,7 +171,7 @@ pub(crate) async fn summaries(
     Ok(applications.iter().map(of).collect())
 }
 
-async fn running(app: &App, scope: &Scope) -> Result<Vec<Operation>, Refusal> {
+pub(super) async fn running(app: &App, scope: &Scope) -> Result<Vec<Operation>, Refusal> {
     let filter = OperationFilter {
         team: scope.team,
         environment: Some(scope.environment),

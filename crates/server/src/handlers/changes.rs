@@ -52,7 +52,7 @@ pub(super) fn parse_spec(value: &serde_json::Value) -> Result<AppSpec, Refusal> 
 }
 
 /// Some settings reach beyond the container and need a permission of their own. What was there before stays without it.
-fn check_reach(
+pub(super) fn check_reach(
     caller: &Caller,
     team: TeamId,
     before: Option<&AppSpec>,

@@ -5,6 +5,7 @@ mod applications;
 mod audit;
 mod changes;
 mod credentials;
+mod editing;
 pub(crate) mod health;
 mod live;
 mod operate;
@@ -17,6 +18,7 @@ mod runs;
 mod secrets;
 mod sessions;
 mod streams;
+mod topology;
 mod volumes;
 
 pub(crate) use applications::Looked;
@@ -44,6 +46,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
             "/teams/{team}/environments/{environment}",
             applications::routes()
                 .merge(changes::routes())
+                .merge(editing::routes())
+                .merge(topology::routes())
                 .merge(operate::routes())
                 .merge(secrets::routes())
                 .merge(volumes::routes())

@@ -288,15 +288,19 @@ fn report(app: &App, planned: pluvio_build::plan_source::Planned) -> PlanReport 
         },
         yaml: pluvio_formats::app::write(&planned.spec),
         spec: serde_json::to_value(&planned.spec).expect("a spec serialises"),
-        report: planned
-            .report
-            .into_iter()
-            .map(|row| {
-                serde_json::from_value(serde_json::to_value(row).expect("a row serialises"))
-                    .expect("the row of interfaces.md")
-            })
-            .collect(),
+        report: planned.report.into_iter().map(row).collect(),
         errors: planned.errors,
         urls: if reachable { vec![url] } else { Vec::new() },
+    }
+}
+
+/// A line of a report as the wire has it.
+pub(super) fn row(row: pluvio_formats::report::Row) -> ReportRow {
+    ReportRow {
+        outcome: row.outcome.as_str().to_owned(),
+        at: row.at,
+        line: row.line,
+        message: row.message,
+        remedy: row.remedy,
     }
 }

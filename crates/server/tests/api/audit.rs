@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::scene::{Answer, HOME, Scene, deploy, token};
 
 /// Changes nothing: says what would be, or what a browser shall answer to.
-const LOOKS: [&str; 5] = [
+const LOOKS: [&str; 7] = [
+    "POST /api/v1/teams/{team}/environments/{environment}/spec/read",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec/preview",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/components/{component}/preview",
     "POST /api/v1/teams/{team}/environments/{environment}/plan",
     "POST /api/v1/audit/verify",
@@ -89,6 +91,9 @@ async fn every_change_leaves_a_record() {
 
     let app = |rest: &str| format!("{HOME}/applications/shop{rest}");
     let spec = |name: &str| json!({ "spec": { "name": name, "components": { "web": { "image": "localhost/shop:2" } } } });
+    let edited = json!({ "spec": { "name": "shop", "secrets": { "KEY": {} }, "components": { "web": {
+        "image": "localhost/shop:1", "ports": { "http": { "port": 8080 } }, "env": { "KEY": "${secrets.KEY}" }
+    } } } });
     let credential =
         json!({ "kind": "registry", "host": "ghcr.io", "username": "me", "secret": "a-secret" });
     let asks: Vec<(Method, String, Option<Value>)> = vec![
@@ -130,6 +135,7 @@ async fn every_change_leaves_a_record() {
             app("/components/web"),
             Some(json!({ "env": { "LOG": "debug" } })),
         ),
+        (Method::PATCH, app("/spec"), Some(edited)),
         (Method::POST, app("/restart"), None),
         (
             Method::PUT,

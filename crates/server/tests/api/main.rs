@@ -9,3 +9,4 @@ mod requests;
 mod scene;
 mod sessions;
 mod streams;
+mod topology;

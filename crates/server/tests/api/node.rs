@@ -21,6 +21,7 @@ use tokio::net::UnixListener;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     pub(crate) observed: Arc<Mutex<Observed>>,
+    pub(crate) metrics: Arc<Mutex<Metrics>>,
     /// How often everything was asked for.
     pub(crate) looks: Arc<Mutex<u32>>,
 }
@@ -31,7 +32,7 @@ impl Node {
         let listener = UnixListener::bind(socket).unwrap();
         let router = Router::new()
             .route("/observed", get(observed))
-            .route("/metrics", get(|| async { Json(Metrics::default()) }))
+            .route("/metrics", get(metrics))
             .route("/usage", get(|| async { Json(serde_json::json!({})) }))
             .route("/facts", get(|| async { Json(facts()) }))
             .route("/images/{reference}", get(|| async { Json(image()) }))
@@ -78,6 +79,10 @@ fn image() -> ImageFacts {
 async fn observed(State(node): State<Node>) -> Json<Observed> {
     *node.looks.lock().unwrap() += 1;
     Json(node.observed.lock().unwrap().clone())
+}
+
+async fn metrics(State(node): State<Node>) -> Json<Metrics> {
+    Json(node.metrics.lock().unwrap().clone())
 }
 
 fn silence() -> Response {

@@ -283,8 +283,24 @@ pub(crate) async fn token(
 
 /// Deploys an application whose image is at hand.
 pub(crate) async fn deploy(store: &Store, control: &Control, name: &str) -> Operation {
-    let text = SPEC.replace("name: shop", &format!("name: {name}"));
-    let spec = pluvio_formats::app::read(&text, "app.yaml").unwrap().spec;
+    deploy_text(
+        store,
+        control,
+        name,
+        &SPEC.replace("name: shop", &format!("name: {name}")),
+    )
+    .await
+}
+
+/// Deploys a specification whose images are all the one that is at hand.
+pub(crate) async fn deploy_text(
+    store: &Store,
+    control: &Control,
+    name: &str,
+    text: &str,
+) -> Operation {
+    let spec = pluvio_formats::app::read(text, "app.yaml").unwrap().spec;
+    let names: Vec<_> = spec.components.keys().cloned().collect();
     let scope = store.scope("main", "production").await.unwrap();
     let facts = control.node().facts().await.unwrap();
     let image = ImageAtHand {
@@ -318,7 +334,10 @@ pub(crate) async fn deploy(store: &Store, control: &Control, name: &str) -> Oper
             team: seen.application.team_name.clone(),
             environment: seen.application.environment_name.clone(),
             runtime: facts.clone(),
-            images: [("web".parse().unwrap(), image.clone())].into(),
+            images: names
+                .iter()
+                .map(|name| (name.clone(), image.clone()))
+                .collect(),
             other_images: Default::default(),
             kept_volumes: Default::default(),
             secrets: seen.secrets.clone(),
