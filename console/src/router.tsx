@@ -136,6 +136,13 @@ const tree = rootRoute.addChildren([
       validateSearch: (search: Record<string, unknown>): { find?: string } => ({ find: text(search.find) }),
       component: lazy(() => import('./pages/gateway')),
     }),
+    page('/volumes', () => import('./pages/volumes')),
+    createRoute({
+      getParentRoute: () => placeRoute,
+      path: '/volumes/$volume',
+      validateSearch: (search: Record<string, unknown>): { path?: string } => ({ path: text(search.path) }),
+      component: lazy(() => import('./pages/volume')),
+    }),
     createRoute({
       getParentRoute: () => placeRoute,
       path: '/org/audit',
@@ -183,6 +190,7 @@ const tree = rootRoute.addChildren([
         }),
         component: lazy(() => import('./pages/app/releases')),
       }),
+      tab('/volumes', () => import('./pages/app/volumes')),
       tab('/settings', () => import('./pages/app/settings')),
     ]),
   ]),

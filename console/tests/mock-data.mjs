@@ -246,7 +246,16 @@ export function world() {
     power: 'on',
     requests_per_second: 286.4,
     volumes: [
-      { id: id(), name: 'uploads', application: 'storefront', bytes: 1_400_000_000, released_at: null },
+      {
+        id: id(),
+        name: 'uploads',
+        application: 'storefront',
+        state: 'bound',
+        used_by: [],
+        bytes: 1_400_000_000,
+        created_at: ago(4400),
+        released_at: null,
+      },
     ],
     secrets: [
       { name: 'STRIPE_KEY', version: 2, generated: false, set_at: ago(3000) },

@@ -5,6 +5,7 @@ import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
 import { recordsOf } from './mock-records.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, spec, summary, team } from './mock-views.mjs'
+import { volumesOf } from './mock-volumes.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
 
@@ -139,6 +140,7 @@ export async function startMock({
   }
 
   const records = recordsOf(state, { here, pace, still, page })
+  const volumes = volumesOf({ here, run })
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://x')
@@ -261,6 +263,12 @@ export async function startMock({
       )
     const recorded = records(method, path, url.searchParams)
     if (recorded) return send(...recorded)
+    const kept = volumes(method, path, url.searchParams, body, raw)
+    if (kept?.text !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/octet-stream' })
+      return response.end(kept.text)
+    }
+    if (kept) return send(...kept)
     if (path === '/doctor') return send(200, doctor)
     if (path === `/teams/${team}/credentials`)
       return send(200, {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
+import { volumes } from './volumes.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`
@@ -18,6 +19,8 @@ const pages = [
   ['releases', `${A}/releases?from=4&to=7&rollback=4`, ['Roll back to r4', '回滚到 r4']],
   ['schedule', `${P}/apps/nightly`, ['Run now', '立即运行']],
   ['settings', `${A}/settings`, ['Probes', '探针']],
+  ['volumes', `${P}/volumes`, ['uploads', 'uploads']],
+  ['volumes of one', `${A}/volumes`, ['media', 'media']],
   ['operations', `${P}/operations`, ['Scale storefront', '伸缩 storefront']],
   ['operation', 'RUNNING', ['Usually done by', '通常用时']],
   ['failed operation', 'FAILED', ['release.not-ready', 'release.not-ready']],
@@ -212,6 +215,7 @@ export async function scenarios({ check, open, target, accessible, real }) {
 async function flows({ check, open, target, accessible }) {
   await noPasskeys({ check, open, target, accessible })
   await records({ check, open, target, accessible })
+  await volumes({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })

@@ -227,7 +227,15 @@ fn d10_delete_leaves_nothing_but_listed_volumes(engine: Engine) {
     let wrong = pluvio.cli(&["volume", "delete", id, "--confirm", "other", "--json"]);
     assert_ne!(wrong.exit, 0, "{wrong:?}");
     pluvio
-        .cli(&["volume", "delete", id, "--confirm", called, "--json"])
+        .cli(&[
+            "volume",
+            "delete",
+            id,
+            "--confirm",
+            called,
+            "--now",
+            "--json",
+        ])
         .ok();
     wait::until_true("the volume is gone", SOON, || pluvio.made().is_empty());
     pluvio.end();

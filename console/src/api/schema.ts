@@ -36,6 +36,22 @@ export type ApplicationSummary = {
   operation?: OperationId | null
 }
 
+/** Mounts a volume in a component. */
+export type AttachVolume = {
+  application: string
+  component: string
+  /** Where, in the container. */
+  path: string
+  /** What the application calls it; as it is called now when absent. */
+  name?: string | null
+  /**
+   * `exclusive` or `shared`; as it was mounted last when absent. `shared` makes those of the application that mount it
+   * already share it too.
+   */
+  access?: string | null
+  read_only?: boolean
+}
+
 /** What a check of the chain found. A broken one is answered with the problem `audit.broken`. */
 export type AuditReport = {
   /** Records that are as they were written. */
@@ -84,6 +100,14 @@ export type ChangePreview = {
   notes: PreviewNote[]
   /** How long the like took before, in milliseconds. */
   usual_ms?: number | null
+}
+
+/** Copies a volume's data into a new one. */
+export type CloneVolume = {
+  /** Of the new volume. */
+  name: string
+  /** The application that the new one is for; the volume's own when absent. */
+  application?: string | null
 }
 
 export type ClusterDetail = {
@@ -187,6 +211,15 @@ export type DeployRequest = {
   create_only?: boolean
   /** Of an apply: undo what was changed elsewhere since the last one. */
   take_over?: boolean
+}
+
+/** Takes a volume's mounts out of an application. */
+export type DetachVolume = {
+  application: string
+  /** Only of this component. */
+  component?: string | null
+  /** Only the one at this path. */
+  path?: string | null
 }
 
 export type Detected = {
@@ -304,6 +337,22 @@ export type Facts = {
   memory_bytes: number
 }
 
+export type FileEntry = {
+  name: string
+  kind: FileKind
+  /** Of a file, in bytes. */
+  size: number
+  /** Octal permission bits, as `ls -l` numbers them: `0644`. */
+  mode: string
+  user: number
+  group: number
+  modified?: string | null
+  /** Where a link points, as it is written. */
+  target?: string | null
+}
+
+export type FileKind = "file" | "folder" | "link" | "other"
+
 export type FilePatch = {
   content: string
   hot?: boolean
@@ -315,6 +364,15 @@ export type FileRow = {
   content: string
   hot: boolean
   secret: boolean
+}
+
+/** A folder's entries, by name; folders first. */
+export type Folder = {
+  /** From the volume's root, without a slash before: empty for the root itself. */
+  path: string
+  entries: FileEntry[]
+  /** Entries that are not shown: there are more than one answer holds. */
+  left_out: number
 }
 
 export type GitRequest = {
@@ -460,7 +518,7 @@ export type Operation = {
 
 export type OperationId = string
 
-export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete"
+export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete" | "copy-volume"
 
 /** A line of an operation's log. */
 export type OperationLogEntry = {
@@ -692,10 +750,25 @@ export type Page_VolumeSummary = {
   items: ({
     id: VolumeId
     name: string
+    /** The application it belongs to, or belonged to when that was deleted. */
     application?: string | null
+    state: VolumeState
+    /** Where it is mounted now. */
+    used_by?: VolumeUse[]
+    /** `exclusive` or `shared`, as the last release that named it asked. */
+    access?: string | null
+    /** Bytes asked for; on a container engine a note, not a limit. */
+    size?: number | null
+    /** What it really takes, when it was measured last. */
     bytes?: number | null
-    /** Its application is deleted; it is kept until named. */
+    measured_at?: string | null
+    created_at: string
+    /** When its application was deleted: it is kept until named. */
     released_at?: string | null
+    /** It was deleted by name: until then it can be had back. */
+    ends_at?: string | null
+    copy_of?: VolumeId | null
+    copying?: OperationId | null
   })[]
   next?: string | null
 }
@@ -1021,7 +1094,7 @@ export type Step = {
   usual_ms?: number | null
 }
 
-export type StepName = "fetch" | "base" | "build" | "keep" | "pull" | "decide" | "task" | "apply" | "start" | "shift" | "drain" | "stop" | "remove"
+export type StepName = "fetch" | "base" | "build" | "keep" | "pull" | "copy" | "decide" | "task" | "apply" | "start" | "shift" | "drain" | "stop" | "remove"
 
 export type StepState = "waiting" | "running" | "done" | "skipped" | "failed"
 
@@ -1127,13 +1200,37 @@ export type VersionInfo = {
 
 export type VolumeId = string
 
+export type VolumeState = "bound" | "kept" | "leaving" | "copying"
+
 export type VolumeSummary = {
   id: VolumeId
   name: string
+  /** The application it belongs to, or belonged to when that was deleted. */
   application?: string | null
+  state: VolumeState
+  /** Where it is mounted now. */
+  used_by?: VolumeUse[]
+  /** `exclusive` or `shared`, as the last release that named it asked. */
+  access?: string | null
+  /** Bytes asked for; on a container engine a note, not a limit. */
+  size?: number | null
+  /** What it really takes, when it was measured last. */
   bytes?: number | null
-  /** Its application is deleted; it is kept until named. */
+  measured_at?: string | null
+  created_at: string
+  /** When its application was deleted: it is kept until named. */
   released_at?: string | null
+  /** It was deleted by name: until then it can be had back. */
+  ends_at?: string | null
+  copy_of?: VolumeId | null
+  copying?: OperationId | null
+}
+
+export type VolumeUse = {
+  application: string
+  component: string
+  path: string
+  read_only: boolean
 }
 
 /** Each operation: its query, what is sent and what comes back. */
@@ -1473,22 +1570,102 @@ export type Operations = {
     body: undefined
     answer: string
   }
-  /** Data volumes of the team, those of deleted applications included. */
+  /** Data volumes of the environment, those of deleted applications included. */
   'GET /api/v1/teams/{team}/environments/{environment}/volumes': {
     query: {
       limit?: number
       after?: string
+      measure?: boolean
     }
     body: undefined
     answer: Page_VolumeSummary
   }
-  /** Deletes the data of a volume whose application is gone, for good. */
+  /** One volume: its state, where it is mounted, what it takes. */
+  'GET /api/v1/teams/{team}/environments/{environment}/volumes/{volume}': {
+    query: {
+      measure?: boolean
+    }
+    body: undefined
+    answer: VolumeSummary
+  }
+  /** Deletes a volume that nothing mounts. Its data stay for a grace period, in which it can be had back. */
   'DELETE /api/v1/teams/{team}/environments/{environment}/volumes/{volume}': {
     query: {
       confirm: string
+      now?: boolean
+    }
+    body: undefined
+    answer: VolumeSummary
+  }
+  /** Takes a deletion back, while its data are there. */
+  'POST /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/restore': {
+    query: undefined
+    body: undefined
+    answer: VolumeSummary
+  }
+  /**
+   * Copies a volume's data into a new volume of the same or another application of the environment. While instances write, it is
+   * a copy of each file as it was when it was read, not of one moment.
+   */
+  'POST /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/clone': {
+    query: undefined
+    body: CloneVolume
+    answer: Operation
+  }
+  /** Mounts a volume in a component, as a new revision of its application. */
+  'POST /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/attach': {
+    query: undefined
+    body: AttachVolume
+    answer: Operation
+  }
+  /** Takes a volume's mounts out of an application, as a new revision of it. The data stay. */
+  'POST /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/detach': {
+    query: undefined
+    body: DetachVolume
+    answer: Operation
+  }
+  /** What is in a folder of a volume. Links are shown with where they point, and never followed. */
+  'GET /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/files': {
+    query: {
+      path?: string
+    }
+    body: undefined
+    answer: Folder
+  }
+  /** Removes a file, a link, or a folder. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/files': {
+    query: {
+      path: string
+      recursive?: boolean
+    }
+    body: undefined
+    answer: FileEntry
+  }
+  /** A file's content, or a folder as a tar archive. */
+  'GET /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/content': {
+    query: {
+      path?: string
+      most?: number
     }
     body: undefined
     answer: string
+  }
+  /** Takes a file's content: all of it, or nothing. */
+  'PUT /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/content': {
+    query: {
+      path: string
+      replace?: boolean
+    }
+    body: undefined
+    answer: FileEntry
+  }
+  /** Makes an empty folder. */
+  'POST /api/v1/teams/{team}/environments/{environment}/volumes/{volume}/folders': {
+    query: {
+      path?: string
+    }
+    body: undefined
+    answer: FileEntry
   }
   /** The newest first. */
   'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/releases': {

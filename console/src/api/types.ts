@@ -18,7 +18,9 @@ export type {
   DoctorReport,
   EnvRow,
   ExitRecord,
+  FileEntry,
   FileRow,
+  Folder,
   GitRequest,
   InstanceDetail,
   LogEntry,
@@ -47,6 +49,7 @@ export type {
   StepName,
   Traffic,
   UsageReport,
+  VolumeState,
   VolumeSummary,
 } from './schema'
 

@@ -1,6 +1,7 @@
 import { create } from './en-create'
 import { problems } from './en-problems'
 import { records } from './en-records'
+import { volumes } from './en-volumes'
 
 /**
  * English. The keys here are the catalogue; `zh.ts` must have them all. Product words, one translation each:
@@ -576,4 +577,5 @@ export const en = {
   ...create,
   ...problems,
   ...records,
+  ...volumes,
 } as const

@@ -6,6 +6,7 @@ import type { Catalogue } from '.'
 import { create } from './zh-create'
 import { problems } from './zh-problems'
 import { records } from './zh-records'
+import { volumes } from './zh-volumes'
 
 export const zh: Catalogue = {
   'common.cancel': '取消',
@@ -562,4 +563,5 @@ export const zh: Catalogue = {
   ...create,
   ...problems,
   ...records,
+  ...volumes,
 }

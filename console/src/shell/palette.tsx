@@ -4,6 +4,7 @@ import { useNavigate } from '@tanstack/react-router'
 import {
   Box,
   CornerDownLeft,
+  HardDrive,
   History,
   House,
   Keyboard,
@@ -109,6 +110,7 @@ export function Palette() {
             keys: ['G', 'G'],
             to: '/t/$team/e/$env/gateway',
           },
+          { id: 'volumes', label: t('nav.volumes'), icon: HardDrive, to: '/t/$team/e/$env/volumes' },
           {
             id: 'operations',
             label: t('nav.operations'),

@@ -2,7 +2,18 @@
 import { Menu } from '@base-ui/react/menu'
 import { Tooltip } from '@base-ui/react/tooltip'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
-import { Box, Ellipsis, History, House, type LucideIcon, Plus, Route, ScrollText, Search } from 'lucide-react'
+import {
+  Box,
+  Ellipsis,
+  HardDrive,
+  History,
+  House,
+  type LucideIcon,
+  Plus,
+  Route,
+  ScrollText,
+  Search,
+} from 'lucide-react'
 import { type ReactNode, useEffect } from 'react'
 import { useLive } from '../api/live'
 import { useMay, useOverview, useSession } from '../api/queries'
@@ -24,6 +35,7 @@ const paths = {
   apps: '/t/$team/e/$env/apps',
   gateway: '/t/$team/e/$env/gateway',
   operations: '/t/$team/e/$env/operations',
+  volumes: '/t/$team/e/$env/volumes',
   create: '/t/$team/e/$env/create',
   audit: '/t/$team/e/$env/org/audit',
 } as const
@@ -138,6 +150,7 @@ function Side() {
           </ul>
         )}
         <Entry page="gateway" icon={Route} label={t('nav.gateway')} keys="G G" />
+        <Entry page="volumes" icon={HardDrive} label={t('nav.volumes')} />
         <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.deliver')}</div>
         <Entry page="create" icon={Plus} label={t('nav.create')} keys="C" />
         <Entry page="operations" icon={History} label={t('nav.operations')} keys="G P" />

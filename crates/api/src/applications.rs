@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use pluvio_model::id::{ApplicationId, OperationId, VolumeId};
+use pluvio_model::id::{ApplicationId, OperationId};
 use pluvio_model::observed::ObservedInstance;
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{Location, Problem};
 use pluvio_model::stage::Power;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::volumes::VolumeSummary;
 
 /// One page of a list. `next` is given back as `?after=`; absent on the last page.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -392,16 +394,6 @@ pub struct SecretValueRequest {
 
 fn yes() -> bool {
     true
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct VolumeSummary {
-    pub id: VolumeId,
-    pub name: String,
-    pub application: Option<String>,
-    pub bytes: Option<u64>,
-    /// Its application is deleted; it is kept until named.
-    pub released_at: Option<jiff::Timestamp>,
 }
 
 /// A run that was asked for and begins now.

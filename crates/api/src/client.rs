@@ -308,6 +308,62 @@ impl Client {
         })
     }
 
+    /// Sends so many bytes.
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        length: u64,
+        body: impl Stream<Item = std::io::Result<Bytes>> + Send + Sync + 'static,
+    ) -> Result<T, Problem> {
+        let body = StreamBody::new(body.map(|chunk| chunk.map(Frame::data)));
+        let request = self
+            .builder(Method::PUT, path)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::CONTENT_LENGTH, length)
+            .body(BodyExt::boxed(body))
+            .expect("a valid request");
+        let response = self.send(request).await?;
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| self.unreachable(e))?
+            .to_bytes();
+        serde_json::from_slice(&bytes).map_err(|e| {
+            problem::INTERNAL.problem(
+                format!("The server's answer cannot be read: {e}"),
+                "Client and server may differ in version.",
+            )
+        })
+    }
+
+    /// The bytes of an answer as they come, and of which type they are.
+    pub async fn download(
+        &self,
+        path: &str,
+    ) -> Result<
+        (
+            String,
+            impl Stream<Item = Result<Bytes, Problem>> + Send + Unpin + use<>,
+        ),
+        Problem,
+    > {
+        let request = self
+            .builder(Method::GET, path)
+            .body(full(Vec::new()))
+            .expect("a valid request");
+        let response = self.send(request).await?;
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.to_owned();
+        let client = self.clone();
+        let content = response
+            .into_body()
+            .into_data_stream()
+            .map(move |chunk| chunk.map_err(|error| client.unreachable(error)));
+        Ok((kind, content))
+    }
+
     /// Newline-separated JSON values, as they come.
     pub async fn lines<T: DeserializeOwned + Send + 'static>(
         &self,

@@ -28,3 +28,4 @@ pub mod platform;
 pub mod releases;
 mod tls;
 pub mod topology;
+pub mod volumes;

@@ -13,11 +13,13 @@ use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::{Power, SecretValue};
 use pluvio_plan::patch::Patch;
 use pluvio_store::{
-    Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, Then, Whose,
+    Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, TakeVolume,
+    Then, Whose,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::Control;
+use crate::volumes::Held;
 
 /// Who asks, and how the request is told from its repetition.
 #[derive(Debug, Clone)]
@@ -75,7 +77,7 @@ pub(crate) struct Surroundings {
     pub(crate) gateway_port: u16,
     pub(crate) images: BTreeMap<Name, ImageAtHand>,
     /// Volumes that the application had before, also those that today's release does not name.
-    pub(crate) volumes: BTreeMap<Name, VolumeId>,
+    pub(crate) volumes: Held,
 }
 
 impl Surroundings {
@@ -88,7 +90,7 @@ impl Surroundings {
             runtime: self.runtime.clone(),
             images: self.images.clone(),
             other_images: BTreeMap::new(),
-            kept_volumes: self.volumes.clone(),
+            kept_volumes: self.volumes.ids.clone(),
             secrets: seen.secrets.clone(),
             settings: seen.settings.clone(),
             domain: self.domain.clone(),
@@ -96,7 +98,9 @@ impl Surroundings {
             short_host_taken: seen.hosts_of_others.contains(&default_host),
         };
         let mut fresh = std::iter::repeat_with(|| VolumeId(uuid::Uuid::now_v7()));
-        pluvio_plan::decide(&seen.revision, seen.parent.as_ref(), &facts, &mut fresh).map_err(first)
+        pluvio_plan::decide(&seen.revision, seen.parent.as_ref(), &facts, &mut fresh)
+            .map_err(first)
+            .and_then(|release| self.volumes.settle(release))
     }
 }
 
@@ -128,13 +132,12 @@ impl Control {
         images: BTreeMap<Name, ImageAtHand>,
     ) -> Result<Surroundings, Problem> {
         let rows = self.inner.store.application_volumes(application).await?;
-        let volumes = rows.into_iter().map(|row| (row.name, row.id)).collect();
         Ok(Surroundings {
             runtime: self.facts().await?,
             domain: self.inner.config.domain.clone(),
             gateway_port: self.inner.config.gateway_port,
             images,
-            volumes,
+            volumes: Held::new(rows),
         })
     }
 
@@ -159,6 +162,7 @@ impl Control {
             objection: None,
             secrets: Vec::new(),
             settings: Vec::new(),
+            volumes: Vec::new(),
         })
     }
 
@@ -297,6 +301,17 @@ impl Control {
         application: &Application,
         patch: PatchAsk,
     ) -> Result<Asked, Problem> {
+        self.patch_taking(by, application, patch, Vec::new()).await
+    }
+
+    /// The same, where the change takes volumes up.
+    pub(crate) async fn patch_taking(
+        &self,
+        by: Asker,
+        application: &Application,
+        patch: PatchAsk,
+        volumes: Vec<TakeVolume>,
+    ) -> Result<Asked, Problem> {
         let needs_image = patch.patches.iter().any(Patch::changes_image);
         if needs_image {
             let revision = self.target_revision(application).await?;
@@ -320,7 +335,16 @@ impl Control {
             };
             return self.deploy(by, deploy).await;
         }
-        let surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
+        let mut surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
+        for taken in &volumes {
+            let mut row = self
+                .inner
+                .store
+                .volume(application.team, taken.volume)
+                .await?;
+            row.name.clone_from(&taken.name);
+            surroundings.volumes.add(row);
+        }
         let steps = waiting(&ROLLOUT);
         let mut ask = self
             .ask(
@@ -332,6 +356,7 @@ impl Control {
             )
             .await?;
         ask.secrets = patch.secrets;
+        ask.volumes = volumes;
         let origin = match patch.kind {
             OperationKind::Restart => Origin::Restart,
             _ => Origin::Patch { what: patch.title },
@@ -424,6 +449,7 @@ impl Control {
             );
         }
         let surroundings = self.surroundings(application.id, images).await?;
+        pluvio_plan::rollback::refuse_lost_data(&stored.release, &surroundings.volumes.ids)?;
         let ask = self
             .ask(
                 by,
@@ -554,43 +580,5 @@ impl Control {
             environment: application.environment,
             environment_name: application.environment_name.clone(),
         }
-    }
-
-    /// Deletes a released volume's data, then its row: killed in between, it is asked again.
-    pub async fn delete_volume(
-        &self,
-        row: &pluvio_store::VolumeRow,
-        actor: &str,
-    ) -> Result<(), Problem> {
-        if row.released_at.is_none() {
-            return Err(problem::REFUSED.problem(
-                format!(
-                    "The volume {} belongs to {}, which is not deleted.",
-                    row.name, row.application_name
-                ),
-                "Delete the application first; its volumes are kept and listed then.",
-            ));
-        }
-        let volumes =
-            pluvio_runtime::Volumes::volumes(&self.inner.node, pluvio_runtime::Scope::All)
-                .await
-                .map_err(pluvio_runtime::RuntimeError::into_problem)?;
-        for volume in volumes
-            .iter()
-            .filter(|v| Some(&v.handle) == row.handle.as_ref())
-        {
-            pluvio_runtime::Volumes::delete_volume(
-                &self.inner.node,
-                volume.application,
-                &volume.handle,
-            )
-            .await
-            .map_err(pluvio_runtime::RuntimeError::into_problem)?;
-        }
-        self.inner
-            .store
-            .forget_volume(row.team, row.id, actor)
-            .await
-            .map_err(Problem::from)
     }
 }

@@ -14,12 +14,14 @@ mod asks;
 pub mod crash;
 mod database;
 mod edit;
+mod files;
 mod oplog;
 mod preview;
 mod reading;
 pub mod reconcile;
 pub mod sources;
 mod tasks;
+pub mod volumes;
 pub mod worker;
 
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 pub use asks::{Asker, DeployAsk, PatchAsk, first};
 pub use edit::EditPreview;
+pub use files::FileContent;
 pub use oplog::{Line as OperationLine, OperationLog, read_log};
 
 /// What control is told once, at its start.
@@ -51,6 +54,8 @@ pub struct Config {
     pub builds: usize,
     /// Make the base images that most builds start from ahead of the first one.
     pub warm_bases: bool,
+    /// How long a deleted volume can be had back.
+    pub volume_grace: Duration,
     /// Names this process among those that share the database.
     pub owner: String,
 }
@@ -70,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) builder: Builder,
     pub(crate) cluster: tokio::sync::watch::Sender<Option<Cluster>>,
     pub(crate) readings: reading::Readings,
+    pub(crate) measuring: volumes::Measuring,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -90,6 +96,7 @@ impl Control {
             builder,
             cluster: tokio::sync::watch::Sender::new(None),
             readings: reading::Readings::default(),
+            measuring: volumes::Measuring::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -120,6 +127,7 @@ impl Control {
                 .await;
         });
         spawn(Box::pin(housekeeping(self.clone())));
+        spawn(Box::pin(volumes::keep(self.clone())));
         spawn(Box::pin(seal_audit(self.clone())));
         if self.inner.config.warm_bases {
             spawn(Box::pin(warm_bases(self.clone())));

@@ -304,6 +304,15 @@ impl Driver for DockerDriver {
         self.engine.image_facts(reference).await
     }
 
+    async fn import_image(
+        &self,
+        tar: &std::path::Path,
+        reference: &str,
+        label: &str,
+    ) -> Result<(), DriverError> {
+        self.engine.import_only(tar, reference, label).await
+    }
+
     /// Filtered here: Podman's filters leave out what they should not.
     async fn events(&self) -> Result<BoxStream<()>, DriverError> {
         let response = self

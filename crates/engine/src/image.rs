@@ -180,6 +180,32 @@ impl Engine {
         self.import_body(body, reference, changes).await
     }
 
+    /// The same, marked with a label; images of before with that label go, if nothing uses them.
+    pub async fn import_only(
+        &self,
+        tar: &Path,
+        reference: &str,
+        label: &str,
+    ) -> Result<(), DriverError> {
+        let change = format!("LABEL {label}=1");
+        let id = self.import(tar, reference, &[change]).await?;
+        self.forget_labelled(label, &id).await;
+        Ok(())
+    }
+
+    /// Removes the images with a label but one. What is in use stays, and goes another time.
+    pub async fn forget_labelled(&self, label: &str, but: &str) {
+        for image in self
+            .list_images(&[label.to_owned()])
+            .await
+            .unwrap_or_default()
+        {
+            if image.id != but {
+                let _ = self.remove_image(&image.id).await;
+            }
+        }
+    }
+
     /// The same from a stream.
     pub async fn import_body(
         &self,

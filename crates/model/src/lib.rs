@@ -10,6 +10,7 @@
 
 pub mod event;
 pub mod facts;
+pub mod files;
 pub mod id;
 pub mod image;
 pub mod interpolate;

@@ -19,6 +19,8 @@ pub enum OperationKind {
     Stop,
     Start,
     Delete,
+    /// A copy of a volume's data.
+    CopyVolume,
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -30,6 +32,8 @@ pub enum StepName {
     Build,
     Keep,
     Pull,
+    /// A volume's data into another.
+    Copy,
     Decide,
     Task,
     /// Hand the stage to the runtime.

@@ -13,6 +13,7 @@ macro_rules! permissions {
                 match self { $(Permission::$name => $text),* }
             }
             /// Reading verbs are what a reader has. `audit:view` is none: who did what is for those who answer for it.
+            /// Neither is `volume-files:view`: what is in a volume may be as secret as a password.
             pub fn is_read(self) -> bool {
                 self.as_str().ends_with(":read")
             }
@@ -35,6 +36,9 @@ permissions! {
     OperationCancel = "operation:cancel";
     VolumeRead = "volume:read";
     VolumeDelete = "volume:delete";
+    VolumeCopy = "volume:copy";
+    VolumeFilesView = "volume-files:view";
+    VolumeFilesWrite = "volume-files:write";
     CredentialWrite = "credential:write";
     CredentialRead = "credential:read";
     ClusterRead = "cluster:read";

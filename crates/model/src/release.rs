@@ -215,6 +215,10 @@ pub struct DecidedVolume {
     pub access: VolumeAccess,
     pub size: Option<Bytes>,
     pub class: Option<String>,
+    /// The runtime's own name of a volume that was made under another name, or for another application. `None`: its name
+    /// follows from the application's, its own and its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

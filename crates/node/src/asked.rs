@@ -1,6 +1,6 @@
 //! What a node answers besides its stages: logs, commands, usage, images, runs, volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,15 +10,18 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::ObservedRun;
 use pluvio_model::problem;
 use pluvio_model::stage::Power;
-use pluvio_plan::lower::engine::label;
+use pluvio_plan::lower::engine::{label, volume_name};
 use pluvio_runtime::driver::ContainerState;
 use pluvio_runtime::{
-    BoxStream, Duplex, Exec, ExecRequest, ExecSession, Images, KeptVolume, LogLine, LogQuery, Logs,
-    Runs, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+    BoxStream, CopyState, CopyVolume, Duplex, Exec, ExecRequest, ExecSession, HandRequest, Images,
+    KeptVolume, LogLine, LogQuery, Logs, Runs, RuntimeError, Scope, UsageSample, UsageSource,
+    Volumes,
 };
 use tokio::net::TcpStream;
 
 use crate::application::asked_run;
+use crate::engine::View;
+use crate::hands::copy_refused;
 use crate::node::{Node, refused};
 use crate::probes::dial;
 
@@ -154,6 +157,19 @@ impl Runs for Node {
     }
 }
 
+impl Node {
+    /// A volume that this installation made, by the engine's name of it: no other is ever touched.
+    async fn ours(&self, handle: &str) -> Result<(), RuntimeError> {
+        let known = |view: &View| view.volumes().any(|(_, volume)| volume.name == handle);
+        if known(&self.shared.engine.view()) || known(&*self.shared.engine.refresh().await) {
+            return Ok(());
+        }
+        Err(RuntimeError::NotFound {
+            what: format!("the volume {handle}"),
+        })
+    }
+}
+
 #[async_trait]
 impl Volumes for Node {
     async fn volumes(&self, scope: Scope) -> Result<Vec<KeptVolume>, RuntimeError> {
@@ -162,18 +178,28 @@ impl Volumes for Node {
             return Err(RuntimeError::Refused(problem.clone()));
         }
         let stages = self.shared.stages();
+        // By the engine's name of it: an application may have one that was made for another.
+        let wanted: BTreeSet<String> = stages
+            .all()
+            .filter_map(|kept| kept.wish())
+            .flat_map(|wish| {
+                let release = &wish.release;
+                release.volumes.iter().map(|(name, volume)| {
+                    let made = || volume_name(&release.application_name, name, volume.id);
+                    volume.handle.clone().unwrap_or_else(made)
+                })
+            })
+            .collect();
         let volumes = view.volumes().filter_map(|(application, volume)| {
             if let Scope::Application(wanted) = scope
                 && application != wanted
             {
                 return None;
             }
-            let name = volume.labels.get(label::VOLUME)?.parse().ok()?;
-            let wish = stages.get(application).and_then(|kept| kept.wish());
             Some(KeptVolume {
                 application,
-                wanted: wish.is_some_and(|wish| wish.release.volumes.contains_key(&name)),
-                name,
+                wanted: wanted.contains(&volume.name),
+                name: volume.labels.get(label::VOLUME)?.parse().ok()?,
                 handle: volume.name.clone(),
             })
         });
@@ -198,12 +224,31 @@ impl Volumes for Node {
                 "Take it out of the application's `volumes` first, or delete the application.",
             )));
         }
-        self.shared
-            .engine
-            .driver
-            .remove_volume(handle)
+        let driver = &self.shared.engine.driver;
+        let removed = self.shared.hands.remove(&**driver, handle).await;
+        removed.map_err(refused)?;
+        self.shared.engine.refresh().await;
+        Ok(())
+    }
+
+    async fn reach(&self, request: HandRequest) -> Result<ExecSession, RuntimeError> {
+        self.ours(&request.handle).await?;
+        let hands = &self.shared.hands;
+        hands
+            .reach(&self.shared.engine, &request.handle, &request.verb)
             .await
-            .map_err(refused)?;
+    }
+
+    async fn copy_volume(&self, copy: &CopyVolume) -> Result<CopyState, RuntimeError> {
+        self.ours(&copy.source).await?;
+        let copied = self.shared.hands.copy(&self.shared.engine, copy).await;
+        copied.map_err(copy_refused)
+    }
+
+    async fn end_copy(&self, target: &str, keep: bool) -> Result<(), RuntimeError> {
+        let driver = &self.shared.engine.driver;
+        let ended = self.shared.hands.end_copy(&**driver, target, keep).await;
+        ended.map_err(refused)?;
         self.shared.engine.refresh().await;
         Ok(())
     }

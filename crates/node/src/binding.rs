@@ -199,6 +199,14 @@ impl Driver for BoundEngine {
     async fn events(&self) -> Result<BoxStream<()>, DriverError> {
         pass_on!(self.events())
     }
+    async fn import_image(
+        &self,
+        tar: &std::path::Path,
+        reference: &str,
+        label: &str,
+    ) -> Result<(), DriverError> {
+        pass_on!(self.import_image(tar, reference, label))
+    }
     async fn rebind(&self) -> Result<(), DriverError> {
         let bond = Bond {
             installation: self.installation.clone(),

@@ -18,8 +18,9 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::{Observed, ObservedRun};
 use pluvio_model::stage::Stage;
 use pluvio_runtime::{
-    BoxStream, Changes, Duplex, Exec, ExecOutput, ExecRequest, ExecSession, Images, KeptVolume,
-    LogLine, LogQuery, Logs, Runs, Runtime, RuntimeError, Scope, UsageSample, UsageSource, Volumes,
+    BoxStream, Changes, CopyState, CopyVolume, Duplex, Exec, ExecOutput, ExecRequest, ExecSession,
+    HandRequest, Images, KeptVolume, LogLine, LogQuery, Logs, Runs, Runtime, RuntimeError, Scope,
+    UsageSample, UsageSource, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,8 @@ use crate::wire::{ConnectRequest, Frame, Health, Metrics, WireError, escape};
 
 /// How long a question may take to be answered. Streams are not limited by it once they have begun.
 const ANSWER: Duration = Duration::from_secs(30);
+/// The same where a container, and at the first time its image, is made for it.
+const MAKING: Duration = Duration::from_secs(180);
 /// The node sends a line at least every ten seconds; after three without, it is taken for gone.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Between two attempts to hear of changes.
@@ -102,6 +105,17 @@ impl Client {
         body: Vec<u8>,
         upgrade: bool,
     ) -> Result<Response<Incoming>, RuntimeError> {
+        self.send_within(ANSWER, method, path, body, upgrade).await
+    }
+
+    async fn send_within(
+        &self,
+        limit: Duration,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        upgrade: bool,
+    ) -> Result<Response<Incoming>, RuntimeError> {
         let exchange = async {
             let stream = UnixStream::connect(&*self.socket)
                 .await
@@ -130,7 +144,7 @@ impl Client {
                 .await
                 .map_err(|error| error.to_string())
         };
-        let answer = tokio::time::timeout(ANSWER, exchange)
+        let answer = tokio::time::timeout(limit, exchange)
             .await
             .map_err(|_| RuntimeError::Unreachable("it does not answer in time".to_owned()))?
             .map_err(RuntimeError::Unreachable)?;
@@ -156,7 +170,15 @@ impl Client {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let answer = self.send(method, path, Vec::new(), false).await?;
+        self.tell(method, path, Vec::new()).await
+    }
+
+    async fn tell<T>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<T, RuntimeError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let limit = if body.is_empty() { ANSWER } else { MAKING };
+        let answer = self.send_within(limit, method, path, body, false).await?;
         let body = tokio::time::timeout(ANSWER, read(answer))
             .await
             .map_err(|_| RuntimeError::Unreachable("it does not answer in time".to_owned()))??;
@@ -179,7 +201,12 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<TokioIo<hyper::upgrade::Upgraded>, RuntimeError> {
-        let answer = self.send(Method::POST, path, json(body), true).await?;
+        let limit = match path {
+            "/volumes/files" => MAKING,
+            _ => ANSWER,
+        };
+        let answer = self.send_within(limit, Method::POST, path, json(body), true);
+        let answer = answer.await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(RuntimeError::Unreachable(format!(
                 "it answers {} where it should switch protocols",
@@ -305,7 +332,32 @@ impl Logs for Client {
 #[async_trait]
 impl Exec for Client {
     async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let upgraded = self.upgraded("/exec", &request).await?;
+        self.session("/exec", &request).await
+    }
+
+    async fn connect(
+        &self,
+        application: ApplicationId,
+        instance: &str,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, RuntimeError> {
+        let request = ConnectRequest {
+            application,
+            instance: instance.to_owned(),
+            port,
+        };
+        Ok(Box::new(self.upgraded("/connect", &request).await?))
+    }
+}
+
+impl Client {
+    /// A connection that carries what a command is told and says.
+    async fn session(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<ExecSession, RuntimeError> {
+        let upgraded = self.upgraded(path, request).await?;
         let (mut reader, mut writer) = tokio::io::split(upgraded);
         let (input, mut inputs) = mpsc::channel(16);
         let write = tokio::spawn(async move {
@@ -353,20 +405,6 @@ impl Exec for Client {
             output: Box::pin(output),
             input,
         })
-    }
-
-    async fn connect(
-        &self,
-        application: ApplicationId,
-        instance: &str,
-        port: u16,
-    ) -> Result<Box<dyn Duplex>, RuntimeError> {
-        let request = ConnectRequest {
-            application,
-            instance: instance.to_owned(),
-            port,
-        };
-        Ok(Box::new(self.upgraded("/connect", &request).await?))
     }
 }
 
@@ -424,6 +462,21 @@ impl Volumes for Client {
         handle: &str,
     ) -> Result<(), RuntimeError> {
         let path = format!("/volumes/{}?application={application}", escape(handle));
+        self.send(Method::DELETE, &path, Vec::new(), false).await?;
+        Ok(())
+    }
+
+    async fn reach(&self, request: HandRequest) -> Result<ExecSession, RuntimeError> {
+        self.session("/volumes/files", &request).await
+    }
+
+    async fn copy_volume(&self, copy: &CopyVolume) -> Result<CopyState, RuntimeError> {
+        self.tell(Method::POST, "/volumes/copies", json(copy)).await
+    }
+
+    async fn end_copy(&self, target: &str, keep: bool) -> Result<(), RuntimeError> {
+        let keep = if keep { "?keep" } else { "" };
+        let path = format!("/volumes/copies/{}{keep}", escape(target));
         self.send(Method::DELETE, &path, Vec::new(), false).await?;
         Ok(())
     }

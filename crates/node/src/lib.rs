@@ -9,7 +9,7 @@
 //!
 //! Start with [`Node`], then follow a stage: `stages` (kept on disk, fenced) → `application` (one loop for each, its
 //! actions beside it) → `traffic` (what the gateway is told) and `inner` (how components reach each other). `engine` lists for all of them; `probes`, `collect` and `usage`
-//! watch what runs; `runs` is the book of what comes to an end; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
+//! watch what runs; `runs` is the book of what comes to an end; `hands` reach into volumes, with `hand` inside a container; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
 
 mod addresses;
 mod application;
@@ -21,6 +21,8 @@ mod collect;
 mod config;
 mod disk;
 mod engine;
+pub mod hand;
+mod hands;
 mod inner;
 mod masks;
 mod node;
@@ -34,4 +36,5 @@ pub mod wire;
 
 pub use client::Client;
 pub use config::{Config, InvalidPool, LogLimits, Pool, socket_in};
+pub use hands::{IMAGE_LABEL as HAND_IMAGES, forget_hands};
 pub use node::{Node, NodeError, run, run_over};

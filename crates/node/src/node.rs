@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk;
 use crate::engine::Engine;
+use crate::hands::Hands;
 use crate::inner::Inner;
 use crate::runs::RunBook;
 use crate::server;
@@ -93,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) inner: Inner,
     pub(crate) logs: Arc<LogStore>,
     pub(crate) usage: UsageStore,
+    pub(crate) hands: Hands,
     pub(crate) clock: Clock,
     /// Folder of what is remembered of applications.
     pub(crate) memos: PathBuf,
@@ -228,6 +230,7 @@ impl Node {
             addresses,
             logs: Arc::new(logs),
             usage: UsageStore::open(&folder),
+            hands: Hands::new(folder.clone()),
             clock: Clock::start(),
             memos,
             stages: Mutex::new(stages),

@@ -20,8 +20,8 @@ use pluvio_model::name::Name;
 use pluvio_model::problem;
 use pluvio_model::stage::Stage;
 use pluvio_runtime::{
-    Exec, ExecOutput, ExecRequest, ExecSession, Images, LogQuery, Logs, Runs, Runtime,
-    RuntimeError, Scope, UsageSource, Volumes,
+    CopyVolume, Exec, ExecOutput, ExecRequest, ExecSession, HandRequest, Images, LogQuery, Logs,
+    Runs, Runtime, RuntimeError, Scope, UsageSource, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -262,6 +262,26 @@ async fn route(
             document(&node.run_now(one(&query)?, &component).await?)
         }
         (&Method::GET, ["volumes"]) => document(&node.volumes(scope(&query)?).await?),
+        (&Method::POST, ["volumes", "files"]) => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let asked: HandRequest = read(request.into_body()).await?;
+            let session = node.reach(asked).await?;
+            tokio::spawn(async move {
+                if let Ok(upgraded) = upgrade.await {
+                    relay(session, TokioIo::new(upgraded)).await;
+                }
+            });
+            switching()
+        }
+        (&Method::POST, ["volumes", "copies"]) => {
+            let copy: CopyVolume = read(request.into_body()).await?;
+            document(&node.copy_volume(&copy).await?)
+        }
+        (&Method::DELETE, ["volumes", "copies", target]) => {
+            let keep = parameter(&query, "keep").is_some();
+            node.end_copy(&unescape(target), keep).await?;
+            empty()
+        }
         (&Method::DELETE, ["volumes", handle]) => {
             node.delete_volume(one(&query)?, &unescape(handle)).await?;
             empty()

@@ -17,6 +17,9 @@
 //! | `POST /runs?application=ID&component=NAME` | the key of a run of that component, which begins now |
 //! | `GET /volumes[?application=ID]` | `[KeptVolume]` |
 //! | `DELETE /volumes/HANDLE?application=ID` | 204 |
+//! | `POST /volumes/files` (a `HandRequest`), upgraded | [`Frame`]s both ways |
+//! | `POST /volumes/copies` (a `CopyVolume`) | `CopyState` |
+//! | `DELETE /volumes/copies/TARGET[?keep]` | 204 |
 //! | `GET /metrics[?window=SECONDS]` | [`Metrics`], rates over the last minute or so many seconds |
 //! | `GET /health` | [`Health`] |
 //!

@@ -23,4 +23,4 @@ mod sample;
 pub mod schedule;
 pub mod undone;
 
-pub use decide::{ImageNeed, decide, images_needed, refuse_other_data};
+pub use decide::{ImageNeed, decide, images_needed, refuse_other_data, volume_of};

@@ -6,10 +6,10 @@
 use indexmap::IndexMap;
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::{EnvName, Name};
-use pluvio_model::problem::{NOT_FOUND, Problem};
+use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, Probes, Resources,
-    RouteSpec, SecretSpec,
+    RouteSpec, SecretSpec, VolumeAccess,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,18 @@ pub enum Patch {
     SetVolumes {
         component: Name,
         volumes: IndexMap<AbsolutePath, MountSpec>,
+    },
+    /// Mounts a volume of the application, by the name in `mount`. With `access: shared` whoever mounts it already shares it
+    /// from now on.
+    AttachVolume {
+        component: Name,
+        path: AbsolutePath,
+        mount: MountSpec,
+    },
+    /// Takes a mount away. The volume, its name and its data stay.
+    DetachVolume {
+        component: Name,
+        path: AbsolutePath,
     },
     SetImage {
         component: Name,
@@ -98,6 +110,37 @@ impl Patch {
             Patch::SetVolumes { component, volumes } => {
                 find(&mut spec, component)?.volumes.clone_from(volumes);
             }
+            Patch::AttachVolume {
+                component,
+                path,
+                mount,
+            } => {
+                if let Some(there) = find(&mut spec, component)?.volumes.get(path) {
+                    let volume = crate::volume_of(component, path, there);
+                    return Err(SPEC_CONFLICT.problem(
+                        format!(
+                            "{component} mounts {} at {path} already.",
+                            volume.map_or("something".to_owned(), |name| name.to_string())
+                        ),
+                        "Choose another path, or detach that one first.",
+                    ));
+                }
+                if mount.access == VolumeAccess::Shared {
+                    share(&mut spec, mount);
+                }
+                find(&mut spec, component)?
+                    .volumes
+                    .insert(path.clone(), mount.clone());
+            }
+            Patch::DetachVolume { component, path } => {
+                let mounts = &mut find(&mut spec, component)?.volumes;
+                if mounts.shift_remove(path).is_none() {
+                    return Err(NOT_FOUND.problem(
+                        format!("{component} mounts no volume at {path}."),
+                        "`pluvio volume list` shows which are mounted where.",
+                    ));
+                }
+            }
             Patch::SetImage { component, image } => {
                 let component = find(&mut spec, component)?;
                 component.image = Some(image.clone());
@@ -116,6 +159,19 @@ impl Patch {
             Patch::Restart => {}
         }
         Ok(spec)
+    }
+}
+
+/// Every mount of the same volume says that it is shared, and names it, so that they stay the same one.
+fn share(spec: &mut AppSpec, shared: &MountSpec) {
+    for (component, spec) in &mut spec.components {
+        for (path, mount) in &mut spec.volumes {
+            let volume = crate::volume_of(component, path, mount);
+            if volume.is_some() && volume == shared.name {
+                mount.access = VolumeAccess::Shared;
+                mount.name = volume;
+            }
+        }
     }
 }
 
@@ -202,6 +258,48 @@ mod tests {
             json!(true),
         );
         assert_eq!(Patch::Restart.apply(&spec()).unwrap(), spec());
+    }
+
+    #[test]
+    fn a_volume_is_mounted_shared_and_taken_away() {
+        use serde_json::json;
+        let with_data = Patch::SetVolumes {
+            component: "web".parse().unwrap(),
+            volumes: [(
+                "/data".parse().unwrap(),
+                serde_json::from_value(json!({ "size": "1Gi" })).unwrap(),
+            )]
+            .into(),
+        };
+        let mut before = with_data.apply(&spec()).unwrap();
+        let worker = before.components["web"].clone();
+        before.components.insert("worker".parse().unwrap(), worker);
+        before.components["worker"].volumes.clear();
+        let attach = |path: &str, access: &str| -> Patch {
+            serde_json::from_value(json!({
+                "patch": "attach-volume", "component": "worker", "path": path,
+                "mount": { "name": "web-data", "access": access },
+            }))
+            .unwrap()
+        };
+        // What was mounted without a name has the one that follows from its place; now both say it.
+        let shared = attach("/media", "shared").apply(&before).unwrap();
+        let shared = serde_json::to_value(shared).unwrap();
+        for at in ["web/volumes/~1data", "worker/volumes/~1media"] {
+            let mount = shared.pointer(&format!("/components/{at}")).unwrap();
+            assert_eq!(mount["name"], "web-data", "{at}");
+            assert_eq!(mount["access"], "shared", "{at}");
+        }
+        let shared: AppSpec = serde_json::from_value(shared).unwrap();
+        let twice = attach("/media", "shared").apply(&shared).unwrap_err();
+        assert_eq!(twice.code, "spec.conflict");
+        let detach = Patch::DetachVolume {
+            component: "worker".parse().unwrap(),
+            path: "/media".parse().unwrap(),
+        };
+        let detached = detach.apply(&shared).unwrap();
+        assert!(detached.components["worker"].volumes.is_empty());
+        assert_eq!(detach.apply(&detached).unwrap_err().code, "not-found");
     }
 
     #[test]

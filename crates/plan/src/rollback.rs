@@ -1,6 +1,9 @@
 //! Going back: a new revision equal to an old one, with the old one's images and today's sizes.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
+use pluvio_model::id::VolumeId;
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, RELEASE_GONE};
@@ -73,6 +76,28 @@ pub fn rollback(
         images,
         other_images,
     })
+}
+
+/// Refuses to go back to a release whose data are not to be had under their names any more: a new, empty volume in their place
+/// would not be what the release was. `bound` are the volumes that the application has today, by name.
+pub fn refuse_lost_data(
+    release: &Release,
+    bound: &BTreeMap<Name, VolumeId>,
+) -> Result<(), Problem> {
+    let lost = release
+        .volumes
+        .iter()
+        .find(|(name, volume)| bound.get(*name) != Some(&volume.id));
+    match lost {
+        None => Ok(()),
+        Some((name, _)) => Err(RELEASE_GONE.problem(
+            format!(
+                "The volume {name} that r{} had was deleted. Nothing was changed.",
+                release.number
+            ),
+            "Deploy that version again, as a new release: it gets a new, empty volume.",
+        )),
+    }
 }
 
 fn pinned(container: &DecidedContainer) -> PinnedImage {
@@ -181,6 +206,20 @@ mod tests {
         assert_eq!(r3.volumes["data"].id, r1.volumes["data"].id);
         assert_eq!(r3.volumes["data"].size, r2.volumes["data"].size);
         assert_eq!(r3.volumes["data"].class.as_deref(), Some("fast"));
+    }
+
+    #[test]
+    fn d3_nobody_goes_back_to_data_that_are_gone() {
+        let old = web(json!({ "volumes": { "/data": { "name": "data" } } }));
+        let revision = sample::revision(1, &old, Origin::Deploy);
+        let r1 = decide(&revision, None, &sample::facts(&old));
+        let name: Name = "data".parse().unwrap();
+        let mut bound = BTreeMap::from([(name.clone(), r1.volumes["data"].id)]);
+        refuse_lost_data(&r1, &bound).unwrap();
+        bound.insert(name, sample::volume_ids().nth(9).unwrap());
+        let problem = refuse_lost_data(&r1, &bound).unwrap_err();
+        assert_eq!(problem.code, "release.gone");
+        assert!(problem.cause.contains("data"), "{problem}");
     }
 
     #[test]

@@ -205,10 +205,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SecretCommand,
     },
-    /// Data volumes
+    /// Data volumes: list, attach, detach, clone, delete; their files
     Volume {
         #[command(subcommand)]
-        command: VolumeCommand,
+        command: crate::commands::volumes::VolumeCommand,
     },
     /// Routes at the gateway
     Route,
@@ -480,18 +480,6 @@ pub(crate) enum SecretCommand {
     Set { name: String, value: Option<String> },
     /// Remove a secret that nothing references
     Remove { name: String },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum VolumeCommand {
-    List,
-    /// Delete a volume of a deleted application for good
-    Delete {
-        id: String,
-        /// Its name, to be sure
-        #[arg(long)]
-        confirm: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::quantity::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::UpArgs;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) warm_bases: Setting<bool>,
     /// Networks of applications are cut from it.
     pub(crate) pool: Setting<String>,
+    /// How long a deleted volume can be had back.
+    pub(crate) volume_grace: Setting<Span>,
 }
 
 /// `pluvio.toml` in the data folder.
@@ -65,6 +68,8 @@ struct File {
     build: Build,
     #[serde(default)]
     network: Network,
+    #[serde(default)]
+    volumes: Volumes,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,6 +94,12 @@ struct Build {
 #[serde(deny_unknown_fields)]
 struct Network {
     pool: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Volumes {
+    grace: Option<Span>,
 }
 
 fn masked<S: serde::Serializer>(setting: &Setting<String>, to: S) -> Result<S::Ok, S::Error> {
@@ -154,6 +165,12 @@ impl Config {
                 None,
                 file.network.pool,
                 "10.201.0.0/16".into(),
+            )?,
+            volume_grace: pick(
+                "VOLUME_GRACE",
+                None,
+                file.volumes.grace,
+                Span::seconds(7 * 24 * 3600),
             )?,
             data: data.to_owned(),
         })

@@ -15,13 +15,18 @@ use clap::Parser;
 use cli::*;
 use commands::{
     Done, access, apps, audit, change, database, declare, deploy, follow, history, instances, plan,
-    reference, runs, topology, up,
+    reference, runs, topology, up, volumes,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::stage::Power;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "hand") {
+        // In a container of the node's: nothing else is there, nor needed.
+        return pluvio_node::hand::run(arguments);
+    }
     let cli = Cli::parse();
     let context = Context::new(cli.global.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -116,12 +121,7 @@ async fn run(context: &Context, command: Command) -> Done {
             }
             SecretCommand::Remove { name } => change::secret_remove(context, &name).await,
         },
-        Command::Volume { command } => match command {
-            VolumeCommand::List => apps::volumes(context).await,
-            VolumeCommand::Delete { id, confirm } => {
-                change::volume_delete(context, &id, &confirm).await
-            }
-        },
+        Command::Volume { command } => volumes::run(context, &command).await,
         Command::Route => apps::routes(context).await,
         Command::Topology(args) => topology::topology(context, &args).await,
         Command::Releases { command } => match command {

@@ -113,6 +113,7 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
         gateway_port: config.gateway_port.value,
         builds: config.builds.value,
         warm_bases: config.warm_bases.value,
+        volume_grace: config.volume_grace.value.duration(),
         owner: format!("{}-{}", hostname(), std::process::id()),
     };
     let control = Control::new(settings, store, blobs, node, builder);

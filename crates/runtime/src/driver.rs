@@ -54,6 +54,20 @@ pub trait Driver: Send + Sync + 'static {
     async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError>;
 
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError>;
+    /// Makes an image of a root file system, a tar archive in a file. `label` marks it; images that were made with the same
+    /// label before go, if nothing uses them.
+    async fn import_image(
+        &self,
+        tar: &std::path::Path,
+        reference: &str,
+        label: &str,
+    ) -> Result<(), DriverError> {
+        let _ = (tar, label);
+        Err(DriverError::Refused {
+            attempt: format!("import {reference}"),
+            message: "it keeps no images".to_owned(),
+        })
+    }
 
     /// Takes the engine that answers now for its own, where another one was before. Nothing to do for a driver of one engine.
     async fn rebind(&self) -> Result<(), DriverError> {

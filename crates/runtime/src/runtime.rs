@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 use pluvio_model::facts::{Facts, ImageFacts};
-use pluvio_model::id::{ApplicationId, Generation};
+use pluvio_model::id::{ApplicationId, Generation, VolumeId};
 use pluvio_model::name::Name;
 use pluvio_model::observed::{Observed, ObservedRun};
 use pluvio_model::problem::{self, Problem};
@@ -220,16 +220,93 @@ pub trait Volumes: Send + Sync {
         application: ApplicationId,
         handle: &str,
     ) -> Result<(), RuntimeError>;
+    /// Does one thing with the files of a volume, whether an instance runs on it or not. What is said on the session's output
+    /// is described at [`HandVerb`].
+    async fn reach(&self, request: HandRequest) -> Result<ExecSession, RuntimeError>;
+    /// Copies a volume's data into a new one. Asked again, it tells how far that is: a copy goes on whatever becomes of who
+    /// asked for it, and one that was cut off begins anew.
+    async fn copy_volume(&self, copy: &CopyVolume) -> Result<CopyState, RuntimeError>;
+    /// Clears away what a copy needed; `keep` says whether its data stay. Idempotent.
+    async fn end_copy(&self, target: &str, keep: bool) -> Result<(), RuntimeError>;
 }
 
 /// A volume as a runtime holds it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KeptVolume {
+    /// The application it was made for.
     pub application: ApplicationId,
     /// Its name in the application.
     pub name: Name,
     /// The runtime's own name of it.
     pub handle: String,
-    /// True while the application's stage names it.
+    /// True while the stage of an application names it.
     pub wanted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HandRequest {
+    /// The runtime's own name of the volume.
+    pub handle: String,
+    pub verb: HandVerb,
+}
+
+/// What is done with the files of a volume. Paths are from the volume's root; no link is ever followed.
+///
+/// A line of JSON comes first on the output, or a [`Problem`] on the error output and an exit code that is not 0.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum HandVerb {
+    /// A [`pluvio_model::files::Folder`].
+    List { path: String, limit: usize },
+    /// A [`pluvio_model::files::FileEntry`], then the file's content, or the folder as a tar archive. `most`: no more than so
+    /// many bytes of a file.
+    Read { path: String, most: Option<u64> },
+    /// Takes the content from the input, all of it or nothing; then the [`pluvio_model::files::FileEntry`] that is there now.
+    /// `length` is what is to come: anything else was cut off.
+    Write {
+        path: String,
+        length: u64,
+        replace: bool,
+    },
+    /// The [`pluvio_model::files::FileEntry`] of the new folder.
+    MakeFolder { path: String },
+    /// What was removed. `recursive`: with all that is in a folder.
+    Remove { path: String, recursive: bool },
+    /// A [`pluvio_model::files::Measured`].
+    Measure,
+}
+
+/// From which volume into which new one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CopyVolume {
+    /// The runtime's own name of the volume that is read.
+    pub source: String,
+    /// That of the new one.
+    pub target: String,
+    /// The application that the new one is for.
+    pub application: ApplicationId,
+    pub application_name: Name,
+    /// Its name in the application.
+    pub name: Name,
+    pub id: VolumeId,
+}
+
+/// How far a copy is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum CopyState {
+    Running(Copied),
+    Done(Copied),
+    Failed { problem: Problem },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Copied {
+    pub bytes: u64,
+    pub files: u64,
+    /// What the source held when the copy began.
+    pub of_bytes: u64,
+    pub of_files: u64,
+    /// Sockets and devices, which are no data, and files that went away while they were read.
+    pub left_out: u64,
 }

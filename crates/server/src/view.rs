@@ -17,7 +17,7 @@ use pluvio_model::spec::{ComponentSpec, Kind, VolumeKind};
 use pluvio_model::stage::Power;
 use pluvio_node::wire::RouteMetrics;
 use pluvio_runtime::UsageSample;
-use pluvio_store::{Application, ApplicationState, ReleaseRow, ReleaseState, Target, VolumeRow};
+use pluvio_store::{Application, ApplicationState, ReleaseRow, ReleaseState, Target};
 
 /// Everything an application's page is made of, fetched before it is made.
 #[derive(Debug, Default)]
@@ -417,16 +417,6 @@ pub(crate) fn built_from(build: &BuildRecord) -> BuiltFrom {
         author: build.source.author.clone(),
         branch: build.source.branch.clone(),
         duration_ms: build.duration_ms,
-    }
-}
-
-pub(crate) fn volume(row: &VolumeRow) -> VolumeSummary {
-    VolumeSummary {
-        id: row.id,
-        name: row.name.to_string(),
-        application: Some(row.application_name.to_string()),
-        bytes: row.bytes,
-        released_at: row.released_at,
     }
 }
 

@@ -59,7 +59,7 @@ pub use seal::Seal;
 pub use secret::SecretRow;
 pub use target::Target;
 pub use task::{TaskRecord, TaskRecordOutcome};
-pub use volume::VolumeRow;
+pub use volume::{NewCopy, TakeVolume, VolumeBinding, VolumeRow};
 
 use std::path::Path;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_passkeys.sql"),
     include_str!("../migrations/0003_audit_head.sql"),
     include_str!("../migrations/0004_tasks.sql"),
+    include_str!("../migrations/0005_volumes.sql"),
 ];
 
 /// Returns true when the database was new.

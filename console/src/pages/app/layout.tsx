@@ -62,6 +62,12 @@ export default function AppLayout() {
       to: `${root}/environment`,
     },
     { id: 'releases', label: t('app.tab.releases'), to: `${root}/releases` },
+    {
+      id: 'volumes',
+      label: t('app.tab.volumes'),
+      count: app?.volumes.length || undefined,
+      to: `${root}/volumes`,
+    },
     { id: 'settings', label: t('app.tab.settings'), to: `${root}/settings` },
   ]
 

@@ -118,6 +118,17 @@ impl Application {
         let Some(desired) = &self.desired else {
             return observed;
         };
+        let view = self.shared.engine.view();
+        for volume in &desired.volumes {
+            // One that was made for another application carries its name there.
+            if view.volumes().any(|(_, there)| there.name == volume.name) {
+                let there = ObservedVolume {
+                    handle: volume.name.clone(),
+                    bytes: None,
+                };
+                observed.volumes.insert(volume.volume.clone(), there);
+            }
+        }
         for (name, component) in &self.components {
             if let Some(seen) = self.component(desired, name, component) {
                 observed.components.insert(name.clone(), seen);

@@ -26,7 +26,9 @@ impl Application {
             }
         }
         self.ensured.buried &= desired.is_gone();
-        let volumes: BTreeSet<String> = self.part.volumes.iter().map(|v| v.name.clone()).collect();
+        // Also those that were made for another application.
+        let view = self.shared.engine.view();
+        let volumes: BTreeSet<&str> = view.volumes().map(|(_, v)| v.name.as_str()).collect();
         let mut made = false;
         let mut ready = desired.problem.is_none();
         if !ready {
@@ -56,7 +58,7 @@ impl Application {
         for volume in desired
             .volumes
             .iter()
-            .filter(|v| !volumes.contains(&v.name))
+            .filter(|v| !volumes.contains(v.name.as_str()))
         {
             if self.rests(&volume.name) {
                 ready = false;

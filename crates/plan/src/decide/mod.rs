@@ -18,6 +18,7 @@ mod volumes;
 pub use database::refuse_other_data;
 pub(crate) use database::volume as database_volume;
 pub use images::{ImageNeed, images_needed};
+pub use volumes::volume_of;
 
 use std::collections::HashSet;
 

@@ -85,11 +85,7 @@ impl<'a> Volumes<'a> {
         path: &str,
         problems: &mut Vec<Problem>,
     ) -> Option<Name> {
-        let name = match &mount.name {
-            Some(name) => name.clone(),
-            // Its place is its name: the same in every release, so the data stays.
-            None => Name::suggest(&format!("{component}{target}"))?,
-        };
+        let name = volume_of(component, target, mount)?;
         let before = self.parent.and_then(|parent| parent.volumes.get(&name));
         if let (Some(before), Some(asked)) = (before.and_then(|before| before.size), mount.size)
             && asked < before
@@ -137,6 +133,7 @@ impl<'a> Volumes<'a> {
                         .class
                         .clone()
                         .or_else(|| before.and_then(|b| b.class.clone())),
+                    handle: before.and_then(|before| before.handle.clone()),
                 };
                 self.decided.insert(name.clone(), decided);
             }
@@ -193,14 +190,26 @@ impl<'a> Volumes<'a> {
                 let Some(id) = self.id_of(&name, problems) else {
                     return;
                 };
+                let before = self.parent.and_then(|parent| parent.volumes.get(&name));
                 let volume = DecidedVolume {
                     id,
+                    handle: before.and_then(|before| before.handle.clone()),
                     ..first.clone()
                 };
                 self.decided.insert(name.clone(), volume);
                 self.numbered.insert(name, instance);
             }
         }
+    }
+}
+
+/// The volume that a component mounts at a path, by its name in the application; `None` for what is none of its own. Without a
+/// name its place is its name: the same in every release, so the data stays.
+pub fn volume_of(component: &Name, target: &AbsolutePath, mount: &MountSpec) -> Option<Name> {
+    match (mount.kind, &mount.name) {
+        (VolumeKind::Disk, Some(name)) => Some(name.clone()),
+        (VolumeKind::Disk, None) => Name::suggest(&format!("{component}{target}")),
+        (VolumeKind::Memory | VolumeKind::Host, _) => None,
     }
 }
 

@@ -1,8 +1,8 @@
-//! Looking: applications, status, logs, routes, volumes, the cluster.
+//! Looking: applications, status, logs, routes, the cluster.
 
 use futures::StreamExt;
 use pluvio_api::applications::{
-    ApplicationDetail, ApplicationSummary, LogEntry, Page, RouteDetail, Status, VolumeSummary,
+    ApplicationDetail, ApplicationSummary, LogEntry, Page, RouteDetail, Status,
 };
 use pluvio_api::platform::{ClusterDetail, DoctorReport};
 use pluvio_model::observed::InstanceState;
@@ -325,33 +325,6 @@ pub(crate) async fn routes(context: &Context) -> Done {
     context
         .out
         .table(&["URL", "APPLICATION", "BACKEND", "REQUESTS", "P95"], &rows);
-    Ok(())
-}
-
-pub(crate) async fn volumes(context: &Context) -> Done {
-    let volumes: Vec<VolumeSummary> =
-        all(context, &format!("{}/volumes", context.environment_path())).await?;
-    if context.out.json {
-        context.out.document(&volumes);
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = volumes
-        .iter()
-        .map(|v| {
-            vec![
-                v.name.clone(),
-                v.application.clone().unwrap_or_else(|| "-".into()),
-                v.bytes.map_or("-".into(), bytes),
-                v.released_at.map_or("in use".into(), |at| {
-                    format!("kept, its application was deleted {}", ago(at))
-                }),
-                v.id.to_string(),
-            ]
-        })
-        .collect();
-    context
-        .out
-        .table(&["NAME", "APPLICATION", "SIZE", "STATE", "ID"], &rows);
     Ok(())
 }
 

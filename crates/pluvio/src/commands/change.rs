@@ -297,21 +297,3 @@ pub(crate) fn read_stdin() -> Result<String, Problem> {
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
-
-pub(crate) async fn volume_delete(context: &Context, id: &str, confirm: &str) -> Done {
-    context
-        .client()?
-        .delete::<()>(&format!(
-            "{}/volumes/{}?confirm={}",
-            context.environment_path(),
-            escape(id),
-            escape(confirm)
-        ))
-        .await?;
-    if context.out.json {
-        context.out.document(&serde_json::json!({ "deleted": id }));
-    } else {
-        context.out.line(format!("Volume {confirm} is deleted."));
-    }
-    Ok(())
-}

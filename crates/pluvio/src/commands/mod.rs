@@ -15,6 +15,7 @@ pub(crate) mod reference;
 pub(crate) mod runs;
 pub(crate) mod topology;
 pub(crate) mod up;
+pub(crate) mod volumes;
 
 use pluvio_model::problem::{self, Problem};
 

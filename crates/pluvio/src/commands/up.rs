@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pluvio_api::applications::{ApplicationSummary, Page, VolumeSummary};
+use pluvio_api::applications::{ApplicationSummary, Page};
 use pluvio_api::client::{Address, Client};
 use pluvio_api::identity::{Session, SigninLink};
 use pluvio_api::platform::ClusterDetail;
+use pluvio_api::volumes::VolumeSummary;
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
 
@@ -390,8 +391,8 @@ pub(crate) async fn uninstall(
     for volume in volumes {
         if delete_data.contains(&volume.name) {
             client
-                .delete::<()>(&format!(
-                    "{}/volumes/{}?confirm={}",
+                .delete::<VolumeSummary>(&format!(
+                    "{}/volumes/{}?confirm={}&now=true",
                     context.environment_path(),
                     volume.id,
                     escape(&volume.name)
@@ -431,9 +432,12 @@ pub(crate) async fn uninstall(
             .map_err(Problem::from)?;
         let team = store.home().team;
         store.close().await;
+        let hands = engine.clone();
+        pluvio_node::forget_hands(&hands, &settings.owner).await?;
         let builder = pluvio_build::Builder::new(engine, settings);
         builder.forget_team(team).await?;
         if !keep_bases {
+            hands.forget_labelled(pluvio_node::HAND_IMAGES, "").await;
             builder.forget_bases().await?;
         }
     }

@@ -35,6 +35,7 @@ impl Example {
             access: VolumeAccess::Shared,
             size: None,
             class: None,
+            handle: None,
         };
         self.wrap(Wish::Run(Box::new(RunWish {
             components: vec![component.name.clone()],

@@ -401,12 +401,11 @@ pub(crate) async fn build_detail(
             .map_or(pluvio_model::stage::Power::On, |t| t.power),
         created_at: application.created_at,
         components,
-        volumes: store
-            .application_volumes(application.id)
-            .await?
-            .iter()
-            .map(view::volume)
-            .collect(),
+        volumes: super::volumes::summaries(
+            store,
+            &store.application_volumes(application.id).await?,
+        )
+        .await?,
         operations,
         seen_ms_ago: age.or(now.observed.is_some().then_some(0)),
         problem,

@@ -6,6 +6,7 @@ mod audit;
 mod changes;
 mod credentials;
 mod editing;
+mod files;
 pub(crate) mod health;
 mod live;
 mod operate;
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
                 .merge(operate::routes())
                 .merge(secrets::routes())
                 .merge(volumes::routes())
+                .merge(files::routes())
                 .merge(releases::routes())
                 .merge(runs::routes())
                 .merge(plans::routes())

@@ -107,6 +107,7 @@ impl Scene {
             gateway_port: 8080,
             builds: 1,
             warm_bases: false,
+            volume_grace: Duration::from_secs(3600),
             owner: "test".to_owned(),
         };
         let client = pluvio_node::Client::new(pluvio_node::socket_in(data));
@@ -327,6 +328,7 @@ pub(crate) async fn deploy_text(
         objection: None,
         secrets: vec![("KEY".parse().unwrap(), SecretValue(SECRET.to_owned()))],
         settings: Vec::new(),
+        volumes: Vec::new(),
     };
     let mut decide = |seen: &Deciding| {
         let facts = DecideFacts {

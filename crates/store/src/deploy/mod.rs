@@ -26,6 +26,7 @@ use crate::release::{self, NewRelease, NewRevision, ReleaseState};
 use crate::row::{Columns, fresh};
 use crate::target::{self, Move, Target};
 use crate::transaction::{Tx, transaction};
+use crate::volume::TakeVolume;
 use crate::{Result, Store, StoreError, host, secret, volume};
 
 /// The application that is meant: one that is there, or one to be made in the same transaction.
@@ -64,6 +65,8 @@ pub struct Ask {
     /// New secret values that belong to the change (an imported `.env`).
     pub secrets: Vec<(EnvName, SecretValue)>,
     pub settings: Vec<(EnvName, String)>,
+    /// Volumes that the change takes up.
+    pub volumes: Vec<TakeVolume>,
 }
 
 /// Sees the specification that was applied last, the target's, and the one that is asked for. Pure.
@@ -315,6 +318,9 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
     }
     for (name, value) in &ask.settings {
         secret::put_setting(tx, application.id, name, value).await?;
+    }
+    for wanted in &ask.volumes {
+        volume::take(tx, &application, wanted).await?;
     }
     let operation = Operation {
         id: OperationId(fresh()),
@@ -572,5 +578,6 @@ fn permission(kind: OperationKind) -> &'static str {
         | OperationKind::Start => "application:operate",
         OperationKind::Configure => "application:configure",
         OperationKind::Delete => "application:delete",
+        OperationKind::CopyVolume => "volume:copy",
     }
 }

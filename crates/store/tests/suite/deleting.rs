@@ -94,7 +94,11 @@ pub(crate) async fn a_deleted_application_leaves_its_volumes_only(world: World) 
         Some(Outcome::Succeeded)
     );
     let volumes = store
-        .volumes(world.team(), &PageRequest::default())
+        .volumes(
+            world.team(),
+            store.home().environment,
+            &PageRequest::default(),
+        )
         .await
         .unwrap()
         .items;

@@ -14,6 +14,7 @@ mod lists;
 mod passkeys;
 mod postgres;
 mod secrets;
+mod volumes;
 mod world;
 
 macro_rules! suite {
@@ -103,4 +104,8 @@ suite! {
     secrets::no_secret_is_in_the_database_in_plain,
     secrets::a_secret_has_versions_and_is_forgotten_when_nothing_names_it,
     secrets::generated_secrets_are_made_once,
+    volumes::a_deleted_volume_can_be_had_back_until_its_end,
+    volumes::an_exclusive_volume_is_one_applications,
+    volumes::a_name_means_one_volume_of_an_application,
+    volumes::a_copy_is_whole_or_nothing,
 }

@@ -99,6 +99,7 @@ impl World {
             objection: None,
             secrets: Vec::new(),
             settings: Vec::new(),
+            volumes: Vec::new(),
         }
     }
 

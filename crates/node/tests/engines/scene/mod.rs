@@ -362,6 +362,7 @@ impl Scene {
                     access: VolumeAccess::Exclusive,
                     size: None,
                     class: None,
+                    handle: None,
                 },
             );
         }

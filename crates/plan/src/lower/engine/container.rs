@@ -148,7 +148,7 @@ impl Owner<'_> {
                     self.release
                         .volumes
                         .get(name)
-                        .map(|volume| self.volume_name(name, volume.id))
+                        .map(|volume| self.volume_name(name, volume))
                 });
                 config.mounts.push(Mount {
                     r#type: "volume".to_owned(),

@@ -19,14 +19,15 @@ pub use instance::{
 
 use indexmap::IndexMap;
 use pluvio_model::facts::Facts;
-use pluvio_model::id::{ApplicationId, Generation, VolumeId};
+use pluvio_model::id::{ApplicationId, ClusterId, Generation, VolumeId};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::{Name, derived};
 use pluvio_model::observed::RunKind;
 use pluvio_model::problem::Problem;
 use pluvio_model::quantity::Span;
 use pluvio_model::release::{
-    DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, Release,
+    DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, DecidedVolume,
+    Release,
 };
 use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScheduleIn, VolumeAccess};
 use pluvio_model::stage::RunWish;
@@ -172,6 +173,36 @@ pub fn network_name(application_name: &Name, application: ApplicationId) -> Stri
     derived(&["pluvio", application_name.as_str(), &tail(application.0)])
 }
 
+/// The name that a volume is made under. By its own id: data outlives releases, renames and the application itself.
+pub fn volume_name(application_name: &Name, name: &Name, id: VolumeId) -> String {
+    derived(&[
+        "pluvio",
+        application_name.as_str(),
+        name.as_str(),
+        &tail(id.0),
+    ])
+}
+
+/// What every volume that is made for an application is labelled with.
+pub fn volume_labels(
+    installation: ClusterId,
+    application: ApplicationId,
+    application_name: &Name,
+    name: &Name,
+    id: VolumeId,
+) -> IndexMap<String, String> {
+    [
+        (label::INSTALLATION, installation.to_string()),
+        (label::APPLICATION, application.to_string()),
+        (label::APPLICATION_NAME, application_name.to_string()),
+        (label::VOLUME, name.to_string()),
+        (label::VOLUME_ID, id.to_string()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}
+
 /// Eight digits that tell two things of one name apart. The end of a UUIDv7 is random; its beginning is the time.
 fn tail(id: impl ToString) -> String {
     let text = id.to_string();
@@ -234,7 +265,7 @@ impl Owner<'_> {
             .volumes
             .iter()
             .map(|(name, volume)| VolumePlan {
-                name: self.volume_name(name, volume.id),
+                name: self.volume_name(name, volume),
                 volume: name.clone(),
                 id: volume.id,
                 labels: self.labels(&[
@@ -245,14 +276,11 @@ impl Owner<'_> {
             .collect()
     }
 
-    /// By the volume's own id: data outlives releases, renames and the application itself.
-    fn volume_name(&self, name: &Name, id: VolumeId) -> String {
-        derived(&[
-            "pluvio",
-            self.release.application_name.as_str(),
-            name.as_str(),
-            &tail(id.0),
-        ])
+    fn volume_name(&self, name: &Name, volume: &DecidedVolume) -> String {
+        volume
+            .handle
+            .clone()
+            .unwrap_or_else(|| volume_name(&self.release.application_name, name, volume.id))
     }
 
     fn task(&self, component: &DecidedComponent, hash: &ContentHash) -> TaskPlan {

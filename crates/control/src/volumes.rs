@@ -1,0 +1,512 @@
+//! Volumes as resources: taken up and let go by applications, copied, deleted after a grace period, measured.
+//!
+//! What takes time is not a job but a state that rows are in (being filled, deleted), looked at again and again by [`keep`]: a
+//! copy goes on in its container whoever looks, and a control plane that is killed finds it as far as it came.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pluvio_model::id::{OperationId, VolumeId};
+use pluvio_model::name::Name;
+use pluvio_model::operation::{Operation, OperationKind, Outcome, StepName};
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::quantity::Bytes;
+use pluvio_model::spec::{AbsolutePath, AppSpec, MountSpec, VolumeAccess, VolumeKind};
+use pluvio_plan::lower::engine::volume_name;
+use pluvio_plan::patch::Patch;
+use pluvio_runtime::{Copied, CopyState, CopyVolume, RuntimeError, Scope, Volumes};
+use pluvio_store::{Application, Asked, NewCopy, StoreError, TakeVolume, VolumeBinding, VolumeRow};
+
+use crate::{Asker, Control, PatchAsk, crash};
+
+/// Between two looks at a copy under way.
+const COPYING: Duration = Duration::from_millis(500);
+/// Without a hint, look for volumes whose time has come this often.
+const LOOK: Duration = Duration::from_secs(5);
+/// A size that was measured longer ago is measured again when somebody looks at it.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// Where a volume is to be mounted.
+#[derive(Debug, Clone)]
+pub struct Attach {
+    pub component: Name,
+    pub path: AbsolutePath,
+    /// What the application calls it; as it is called now when absent.
+    pub name: Option<Name>,
+    /// As it was last mounted when absent.
+    pub access: Option<VolumeAccess>,
+    pub read_only: bool,
+}
+
+/// Volumes that are being measured: each by one at a time.
+pub(crate) type Measuring = Mutex<HashSet<VolumeId>>;
+
+impl Control {
+    /// Mounts a volume in a component, as a change of the application's specification like any other.
+    pub async fn attach_volume(
+        &self,
+        by: Asker,
+        application: &Application,
+        volume: &VolumeRow,
+        attach: Attach,
+    ) -> Result<Asked, Problem> {
+        let bindings = self.inner.store.volume_bindings(&[volume.id]).await?;
+        let own = bindings
+            .iter()
+            .find(|binding| binding.application == application.id);
+        let name = attach
+            .name
+            .or_else(|| own.map(|binding| binding.name.clone()))
+            .unwrap_or_else(|| volume.name.clone());
+        let access = attach.access.or(volume.access).unwrap_or_default();
+        let title = format!("Attach {name} to {} at {}", attach.component, attach.path);
+        let patch = Patch::AttachVolume {
+            component: attach.component,
+            path: attach.path,
+            mount: MountSpec {
+                name: Some(name.clone()),
+                kind: VolumeKind::Disk,
+                access,
+                size: volume.size.map(Bytes),
+                read_only: attach.read_only,
+                host_path: None,
+                class: None,
+            },
+        };
+        let ask = PatchAsk {
+            kind: OperationKind::Configure,
+            title,
+            patches: vec![patch],
+            secrets: Vec::new(),
+        };
+        let take = TakeVolume {
+            volume: volume.id,
+            name,
+        };
+        self.patch_taking(by, application, ask, vec![take]).await
+    }
+
+    /// Takes a volume's mounts out of an application's specification; its data and its name stay. `component` and `path` say
+    /// which, where there are several.
+    pub async fn detach_volume(
+        &self,
+        by: Asker,
+        application: &Application,
+        volume: &VolumeRow,
+        component: Option<&Name>,
+        path: Option<&AbsolutePath>,
+    ) -> Result<Asked, Problem> {
+        let bindings = self.inner.store.volume_bindings(&[volume.id]).await?;
+        let own = bindings
+            .into_iter()
+            .find(|binding| binding.application == application.id);
+        let none = || {
+            problem::REFUSED.problem(
+                format!("{} does not mount {} there.", application.name, volume.name),
+                "`pluvio volume list` shows which component mounts it where.",
+            )
+        };
+        let VolumeBinding { name, .. } = own.ok_or_else(none)?;
+        let spec = self.target_revision(application).await?.spec;
+        let patches: Vec<Patch> = mounts_of(&spec, &name)
+            .into_iter()
+            .filter(|(at, _)| component.is_none_or(|wanted| wanted == at))
+            .filter(|(_, at)| path.is_none_or(|wanted| wanted == at))
+            .map(|(component, path)| Patch::DetachVolume { component, path })
+            .collect();
+        if patches.is_empty() {
+            return Err(none());
+        }
+        let ask = PatchAsk {
+            kind: OperationKind::Configure,
+            title: format!("Detach {name}"),
+            patches,
+            secrets: Vec::new(),
+        };
+        self.patch_taking(by, application, ask, Vec::new()).await
+    }
+
+    /// Begins a copy of a volume's data into a new volume, which `application` calls `name`. The application need not have
+    /// been deployed yet: a specification that names the volume finds it there. [`Control::copied`] waits for its end.
+    pub async fn clone_volume(
+        &self,
+        actor: &str,
+        source: &VolumeRow,
+        application: &Application,
+        name: Name,
+    ) -> Result<(Operation, VolumeId), Problem> {
+        if source.handle.is_none() {
+            return Err(never_made(source));
+        }
+        let id = VolumeId(uuid::Uuid::now_v7());
+        let title = match source.application == Some(application.id) {
+            true => format!("Copy the volume {} as {name}", source.name),
+            false => format!(
+                "Copy the volume {} of {} as {name}",
+                source.name, source.application_name
+            ),
+        };
+        let new = NewCopy {
+            source: source.clone(),
+            application: application.id,
+            cluster: self.cluster().await?.id,
+            handle: volume_name(&application.name, &name, id),
+            name,
+            id,
+            actor: actor.to_owned(),
+            title,
+        };
+        let operation = self.inner.store.begin_copy(new).await?;
+        Ok((operation, id))
+    }
+
+    /// Waits for the end of a copy that [`Control::clone_volume`] began.
+    pub async fn copied(&self, operation: OperationId) -> Result<(), Problem> {
+        loop {
+            match self.inner.store.operation(operation).await?.0.outcome {
+                None => tokio::time::sleep(COPYING).await,
+                Some(Outcome::Succeeded) => return Ok(()),
+                Some(Outcome::Failed { problem }) => return Err(*problem),
+                Some(_) => {
+                    return Err(problem::REFUSED
+                        .problem("The copy of the volume was cancelled.", "Begin it again."));
+                }
+            }
+        }
+    }
+
+    /// Deletes a volume that nothing uses: after the grace period, until when it can be had back; at once with `now`.
+    pub async fn delete_volume(
+        &self,
+        row: &VolumeRow,
+        now: bool,
+        actor: &str,
+    ) -> Result<VolumeRow, Problem> {
+        let grace = match now {
+            true => Duration::ZERO,
+            false => self.inner.config.volume_grace,
+        };
+        let ends_at = Timestamp::now() + grace;
+        let row = self
+            .inner
+            .store
+            .delete_volume(row.team, row.id, ends_at, actor)
+            .await?;
+        if grace.is_zero() {
+            end(self, &row, actor).await?;
+        }
+        Ok(row)
+    }
+
+    /// Has those measured, one after the other and behind the caller's back, whose size was not measured for a while.
+    pub fn measure_volumes(&self, rows: &[VolumeRow]) {
+        let now = Timestamp::now();
+        let old = |row: &&VolumeRow| {
+            row.measured_at
+                .is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
+        };
+        let usable = |row: &&VolumeRow| row.handle.is_some() && row.filling.is_none();
+        let mut measuring = self.inner.measuring.lock().expect("no panic while held");
+        let wanted: Vec<VolumeRow> = rows
+            .iter()
+            .filter(old)
+            .filter(usable)
+            .filter(|row| measuring.insert(row.id))
+            .cloned()
+            .collect();
+        drop(measuring);
+        if wanted.is_empty() {
+            return;
+        }
+        let control = self.clone();
+        tokio::spawn(async move {
+            for row in wanted {
+                let measured = control.measure(&row).await;
+                let noted = match (&measured, &row.handle) {
+                    (Ok(measured), Some(handle)) => {
+                        let bytes = Some(measured.bytes);
+                        let store = &control.inner.store;
+                        store.note_volume(row.id, handle, bytes).await.err()
+                    }
+                    _ => None,
+                };
+                if measured.is_err() || noted.is_some() {
+                    tracing::debug!(?measured, ?noted, volume = %row.id, "a volume was not measured");
+                }
+                let measuring = &control.inner.measuring;
+                let mut measuring = measuring.lock().expect("no panic while held");
+                measuring.remove(&row.id);
+            }
+        });
+    }
+}
+
+/// Where a specification mounts a volume of its application.
+pub fn mounts_of(spec: &AppSpec, volume: &Name) -> Vec<(Name, AbsolutePath)> {
+    spec.components
+        .iter()
+        .flat_map(|(component, spec)| {
+            spec.volumes
+                .iter()
+                .map(move |(path, mount)| (component, path, mount))
+        })
+        .filter(|(component, path, mount)| {
+            pluvio_plan::volume_of(component, path, mount).as_ref() == Some(volume)
+        })
+        .map(|(component, path, _)| (component.clone(), path.clone()))
+        .collect()
+}
+
+pub(crate) fn never_made(row: &VolumeRow) -> Problem {
+    problem::REFUSED.problem(
+        format!(
+            "The volume {} was never made: no release that names it has run.",
+            row.name
+        ),
+        "Deploy the application that names it first.",
+    )
+}
+
+/// What `decide` is told about an application's volumes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held {
+    pub(crate) ids: BTreeMap<Name, VolumeId>,
+    /// The runtime's own names, where they are known.
+    handles: BTreeMap<VolumeId, String>,
+    /// Those that cannot be mounted now.
+    unusable: BTreeMap<Name, Problem>,
+}
+
+impl Held {
+    pub(crate) fn new(rows: Vec<VolumeRow>) -> Held {
+        let mut held = Held::default();
+        for row in rows {
+            if let Some(problem) = row.unusable() {
+                held.unusable.insert(row.name.clone(), problem);
+            }
+            held.add(row);
+        }
+        held
+    }
+
+    pub(crate) fn add(&mut self, row: VolumeRow) {
+        self.ids.insert(row.name, row.id);
+        if let Some(handle) = row.handle {
+            self.handles.insert(row.id, handle);
+        }
+    }
+
+    /// Says by which names of the runtime a release's volumes go, where those do not follow from its own; refuses what cannot
+    /// be mounted now.
+    pub(crate) fn settle(
+        &self,
+        mut release: pluvio_model::release::Release,
+    ) -> Result<pluvio_model::release::Release, Problem> {
+        let application = release.application_name.clone();
+        for (name, volume) in &mut release.volumes {
+            if let Some(problem) = self.unusable.get(name) {
+                return Err(problem.clone());
+            }
+            if let Some(handle) = self.handles.get(&volume.id) {
+                let own = volume_name(&application, name, volume.id);
+                volume.handle = (*handle != own).then(|| handle.clone());
+            }
+        }
+        Ok(release)
+    }
+}
+
+/// Looks after copies under way and deleted volumes, as long as control runs.
+pub(crate) async fn keep(control: Control) {
+    let mut hint = control.inner.store.hint();
+    loop {
+        let copying = match round(&control).await {
+            Ok(copying) => copying,
+            Err(problem) => {
+                tracing::warn!(
+                    code = problem.code,
+                    cause = problem.cause,
+                    "volumes were not looked after"
+                );
+                false
+            }
+        };
+        tokio::time::sleep(COPYING).await;
+        if !copying {
+            let _ = tokio::time::timeout(LOOK, hint.changed()).await;
+        }
+    }
+}
+
+/// True while a copy is under way.
+async fn round(control: &Control) -> Result<bool, Problem> {
+    let store = &control.inner.store;
+    let filling = store.filling_volumes().await?;
+    for row in &filling {
+        if let Err(problem) = fill(control, row).await {
+            tracing::warn!(volume = %row.id, code = problem.code, cause = problem.cause, "a copy could not be looked at");
+        }
+    }
+    for row in store.ended_volumes(Timestamp::now()).await? {
+        if let Err(problem) = end(control, &row, "pluvio").await {
+            tracing::warn!(volume = %row.id, code = problem.code, cause = problem.cause, "a deleted volume is still there");
+        }
+    }
+    Ok(!filling.is_empty())
+}
+
+/// Brings one copy forward. What cannot be asked now is asked again.
+async fn fill(control: &Control, row: &VolumeRow) -> Result<(), Problem> {
+    let (store, node) = (&control.inner.store, &control.inner.node);
+    let (Some(filling), Some(target)) = (row.filling, &row.handle) else {
+        return Ok(());
+    };
+    let operation = match store.operation(filling).await {
+        Ok((operation, _)) => Some(operation),
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = operation
+        .as_ref()
+        .is_some_and(|operation| !operation.is_over() && !operation.cancel_requested);
+    if !wanted {
+        return abandon(control, row, target, Outcome::Cancelled).await;
+    }
+    let failed = |problem: Problem| Outcome::Failed {
+        problem: Box::new(problem),
+    };
+    let source = match row.copy_of {
+        Some(source) => store.volume(row.team, source).await,
+        None => Err(StoreError::NotFound { what: "volume" }),
+    };
+    let source = match source {
+        Ok(source) => source,
+        Err(StoreError::NotFound { .. }) => {
+            let gone = problem::NOT_FOUND.problem(
+                "The volume that was copied is deleted.",
+                "Nothing of the copy is left; there is nothing to copy any more.",
+            );
+            return abandon(control, row, target, failed(gone)).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Some((handle, application)) = source.handle.clone().zip(row.application) else {
+        return abandon(control, row, target, failed(never_made(&source))).await;
+    };
+    let copy = CopyVolume {
+        source: handle,
+        target: target.clone(),
+        application,
+        application_name: row.application_name.clone(),
+        name: row.name.clone(),
+        id: row.id,
+    };
+    let state = match node.copy_volume(&copy).await {
+        Ok(state) => state,
+        Err(RuntimeError::Refused(problem))
+            if !problem.is(problem::ENGINE_MISSING) && !problem.is(problem::ENGINE_FOREIGN) =>
+        {
+            CopyState::Failed { problem }
+        }
+        Err(RuntimeError::NotFound { what }) => CopyState::Failed {
+            problem: RuntimeError::NotFound { what }.into_problem(),
+        },
+        // The node or the engine is away: the copy goes on, or will.
+        Err(_) => return Ok(()),
+    };
+    match state {
+        CopyState::Running(copied) => {
+            crash::point("copy");
+            let note = format!("{} of {}", size(copied.bytes), size(copied.of_bytes));
+            let now = Timestamp::now();
+            let edit = |operation: &mut Operation| {
+                operation.begin(StepName::Copy, now);
+                operation.step_mut(StepName::Copy).note.clone_from(&note);
+            };
+            store.update_operation(filling, edit).await?;
+        }
+        CopyState::Done(copied) => {
+            crash::point("copied");
+            node.end_copy(target, true)
+                .await
+                .map_err(RuntimeError::into_problem)?;
+            let note = said(&copied, source.name.as_str());
+            let now = Timestamp::now();
+            let edit = |operation: &mut Operation| operation.finish(StepName::Copy, &note, now);
+            store.finish_copy(row.id, copied.bytes, edit).await?;
+        }
+        CopyState::Failed { problem } => {
+            abandon(control, row, target, failed(problem)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn said(copied: &Copied, source: &str) -> String {
+    let noun = if copied.files == 1 { "file" } else { "files" };
+    let mut note = format!("{} in {} {noun}", size(copied.bytes), copied.files);
+    if copied.left_out > 0 {
+        note.push_str(&format!(
+            "; {} left out: sockets, devices, or gone from {source} meanwhile",
+            copied.left_out
+        ));
+    }
+    note
+}
+
+/// As people read it; sizes of copies need no more than a digit behind the point.
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return match unit {
+                "B" => format!("{bytes} B"),
+                _ => format!("{value:.1} {unit}"),
+            };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+/// Nothing of the copy stays: first on the engine, then here, so that what is cut off in between is found again.
+async fn abandon(
+    control: &Control,
+    row: &VolumeRow,
+    target: &str,
+    outcome: Outcome,
+) -> Result<(), Problem> {
+    let ended = control.inner.node.end_copy(target, false).await;
+    ended.map_err(RuntimeError::into_problem)?;
+    control.inner.store.abandon_copy(row.id, &outcome).await?;
+    Ok(())
+}
+
+/// Ends a deleted volume: its data first, then its row; killed in between, it is done again.
+async fn end(control: &Control, row: &VolumeRow, actor: &str) -> Result<(), Problem> {
+    let node = &control.inner.node;
+    let kept = node
+        .volumes(Scope::All)
+        .await
+        .map_err(RuntimeError::into_problem)?;
+    for volume in kept
+        .iter()
+        .filter(|v| Some(&v.handle) == row.handle.as_ref())
+    {
+        node.delete_volume(volume.application, &volume.handle)
+            .await
+            .map_err(RuntimeError::into_problem)?;
+    }
+    crash::point("volume-end");
+    match control
+        .inner
+        .store
+        .forget_volume(row.team, row.id, actor)
+        .await
+    {
+        Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
