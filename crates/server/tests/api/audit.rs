@@ -18,10 +18,8 @@ const LOOKS: [&str; 7] = [
     "POST /api/v1/passkeys/options",
     "POST /api/v1/session/passkey/options",
 ];
-/// Needs the volume of an application that is gone, on a real engine, or an authenticator. That they are recorded is in
-/// `pluvio-store`'s suite.
-const ELSEWHERE: [&str; 5] = [
-    "DELETE /api/v1/teams/{team}/environments/{environment}/volumes/{volume}",
+/// Needs an authenticator. That they are recorded is in `pluvio-store`'s suite.
+const ELSEWHERE: [&str; 4] = [
     "POST /api/v1/passkeys",
     "PATCH /api/v1/passkeys/{passkey}",
     "DELETE /api/v1/passkeys/{passkey}",
@@ -208,6 +206,10 @@ async fn every_change_leaves_a_record() {
     assert!(newest(&scene).await > before);
     walked.insert(operation(&document, &Method::POST, &path));
 
+    for (method, path) in volumes(&scene).await {
+        walked.insert(operation(&document, &method, &path));
+    }
+
     // By cookie only: a password, and signing out.
     let hour = std::time::Duration::from_secs(3600);
     let opened = scene.store.open_session(owner, hour, hour).await.unwrap();
@@ -378,4 +380,67 @@ async fn a_refused_or_failed_terminal_is_recorded() {
     let told = results().await;
     let owner = |result: &str| ("owner".to_owned(), result.to_owned());
     assert_eq!(told[..2], [owner("failed"), owner("opened")]);
+}
+
+/// Everything that is asked of volumes and their files. What takes an engine does not succeed here; that somebody asked is kept
+/// all the same.
+async fn volumes(scene: &Scene) -> Vec<(Method, String)> {
+    let mounting = json!({ "volumes": { "/data": { "name": "data" } } });
+    let path = format!("{HOME}/applications/blog/components/web");
+    let answer = scene
+        .ask(Method::PATCH, &path, &scene.owner, Some(&mounting))
+        .await;
+    assert!(answer.status.is_success(), "{answer:?}");
+    let listed = async || {
+        let path = format!("{HOME}/volumes");
+        let answer = scene.ask(Method::GET, &path, &scene.owner, None).await;
+        answer.json()["items"].as_array().unwrap().clone()
+    };
+    let id = listed().await[0]["id"].as_str().unwrap().to_owned();
+    let volume = id.parse().unwrap();
+    scene
+        .store
+        .note_volume(volume, "pluvio-blog-data", None)
+        .await
+        .unwrap();
+    let of = |rest: &str| format!("{HOME}/volumes/{id}{rest}");
+    let copy = json!({ "name": "again" });
+    let cloned = scene
+        .ask(Method::POST, &of("/clone"), &scene.owner, Some(&copy))
+        .await;
+    assert_eq!(cloned.status, 202, "{cloned:?}");
+    let second = listed().await[1]["id"].as_str().unwrap().to_owned();
+    let whole = second.parse().unwrap();
+    scene.store.finish_copy(whole, 1, |_| {}).await.unwrap();
+    let second = format!("{HOME}/volumes/{second}");
+    let attach = json!({ "application": "blog", "component": "web", "path": "/more" });
+    let asks = [
+        (Method::POST, of("/clone"), Some(json!({ "name": "third" })), true),
+        (Method::POST, of("/detach"), Some(json!({ "application": "blog" })), true),
+        (Method::POST, of("/attach"), Some(attach), true),
+        (Method::DELETE, format!("{second}?confirm=again"), None, true),
+        (Method::POST, format!("{second}/restore"), None, true),
+        (Method::POST, of("/folders?path=new"), None, false),
+        (Method::DELETE, of("/files?path=new"), None, false),
+    ];
+    let mut tried = Vec::new();
+    for (method, path, body, succeeds) in asks {
+        let before = newest(scene).await;
+        let answer = scene
+            .ask(method.clone(), &path, &scene.owner, body.as_ref())
+            .await;
+        let went = answer.status.is_success();
+        assert!(went || !succeeds, "{method} {path}: {answer:?}");
+        assert!(newest(scene).await > before, "{method} {path} leaves no record");
+        tried.push((method, path));
+    }
+    let before = newest(scene).await;
+    let path = of("/content?path=a");
+    let mut put = Scene::request(Method::PUT, &path, &scene.owner, None);
+    *put.body_mut() = axum::body::Body::from("content");
+    put.headers_mut().insert("content-length", 7.into());
+    scene.send(put).await;
+    assert!(newest(scene).await > before);
+    tried.push((Method::PUT, path));
+    tried
 }

@@ -63,9 +63,9 @@ impl Owner<'_> {
             };
             let each = (0..count)
                 .filter_map(|ordinal| self.release.volume_of(component, name, ordinal))
-                .map(|(name, volume)| self.volume_name(name, volume.id))
+                .map(|(name, volume)| self.volume_name(name, volume))
                 .collect();
-            all.insert(self.volume_name(name, first.id), each);
+            all.insert(self.volume_name(name, first), each);
         }
         all
     }
