@@ -120,7 +120,7 @@ components:
     ports: {{ http: {{ port: 8080, protocol: http }} }}
     env: {{ GREETING: one }}
     routes: [{{ host: {name}.localhost }}]
-    volumes: {{ /data: {{ size: 1Gi }} }}
+    volumes: {{ /data: {{ name: web-data, size: 1Gi }} }}
   other:
     image: {image}
     command: [/serve]

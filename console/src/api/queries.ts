@@ -238,6 +238,7 @@ export function operationChanged(operation: Operation, where: Place) {
     invalidate(`${here}/overview`)
     invalidate(`${here}/applications`)
     invalidate(`${here}/gateway`)
+    invalidate(`${here}/volumes`)
   } else if (operation.release) {
     invalidate(`${applicationPath(where, app)}/releases`)
   }

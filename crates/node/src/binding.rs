@@ -45,6 +45,12 @@ struct BondEngine {
     socket: PathBuf,
 }
 
+/// The cluster that the node of a data folder belongs to, if it ever saw an engine.
+pub(crate) fn bound_cluster(data: &Path) -> Option<ClusterId> {
+    let bond: Option<Bond> = disk::read_json(&data.join("node/engine.json")).ok()?;
+    bond?.engine.map(|engine| engine.cluster)
+}
+
 impl BoundEngine {
     /// `folder`: the node's own.
     pub(crate) fn open(folder: &Path, configured: Option<PathBuf>) -> std::io::Result<BoundEngine> {

@@ -7,7 +7,6 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pluvio_model::facts::RuntimeKind;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
 use pluvio_model::problem::{self, Problem};
@@ -23,12 +22,12 @@ use crate::hand::{FROM, Said, TO, VOLUME};
 use crate::node::refused;
 
 /// Removes every container that reaches into volumes of an installation, copies under way too: nobody will ask for them.
-pub async fn forget_hands(
-    engine: &pluvio_engine::Engine,
-    installation: &str,
-) -> Result<(), Problem> {
+pub async fn forget_hands(engine: &pluvio_engine::Engine, data: &Path) -> Result<(), Problem> {
+    // A node that never had an engine made nothing.
+    let Some(cluster) = crate::binding::bound_cluster(data) else {
+        return Ok(());
+    };
     let forget = async {
-        let cluster = engine.cluster(installation).await?;
         let labels = [
             format!("{}={cluster}", label::INSTALLATION),
             format!("{}=hand", label::ROLE),
@@ -238,11 +237,6 @@ impl Hands {
         let (image, path) = self.image(&*engine.driver).await?;
         let mut entrypoint = vec![PROGRAM, "hand"];
         entrypoint.extend(arguments);
-        let mut options = vec!["no-new-privileges"];
-        if facts.runtime == RuntimeKind::Podman {
-            // What a volume's files are labelled with is their applications' matter.
-            options.push("label=disable");
-        }
         let body = json!({
             "Image": image,
             "Entrypoint": entrypoint,
@@ -260,7 +254,7 @@ impl Hands {
                 "ReadonlyRootfs": true,
                 "CapDrop": ["ALL"],
                 "CapAdd": RIGHTS,
-                "SecurityOpt": options,
+                "SecurityOpt": ["no-new-privileges"],
                 "AutoRemove": goes_by_itself,
                 "PidsLimit": 64,
                 "Memory": 256 << 20,

@@ -17,6 +17,8 @@ use rustix::path::Arg;
 
 /// No path is longer, in steps: a folder that contains itself without end must end.
 pub(super) const DEEPEST: usize = 200;
+/// Of a folder with more entries only the first are looked at, by name.
+const MANY: usize = 50_000;
 /// Names of files that are not whole yet begin so.
 pub(super) const PART: &str = ".pluvio-part-";
 
@@ -142,7 +144,13 @@ impl Tree {
 
     pub(super) fn list(&self, path: &str, limit: usize) -> Result<Folder, Problem> {
         let folder = self.folder(path)?;
-        let names = names(&folder).map_err(|error| failed("list", path, &error))?;
+        let mut names = names(&folder).map_err(|error| failed("list", path, &error))?;
+        let all = names.len();
+        if all > MANY {
+            names.sort_unstable();
+            names.truncate(limit);
+        }
+        let skipped = all - names.len();
         let mut entries = Vec::new();
         // A name that is no text is not shown: nobody could ask for it.
         for name in names.iter().filter_map(|name| name.to_str().ok()) {
@@ -157,7 +165,7 @@ impl Tree {
             let file = |entry: &FileEntry| entry.kind != FileKind::Folder;
             (file(a), &a.name).cmp(&(file(b), &b.name))
         });
-        let left_out = entries.len().saturating_sub(limit) as u64;
+        let left_out = (skipped + entries.len().saturating_sub(limit)) as u64;
         entries.truncate(limit);
         Ok(Folder {
             path: steps(path)?.join("/"),

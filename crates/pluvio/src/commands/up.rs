@@ -433,7 +433,7 @@ pub(crate) async fn uninstall(
         let team = store.home().team;
         store.close().await;
         let hands = engine.clone();
-        pluvio_node::forget_hands(&hands, &settings.owner).await?;
+        pluvio_node::forget_hands(&hands, &context.data).await?;
         let builder = pluvio_build::Builder::new(engine, settings);
         builder.forget_team(team).await?;
         if !keep_bases {

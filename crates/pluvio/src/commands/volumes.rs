@@ -452,6 +452,13 @@ fn file_told(context: &Context, entry: &FileEntry, said: String) {
     }
 }
 
+/// A program chose the name: nothing in it is for the terminal.
+fn plain(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
 fn show_folder(context: &Context, folder: &Folder) {
     if context.out.json {
         context.out.document(folder);
@@ -461,10 +468,11 @@ fn show_folder(context: &Context, folder: &Folder) {
         .entries
         .iter()
         .map(|entry| {
+            let name = plain(&entry.name);
             let name = match (entry.kind, &entry.target) {
-                (FileKind::Folder, _) => format!("{}/", entry.name),
-                (FileKind::Link, Some(target)) => format!("{} → {target}", entry.name),
-                _ => entry.name.clone(),
+                (FileKind::Folder, _) => format!("{name}/"),
+                (FileKind::Link, Some(target)) => format!("{name} → {}", plain(target)),
+                _ => name,
             };
             vec![
                 entry.mode.clone(),

@@ -236,8 +236,11 @@ async fn record(
     path: &str,
     what: &str,
 ) -> Result<(), Refusal> {
-    // As it was typed, but no longer than a row of the log should be.
-    let shown: String = path.chars().take(200).collect();
+    // As it was typed, but no longer than a row of the log should be, and nothing that a terminal would obey.
+    let shown = path.chars().take(200);
+    let shown: String = shown
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     let row = NewAudit {
         team: Some(volume.team),
         actor: caller.actor(),

@@ -415,10 +415,25 @@ async fn volumes(scene: &Scene) -> Vec<(Method, String)> {
     let second = format!("{HOME}/volumes/{second}");
     let attach = json!({ "application": "blog", "component": "web", "path": "/more" });
     let asks = [
-        (Method::POST, of("/clone"), Some(json!({ "name": "third" })), true),
-        (Method::POST, of("/detach"), Some(json!({ "application": "blog" })), true),
+        (
+            Method::POST,
+            of("/clone"),
+            Some(json!({ "name": "third" })),
+            true,
+        ),
+        (
+            Method::POST,
+            of("/detach"),
+            Some(json!({ "application": "blog" })),
+            true,
+        ),
         (Method::POST, of("/attach"), Some(attach), true),
-        (Method::DELETE, format!("{second}?confirm=again"), None, true),
+        (
+            Method::DELETE,
+            format!("{second}?confirm=again"),
+            None,
+            true,
+        ),
         (Method::POST, format!("{second}/restore"), None, true),
         (Method::POST, of("/folders?path=new"), None, false),
         (Method::DELETE, of("/files?path=new"), None, false),
@@ -431,7 +446,10 @@ async fn volumes(scene: &Scene) -> Vec<(Method, String)> {
             .await;
         let went = answer.status.is_success();
         assert!(went || !succeeds, "{method} {path}: {answer:?}");
-        assert!(newest(scene).await > before, "{method} {path} leaves no record");
+        assert!(
+            newest(scene).await > before,
+            "{method} {path} leaves no record"
+        );
         tried.push((method, path));
     }
     let before = newest(scene).await;
