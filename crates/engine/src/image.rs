@@ -188,19 +188,19 @@ impl Engine {
         label: &str,
     ) -> Result<(), DriverError> {
         let change = format!("LABEL {label}=1");
-        let id = self.import(tar, reference, &[change]).await?;
-        self.forget_labelled(label, &id).await;
+        self.import(tar, reference, &[change]).await?;
+        self.forget_labelled(label, reference).await;
         Ok(())
     }
 
-    /// Removes the images with a label but one. What is in use stays, and goes another time.
+    /// Removes the images with a label but those of a name. What is in use stays, and goes another time.
     pub async fn forget_labelled(&self, label: &str, but: &str) {
         for image in self
             .list_images(&[label.to_owned()])
             .await
             .unwrap_or_default()
         {
-            if image.id != but {
+            if !image.tags.iter().any(|tag| tag == but) {
                 let _ = self.remove_image(&image.id).await;
             }
         }

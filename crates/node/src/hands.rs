@@ -233,6 +233,22 @@ impl Hands {
         mounts: Value,
         goes_by_itself: bool,
     ) -> Result<(), DriverError> {
+        let once = || self.start_once(engine, name, arguments, mounts.clone(), goes_by_itself);
+        match once().await {
+            // Another installation of this machine made its image, and took this one for an old one.
+            Err(DriverError::NotFound { .. }) => once().await,
+            other => other,
+        }
+    }
+
+    async fn start_once(
+        &self,
+        engine: &Engine,
+        name: &str,
+        arguments: &[&str],
+        mounts: Value,
+        goes_by_itself: bool,
+    ) -> Result<(), DriverError> {
         let facts = engine.facts().await?;
         let (image, path) = self.image(&*engine.driver).await?;
         let mut entrypoint = vec![PROGRAM, "hand"];

@@ -7,7 +7,7 @@ use pluvio_api::releases::{ReleaseStatus, ReleaseSummary};
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, RunKind, RunState,
 };
-use pluvio_model::operation::{Operation, StepName, StepState};
+use pluvio_model::operation::{Operation, OperationKind, StepName, StepState};
 use pluvio_model::release::{
     BuildRecord, Check, DecidedComponent, DecidedProbe, Release, Strategy,
 };
@@ -37,6 +37,11 @@ pub(crate) fn ready(component: &ObservedComponent) -> u32 {
         .iter()
         .filter(|i| i.state == InstanceState::Ready)
         .count() as u32
+}
+
+/// Whether an operation is one that the application's state shows. A copy of its data leaves it as it is.
+pub(crate) fn moves(operation: &Operation) -> bool {
+    operation.kind != OperationKind::CopyVolume
 }
 
 /// The worst state that is not intended, and what there is to say about it.

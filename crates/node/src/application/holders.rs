@@ -93,7 +93,8 @@ impl Application {
                 .making
                 .iter()
                 .find(|(_, other)| other.is_against(claim));
-            there.or(made.map(|(name, _)| name)).cloned()
+            let there = there.or(made.map(|(name, _)| name)).cloned();
+            there.or_else(|| self.another_with(claim))
         };
         let Some(holder) = holder else {
             self.waiting.remove(name);
@@ -113,6 +114,21 @@ impl Application {
             );
         }
         false
+    }
+}
+
+impl Application {
+    /// A container of another application that has one of the volumes: it was its before.
+    fn another_with(&self, claim: &Claim) -> Option<String> {
+        let view = self.shared.engine.view();
+        let own = self.id.to_string();
+        let has = |container: &&SeenContainer| {
+            let label = |key: &str| container.labels.get(key).map(String::as_str);
+            label(label::APPLICATION) != Some(own.as_str())
+                && !Claim::new(label).volumes.is_disjoint(&claim.volumes)
+        };
+        let found = view.containers().find(has);
+        found.map(|container| container.name.clone())
     }
 }
 

@@ -186,7 +186,8 @@ impl Application {
                             return;
                         }
                         let part = views.borrow_and_update().part(self.id);
-                        if part != self.part {
+                        // Who has a volume that it waits for may be another application's.
+                        if part != self.part || !self.waiting.is_empty() {
                             break;
                         }
                     }

@@ -163,7 +163,9 @@ pub(crate) async fn summaries(
             node: observed.is_some(),
             usage: now.usage.get(&application.id).cloned().unwrap_or_default(),
             routes: now.metrics_of(application.id),
-            running: running.iter().find(|o| o.application == application.id),
+            running: running
+                .iter()
+                .find(|o| o.application == application.id && view::moves(o)),
             target: targets.get(&application.id).copied(),
         };
         view::summary(application, None, &seen)
@@ -372,7 +374,7 @@ pub(crate) async fn build_detail(
         node: now.observed.is_some(),
         usage,
         routes: now.metrics_of(application.id),
-        running: operations.iter().find(|o| !o.is_over()),
+        running: operations.iter().find(|o| !o.is_over() && view::moves(o)),
         target: target.as_ref(),
     };
     let components = release

@@ -95,7 +95,9 @@ async fn application_topology(
         node: observed.is_some(),
         usage: usage.unwrap_or_default(),
         routes: Vec::new(),
-        running: running.iter().find(|o| o.application == application.id),
+        running: running
+            .iter()
+            .find(|o| o.application == application.id && view::moves(o)),
         target: target.as_ref(),
     };
     for decided in release.components.values() {

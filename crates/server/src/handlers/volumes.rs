@@ -13,7 +13,7 @@ use pluvio_model::name::Name;
 use pluvio_model::operation::Operation;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::release::{DecidedComponent, DecidedMount, Release};
+use pluvio_model::release::{DecidedComponent, DecidedMount, Release, Strategy};
 use pluvio_model::spec::AbsolutePath;
 use pluvio_store::{Application, Scope, Store, StoreError, VolumeBinding, VolumeRow};
 use serde::Deserialize;
@@ -315,20 +315,9 @@ pub(super) async fn summaries(
 }
 
 fn uses(row: &VolumeRow, binding: &VolumeBinding, release: &Release) -> Vec<VolumeUse> {
-    let names: Vec<&Name> = release
-        .volumes
-        .iter()
-        .filter(|(_, volume)| volume.id == row.id)
-        .map(|(name, _)| name)
-        .collect();
     let found = release.components.values().flat_map(|component| {
         mounts(component)
-            .filter(|(_, mount)| {
-                mount
-                    .volume
-                    .as_ref()
-                    .is_some_and(|name| names.contains(&name))
-            })
+            .filter(|(_, mount)| has(release, component, mount, row))
             .map(|(path, mount)| VolumeUse {
                 application: binding.application_name.to_string(),
                 component: component.name.to_string(),
@@ -343,6 +332,24 @@ fn uses(row: &VolumeRow, binding: &VolumeBinding, release: &Release) -> Vec<Volu
         }
     }
     uses
+}
+
+/// Whether a mount is of this volume, in one of the component's instances: those of a stateful one have a volume each.
+fn has(
+    release: &Release,
+    component: &DecidedComponent,
+    mount: &DecidedMount,
+    row: &VolumeRow,
+) -> bool {
+    let Some(name) = &mount.volume else {
+        return false;
+    };
+    let count = match component.rollout.strategy {
+        Strategy::Ordered => component.instances.max(1),
+        Strategy::Surge { .. } | Strategy::StopThenStart => 1,
+    };
+    let mut volumes = (0..count).filter_map(|ordinal| release.volume_of(component, name, ordinal));
+    volumes.any(|(_, volume)| volume.id == row.id)
 }
 
 fn mounts(component: &DecidedComponent) -> impl Iterator<Item = (&AbsolutePath, &DecidedMount)> {
