@@ -156,6 +156,31 @@ components:
     let row = volume(&pluvio, &name, "web-data").unwrap();
     assert_eq!(row["used_by"].as_array().unwrap().len(), 2, "{row:#}");
     assert_eq!(row["access"], "shared");
+
+    // Another application of the environment shares it too, and keeps it when the one that it was made for goes.
+    let other = pluvio.name("vother");
+    pluvio.deploy(&app::yaml(&other, "three", 1, "")).ok();
+    let words = [
+        "volume", "attach", "web-data", "/ours", "--from", &name, "--access", "shared",
+    ];
+    let words: Vec<&str> = words.into_iter().chain(["-a", &other, "--json"]).collect();
+    pluvio.cli(&words).ok();
+    assert_eq!(pluvio.body(&other, "/file?/ours/note"), "ours");
+    put(&pluvio, &name, "/file?/data/note", "of all");
+    assert_eq!(pluvio.body(&other, "/file?/ours/note"), "of all");
+    pluvio.cli(&["delete", "-a", &name, "--yes", "--json"]).ok();
+    let row = volume(&pluvio, &other, "web-data").unwrap();
+    assert_eq!(row["state"], "bound", "{row:#}");
+    assert_eq!(pluvio.body(&other, "/file?/ours/note"), "of all");
+
+    // A copy that is made for an application is what its specification finds under that name.
+    let clone = [
+        "volume", "clone", "web-data", "seed", "-a", &other, "--json",
+    ];
+    pluvio.cli(&clone).ok();
+    let more = "volumes: { /seed: { name: seed }, /ours: { name: web-data, access: shared } }\n";
+    pluvio.deploy(&app::yaml(&other, "four", 1, more)).ok();
+    assert_eq!(pluvio.body(&other, "/file?/seed/note"), "of all");
     pluvio.end();
 }
 

@@ -449,7 +449,6 @@ impl Control {
             );
         }
         let surroundings = self.surroundings(application.id, images).await?;
-        pluvio_plan::rollback::refuse_lost_data(&stored.release, &surroundings.volumes.ids)?;
         let ask = self
             .ask(
                 by,
@@ -459,7 +458,11 @@ impl Control {
                 waiting(&ROLLOUT),
             )
             .await?;
-        let mut decide = |seen: &Deciding| surroundings.decide(seen);
+        let mut decide = |seen: &Deciding| {
+            let next = surroundings.decide(seen)?;
+            pluvio_plan::rollback::refuse_lost_data(&stored.release, &next)?;
+            Ok(next)
+        };
         self.inner
             .store
             .ask_deploy(

@@ -104,8 +104,11 @@ impl Control {
             .find(|binding| binding.application == application.id);
         let none = || {
             problem::REFUSED.problem(
-                format!("{} does not mount {} there.", application.name, volume.name),
-                "`pluvio volume list` shows which component mounts it where.",
+                format!(
+                    "The app.yaml of {} has no such mount of {}.",
+                    application.name, volume.name
+                ),
+                "`pluvio volume list` shows which component mounts it where. What a database keeps its data in, or one of several instances, goes with its component.",
             )
         };
         let VolumeBinding { name, .. } = own.ok_or_else(none)?;

@@ -1,9 +1,6 @@
 //! Going back: a new revision equal to an old one, with the old one's images and today's sizes.
 
-use std::collections::BTreeMap;
-
 use indexmap::IndexMap;
-use pluvio_model::id::VolumeId;
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, RELEASE_GONE};
@@ -79,15 +76,12 @@ pub fn rollback(
 }
 
 /// Refuses to go back to a release whose data are not to be had under their names any more: a new, empty volume in their place
-/// would not be what the release was. `bound` are the volumes that the application has today, by name.
-pub fn refuse_lost_data(
-    release: &Release,
-    bound: &BTreeMap<Name, VolumeId>,
-) -> Result<(), Problem> {
-    let lost = release
-        .volumes
-        .iter()
-        .find(|(name, volume)| bound.get(*name) != Some(&volume.id));
+/// would not be what the release was. `next` is what was decided to go back.
+pub fn refuse_lost_data(release: &Release, next: &Release) -> Result<(), Problem> {
+    let lost = next.volumes.iter().find(|(name, volume)| {
+        let was = release.volumes.get(*name);
+        was.is_some_and(|was| was.id != volume.id)
+    });
     match lost {
         None => Ok(()),
         Some((name, _)) => Err(RELEASE_GONE.problem(
@@ -213,11 +207,10 @@ mod tests {
         let old = web(json!({ "volumes": { "/data": { "name": "data" } } }));
         let revision = sample::revision(1, &old, Origin::Deploy);
         let r1 = decide(&revision, None, &sample::facts(&old));
-        let name: Name = "data".parse().unwrap();
-        let mut bound = BTreeMap::from([(name.clone(), r1.volumes["data"].id)]);
-        refuse_lost_data(&r1, &bound).unwrap();
-        bound.insert(name, sample::volume_ids().nth(9).unwrap());
-        let problem = refuse_lost_data(&r1, &bound).unwrap_err();
+        let mut next = r1.clone();
+        refuse_lost_data(&r1, &next).unwrap();
+        next.volumes["data"].id = sample::volume_ids().nth(9).unwrap();
+        let problem = refuse_lost_data(&r1, &next).unwrap_err();
         assert_eq!(problem.code, "release.gone");
         assert!(problem.cause.contains("data"), "{problem}");
     }
