@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model", "plan"]),
     ("telemetry", &["model", "runtime"]),
     ("engine", &["model", "plan", "runtime"]),
+    ("kubernetes", &["model", "plan", "runtime"]),
     ("build", &["model", "formats", "runtime", "engine"]),
     (
         "node",

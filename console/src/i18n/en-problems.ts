@@ -42,6 +42,8 @@ export const problems = {
   'problem.engine.failed': 'The engine refused',
   'problem.engine.too-old': 'The engine is too old',
   'problem.disk.full': 'No space is left',
+  'problem.cluster.unreachable': 'The cluster does not answer',
+  'problem.cluster.no-room': 'No node of the cluster has room',
   'problem.node.unreachable': 'The node process does not answer',
   'problem.generation.stale': 'A newer decision is at work',
   'problem.server.unreachable': 'Pluvio does not answer',

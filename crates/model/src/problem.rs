@@ -119,6 +119,8 @@ codes! {
     ENGINE_TOO_OLD = "engine.too-old", 422, "The engine is too old";
     DISK_FULL = "disk.full", 507, "No space is left";
     NODE_UNREACHABLE = "node.unreachable", 503, "The node process does not answer";
+    CLUSTER_UNREACHABLE = "cluster.unreachable", 503, "The cluster does not answer";
+    CLUSTER_NO_ROOM = "cluster.no-room", 422, "No node of the cluster has room";
     STALE_GENERATION = "generation.stale", 409, "A newer decision is at work";
     SERVER_UNREACHABLE = "server.unreachable", 503, "Pluvio does not answer";
     AUTH_REQUIRED = "auth.required", 401, "Sign in first";

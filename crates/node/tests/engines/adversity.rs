@@ -244,7 +244,7 @@ async fn secrets_reach_containers_and_a_missing_one_starts_nothing() {
     let seen = play.settled().await;
     let name = &seen.components["web"].instances[0].name;
     assert_eq!(
-        play.engine.file(name, "/tmp/hot.conf").unwrap(),
+        play.engine.file(name, "/tmp/example/hot.conf").unwrap(),
         "key=hunter2"
     );
     // On disk for its owner alone.

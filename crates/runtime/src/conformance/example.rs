@@ -20,7 +20,7 @@ pub struct Example {
     /// Part of the content: another one needs new instances.
     pub version: String,
     pub instances: u32,
-    /// Content of the hot file `/tmp/hot.conf`.
+    /// Content of the hot file `/tmp/example/hot.conf`.
     pub hot: String,
     pub power: Power,
 }
@@ -151,7 +151,7 @@ impl Example {
                 grace: Span::seconds(1),
                 deadline: Span::seconds(60),
             },
-            hot_files: [("/tmp/hot.conf".parse().expect("a path"), hot)].into(),
+            hot_files: [("/tmp/example/hot.conf".parse().expect("a path"), hot)].into(),
             after: Vec::new(),
             database: None,
             build: None,

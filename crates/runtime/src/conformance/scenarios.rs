@@ -184,7 +184,7 @@ pub async fn hot_files_reach_running_instances(subject: &mut dyn Subject) {
     example.hot = "second".to_owned();
     apply(subject, &example.stage()).await;
     for instance in &before {
-        let path = "/tmp/hot.conf";
+        let path = "/tmp/example/hot.conf";
         while subject
             .file(example.application, &instance.name, path)
             .await

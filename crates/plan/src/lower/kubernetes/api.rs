@@ -137,7 +137,15 @@ pub(super) struct Container {
     pub(super) lifecycle: Option<Lifecycle>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) volume_mounts: Vec<VolumeMount>,
+    /// The last lines of a program that fails are kept beside its exit code.
+    pub(super) termination_message_policy: TerminationMessage,
     pub(super) security_context: Security,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) enum TerminationMessage {
+    #[default]
+    FallbackToLogsOnError,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]

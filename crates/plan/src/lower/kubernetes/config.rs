@@ -135,6 +135,9 @@ impl Lowering<'_> {
             metadata
                 .annotations
                 .insert(key::VOLUME_ID.to_owned(), volume.id.to_string());
+            metadata
+                .annotations
+                .insert(key::VOLUME_NAME.to_owned(), name.to_string());
             let body = json!({ "spec": claim_spec(volume) });
             self.add(
                 "v1",

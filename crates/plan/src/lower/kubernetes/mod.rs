@@ -97,6 +97,8 @@ pub mod key {
     pub const RELEASE: &str = "pluvio.io/release";
     pub const GENERATION: &str = "pluvio.io/generation";
     pub const VOLUME_ID: &str = "pluvio.io/volume-id";
+    /// Annotation: a volume's name in its application.
+    pub const VOLUME_NAME: &str = "pluvio.io/volume";
 }
 
 /// Lowers a stage. What Kubernetes cannot do is refused by name, with its path in the specification.

@@ -300,6 +300,12 @@ fn every_kind_has_its_workload() {
           "concurrencyPolicy": "Forbid",
           "suspend": false,
           "jobTemplate": {
+            "metadata": {
+              "labels": {
+                "pluvio.io/application": "01936b2a-0000-7000-8000-0000aaaa0001",
+                "pluvio.io/component": "tick"
+              }
+            },
             "spec": {
               "backoffLimit": 6
             }

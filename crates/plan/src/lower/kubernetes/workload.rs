@@ -69,7 +69,11 @@ impl Lowering<'_> {
                     "timeZone": schedule.time_zone.as_deref().unwrap_or("Etc/UTC"),
                     "concurrencyPolicy": if schedule.overlap { "Allow" } else { "Forbid" },
                     "suspend": !is_on,
-                    "jobTemplate": { "spec": job(component, pods) },
+                    // Runs are found by the same labels.
+                    "jobTemplate": {
+                        "metadata": { "labels": self.selector(Some(&component.name)) },
+                        "spec": job(component, pods),
+                    },
                 });
                 self.add_workload("batch/v1", "CronJob", component, &spec);
             }

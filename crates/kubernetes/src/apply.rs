@@ -1,0 +1,184 @@
+//! Bringing single objects to what they shall be, with as few requests as that takes.
+
+use std::collections::BTreeMap;
+
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use pluvio_plan::lower::kubernetes::Object;
+use sha2::{Digest, Sha256};
+
+use crate::MANAGER;
+use crate::book::ObjectName;
+use crate::cache::{Cache, version_of};
+use crate::failure::{is_invalid, is_not_found};
+use crate::resources::Resources;
+
+/// What was written of an object last, and what the cluster made of it.
+#[derive(Debug, Clone)]
+struct Written {
+    body: [u8; 32],
+    version: String,
+    generation: i64,
+    /// Only what the cluster said about itself then is known: a Service's address.
+    answer: Option<String>,
+}
+
+/// Remembers what it wrote, so that what is right already costs no request.
+#[derive(Default)]
+pub(crate) struct Writer {
+    written: BTreeMap<ObjectName, Written>,
+}
+
+pub(crate) fn name_of(object: &Object) -> ObjectName {
+    ObjectName {
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+    }
+}
+
+impl Writer {
+    /// Writes the object unless the cluster still has what was written last. `anew`: in any case.
+    pub(crate) async fn bring(
+        &mut self,
+        client: &Client,
+        resources: &Resources,
+        cache: &Cache,
+        object: &Object,
+        anew: bool,
+    ) -> Result<(), kube::Error> {
+        let name = name_of(object);
+        let body: [u8; 32] = Sha256::digest(object.body.to_string().as_bytes()).into();
+        if let Some(written) = self.written.get(&name)
+            && written.body == body
+            && !anew
+            && !has_drifted(cache, &name, written)
+        {
+            return Ok(());
+        }
+        let api = resources
+            .api(
+                client,
+                &name.api_version,
+                &name.kind,
+                name.namespace.as_deref(),
+            )
+            .await?;
+        let params = PatchParams::apply(MANAGER).force();
+        let applied = match api
+            .patch(&name.name, &params, &Patch::Apply(&object.body))
+            .await
+        {
+            Err(error) if is_invalid(&error) && can_be_replaced(&name.kind) => {
+                // A field that cannot be changed: the object is made anew, and takes its pods over.
+                tracing::info!(object = %name, "it is replaced: a field of it cannot be changed");
+                api.delete(&name.name, &DeleteParams::orphan())
+                    .await
+                    .map(drop)
+                    .or_else(found)?;
+                api.patch(&name.name, &params, &Patch::Apply(&object.body))
+                    .await?
+            }
+            other => other?,
+        };
+        self.written.insert(
+            name,
+            Written {
+                body,
+                version: applied.resource_version().unwrap_or_default(),
+                generation: applied.metadata.generation.unwrap_or_default(),
+                answer: service_address(&applied),
+            },
+        );
+        Ok(())
+    }
+
+    /// Deletes what is there by that name. True when nothing is left of it.
+    pub(crate) async fn remove(
+        &mut self,
+        client: &Client,
+        resources: &Resources,
+        name: &ObjectName,
+    ) -> Result<bool, kube::Error> {
+        self.written.remove(name);
+        let api = match resources
+            .api(
+                client,
+                &name.api_version,
+                &name.kind,
+                name.namespace.as_deref(),
+            )
+            .await
+        {
+            Ok(api) => api,
+            // Its kind is not known to the cluster any more: nor are its objects.
+            Err(error) if is_not_found(&error) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        match api.delete(&name.name, &DeleteParams::background()).await {
+            Ok(either) => Ok(either.is_right()),
+            Err(error) if is_not_found(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The generation that a workload had when it was written.
+    pub(crate) fn generation(&self, name: &ObjectName) -> Option<i64> {
+        self.written.get(name).map(|written| written.generation)
+    }
+
+    /// The address of a Service that was written.
+    pub(crate) fn address(&self, name: &ObjectName) -> Option<&str> {
+        self.written.get(name)?.answer.as_deref()
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.written.clear();
+    }
+}
+
+fn found(error: kube::Error) -> Result<(), kube::Error> {
+    if is_not_found(&error) {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+/// Pods outlive these without harm while another of the same name is made.
+fn can_be_replaced(kind: &str) -> bool {
+    matches!(kind, "StatefulSet" | "Deployment" | "DaemonSet" | "CronJob")
+}
+
+fn service_address(object: &DynamicObject) -> Option<String> {
+    let address = object.data.pointer("/spec/clusterIP")?.as_str()?;
+    (address != "None" && !address.is_empty()).then(|| address.to_owned())
+}
+
+/// Whether somebody else has changed it since. What a cache does not show yet has not: it lags behind, it does not lead.
+fn has_drifted(cache: &Cache, name: &ObjectName, written: &Written) -> bool {
+    let (text, namespace) = (name.name.as_str(), name.namespace.as_deref());
+    let by_generation = |seen: Option<(String, i64)>| match seen {
+        Some((_, generation)) => generation > written.generation,
+        None => true,
+    };
+    // Versions are compared as numbers only to tell a cache that lags from a change that came after.
+    let by_version = |seen: Option<(String, i64)>| match seen {
+        Some((version, _)) => version.parse::<u64>().ok() > written.version.parse::<u64>().ok(),
+        None => true,
+    };
+    match name.kind.as_str() {
+        "Deployment" => by_generation(version_of(&cache.deployments, text, namespace)),
+        "StatefulSet" => by_generation(version_of(&cache.stateful_sets, text, namespace)),
+        "DaemonSet" => by_generation(version_of(&cache.daemon_sets, text, namespace)),
+        "CronJob" => by_generation(version_of(&cache.cron_jobs, text, namespace)),
+        // A claim's and a Job's content is settled once.
+        "PersistentVolumeClaim" => version_of(&cache.claims, text, namespace).is_none(),
+        "Job" => version_of(&cache.jobs, text, namespace).is_none(),
+        "Service" => by_version(version_of(&cache.services, text, namespace)),
+        "Secret" => by_version(version_of(&cache.secrets, text, namespace)),
+        "ConfigMap" => by_version(version_of(&cache.config_maps, text, namespace)),
+        _ => false,
+    }
+}

@@ -1,0 +1,267 @@
+//! What the cluster holds of ours, kept up to date by one watch for each kind: reads ask no server.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use pluvio_model::id::ApplicationId;
+use pluvio_plan::lower::kubernetes::key;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Copies of all objects that carry an application's id.
+pub(crate) struct Cache {
+    pub(crate) pods: Store<Pod>,
+    pub(crate) deployments: Store<Deployment>,
+    pub(crate) stateful_sets: Store<StatefulSet>,
+    pub(crate) daemon_sets: Store<DaemonSet>,
+    pub(crate) jobs: Store<Job>,
+    pub(crate) cron_jobs: Store<CronJob>,
+    pub(crate) claims: Store<PersistentVolumeClaim>,
+    /// Only the versions of these are of interest.
+    pub(crate) services: Store<PartialObjectMeta<Service>>,
+    pub(crate) secrets: Store<PartialObjectMeta<Secret>>,
+    pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// Warnings about pods; who is meant is told by name.
+    pub(crate) warnings: Store<Event>,
+}
+
+/// Whose object changed.
+pub(crate) type Touched = mpsc::UnboundedReceiver<ApplicationId>;
+
+impl Cache {
+    /// Starts the watches. They end with `stop`.
+    pub(crate) fn start(
+        client: &Client,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+        hint: &Arc<watch::Sender<u64>>,
+    ) -> (Cache, Touched) {
+        let (touched, receiver) = mpsc::unbounded_channel();
+        let watches = Watches {
+            client,
+            tracker,
+            stop,
+            touched,
+            hint,
+        };
+        let cache = Cache {
+            pods: watches.whole(slim_pod),
+            deployments: watches.whole(|_: &mut Deployment| {}),
+            stateful_sets: watches.whole(|_: &mut StatefulSet| {}),
+            daemon_sets: watches.whole(|_: &mut DaemonSet| {}),
+            jobs: watches.whole(|_: &mut Job| {}),
+            cron_jobs: watches.whole(|_: &mut CronJob| {}),
+            claims: watches.whole(|_: &mut PersistentVolumeClaim| {}),
+            services: watches.versions(),
+            secrets: watches.versions(),
+            config_maps: watches.versions(),
+            warnings: watches.warnings(),
+        };
+        (cache, receiver)
+    }
+
+    /// Waits until each has been filled once.
+    pub(crate) async fn filled(&self) {
+        let _ = tokio::join!(
+            self.pods.wait_until_ready(),
+            self.deployments.wait_until_ready(),
+            self.stateful_sets.wait_until_ready(),
+            self.daemon_sets.wait_until_ready(),
+            self.jobs.wait_until_ready(),
+            self.cron_jobs.wait_until_ready(),
+            self.claims.wait_until_ready(),
+            self.services.wait_until_ready(),
+            self.secrets.wait_until_ready(),
+            self.config_maps.wait_until_ready(),
+        );
+    }
+}
+
+/// The objects of one application, taken from the cache at one moment.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) pods: Vec<Arc<Pod>>,
+    pub(crate) jobs: Vec<Arc<Job>>,
+    pub(crate) claims: Vec<Arc<PersistentVolumeClaim>>,
+}
+
+impl Cache {
+    /// What several applications hold, in one pass over the cache.
+    pub(crate) fn held(
+        &self,
+        wanted: impl Fn(ApplicationId) -> bool,
+    ) -> BTreeMap<ApplicationId, Held> {
+        let mut all: BTreeMap<ApplicationId, Held> = BTreeMap::new();
+        fn sort<K: Resource + Lookup + Clone + 'static>(
+            from: &Store<K>,
+            wanted: &dyn Fn(ApplicationId) -> bool,
+            all: &mut BTreeMap<ApplicationId, Held>,
+            put: fn(&mut Held, Arc<K>),
+        ) where
+            <K as Lookup>::DynamicType: Eq + std::hash::Hash + Clone,
+        {
+            for object in from.state() {
+                if let Some(application) = application(object.as_ref()).filter(|id| wanted(*id)) {
+                    put(all.entry(application).or_default(), object);
+                }
+            }
+        }
+        sort(&self.pods, &wanted, &mut all, |held, pod| {
+            held.pods.push(pod)
+        });
+        sort(&self.jobs, &wanted, &mut all, |held, job| {
+            held.jobs.push(job)
+        });
+        sort(&self.claims, &wanted, &mut all, |held, claim| {
+            held.claims.push(claim)
+        });
+        all
+    }
+
+    /// Why a pod does not come up, in the cluster's own words: the newest warning about it.
+    pub(crate) fn warning(&self, pod: &Pod) -> Option<Arc<Event>> {
+        let uid = pod.metadata.uid.as_deref()?;
+        let about = self
+            .warnings
+            .state_filter(|event| event.involved_object.uid.as_deref() == Some(uid));
+        about.into_iter().max_by_key(|event| {
+            event
+                .last_timestamp
+                .as_ref()
+                .or(event.first_timestamp.as_ref())
+                .map(|time| time.0)
+        })
+    }
+}
+
+/// Whose it is.
+pub(crate) fn application<K: Resource>(object: &K) -> Option<ApplicationId> {
+    let labels = object.meta().labels.as_ref()?;
+    labels.get(key::APPLICATION)?.parse().ok()
+}
+
+struct Watches<'a> {
+    client: &'a Client,
+    tracker: &'a TaskTracker,
+    stop: &'a CancellationToken,
+    touched: mpsc::UnboundedSender<ApplicationId>,
+    hint: &'a Arc<watch::Sender<u64>>,
+}
+
+impl Watches<'_> {
+    fn whole<K>(&self, slim: fn(&mut K)) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let api = Api::<K>::all(self.client.clone());
+        let config = watcher::Config::default().labels(key::APPLICATION);
+        let stream = watcher(api, config).modify(move |object| {
+            object.managed_fields_mut().clear();
+            slim(object);
+        });
+        self.keep(stream)
+    }
+
+    fn versions<K>(&self) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let api = Api::<PartialObjectMeta<K>>::all(self.client.clone());
+        let config = watcher::Config::default().labels(key::APPLICATION);
+        let stream = watcher(api, config).modify(|object| object.managed_fields_mut().clear());
+        self.keep(stream)
+    }
+
+    fn warnings(&self) -> Store<Event> {
+        let api = Api::<Event>::all(self.client.clone());
+        let config = watcher::Config::default().fields("type=Warning,involvedObject.kind=Pod");
+        self.keep(watcher(api, config).modify(|event| event.managed_fields_mut().clear()))
+    }
+
+    fn keep<K>(
+        &self,
+        stream: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    ) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Send + Sync + 'static,
+    {
+        let (reader, writer) = store::<K>();
+        let (touched, hint, stop) = (self.touched.clone(), self.hint.clone(), self.stop.clone());
+        let reflected = kube::runtime::reflector(writer, stream.default_backoff());
+        self.tracker.spawn(async move {
+            let mut reflected = std::pin::pin!(reflected);
+            loop {
+                let event = tokio::select! {
+                    () = stop.cancelled() => return,
+                    event = reflected.next() => event,
+                };
+                match event {
+                    Some(Ok(
+                        watcher::Event::Apply(object)
+                        | watcher::Event::Delete(object)
+                        | watcher::Event::InitApply(object),
+                    )) => {
+                        if let Some(application) = application(&object) {
+                            let _ = touched.send(application);
+                        }
+                        hint.send_modify(|count| *count += 1);
+                    }
+                    Some(Ok(_)) => hint.send_modify(|count| *count += 1),
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "a watch was broken off; it begins again")
+                    }
+                    None => return,
+                }
+            }
+        });
+        reader
+    }
+}
+
+/// What nobody asks about would be most of the memory.
+fn slim_pod(pod: &mut Pod) {
+    if let Some(spec) = &mut pod.spec {
+        spec.volumes = None;
+        spec.tolerations = None;
+        spec.affinity = None;
+        for container in spec
+            .containers
+            .iter_mut()
+            .chain(spec.init_containers.iter_mut().flatten())
+        {
+            container.env = None;
+            container.volume_mounts = None;
+            container.security_context = None;
+        }
+    }
+}
+
+/// The version of an object that a cache holds.
+pub(crate) fn version_of<K>(
+    from: &Store<K>,
+    name: &str,
+    namespace: Option<&str>,
+) -> Option<(String, i64)>
+where
+    K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + 'static,
+{
+    let mut reference = ObjectRef::<K>::new(name);
+    reference.namespace = namespace.map(str::to_owned);
+    let object = from.get(&reference)?;
+    Some((
+        object.resource_version().unwrap_or_default().to_string(),
+        object.meta().generation.unwrap_or_default(),
+    ))
+}

@@ -1,0 +1,142 @@
+//! A cluster that answers: from a kubeconfig to a client that knows whom it speaks to.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
+use pluvio_model::id::ClusterId;
+use pluvio_model::problem::{self, Problem};
+
+use crate::failure::told;
+
+/// How to reach a cluster.
+#[derive(Clone)]
+pub struct Credential {
+    /// A kubeconfig's text. Never logged.
+    pub kubeconfig: String,
+    /// The context in it; its current one when absent.
+    pub context: Option<String>,
+}
+
+/// A cluster that answered.
+#[derive(Clone)]
+pub struct Connection {
+    pub client: Client,
+    /// What tells this cluster from every other: the id of its namespace `kube-system`, made once with the cluster.
+    pub identity: ClusterId,
+    /// `v1.34.4`
+    pub version: String,
+    /// `linux/amd64`
+    pub platform: String,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        out.debug_struct("Credential")
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "Connection({} {})", self.identity, self.version)
+    }
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Watches answer when there is something to say, and say that they live every minute or so.
+const SILENCE: Duration = Duration::from_secs(295);
+
+impl Connection {
+    /// Reads the kubeconfig and asks the cluster who it is.
+    ///
+    /// # Errors
+    /// A kubeconfig that cannot be read, a cluster that does not answer or does not know the credential.
+    pub async fn open(credential: &Credential) -> Result<Connection, Problem> {
+        let kubeconfig = Kubeconfig::from_yaml(&credential.kubeconfig)
+            .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
+        if let Some(program) = runs_a_program(&kubeconfig) {
+            return Err(unusable(format!(
+                "The kubeconfig gets its credential from the program {program:?}, which Pluvio does not run."
+            )));
+        }
+        let options = KubeConfigOptions {
+            context: credential.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|error| unusable(format!("The kubeconfig cannot be used: {error}.")))?;
+        config.connect_timeout = Some(CONNECT);
+        config.read_timeout = Some(SILENCE);
+        let client = Client::try_from(config).map_err(|error| {
+            unusable(format!("The kubeconfig cannot be used: {}.", told(&error)))
+        })?;
+        Connection::over(client).await
+    }
+
+    /// Over a client that is there already.
+    pub async fn over(client: Client) -> Result<Connection, Problem> {
+        let version = client
+            .apiserver_version()
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let system = Api::<Namespace>::all(client.clone())
+            .get("kube-system")
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let identity = system
+            .metadata
+            .uid
+            .as_deref()
+            .and_then(|uid| uid.parse().ok());
+        let identity = identity
+            .ok_or_else(|| unusable("The cluster's namespace kube-system has no id.".to_owned()))?;
+        Ok(Connection {
+            client,
+            identity,
+            version: version.git_version,
+            platform: version.platform,
+        })
+    }
+}
+
+/// A kubeconfig may name programs that hand out tokens. Run here, they would run as Pluvio's own user on its machine.
+fn runs_a_program(kubeconfig: &Kubeconfig) -> Option<String> {
+    let mut infos = kubeconfig
+        .auth_infos
+        .iter()
+        .filter_map(|user| user.auth_info.as_ref());
+    infos.find_map(|info| {
+        if let Some(exec) = &info.exec {
+            return Some(exec.command.clone().unwrap_or_default());
+        }
+        info.auth_provider
+            .as_ref()
+            .map(|provider| provider.name.clone())
+    })
+}
+
+fn unusable(cause: String) -> Problem {
+    problem::REQUEST_INVALID.problem(
+        cause,
+        "Give a kubeconfig with a client certificate or a token, such as a service account's; `kubectl config view --raw --minify --flatten` writes one.",
+    )
+}
+
+fn unreachable(error: &kube::Error) -> Problem {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => problem::REFUSED.problem(
+            format!(
+                "The cluster does not accept the credential: {}.",
+                status.message
+            ),
+            "Check that the certificate or token is this cluster's and has not expired.",
+        ),
+        error => problem::CLUSTER_UNREACHABLE.problem(
+            format!("The cluster does not answer: {}.", told(error)),
+            "Check the server's address in the kubeconfig, and that this machine reaches it.",
+        ),
+    }
+}

@@ -1,0 +1,98 @@
+//! What a cluster answers, in Pluvio's words.
+
+use kube::Error;
+use pluvio_model::problem::{self, Problem};
+use pluvio_runtime::RuntimeError;
+
+pub(crate) fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 404)
+}
+
+pub(crate) fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 409)
+}
+
+/// A field that cannot be changed was changed, or the object is wrong.
+pub(crate) fn is_invalid(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 422)
+}
+
+/// The API server could not be asked, or asks for patience: the same request may succeed later.
+pub(crate) fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Api(status) => matches!(status.code, 408 | 409 | 410 | 429 | 500..=504),
+        _ => true,
+    }
+}
+
+pub(crate) fn runtime_error(error: Error) -> RuntimeError {
+    match error {
+        Error::Api(status) if status.code == 404 => RuntimeError::NotFound {
+            what: status.message.clone(),
+        },
+        Error::Api(status) if status.code == 401 || status.code == 403 => {
+            RuntimeError::Refused(forbidden(&status.message))
+        }
+        error if is_passing(&error) => RuntimeError::Unreachable(told(&error)),
+        error => RuntimeError::Refused(rejected("the request", &error)),
+    }
+}
+
+/// What an apply of an object ran into.
+pub(crate) fn of_object(what: &str, error: &Error) -> Problem {
+    match error {
+        Error::Api(status) if status.code == 401 => forbidden(&status.message),
+        Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota") => {
+            problem::REFUSED.problem(
+                format!(
+                    "The cluster's quota leaves no room for {what}: {}.",
+                    end(&status.message)
+                ),
+                "Free something in the namespace, or have its ResourceQuota raised.",
+            )
+        }
+        Error::Api(status) if status.code == 403 => forbidden(&status.message),
+        error if is_passing(error) => problem::CLUSTER_UNREACHABLE.problem(
+            format!("The cluster did not take {what}: {}.", end(&told(error))),
+            "It is tried again. `kubectl get --raw /readyz` tells whether the API server is well.",
+        ),
+        error => rejected(what, error),
+    }
+}
+
+fn forbidden(message: &str) -> Problem {
+    problem::REFUSED.problem(
+        format!("The cluster does not let Pluvio do that: {}.", end(message)),
+        "Give the cluster's account the permission that is named.",
+    )
+}
+
+fn rejected(what: &str, error: &Error) -> Problem {
+    problem::SPEC_UNSUPPORTED.problem(
+        format!("The cluster refuses {what}: {}.", end(&told(error))),
+        "Change what the message names, then deploy again.",
+    )
+}
+
+/// The words of an error without the status object that the client prints behind them.
+pub(crate) fn told(error: &Error) -> String {
+    match error {
+        Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => {
+            let mut text = other.to_string();
+            let mut source = std::error::Error::source(other);
+            while let Some(inner) = source {
+                let more = inner.to_string();
+                if !text.contains(&more) {
+                    text = format!("{text}: {more}");
+                }
+                source = inner.source();
+            }
+            text
+        }
+    }
+}
+
+fn end(text: &str) -> &str {
+    text.trim_end_matches(['.', '\n', ' '])
+}

@@ -1,0 +1,29 @@
+//! Kubernetes as a runtime: stages become objects by server-side apply, what runs is read from caches that watches feed.
+//!
+//! Start at [`KubernetesRuntime`]. A stage is kept in the cluster itself ([`book`]), so that whoever comes after a crash goes on
+//! where it ended; one loop for each application ([`worker`]) applies what [`pluvio_plan::lower::kubernetes`] makes of it, prunes
+//! by inventory and heals drift; [`observe`] says what is there, from [`cache`] alone.
+//!
+//! May use the Kubernetes client, which nothing else may. Never touches what it did not make.
+
+mod apply;
+mod book;
+mod cache;
+mod connect;
+mod exec;
+mod failure;
+mod instances;
+mod logs;
+mod observe;
+mod resources;
+mod runs;
+mod runtime;
+mod usage;
+mod volumes;
+mod worker;
+
+pub use connect::{Connection, Credential};
+pub use runtime::{Config, KubernetesRuntime};
+
+/// Who owns the fields that Pluvio writes.
+const MANAGER: &str = "pluvio";

@@ -1,0 +1,262 @@
+//! What is seen of an application: from its kept stage and the caches, without a request.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::runtime::reflector::ObjectRef;
+use pluvio_model::name::Name;
+use pluvio_model::observed::*;
+use pluvio_model::problem::Problem;
+use pluvio_model::release::DecidedComponent;
+use pluvio_model::spec::Kind;
+use pluvio_model::stage::{Power, RunWish, Stage, Wish};
+use pluvio_plan::lower::kubernetes::key;
+use pluvio_plan::schedule::Schedule;
+
+use crate::book::Notes;
+use crate::cache::{Cache, Held};
+use crate::{instances, runs};
+
+/// What the application's loop knows besides the cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) stage: Stage,
+    pub(crate) notes: Notes,
+    /// The last pass over this stage wrote all its objects.
+    pub(crate) is_applied: bool,
+    /// Nothing is left to be pruned.
+    pub(crate) is_pruned: bool,
+    /// Generations of workloads as they were written: status that is older says nothing.
+    pub(crate) written: BTreeMap<Name, i64>,
+    pub(crate) problem: Option<Problem>,
+}
+
+pub(crate) fn application(
+    cache: &Cache,
+    view: &View,
+    held: &Held,
+    now: Timestamp,
+) -> ObservedApplication {
+    let mut out = ObservedApplication {
+        generation: view.stage.generation,
+        problem: view.problem.clone(),
+        volumes: volumes(held),
+        ..ObservedApplication::default()
+    };
+    let Wish::Run(wish) = &view.stage.wish else {
+        out.settled = view.notes.is_gone;
+        return out;
+    };
+    out.stage.clone_from(&wish.components);
+    out.runs = runs::runs(held, &view.notes);
+    let mut seen = Seen {
+        cache,
+        view,
+        wish,
+        held,
+        now,
+        obstacle: None,
+    };
+    for component in wish.release.components.values() {
+        if let Some(observed) = seen.component(component) {
+            out.components.insert(component.name.clone(), observed);
+        }
+        if let Some(next) = next_time(component, wish.power, now) {
+            out.schedules.insert(component.name.clone(), next);
+        }
+    }
+    out.problem = out.problem.or(seen.obstacle);
+    out.settled = view.is_applied
+        && view.is_pruned
+        && view.problem.is_none()
+        && out.components.values().all(|component| component.settled)
+        && no_others(held, wish);
+    out
+}
+
+/// Whether no instance is left of components that the release does not have.
+fn no_others(held: &Held, wish: &RunWish) -> bool {
+    held.pods
+        .iter()
+        .filter_map(|pod| instances::component(pod))
+        .all(|name| wish.release.components.contains_key(&name))
+}
+
+fn next_time(component: &DecidedComponent, power: Power, now: Timestamp) -> Option<Timestamp> {
+    let schedule = component.schedule.as_ref().filter(|_| power == Power::On)?;
+    Schedule::new(schedule).ok()?.next(now)
+}
+
+struct Seen<'a> {
+    cache: &'a Cache,
+    view: &'a View,
+    wish: &'a RunWish,
+    held: &'a Held,
+    now: Timestamp,
+    obstacle: Option<Problem>,
+}
+
+impl Seen<'_> {
+    fn component(&mut self, component: &DecidedComponent) -> Option<ObservedComponent> {
+        if matches!(
+            component.kind,
+            Kind::Job | Kind::Cron | Kind::External | Kind::Vm
+        ) {
+            return None;
+        }
+        let named = self.wish.components.contains(&component.name);
+        let began = self.view.notes.began.get(&component.name);
+        let mut all = Vec::new();
+        for pod in &self.held.pods {
+            if instances::component(pod).as_ref() != Some(&component.name)
+                || instances::is_over(pod)
+            {
+                continue;
+            }
+            let Some(hash) = instances::hash(pod) else {
+                continue;
+            };
+            let release = self.view.notes.releases.get(hash.as_str()).copied();
+            let release = release.unwrap_or(self.wish.release.number);
+            all.push(instances::instance(
+                self.cache, pod, hash, release, self.now,
+            ));
+            if self.obstacle.is_none() && pod.metadata.deletion_timestamp.is_none() {
+                self.obstacle = instances::obstacle(self.cache, &component.name, pod);
+            }
+        }
+        if !named && all.is_empty() && began.is_none() {
+            return None;
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        // Until its turn comes, a component is wanted as it was.
+        let wanted = match (named, began) {
+            (true, _) | (false, None) => component.hash.clone(),
+            (false, Some(began)) => began.hash.clone(),
+        };
+        let wanted_instances = match self.wish.power {
+            Power::On => component.instances,
+            Power::Off => 0,
+        };
+        let settled = self.is_settled(component, &all, wanted_instances);
+        let leaving = all.iter().any(|one| one.state == InstanceState::Stopping);
+        let step = match (settled, leaving) {
+            (true, _) => RolloutStep::Done,
+            (false, true)
+                if all
+                    .iter()
+                    .filter(|one| one.hash == wanted && one.state == InstanceState::Ready)
+                    .count()
+                    >= wanted_instances as usize =>
+            {
+                RolloutStep::Stop
+            }
+            _ => RolloutStep::Start,
+        };
+        Some(ObservedComponent {
+            wanted,
+            wanted_instances,
+            since: began.map_or(self.now, |began| began.at),
+            instances: all,
+            settled: settled && named,
+            step,
+        })
+    }
+
+    /// Exactly the wanted pods, of the wanted content, ready; and the controller has seen what was written last.
+    fn is_settled(
+        &self,
+        component: &DecidedComponent,
+        all: &[ObservedInstance],
+        wanted: u32,
+    ) -> bool {
+        let good = all
+            .iter()
+            .all(|one| one.hash == component.hash && one.state == InstanceState::Ready);
+        let written = self.view.written.get(&component.name).copied();
+        let (Some(written), true) = (written, good && self.view.is_applied) else {
+            return false;
+        };
+        let name = pluvio_model::name::derived(&[
+            self.wish.release.application_name.as_str(),
+            component.name.as_str(),
+        ]);
+        let namespace = self.view.notes.namespace.as_str();
+        let count = i32::try_from(all.len()).unwrap_or(i32::MAX);
+        match component.kind {
+            Kind::Stateful => self
+                .cache
+                .stateful_sets
+                .get(&ObjectRef::new(&name).within(namespace))
+                .is_some_and(|set| {
+                    let status = set.status.clone().unwrap_or_default();
+                    let current = set.metadata.generation.unwrap_or_default() >= written
+                        && status.observed_generation >= set.metadata.generation;
+                    // Revisions are the same once every pod is the new one.
+                    let done = wanted == 0
+                        || status.update_revision == status.current_revision
+                        || status.updated_replicas == Some(count);
+                    current
+                        && done
+                        && count == i32::try_from(wanted).unwrap_or(i32::MAX)
+                        && status.ready_replicas.unwrap_or_default() == count
+                }),
+            Kind::Daemon => self
+                .cache
+                .daemon_sets
+                .get(&ObjectRef::new(&name).within(namespace))
+                .is_some_and(|set| {
+                    let status = set.status.clone().unwrap_or_default();
+                    let current = set.metadata.generation.unwrap_or_default() >= written
+                        && status.observed_generation >= set.metadata.generation;
+                    current
+                        && status.desired_number_scheduled == count
+                        && status.number_ready == count
+                        && (count == 0 || status.updated_number_scheduled == Some(count))
+                }),
+            _ => self
+                .cache
+                .deployments
+                .get(&ObjectRef::new(&name).within(namespace))
+                .is_some_and(|set| {
+                    let status = set.status.clone().unwrap_or_default();
+                    let current = set.metadata.generation.unwrap_or_default() >= written
+                        && status.observed_generation >= set.metadata.generation;
+                    current
+                        && count == i32::try_from(wanted).unwrap_or(i32::MAX)
+                        && status.replicas.unwrap_or_default() == count
+                        && status.updated_replicas.unwrap_or_default() == count
+                        && status.ready_replicas.unwrap_or_default() == count
+                }),
+        }
+    }
+}
+
+fn volumes(held: &Held) -> BTreeMap<Name, ObservedVolume> {
+    let mut out = BTreeMap::new();
+    for claim in &held.claims {
+        let Some((name, handle)) = volume(claim) else {
+            continue;
+        };
+        let bytes = None;
+        out.insert(name, ObservedVolume { handle, bytes });
+    }
+    out
+}
+
+/// A claim's name in the application, and in the cluster.
+pub(crate) fn volume(claim: &PersistentVolumeClaim) -> Option<(Name, String)> {
+    let handle = claim.metadata.name.clone()?;
+    let named = claim
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(key::VOLUME_NAME));
+    let name = match named {
+        Some(name) => name.parse().ok()?,
+        // Made from a StatefulSet's template: `data-shop--db-0`.
+        None => handle.clone().parse().ok()?,
+    };
+    Some((name, handle))
+}

@@ -1,0 +1,162 @@
+//! Jobs as runs of programs that come to an end.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use pluvio_model::observed::{ExitRecord, ObservedRun, RunKind, RunState};
+use pluvio_model::problem::{self, Problem};
+use pluvio_plan::lower::kubernetes::key;
+
+use crate::book::{Notes, RunOf};
+use crate::cache::Held;
+
+/// Every Job of the application that is known to be a run, the newest first.
+pub(crate) fn runs(held: &Held, notes: &Notes) -> Vec<ObservedRun> {
+    let mut all: Vec<ObservedRun> = held
+        .jobs
+        .iter()
+        .filter_map(|job| Some(run(job, &of(job, notes)?, &held.pods)))
+        .collect();
+    all.sort_by_key(|run| std::cmp::Reverse((run.started_at, run.key.clone())));
+    all
+}
+
+/// What was run: noted when it was asked for, or told by the CronJob whose time came.
+fn of(job: &Job, notes: &Notes) -> Option<RunOf> {
+    let name = job.metadata.name.as_deref()?;
+    if let Some(noted) = notes.runs.get(name) {
+        return Some(noted.clone());
+    }
+    let owners = job.metadata.owner_references.as_ref()?;
+    owners.iter().find(|owner| owner.kind == "CronJob")?;
+    let component = job
+        .metadata
+        .labels
+        .as_ref()?
+        .get(key::COMPONENT)?
+        .parse()
+        .ok()?;
+    let template = job.spec.as_ref()?.template.metadata.as_ref()?;
+    let text = template.annotations.as_ref()?.get(key::HASH)?;
+    let hash = serde_json::from_value(text.as_str().into()).ok()?;
+    let release = notes.releases.get(text).copied().unwrap_or_default();
+    Some(RunOf {
+        component,
+        hash,
+        kind: RunKind::Schedule,
+        release,
+    })
+}
+
+fn run(job: &Job, of: &RunOf, pods: &[std::sync::Arc<Pod>]) -> ObservedRun {
+    let name = job.metadata.name.clone().unwrap_or_default();
+    let pod = newest_pod(&name, pods);
+    let status = job.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let is = |kind: &str| {
+        conditions
+            .iter()
+            .find(|one| one.type_ == kind && one.status == "True")
+    };
+    let exit = pod.and_then(exit);
+    let (state, ended_at) = match (is("Complete"), is("Failed")) {
+        (Some(done), _) => (RunState::Succeeded, done.last_transition_time.as_ref()),
+        (_, Some(failed)) => (RunState::Failed, failed.last_transition_time.as_ref()),
+        _ if status.active.unwrap_or_default() > 0 => (RunState::Running, None),
+        _ => (RunState::Waiting, None),
+    };
+    let problem = is("Failed").map(|failed| {
+        failure(
+            of,
+            failed.reason.as_deref(),
+            failed.message.as_deref(),
+            exit.as_ref(),
+        )
+    });
+    let scheduled = job
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get("batch.kubernetes.io/cronjob-scheduled-timestamp"));
+    ObservedRun {
+        key: name,
+        component: of.component.clone(),
+        kind: of.kind,
+        hash: of.hash.clone(),
+        release: of.release,
+        instance: pod
+            .and_then(|pod| pod.metadata.name.clone())
+            .unwrap_or_default(),
+        state,
+        scheduled_at: scheduled.and_then(|time| time.parse().ok()),
+        started_at: status.start_time.map(|time| time.0),
+        ended_at: ended_at.map(|time| time.0),
+        exit,
+        problem,
+    }
+}
+
+fn newest_pod<'a>(job: &str, pods: &'a [std::sync::Arc<Pod>]) -> Option<&'a Pod> {
+    let of_job = |pod: &&std::sync::Arc<Pod>| {
+        let labels = pod.metadata.labels.as_ref();
+        labels
+            .and_then(|labels| labels.get("batch.kubernetes.io/job-name"))
+            .is_some_and(|of| of == job)
+    };
+    let all = pods.iter().filter(of_job);
+    all.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+        .map(AsRef::as_ref)
+}
+
+fn exit(pod: &Pod) -> Option<ExitRecord> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let ended = statuses.first()?.state.as_ref()?.terminated.as_ref()?;
+    let message = ended.message.clone().unwrap_or_default();
+    let lines: Vec<String> = message.lines().map(str::to_owned).collect();
+    Some(ExitRecord {
+        code: i64::from(ended.exit_code),
+        oom: ended.reason.as_deref() == Some("OOMKilled"),
+        at: ended
+            .finished_at
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        last_lines: lines[lines.len().saturating_sub(20)..].to_vec(),
+    })
+}
+
+fn failure(
+    of: &RunOf,
+    reason: Option<&str>,
+    message: Option<&str>,
+    exit: Option<&ExitRecord>,
+) -> Problem {
+    let component = &of.component;
+    let (how, remedy) = match (reason, exit) {
+        (Some("DeadlineExceeded"), _) => (
+            "took longer than it may".to_owned(),
+            "Raise its `timeout`, or find out what takes the time.",
+        ),
+        (_, Some(exit)) if exit.oom => (
+            "was killed for memory".to_owned(),
+            "Raise `resources.memory.limit`.",
+        ),
+        (_, Some(exit)) => (
+            format!("ended with exit code {}", exit.code),
+            "Its last lines say why. Correct it, then deploy again.",
+        ),
+        (_, None) => (
+            format!(
+                "could not be run: {}",
+                message.unwrap_or("the cluster does not say why")
+            ),
+            "Correct it, then deploy again.",
+        ),
+    };
+    problem::RELEASE_TASK
+        .problem(format!("The task of {component} {how}."), remedy)
+        .path(format!("components.{component}"))
+        .evidence(
+            exit.into_iter()
+                .flat_map(|exit| exit.last_lines.iter().cloned()),
+        )
+}

@@ -1,0 +1,350 @@
+//! The runtime itself: takes stages, says what is seen.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use pluvio_model::facts::{Facts, Reach, RuntimeKind};
+use pluvio_model::id::ApplicationId;
+use pluvio_model::observed::Observed;
+use pluvio_model::problem;
+use pluvio_model::release::DecidedComponent;
+use pluvio_model::stage::{RunWish, Stage};
+use pluvio_plan::lower::kubernetes::{GatewayRef, Options};
+use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::book::{Book, Shelf};
+use crate::cache::{Cache, Touched};
+use crate::connect::Connection;
+use crate::failure::runtime_error;
+use crate::observe;
+use crate::resources::Resources;
+use crate::worker::{self, Application};
+
+/// What may differ from cluster to cluster.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where Pluvio keeps what it must not forget.
+    pub namespace: String,
+    /// The Gateway that routes attach to; none: routes make no objects.
+    pub gateway: Option<GatewayRef>,
+    /// The cluster's DNS domain.
+    pub domain: String,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            namespace: "pluvio-system".to_owned(),
+            gateway: None,
+            domain: "cluster.local".to_owned(),
+        }
+    }
+}
+
+/// A Kubernetes cluster that runs applications.
+pub struct KubernetesRuntime {
+    shared: Arc<Shared>,
+    applications: Arc<Mutex<BTreeMap<ApplicationId, Arc<Application>>>>,
+    hint: watch::Receiver<u64>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What the loops of all applications share.
+pub(crate) struct Shared {
+    pub(crate) connection: Connection,
+    pub(crate) client: Client,
+    pub(crate) cache: Cache,
+    pub(crate) resources: Resources,
+    pub(crate) shelf: Shelf,
+    pub(crate) config: Config,
+    hint: Arc<watch::Sender<u64>>,
+    tracker: TaskTracker,
+}
+
+impl KubernetesRuntime {
+    /// Goes on with what the cluster holds: every kept stage gets its loop.
+    ///
+    /// # Errors
+    /// The cluster does not answer, or does not let Pluvio read what it keeps there.
+    pub async fn start(
+        connection: Connection,
+        config: Config,
+    ) -> Result<KubernetesRuntime, RuntimeError> {
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (sender, hint) = watch::channel(0);
+        let sender = Arc::new(sender);
+        let client = connection.client.clone();
+        let shelf = Shelf::new(&client, &config.namespace);
+        shelf.make_room().await.map_err(runtime_error)?;
+        let books = shelf.all().await.map_err(runtime_error)?;
+        let (cache, touched) = Cache::start(&client, &tracker, &stop, &sender);
+        let shared = Arc::new(Shared {
+            connection,
+            client,
+            cache,
+            resources: Resources::default(),
+            shelf,
+            config,
+            hint: sender,
+            tracker: tracker.clone(),
+        });
+        let runtime = KubernetesRuntime {
+            shared,
+            applications: Arc::default(),
+            hint,
+            tracker,
+            stop,
+        };
+        tokio::time::timeout(Duration::from_secs(60), runtime.shared.cache.filled())
+            .await
+            .map_err(|_| {
+                RuntimeError::Unreachable(
+                    "the cluster's objects could not be listed within a minute".to_owned(),
+                )
+            })?;
+        for book in &books {
+            runtime.look_after(book);
+        }
+        runtime.wake_those_touched(touched);
+        Ok(runtime)
+    }
+
+    /// Ends the loops and waits for them. The applications run on.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    fn look_after(&self, book: &Book) -> Arc<Application> {
+        let application = Arc::new(Application::new(book));
+        let mut all = self.applications.lock().expect("no holder panics");
+        all.insert(application.id, application.clone());
+        self.tracker.spawn(worker::run(
+            self.shared.clone(),
+            application.clone(),
+            self.stop.clone(),
+        ));
+        application
+    }
+
+    fn wake_those_touched(&self, mut touched: Touched) {
+        let (applications, stop) = (self.applications.clone(), self.stop.clone());
+        self.tracker.spawn(async move {
+            loop {
+                let id = tokio::select! {
+                    () = stop.cancelled() => return,
+                    id = touched.recv() => id,
+                };
+                let Some(id) = id else { return };
+                if let Some(application) = applications.lock().expect("no holder panics").get(&id) {
+                    application.wake.notify_one();
+                }
+            }
+        });
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn application(&self, id: ApplicationId) -> Option<Arc<Application>> {
+        self.applications
+            .lock()
+            .expect("no holder panics")
+            .get(&id)
+            .cloned()
+    }
+}
+
+impl std::fmt::Debug for KubernetesRuntime {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(
+            out,
+            "KubernetesRuntime({})",
+            self.shared.connection.identity
+        )
+    }
+}
+
+impl Drop for KubernetesRuntime {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Shared {
+    pub(crate) fn hint(&self) {
+        self.hint.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn options(&self, wish: &RunWish) -> Options {
+        Options {
+            gateway: self.config.gateway.clone(),
+            cluster_domain: self.config.domain.clone(),
+            masked: false,
+            ..Options::for_reading(&wish.release)
+        }
+    }
+
+    /// Runs what a hot file's change asks for, once the pod can have the new content.
+    pub(crate) fn reload(
+        self: &Arc<Self>,
+        component: &DecidedComponent,
+        namespace: &str,
+        pod: &str,
+    ) {
+        let reloads: Vec<_> = component
+            .hot_files
+            .iter()
+            .filter_map(|(path, file)| Some((path.clone(), file.reload.clone()?)))
+            .collect();
+        if reloads.is_empty() {
+            return;
+        }
+        let (shared, namespace, pod) = (self.clone(), namespace.to_owned(), pod.to_owned());
+        let container = component.name.to_string();
+        self.tracker.spawn(async move {
+            crate::exec::reload(&shared.client, &namespace, &pod, &container, reloads).await;
+        });
+    }
+}
+
+#[async_trait]
+impl Runtime for KubernetesRuntime {
+    async fn facts(&self) -> Result<Facts, RuntimeError> {
+        let nodes = Api::<Node>::all(self.shared.client.clone())
+            .list(&ListParams::default())
+            .await
+            .map_err(runtime_error)?;
+        let mut facts = Facts {
+            cluster: self.shared.connection.identity,
+            runtime: RuntimeKind::Kubernetes,
+            version: self
+                .shared
+                .connection
+                .version
+                .trim_start_matches('v')
+                .to_owned(),
+            architecture: self
+                .shared
+                .connection
+                .platform
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            reach: Reach::Bridge,
+            rootless: false,
+            cpu_millis: 0,
+            memory_bytes: 0,
+        };
+        for node in nodes.items {
+            let Some(status) = node.status else { continue };
+            if let Some(info) = status.node_info {
+                facts.architecture = info.architecture;
+            }
+            for (what, amount) in status.allocatable.unwrap_or_default() {
+                match what.as_str() {
+                    "cpu" => {
+                        facts.cpu_millis += crate::usage::millis(&amount.0).unwrap_or_default()
+                    }
+                    "memory" => {
+                        facts.memory_bytes += crate::usage::bytes(&amount.0).unwrap_or_default()
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn apply(&self, stage: &Stage) -> Result<(), RuntimeError> {
+        if stage.cluster != self.shared.connection.identity {
+            return Err(RuntimeError::Refused(problem::ENGINE_FOREIGN.problem(
+                "The release was decided for another cluster than the one that answers.",
+                "Check which cluster the kubeconfig leads to.",
+            )));
+        }
+        loop {
+            let held = self
+                .shared
+                .shelf
+                .get(stage.application)
+                .await
+                .map_err(runtime_error)?;
+            let mut book = match held {
+                Some(book) if book.stage.generation > stage.generation => {
+                    return Err(RuntimeError::Stale {
+                        held: book.stage.generation,
+                        offered: stage.generation,
+                    });
+                }
+                Some(mut book) => {
+                    if book.stage == *stage && self.application(stage.application).is_some() {
+                        return Ok(());
+                    }
+                    book.stage = stage.clone();
+                    book.notes.is_gone = false;
+                    book
+                }
+                None => Book::new(stage.clone()),
+            };
+            if !book.fits() {
+                return Err(RuntimeError::Refused(problem::SPEC_TOO_LARGE.problem(
+                    "The application with its files is larger than a cluster keeps in one object (1 MB after compression).",
+                    "Put large files into an image or a volume.",
+                )));
+            }
+            if self
+                .shared
+                .shelf
+                .put(&mut book)
+                .await
+                .map_err(runtime_error)?
+            {
+                match self.application(stage.application) {
+                    Some(application) => application.offer(book),
+                    None => drop(self.look_after(&book)),
+                }
+                self.shared.hint();
+                return Ok(());
+            }
+            // Somebody wrote in between: what they wrote decides whether this one is still newer.
+        }
+    }
+
+    async fn observe(&self, scope: Scope) -> Result<Observed, RuntimeError> {
+        let now = Timestamp::now();
+        let wanted = |id: ApplicationId| match scope {
+            Scope::All => true,
+            Scope::Application(one) => one == id,
+        };
+        let mut held = self.shared.cache.held(wanted);
+        let all = self.applications.lock().expect("no holder panics").clone();
+        let mut observed = Observed {
+            at: Some(now),
+            ..Observed::default()
+        };
+        for (id, application) in all.iter().filter(|(id, _)| wanted(**id)) {
+            let held = held.remove(id).unwrap_or_default();
+            let seen = observe::application(&self.shared.cache, &application.view(), &held, now);
+            observed.applications.insert(*id, seen);
+        }
+        Ok(observed)
+    }
+
+    fn changes(&self) -> Changes {
+        self.hint.clone()
+    }
+}

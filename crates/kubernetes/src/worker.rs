@@ -1,0 +1,698 @@
+//! The loop that brings one application to what its stage says, and keeps it there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use pluvio_model::id::ApplicationId;
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::{Name, derived};
+use pluvio_model::observed::RunKind;
+use pluvio_model::problem::Problem;
+use pluvio_model::spec::Kind;
+use pluvio_model::stage::{RunWish, Stage, Wish};
+use pluvio_plan::lower::kubernetes::{self as lower, Object, Options, key};
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::MANAGER;
+use crate::apply::{Writer, name_of};
+use crate::book::{Began, Book, ObjectName, RunOf};
+use crate::cache::Held;
+use crate::failure::{is_not_found, of_object, told};
+use crate::instances;
+use crate::observe::{self, View};
+use crate::runtime::Shared;
+
+/// Everything is written again this often, whatever a watch said: kinds without a watch heal by it.
+const AGAIN: Duration = Duration::from_secs(300);
+/// After something that may pass.
+const RETRY: Duration = Duration::from_secs(2);
+/// While something that was written is on its way; watches tell sooner.
+const LOOK: Duration = Duration::from_secs(5);
+/// Runs of a component that are kept when they are over.
+const KEPT_RUNS: usize = 10;
+
+/// One application, as its loop and those who look at it share it.
+pub(crate) struct Application {
+    pub(crate) id: ApplicationId,
+    pub(crate) wake: Notify,
+    view: Mutex<Arc<View>>,
+    /// A stage that was accepted and kept, for the loop to take up.
+    offered: Mutex<Option<Book>>,
+}
+
+impl Application {
+    pub(crate) fn new(book: &Book) -> Application {
+        Application {
+            id: book.stage.application,
+            wake: Notify::new(),
+            view: Mutex::new(Arc::new(View {
+                stage: book.stage.clone(),
+                notes: book.notes.clone(),
+                is_applied: false,
+                is_pruned: false,
+                written: BTreeMap::new(),
+                problem: None,
+            })),
+            offered: Mutex::new(Some(book.clone())),
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.lock().expect("no holder panics").clone()
+    }
+
+    pub(crate) fn offer(&self, book: Book) {
+        let mut view = self.view.lock().expect("no holder panics");
+        *view = Arc::new(View {
+            stage: book.stage.clone(),
+            notes: book.notes.clone(),
+            is_applied: false,
+            is_pruned: false,
+            written: view.written.clone(),
+            problem: None,
+        });
+        drop(view);
+        *self.offered.lock().expect("no holder panics") = Some(book);
+        self.wake.notify_one();
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut View)) {
+        let mut view = self.view.lock().expect("no holder panics");
+        let mut next = View::clone(&view);
+        change(&mut next);
+        *view = Arc::new(next);
+    }
+}
+
+/// Runs until `stop`.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    application: Arc<Application>,
+    stop: CancellationToken,
+) {
+    let mut worker = Worker {
+        shared,
+        application,
+        book: None,
+        writer: Writer::default(),
+        hot: BTreeMap::new(),
+        all_again: tokio::time::Instant::now() + AGAIN,
+    };
+    loop {
+        let again = tokio::select! {
+            () = stop.cancelled() => return,
+            again = worker.round() => again,
+        };
+        worker.shared.hint();
+        let Some(again) = again else {
+            // The end: nothing is left to look after, unless a newer stage comes.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = worker.application.wake.notified() => continue,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(again) => {}
+            () = worker.application.wake.notified() => {
+                // A burst of changes makes one round.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    application: Arc<Application>,
+    book: Option<Book>,
+    writer: Writer,
+    /// What pods were last told of their hot files, by pod.
+    hot: BTreeMap<String, String>,
+    all_again: tokio::time::Instant,
+}
+
+impl Worker {
+    /// One look, and what follows from it. Answers when to look again if nothing wakes it before; `None`: never.
+    async fn round(&mut self) -> Option<Duration> {
+        let offered = self
+            .application
+            .offered
+            .lock()
+            .expect("no holder panics")
+            .take();
+        if let Some(book) = offered {
+            self.book = Some(book);
+        }
+        let result = match self.book.as_ref().map(|book| book.stage.wish.clone()) {
+            None => return None,
+            Some(Wish::Gone) if self.book.as_ref().is_some_and(|book| book.notes.is_gone) => {
+                return None;
+            }
+            Some(Wish::Gone) => self.end().await,
+            Some(Wish::Run(wish)) => self.bring(&wish).await,
+        };
+        match result {
+            Ok(again) => Some(again),
+            Err(problem) => {
+                tracing::debug!(application = %self.application.id, code = problem.code, cause = problem.cause, "an application could not be brought forward");
+                self.application
+                    .publish(|view| view.problem = Some(*problem));
+                Some(RETRY)
+            }
+        }
+    }
+
+    fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    fn book(&mut self) -> &mut Book {
+        self.book.as_mut().expect("a round has one")
+    }
+
+    /// Keeps what the notes say. Another writer's book is taken instead, and the round is over.
+    async fn keep(&mut self) -> Result<(), Box<Problem>> {
+        let shared = self.shared.clone();
+        let book = self.book.as_mut().expect("a round has one");
+        match shared.shelf.put(book).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let id = book.stage.application;
+                let newer = shared
+                    .shelf
+                    .get(id)
+                    .await
+                    .map_err(|error| of_object("the kept stage", &error))?;
+                if let Some(newer) = newer {
+                    self.application.offer(newer);
+                }
+                Err(Box::new(of_object("the kept stage", &conflict())))
+            }
+            Err(error) => Err(Box::new(of_object("the kept stage", &error))),
+        }
+    }
+
+    async fn bring(&mut self, wish: &RunWish) -> Result<Duration, Box<Problem>> {
+        let stage = self.book().stage.clone();
+        let options = self.shared.options(wish);
+        let mut objects = lower::kubernetes(wish, stage.application, stage.generation, &options)
+            .map_err(first)?;
+        // Tasks first: the stage names them before their components, and their Jobs have the same names later.
+        let tasks = self.tasks(wish, &stage, &options)?;
+        let mut wanted: Vec<Object> = Vec::new();
+        for object in tasks.into_iter().chain(objects.drain(..)) {
+            if !wanted.iter().any(|one| name_of(one) == name_of(&object)) {
+                wanted.push(object);
+            }
+        }
+        wanted.sort_by_key(|object| turn(&object.kind));
+        self.note(wish, &wanted, &options).await?;
+        let anew = tokio::time::Instant::now() >= self.all_again;
+        if anew {
+            self.all_again = tokio::time::Instant::now() + AGAIN;
+        }
+        for object in &wanted {
+            let writing = self.writer.bring(
+                &self.shared.client,
+                &self.shared.resources,
+                &self.shared.cache,
+                object,
+                anew,
+            );
+            writing
+                .await
+                .map_err(|error| of_object(&format!("{} {}", object.kind, object.name), &error))?;
+        }
+        self.inner_names(wish, &options, anew).await?;
+        let written = self.written(wish, &options);
+        let notes = self.book().notes.clone();
+        self.application.publish(|view| {
+            view.notes = notes;
+            view.written = written;
+            view.is_applied = true;
+            view.problem = None;
+        });
+        self.tell_hot(wish).await;
+        let held = self.held();
+        let is_pruned = self.prune(wish, &wanted, &held).await?;
+        self.application.publish(|view| view.is_pruned = is_pruned);
+        let settled = observe::application(
+            &self.shared.cache,
+            &self.application.view(),
+            &held,
+            Timestamp::now(),
+        )
+        .settled;
+        Ok(if settled { AGAIN } else { LOOK })
+    }
+
+    fn held(&self) -> Held {
+        let id = self.application.id;
+        self.shared
+            .cache
+            .held(|one| one == id)
+            .remove(&id)
+            .unwrap_or_default()
+    }
+
+    /// The Jobs that the stage names.
+    fn tasks(
+        &mut self,
+        wish: &RunWish,
+        stage: &Stage,
+        options: &Options,
+    ) -> Result<Vec<Object>, Box<Problem>> {
+        let mut objects = Vec::new();
+        for task in &wish.tasks {
+            let Some(component) = wish.release.components.get(&task.component) else {
+                continue;
+            };
+            let (kind, made) = match component.kind {
+                Kind::Job => {
+                    let only = RunWish {
+                        components: vec![task.component.clone()],
+                        ..wish.clone()
+                    };
+                    let made =
+                        lower::kubernetes(&only, stage.application, stage.generation, options)
+                            .map_err(first)?;
+                    (RunKind::Job, made)
+                }
+                _ => {
+                    let made = lower::release_task(
+                        wish,
+                        &task.component,
+                        stage.application,
+                        stage.generation,
+                        options,
+                    );
+                    (RunKind::Release, made.unwrap_or_default())
+                }
+            };
+            let release = wish.release.number;
+            for mut object in made {
+                if object.kind == "Job" {
+                    // A task whose end is unknown or bad is tried again by a later release: its Job has a name of its own.
+                    object = self.again(object, task, release);
+                    let run = RunOf {
+                        component: task.component.clone(),
+                        hash: task.hash.clone(),
+                        kind,
+                        release,
+                    };
+                    self.book()
+                        .notes
+                        .runs
+                        .entry(object.name.clone())
+                        .or_insert(run);
+                }
+                objects.push(object);
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The same task of another release is another run.
+    fn again(
+        &mut self,
+        mut object: Object,
+        task: &pluvio_model::stage::TaskWish,
+        release: u64,
+    ) -> Object {
+        let of_another = |run: &RunOf| run.hash == task.hash && run.release != release;
+        if self
+            .book()
+            .notes
+            .runs
+            .get(&object.name)
+            .is_some_and(of_another)
+        {
+            object.name = derived(&[&object.name, &format!("r{release}")]);
+            object.body["metadata"]["name"] = json!(object.name);
+        }
+        object
+    }
+
+    /// Writes down what is about to be made, before it is made: nothing is ever lost sight of.
+    async fn note(
+        &mut self,
+        wish: &RunWish,
+        wanted: &[Object],
+        options: &Options,
+    ) -> Result<(), Box<Problem>> {
+        let now = Timestamp::now();
+        let before = self.book().notes.clone();
+        let notes = &mut self.book().notes;
+        notes.namespace.clone_from(&options.namespace);
+        for object in wanted {
+            // The namespace is the environment's, and claims are data: neither goes with an application.
+            if matches!(object.kind.as_str(), "Namespace" | "PersistentVolumeClaim") {
+                continue;
+            }
+            notes.add(name_of(object), component_of(object).as_ref());
+        }
+        notes.add(slice_name(wish, options), None);
+        for name in &wish.components {
+            let Some(component) = wish.release.components.get(name) else {
+                continue;
+            };
+            let known = notes
+                .began
+                .get(name)
+                .is_some_and(|began| began.hash == component.hash);
+            if !known {
+                let hash = component.hash.clone();
+                notes.began.insert(name.clone(), Began { hash, at: now });
+            }
+            let hash = component.hash.to_string();
+            notes.releases.entry(hash).or_insert(wish.release.number);
+        }
+        notes
+            .began
+            .retain(|name, _| wish.release.components.contains_key(name));
+        if *notes != before {
+            self.keep().await?;
+        }
+        Ok(())
+    }
+
+    fn written(&self, wish: &RunWish, options: &Options) -> BTreeMap<Name, i64> {
+        let mut written = BTreeMap::new();
+        for component in wish.release.components.values() {
+            let kind = match component.kind {
+                Kind::Service | Kind::Database => "Deployment",
+                Kind::Stateful => "StatefulSet",
+                Kind::Daemon => "DaemonSet",
+                _ => continue,
+            };
+            let name = ObjectName {
+                api_version: "apps/v1".to_owned(),
+                kind: kind.to_owned(),
+                namespace: Some(options.namespace.clone()),
+                name: derived(&[
+                    wish.release.application_name.as_str(),
+                    component.name.as_str(),
+                ]),
+            };
+            if let Some(generation) = self.writer.generation(&name) {
+                written.insert(component.name.clone(), generation);
+            }
+        }
+        written
+    }
+
+    /// Bare names: one entry for each component in the slice of the application's headless Service, leading to the address of
+    /// the component's own Service.
+    async fn inner_names(
+        &mut self,
+        wish: &RunWish,
+        options: &Options,
+        anew: bool,
+    ) -> Result<(), Box<Problem>> {
+        let service = derived(&[wish.release.application_name.as_str()]);
+        let mut endpoints = Vec::new();
+        for component in wish.release.components.keys() {
+            let name = ObjectName {
+                api_version: "v1".to_owned(),
+                kind: "Service".to_owned(),
+                namespace: Some(options.namespace.clone()),
+                name: derived(&[wish.release.application_name.as_str(), component.as_str()]),
+            };
+            let Some(address) = self.writer.address(&name) else {
+                continue;
+            };
+            endpoints.push(json!({
+                "addresses": [address],
+                "hostname": component,
+                "conditions": { "ready": true },
+            }));
+        }
+        let name = slice_name(wish, options);
+        let body = json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": name.name,
+                "namespace": options.namespace,
+                "labels": {
+                    "kubernetes.io/service-name": service,
+                    "endpointslice.kubernetes.io/managed-by": MANAGER,
+                    (key::APPLICATION): self.application.id,
+                },
+            },
+            "addressType": "IPv4",
+            "endpoints": endpoints,
+            "ports": [],
+        });
+        let object = Object {
+            api_version: name.api_version,
+            kind: name.kind,
+            namespace: name.namespace,
+            name: name.name,
+            body,
+        };
+        let writing = self.writer.bring(
+            &self.shared.client,
+            &self.shared.resources,
+            &self.shared.cache,
+            &object,
+            anew,
+        );
+        writing
+            .await
+            .map_err(|error| Box::new(of_object("the inner names", &error)))
+    }
+
+    /// Removes what was made and is not wanted any more. Of components whose turn has not come everything stays, and what old
+    /// pods read stays while they are there.
+    async fn prune(
+        &mut self,
+        wish: &RunWish,
+        wanted: &[Object],
+        held: &Held,
+    ) -> Result<bool, Box<Problem>> {
+        let mut keep: BTreeSet<ObjectName> = wanted.iter().map(name_of).collect();
+        keep.insert(slice_name(wish, &self.shared.options(wish)));
+        let running: BTreeSet<Name> = self.unsettled(wish, held);
+        let finished = self.finished_runs(held);
+        let mut gone = Vec::new();
+        for made in self.book().notes.beyond(&keep) {
+            let waits = made.component.as_ref().is_some_and(|name| {
+                wish.release.components.contains_key(name) && !wish.components.contains(name)
+            });
+            let is_read = matches!(made.object.kind.as_str(), "Secret" | "ConfigMap")
+                && made
+                    .component
+                    .as_ref()
+                    .is_some_and(|name| running.contains(name));
+            let is_kept_run = made.object.kind == "Job"
+                && finished.contains(&made.object.name)
+                && made
+                    .component
+                    .as_ref()
+                    .is_none_or(|name| wish.release.components.contains_key(name));
+            if waits || is_read || is_kept_run {
+                continue;
+            }
+            gone.push(made.object);
+        }
+        let any = !gone.is_empty();
+        for object in gone {
+            self.writer
+                .remove(&self.shared.client, &self.shared.resources, &object)
+                .await
+                .map_err(|error| of_object(&object.to_string(), &error))?;
+            let notes = &mut self.book().notes;
+            notes.remove(&object);
+            if object.kind == "Job" {
+                notes.runs.remove(&object.name);
+            }
+        }
+        if any {
+            self.keep().await?;
+            let notes = self.book().notes.clone();
+            self.application.publish(|view| view.notes = notes);
+        }
+        Ok(running.is_empty() || !any)
+    }
+
+    /// Components that have pods of an older content.
+    fn unsettled(&self, wish: &RunWish, held: &Held) -> BTreeSet<Name> {
+        let mut out = BTreeSet::new();
+        for pod in &held.pods {
+            let Some(name) = instances::component(pod) else {
+                continue;
+            };
+            let wanted = wish
+                .release
+                .components
+                .get(&name)
+                .map(|component| &component.hash);
+            if instances::hash(pod).as_ref() != wanted {
+                out.insert(name);
+            }
+        }
+        for component in wish.release.components.values() {
+            // Nor have those all that they shall have whose new pods are not there yet.
+            let view = self.application.view();
+            let ready = view.written.contains_key(&component.name);
+            let seen = held
+                .pods
+                .iter()
+                .any(|pod| instances::component(pod).as_ref() == Some(&component.name));
+            if ready && !seen && component.instances > 0 {
+                out.insert(component.name.clone());
+            }
+        }
+        out
+    }
+
+    /// The newest runs that are over, which are kept to be looked at.
+    fn finished_runs(&mut self, held: &Held) -> BTreeSet<String> {
+        let mut counts: BTreeMap<Name, usize> = BTreeMap::new();
+        let notes = &self.book().notes;
+        crate::runs::runs(held, notes)
+            .into_iter()
+            .filter(|run| run.state.is_over())
+            .filter(|run| {
+                let count = counts.entry(run.component.clone()).or_default();
+                *count += 1;
+                *count <= KEPT_RUNS
+            })
+            .map(|run| run.key)
+            .collect()
+    }
+
+    /// A kubelet looks at what it mounted when it looks at the pod: a changed annotation makes it do so at once, instead of
+    /// within a minute.
+    async fn tell_hot(&mut self, wish: &RunWish) {
+        let held = self.held();
+        for pod in &held.pods {
+            let Some(component) =
+                instances::component(pod).and_then(|name| wish.release.components.get(&name))
+            else {
+                continue;
+            };
+            if component.hot_files.is_empty() || pod.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            let (Some(name), Some(namespace)) = (
+                pod.metadata.name.as_deref(),
+                pod.metadata.namespace.as_deref(),
+            ) else {
+                continue;
+            };
+            let content = ContentHash::of(&component.hot_files).to_string();
+            match self.hot.get(name) {
+                Some(told) if *told == content => continue,
+                // A pod that was made after the change has it from the start.
+                None => {
+                    self.hot.insert(name.to_owned(), content);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            let pods: Api<k8s_openapi::api::core::v1::Pod> =
+                Api::namespaced(self.client().clone(), namespace);
+            let patch = json!({ "metadata": { "annotations": { "pluvio.io/hot": content } } });
+            match pods
+                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+            {
+                Ok(_) => {
+                    self.hot.insert(name.to_owned(), content);
+                    self.shared.reload(component, namespace, name);
+                }
+                Err(error) if is_not_found(&error) => {}
+                Err(error) => {
+                    tracing::debug!(error = told(&error), "a pod was not told of its files")
+                }
+            }
+        }
+        let here: BTreeSet<&str> = held
+            .pods
+            .iter()
+            .filter_map(|pod| pod.metadata.name.as_deref())
+            .collect();
+        self.hot.retain(|name, _| here.contains(name.as_str()));
+    }
+
+    /// Takes everything away but data.
+    async fn end(&mut self) -> Result<Duration, Box<Problem>> {
+        let all = self.book().notes.beyond(&BTreeSet::new());
+        let mut left = false;
+        for made in all {
+            let gone = self
+                .writer
+                .remove(&self.shared.client, &self.shared.resources, &made.object)
+                .await;
+            if gone.map_err(|error| of_object(&made.object.to_string(), &error))? {
+                // Not asked for again; what is kept of the notes is written when all is gone.
+                self.book().notes.remove(&made.object);
+            } else {
+                left = true;
+            }
+        }
+        self.writer.forget();
+        let held = self.held();
+        if left || !held.pods.is_empty() || !held.jobs.is_empty() {
+            return Ok(Duration::from_millis(500));
+        }
+        let notes = &mut self.book().notes;
+        notes.inventory.clear();
+        notes.began.clear();
+        notes.releases.clear();
+        notes.runs.clear();
+        notes.is_gone = true;
+        self.keep().await?;
+        let notes = self.book().notes.clone();
+        self.application.publish(|view| {
+            view.notes = notes;
+            view.problem = None;
+        });
+        Ok(AGAIN)
+    }
+}
+
+/// What is needed comes before what needs it; a volume that cannot be made stops everything after it.
+fn turn(kind: &str) -> u8 {
+    match kind {
+        "Namespace" => 0,
+        "PersistentVolumeClaim" | "Secret" | "ConfigMap" | "ServiceAccount" => 1,
+        "Service" => 2,
+        _ => 3,
+    }
+}
+
+fn component_of(object: &Object) -> Option<Name> {
+    let labels = object.body.pointer("/metadata/labels")?;
+    labels.get(key::COMPONENT)?.as_str()?.parse().ok()
+}
+
+fn slice_name(wish: &RunWish, options: &Options) -> ObjectName {
+    ObjectName {
+        api_version: "discovery.k8s.io/v1".to_owned(),
+        kind: "EndpointSlice".to_owned(),
+        namespace: Some(options.namespace.clone()),
+        name: derived(&[wish.release.application_name.as_str(), "names"]),
+    }
+}
+
+fn first(problems: Vec<Problem>) -> Box<Problem> {
+    Box::new(problems.into_iter().next().expect("a refusal has a reason"))
+}
+
+fn conflict() -> kube::Error {
+    kube::Error::Api(Box::new(kube::core::Status {
+        code: 409,
+        message: "somebody else has written since".to_owned(),
+        ..kube::core::Status::failure("", "Conflict")
+    }))
+}

@@ -1,0 +1,4 @@
+//! On a real cluster: `scripts/kubernetes start`, whose kubeconfig PLUVIO_TEST_KUBERNETES names.
+
+mod conformance;
+mod scene;

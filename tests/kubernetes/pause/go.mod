@@ -1,0 +1,3 @@
+module pluvio.test/pause
+
+go 1.24.0
