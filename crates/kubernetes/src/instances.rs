@@ -55,6 +55,7 @@ pub(crate) fn instance(
         .map(|time| time.0);
     ObservedInstance {
         name: pod.metadata.name.clone().unwrap_or_default(),
+        ordinal: ordinal(pod),
         hash,
         release,
         address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
@@ -66,6 +67,12 @@ pub(crate) fn instance(
         in_flight: 0,
         state,
     }
+}
+
+/// Pods of a StatefulSet are numbered.
+fn ordinal(pod: &Pod) -> Option<u32> {
+    let labels = pod.metadata.labels.as_ref()?;
+    labels.get("apps.kubernetes.io/pod-index")?.parse().ok()
 }
 
 /// Of the component's own program: it is the first container.

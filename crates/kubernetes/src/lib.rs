@@ -19,7 +19,6 @@ mod resources;
 mod runs;
 mod runtime;
 mod usage;
-mod volumes;
 mod worker;
 
 pub use connect::{Connection, Credential};
