@@ -243,7 +243,8 @@ impl Application {
             }
             if let Some(instance) = self.instances.get_mut(name) {
                 instance.prober = prober;
-                if new_run && instance.stop == Some(StopReason::Unhealthy) {
+                if new_run {
+                    // Whatever was to end the run before has; this one may be what a killed node asked for.
                     instance.stop = None;
                 }
             }

@@ -137,6 +137,8 @@ impl World {
             // What was removed meanwhile cannot be started.
             if let Some(instance) = found.filter(|i| i.state != SeenState::Running) {
                 instance.state = SeenState::Running;
+                instance.stop = None;
+                instance.live_failed = false;
                 self.started.insert(name.clone(), now);
                 self.stops.remove(&name);
             }
