@@ -332,6 +332,10 @@ impl Pluvio {
             .unwrap_or_else(|| panic!("{role} does not run"));
         signal(pid, "KILL");
         self.until_dead(role);
+        // The kernel closes what a killed process had open a moment after it has forgotten its command.
+        let port = self.slot.port(if role == "node" { 1 } else { 0 });
+        let free = || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        wait::until_true(&format!("port {port} is free"), PATIENCE, free);
     }
 
     /// Waits until a role's process is gone.

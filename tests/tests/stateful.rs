@@ -319,7 +319,7 @@ fn whatever_is_killed_while_an_instance_is_replaced_two_never_write(engine: Engi
             let seen = look(&pluvio.engine, pluvio.installation());
             let last = seen.iter().map(|seen| seen.slot.clone()).max().unwrap();
             let old = seen[0].hash.clone();
-            let file = pluvio.write("next.yaml", &spec(&name, kind, &greeting, instances, more));
+            let file = pluvio.write("next.yaml", &spec(&name, kind, &greeting, instances, ""));
             let accepted = pluvio.cli(&["deploy", &file, "--no-wait", "--json"]).ok();
             wait::until_true(moment, SOON, || {
                 let seen = look(&pluvio.engine, pluvio.installation());
