@@ -76,6 +76,8 @@ pub(crate) struct Surroundings {
     pub(crate) domain: String,
     pub(crate) gateway_port: u16,
     pub(crate) images: BTreeMap<Name, ImageAtHand>,
+    /// Of sidecars and init steps, by reference.
+    pub(crate) other_images: BTreeMap<String, ImageAtHand>,
     /// Volumes that the application had before, also those that today's release does not name.
     pub(crate) volumes: Held,
 }
@@ -89,7 +91,7 @@ impl Surroundings {
             environment: seen.application.environment_name.clone(),
             runtime: self.runtime.clone(),
             images: self.images.clone(),
-            other_images: BTreeMap::new(),
+            other_images: self.other_images.clone(),
             kept_volumes: self.volumes.ids.clone(),
             secrets: seen.secrets.clone(),
             settings: seen.settings.clone(),
@@ -137,6 +139,7 @@ impl Control {
             domain: self.inner.config.domain.clone(),
             gateway_port: self.inner.config.gateway_port,
             images,
+            other_images: BTreeMap::new(),
             volumes: Held::new(rows),
         })
     }
@@ -424,31 +427,19 @@ impl Control {
         let back = pluvio_plan::rollback::rollback(&revision, &stored.release, &current)?;
         let mut images = BTreeMap::new();
         for (component, image) in &back.images {
-            if image.image_id.is_empty() {
-                continue;
+            if let Some(image) = self.kept_image(component.as_str(), number, image).await? {
+                images.insert(component.clone(), image);
             }
-            let facts = pluvio_runtime::Images::image(&self.inner.node, &image.image_id)
-                .await
-                .map_err(pluvio_runtime::RuntimeError::into_problem)?;
-            let Some(facts) = facts else {
-                return Err(problem::RELEASE_GONE.problem(
-                    format!(
-                        "The image of {component} in r{number} ({}) is not kept any more.",
-                        image.image
-                    ),
-                    format!("Deploy the commit of r{number} again; it is built anew."),
-                ));
-            };
-            images.insert(
-                component.clone(),
-                ImageAtHand {
-                    reference: image.image.clone(),
-                    facts,
-                    built: image.built.clone(),
-                },
-            );
         }
-        let surroundings = self.surroundings(application.id, images).await?;
+        let mut surroundings = self.surroundings(application.id, images).await?;
+        for (reference, image) in &back.other_images {
+            let kept = self
+                .kept_image("a sidecar or init step", number, image)
+                .await?;
+            surroundings
+                .other_images
+                .extend(kept.map(|image| (reference.clone(), image)));
+        }
         let ask = self
             .ask(
                 by,

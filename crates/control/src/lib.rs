@@ -15,6 +15,7 @@ pub mod crash;
 mod database;
 mod edit;
 mod files;
+mod kept;
 mod oplog;
 mod preview;
 mod reading;

@@ -384,6 +384,7 @@ async fn evidence(
             application: target.application,
             component: None,
             instance: Some(instance.name.clone()),
+            container: None,
             since: None,
             until: None,
             contains: None,

@@ -16,7 +16,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::Revision;
 use pluvio_model::spec::{BuildSpec, ComponentSpec};
-use pluvio_plan::{ImageNeed, images_needed};
+use pluvio_plan::{ImageNeed, images_needed, other_images_needed};
 use pluvio_store::{Application, LeasedJob, Pulse, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -175,6 +175,12 @@ async fn build(
         &revision.origin,
         parent.as_ref().map(|(spec, release)| (spec, release)),
     );
+    let mut other_images = BTreeMap::new();
+    let others = other_images_needed(
+        &revision.spec,
+        &revision.origin,
+        parent.as_ref().map(|(_, release)| release),
+    );
     let outcome: Result<(), Problem> = async {
         for (name, need) in needs {
             let component = &revision.spec.components[&name];
@@ -196,6 +202,10 @@ async fn build(
                 images.insert(name, image);
             }
         }
+        for reference in others {
+            let image = pull(control, &application, &reference, payload.pull, &notes).await?;
+            other_images.insert(reference.to_string(), image);
+        }
         Ok(())
     }
     .await;
@@ -213,7 +223,8 @@ async fn build(
             .await;
     }
     crash::point("decide");
-    let surroundings = control.surroundings(application.id, images).await?;
+    let mut surroundings = control.surroundings(application.id, images).await?;
+    surroundings.other_images = other_images;
     let now = Timestamp::now();
     let edit = |operation: &mut Operation| {
         for step in operation.steps.clone() {

@@ -250,6 +250,7 @@ fn request(container: &str, command: &[&str], tty: bool) -> ExecRequest {
     ExecRequest {
         application: ApplicationId(uuid::Uuid::nil()),
         instance: container.to_owned(),
+        container: None,
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         tty,
         size: tty.then_some((91, 33)),

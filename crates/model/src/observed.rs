@@ -22,6 +22,9 @@ pub struct ObservedApplication {
     #[serde(default)]
     pub stage: Vec<Name>,
     pub components: BTreeMap<Name, ObservedComponent>,
+    /// Of components outside each address, as if it were an instance.
+    #[serde(default)]
+    pub externals: BTreeMap<Name, Vec<ObservedInstance>>,
     /// True when what runs is what the stage wants, old instances gone, gateway acknowledged.
     pub settled: bool,
     /// Why the runtime cannot go on (network, volume, image), if so. Retried all the while.
@@ -160,6 +163,24 @@ pub struct ObservedInstance {
     pub probe: Option<ProbeAnswer>,
     /// Requests in flight through the gateway.
     pub in_flight: u64,
+    /// Its sidecars, in the order of the specification.
+    #[serde(default)]
+    pub sidecars: Vec<ObservedSidecar>,
+}
+
+/// A container beside an instance's main one.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedSidecar {
+    /// As the specification calls it.
+    pub name: Name,
+    pub state: InstanceState,
+    /// When its program last started.
+    pub started_at: Option<jiff::Timestamp>,
+    /// Starts after the first that it caused itself.
+    pub restarts: u32,
+    pub last_exit: Option<ExitRecord>,
+    pub probe: Option<ProbeAnswer>,
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -10,8 +10,8 @@ use crate::quantity::{Bytes, Cpu, Span};
 use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
-    AbsolutePath, Database, FileMode, HostOptions, Kind, PatchSpec, PortProtocol, PublishSpec,
-    Reload, RestartPolicy, ScheduleIn, VolumeAccess, VolumeKind,
+    AbsolutePath, Database, FileMode, HostOptions, Kind, OutsideAddress, PatchSpec, PortProtocol,
+    PublishSpec, Reload, RestartPolicy, ScheduleIn, VolumeAccess, VolumeKind,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -26,6 +26,9 @@ pub struct Release {
     /// The release that was the target when this one was decided.
     pub parent: Option<u64>,
     pub components: IndexMap<Name, DecidedComponent>,
+    /// Components that are not run here: what is outside. Nothing in them replaces an instance.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub externals: IndexMap<Name, DecidedExternal>,
     /// Named volumes, by their name in the application.
     pub volumes: IndexMap<Name, DecidedVolume>,
     pub networks: IndexMap<Name, DecidedNetwork>,
@@ -63,6 +66,21 @@ pub struct DecidedComponent {
     /// How its image was made; for history, not for running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildRecord>,
+}
+
+/// A component outside, with every choice made: where it is, and how it is asked whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedExternal {
+    pub name: Name,
+    /// Never none.
+    pub addresses: Vec<OutsideAddress>,
+    /// Its addresses may be the machine's own, which needs a permission.
+    #[serde(default)]
+    pub local: bool,
+    pub ports: IndexMap<Name, DecidedPort>,
+    pub check: DecidedProbe,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
 }
 
 /// All that makes one instance different from another: a change here replaces instances, any other does not.

@@ -11,7 +11,7 @@ use pluvio_model::observed::ObservedRun;
 use pluvio_model::problem;
 use pluvio_model::stage::Power;
 use pluvio_plan::lower::engine::{label, volume_name};
-use pluvio_runtime::driver::ContainerState;
+use pluvio_runtime::driver::{ContainerState, SeenContainer};
 use pluvio_runtime::{
     BoxStream, CopyState, CopyVolume, Duplex, Exec, ExecRequest, ExecSession, HandRequest, Images,
     KeptVolume, LogLine, LogQuery, Logs, Runs, RuntimeError, Scope, UsageSample, UsageSource,
@@ -34,10 +34,18 @@ impl Logs for Node {
 
 #[async_trait]
 impl Exec for Node {
-    async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let instance = self
+    async fn exec(&self, mut request: ExecRequest) -> Result<ExecSession, RuntimeError> {
+        let mut instance = self
             .shared
             .instance(request.application, &request.instance)?;
+        if let Some(name) = request
+            .container
+            .take()
+            .filter(|name| name.as_str() != "main")
+        {
+            instance = self.sidecar(&request, &name)?;
+            request.instance.clone_from(&instance.name);
+        }
         if !matches!(instance.state, ContainerState::Running { .. }) {
             return Err(not_running(&request.instance));
         }
@@ -71,6 +79,28 @@ impl Exec for Node {
             Ok(Err(error)) => Err(closed(error.to_string())),
             Err(_) => Err(closed("no answer within 5 s".to_owned())),
         }
+    }
+}
+
+impl Node {
+    fn sidecar(&self, request: &ExecRequest, name: &Name) -> Result<SeenContainer, RuntimeError> {
+        let part = self.shared.engine.view().part(request.application);
+        let label = |container: &SeenContainer, key| container.labels.get(key).cloned();
+        let all = part.containers.iter().filter(|container| {
+            label(container, label::INSTANCE).as_deref() == Some(request.instance.as_str())
+        });
+        let all: Vec<&SeenContainer> = all.collect();
+        let found = all
+            .iter()
+            .find(|container| label(container, label::CONTAINER).as_deref() == Some(name.as_str()));
+        found.map(|found| (*found).clone()).ok_or_else(|| {
+            let mut there = vec!["main".to_owned()];
+            there.extend(all.iter().filter_map(|one| label(one, label::CONTAINER)));
+            RuntimeError::Refused(problem::NOT_FOUND.problem(
+                format!("The instance {} has no container {name}.", request.instance),
+                format!("There are: {}.", there.join(", ")),
+            ))
+        })
     }
 }
 

@@ -28,7 +28,10 @@ const BATCH: usize = 256;
 pub(crate) struct Source {
     pub(crate) application: ApplicationId,
     pub(crate) component: Name,
+    /// What its lines are told by: the instance's name; of a sidecar or an init step `INSTANCE/CONTAINER`.
     pub(crate) instance: String,
+    /// The engine's name of the container.
+    pub(crate) container: String,
     /// What it must not show.
     pub(crate) masks: Masks,
 }
@@ -129,7 +132,7 @@ async fn collect(
     };
     let mut known = cursor;
     let since = cursor.map(|(at, _)| at);
-    let lines = driver.logs(&source.instance, since, follow).await?;
+    let lines = driver.logs(&source.container, since, follow).await?;
     let mut batches = lines.ready_chunks(BATCH);
     while let Some(batch) = batches.next().await {
         let mut fresh = Vec::with_capacity(batch.len());

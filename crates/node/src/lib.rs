@@ -26,6 +26,7 @@ mod hands;
 mod inner;
 mod masks;
 mod node;
+mod outside;
 mod probes;
 mod runs;
 mod server;

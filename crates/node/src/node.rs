@@ -29,7 +29,7 @@ use crate::addresses::Addresses;
 use crate::application::{AllPublished, Application};
 use crate::binding::BoundEngine;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Pool};
 use crate::disk;
 use crate::engine::Engine;
 use crate::hands::Hands;
@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) addresses: Addresses,
     pub(crate) inner: Inner,
+    /// The range of applications' networks.
+    pub(crate) pool: Pool,
     pub(crate) logs: Arc<LogStore>,
     pub(crate) usage: UsageStore,
     pub(crate) hands: Hands,
@@ -226,6 +228,7 @@ impl Node {
         let shared = Arc::new(Shared {
             engine: Arc::new(Engine::new(driver)),
             inner: Inner::new(config.pool, traffic.clone()),
+            pool: config.pool,
             traffic,
             addresses,
             logs: Arc::new(logs),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use pluvio_plan::lower::engine::label;
 use pluvio_runtime::driver::{ContainerState, SeenContainer};
 
 /// Where a process's use is counted.
@@ -176,10 +177,14 @@ impl Meter {
                 (cpu.saturating_sub(before) * 1000).div_ceil(passed)
             });
             known.last = Some((now, cpu));
-            readings.insert(
-                container.name.clone(),
-                (u32::try_from(millis).unwrap_or(u32::MAX), memory),
-            );
+            // What a sidecar takes is its instance's.
+            let of = container.labels.get(label::INSTANCE);
+            let (all_millis, all_memory): &mut (u32, u64) = readings
+                .entry(of.unwrap_or(&container.name).clone())
+                .or_default();
+            let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+            *all_millis = all_millis.saturating_add(millis);
+            *all_memory += memory;
         }
         self.processes.retain(|pid, _| running.contains(pid));
         readings

@@ -23,4 +23,6 @@ mod sample;
 pub mod schedule;
 pub mod undone;
 
-pub use decide::{ImageNeed, decide, images_needed, refuse_other_data, volume_of};
+pub use decide::{
+    ImageNeed, decide, images_needed, other_images_needed, refuse_other_data, volume_of,
+};

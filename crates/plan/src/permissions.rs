@@ -44,6 +44,10 @@ pub fn permissions_needed(spec: &AppSpec) -> Vec<Needed> {
                 ask(format!("{path}.publish.{index}"));
             }
         }
+        // What listens on loopback trusts whoever reaches it.
+        if component.external.as_ref().is_some_and(|of| of.local) {
+            ask(format!("{path}.external.local"));
+        }
         // The escape can say anything, so it needs everything.
         if component.patch.is_some() {
             ask(format!("{path}.patch"));
@@ -104,6 +108,8 @@ mod tests {
                     "sidecars": { "log": { "image": "localhost/c:1", "host": { "pid": true } } },
                     "patch": { "engine": {} },
                 },
+                "mail": { "kind": "external", "external": { "addresses": ["127.0.0.1"], "local": true } },
+                "bank": { "kind": "external", "external": { "addresses": ["bank.example"] } },
             },
             "objects": [{}],
         }));
@@ -121,6 +127,7 @@ mod tests {
                 "components.web.publish.0",
                 "components.web.publish.1",
                 "components.web.patch",
+                "components.mail.external.local",
                 "objects",
             ]
         );

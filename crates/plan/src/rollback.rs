@@ -6,7 +6,7 @@ use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, RELEASE_GONE};
 use pluvio_model::release::{BuildRecord, DecidedContainer, Release};
 use pluvio_model::revision::Revision;
-use pluvio_model::spec::{AppSpec, MountSpec};
+use pluvio_model::spec::{AppSpec, Kind, MountSpec};
 
 /// What is decided anew to go back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub fn rollback(
     let mut images = IndexMap::new();
     let mut other_images = IndexMap::new();
     for (name, component) in &mut spec.components {
+        if component.kind == Kind::External {
+            continue;
+        }
         let Some(decided) = release.components.get(name) else {
             return Err(RELEASE_GONE.problem(
                 format!(

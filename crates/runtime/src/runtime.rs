@@ -76,7 +76,11 @@ pub struct LogQuery {
     #[serde(default)]
     pub component: Option<Name>,
     #[serde(default)]
+    /// With its sidecars and init steps.
     pub instance: Option<String>,
+    /// Only lines of sidecars and init steps of this name; of main containers for `main`.
+    #[serde(default)]
+    pub container: Option<String>,
     /// Only lines at or after.
     #[serde(default)]
     pub since: Option<jiff::Timestamp>,
@@ -96,9 +100,22 @@ pub struct LogQuery {
 pub struct LogLine {
     pub at: jiff::Timestamp,
     pub component: Name,
+    /// The instance's name; for what a sidecar or an init step says, `INSTANCE/CONTAINER`.
     pub instance: String,
     pub stream: LogStream,
     pub text: String,
+}
+
+impl LogLine {
+    /// The sidecar or init step that says it; `None` for a main container.
+    pub fn container(&self) -> Option<&str> {
+        Some(self.instance.split_once('/')?.1)
+    }
+
+    /// The instance of a sidecar or init step.
+    pub fn of(&self) -> Option<&str> {
+        Some(self.instance.split_once('/')?.0)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -130,6 +147,9 @@ impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Duplex for 
 pub struct ExecRequest {
     pub application: ApplicationId,
     pub instance: String,
+    /// One of its sidecars, as the specification calls it; the main container when absent.
+    #[serde(default)]
+    pub container: Option<Name>,
     pub command: Vec<String>,
     #[serde(default)]
     pub tty: bool,

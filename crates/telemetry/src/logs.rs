@@ -343,10 +343,13 @@ fn matches(query: &LogQuery, line: &LogLine) -> bool {
         .component
         .as_ref()
         .is_none_or(|component| *component == line.component)
+        && query.instance.as_ref().is_none_or(|instance| {
+            *instance == line.instance || Some(instance.as_str()) == line.of()
+        })
         && query
-            .instance
-            .as_ref()
-            .is_none_or(|instance| *instance == line.instance)
+            .container
+            .as_deref()
+            .is_none_or(|container| line.container().unwrap_or("main") == container)
         && query.since.is_none_or(|since| line.at >= since)
         && query.until.is_none_or(|until| line.at <= until)
         && query

@@ -5,7 +5,7 @@ use pluvio_model::spec::{
     BuilderChoice, ComponentSpec, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
 
-use super::{Found, container, cron, database, names, volumes};
+use super::{Found, container, cron, database, external, names, volumes};
 
 pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &mut Found) {
     what_runs(path, component, found);
@@ -38,7 +38,7 @@ pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &
     network_names(path, name, component, found);
 }
 
-fn kind_word(kind: Kind) -> &'static str {
+pub(super) fn kind_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Service => "service",
         Kind::Stateful => "stateful",
@@ -111,24 +111,7 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
         ),
         (None, _) => {}
     }
-    match (&component.external, kind) {
-        (Some(external), Kind::External) if external.addresses.is_empty() => found.invalid(
-            format!("{path}.external.addresses"),
-            "It names no address.",
-            "Add one: `addresses: [db.example.org]`.",
-        ),
-        (None, Kind::External) => found.invalid(
-            path,
-            "An external component needs its address.",
-            "Add `external: { addresses: [HOST] }`.",
-        ),
-        (Some(_), other) if other != Kind::External => found.conflict(
-            format!("{path}.external"),
-            format!("`external` belongs to `kind: external`; this is a {word}."),
-            "Add `kind: external`, or remove `external`.",
-        ),
-        _ => {}
-    }
+    external::check(path, component, found);
     match (&component.schedule, kind) {
         (None, Kind::Cron) => found.invalid(
             path,
@@ -409,11 +392,11 @@ fn sidecars_and_init(path: &str, component: &ComponentSpec, found: &mut Found) {
     for (list, containers) in [("sidecars", &component.sidecars), ("init", &component.init)] {
         for (name, inner) in containers {
             let path = format!("{path}.{list}.{name}");
-            if inner.image.is_none() {
+            if inner.image.is_none() && inner.command.is_none() && inner.entrypoint.is_none() {
                 found.invalid(
                     &path,
-                    "It has no `image`, so there is nothing to run.",
-                    "Add `image: NAME:TAG`.",
+                    "It has neither an `image` nor a `command`: it would be the component once more.",
+                    "Add `image: NAME:TAG`, or a `command` to run another program of the component's own image.",
                 );
             }
             if list == "init" && inner.probes.is_some() {
@@ -421,6 +404,20 @@ fn sidecars_and_init(path: &str, component: &ComponentSpec, found: &mut Found) {
                     format!("{path}.probes"),
                     "An init step ends before the component starts; it has no probes.",
                     "Remove `probes`, or make it a sidecar.",
+                );
+            }
+            if list == "sidecars" && matches!(component.kind, Kind::Job | Kind::Cron) {
+                found.conflict(
+                    &path,
+                    "It comes to an end, and a sidecar runs as long as its instance: which of them would end it?",
+                    "Make it an `init` step, or a component of its own.",
+                );
+            }
+            if name.as_str() == "main" {
+                found.conflict(
+                    &path,
+                    "The component's own container is called `main`.",
+                    "Give it another name.",
                 );
             }
             if list == "init" && component.sidecars.contains_key(name) {

@@ -29,7 +29,12 @@ pub(super) fn probes(
     }
 }
 
-fn one_probe(path: &str, probe: &Probe, ports: &IndexMap<Name, PortSpec>, found: &mut Found) {
+pub(super) fn one_probe(
+    path: &str,
+    probe: &Probe,
+    ports: &IndexMap<Name, PortSpec>,
+    found: &mut Found,
+) {
     let checks: Vec<&str> = [
         ("http", probe.http.is_some()),
         ("tcp", probe.tcp.is_some()),

@@ -7,6 +7,7 @@ mod component;
 mod container;
 mod cron;
 mod database;
+mod external;
 mod references;
 mod volumes;
 

@@ -236,7 +236,7 @@ impl<'s> Scope<'s> {
                 open = true; // reported as unknown; one cause, one problem
                 continue;
             };
-            open |= matches!(other.kind, Kind::External | Kind::Vm);
+            open |= other.kind == Kind::Vm;
             let prefix = match used {
                 Use::As(named) => named.prefix.as_ref(),
                 Use::Component(_) => None,
@@ -364,7 +364,7 @@ impl<'s> Scope<'s> {
             }
             return;
         }
-        let closed = !matches!(other.kind, Kind::Database | Kind::External | Kind::Vm);
+        let closed = !matches!(other.kind, Kind::Database | Kind::Vm);
         let implied = IMPLIED.contains(&export.as_str())
             && (other.ports.is_empty()
                 || other

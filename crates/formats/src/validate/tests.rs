@@ -275,3 +275,139 @@ components:
         "#]],
     );
 }
+
+#[test]
+fn what_is_outside_says_where_and_how_it_is_reached() {
+    check(
+        "
+name: shop
+components:
+  web: { image: web, uses: [bank, mail], env: { A: \"${bank.url}\", B: \"${mail.key}\" } }
+  bank: { kind: external, external: { addresses: [bank.example, bank.example] }, ports: { api: { port: 80 } } }
+  mail: { kind: external, image: mail, external: { addresses: [10.0.0.5] }, env: { A: b }, instances: 2 }
+  own:
+    kind: external
+    external: { addresses: [127.0.0.1, localhost, 169.254.169.254, \"::1\", 0.0.0.0, 224.0.0.1] }
+    ports: { a: { port: 80 } }
+  said:
+    kind: external
+    external: { addresses: [127.0.0.1], local: true }
+    ports: { a: { port: 80 } }
+  two:
+    kind: external
+    external: { addresses: [\"10.0.0.5:81\"], check: { command: [look] } }
+    ports: { a: { port: 80 }, b: { port: 81, protocol: udp } }
+    probes: { ready: { tcp: {} } }
+    uses: [bank]
+",
+        expect![[r#"
+            4:70 components.web.env.B spec.unknown-reference
+                There is no export of `mail` called `key`.
+                There is host, port, url. Otherwise declare it: `exports: { key: … }` in `mail`.
+            5:65 components.bank.external.addresses[1] spec.conflict
+                `bank.example` is there twice.
+                Remove one.
+            6:3 components.mail spec.invalid
+                It has no `ports`, so nobody could reach it.
+                Add what it listens on: `ports: { db: { port: 5432, protocol: tcp } }`.
+            6:34 components.mail.image spec.conflict
+                A component of kind external has no `image`.
+                Remove `image`, or make it `kind: service`.
+            6:77 components.mail.env spec.conflict
+                A component of kind external does not run here, so it has no `env`.
+                Remove `env`.
+            6:103 components.mail.instances spec.conflict
+                A component of kind external does not run here, so it has no `instances`.
+                Remove `instances`.
+            9:29 components.own.external.addresses[0] spec.invalid
+                `127.0.0.1` is this machine itself, or a network of it alone.
+                If that is meant, add `local: true` under `external`; it needs the permission host:access.
+            9:40 components.own.external.addresses[1] spec.invalid
+                `localhost` is this machine itself, or a network of it alone.
+                If that is meant, add `local: true` under `external`; it needs the permission host:access.
+            9:51 components.own.external.addresses[2] spec.invalid
+                `169.254.169.254` is this machine itself, or a network of it alone.
+                If that is meant, add `local: true` under `external`; it needs the permission host:access.
+            9:68 components.own.external.addresses[3] spec.invalid
+                `::1` is this machine itself, or a network of it alone.
+                If that is meant, add `local: true` under `external`; it needs the permission host:access.
+            9:75 components.own.external.addresses[4] spec.invalid
+                `0.0.0.0` is the address of nobody, and no host outside.
+                Write the address of one host.
+            9:84 components.own.external.addresses[5] spec.invalid
+                `224.0.0.1` is the address of a group, and no host outside.
+                Write the address of one host.
+            17:29 components.two.external.addresses[0] spec.conflict
+                `10.0.0.5:81` has a port of its own, and the component has several: which is meant?
+                Write the address without a port, or make a component for each port.
+            17:54 components.two.external.check.command spec.conflict
+                There is no container to run a command in.
+                Check with `http` or `tcp`.
+            18:56 components.two.ports.b.protocol spec.invalid
+                UDP is not passed on to addresses outside.
+                Remove the port; give the address itself to what uses it, in its `env`.
+            19:5 components.two.probes spec.conflict
+                A component of kind external is asked by its `check`.
+                Move what `ready` says to `external: { check: … }`, and remove `probes`.
+            20:5 components.two.uses spec.conflict
+                A component of kind external does not run here, so it has no `uses`.
+                Remove `uses`.
+        "#]],
+    );
+    check(
+        "
+name: shop
+components:
+  bad: { kind: external, external: { addresses: [http://bank] }, ports: { a: { port: 80 } } }
+",
+        expect![[r#"
+            4:50 components.bad.external.addresses[0] spec.invalid
+                `components.bad.external.addresses[0]`: "http://bank" is no address of a host: write 10.0.0.5, db.example.org, or one of them with a port, 10.0.0.5:5432.
+                Correct the value; `pluvio schema app` describes each.
+        "#]],
+    );
+}
+
+#[test]
+fn sidecars_and_init_steps_run_something() {
+    check(
+        "
+name: shop
+components:
+  web:
+    image: web
+    sidecars:
+      log: {}
+      main: { image: log }
+      own: { command: [log] }
+      both: { image: log, probes: { ready: { tcp: { port: nothing } } } }
+    init:
+      both: { image: log }
+      wait: { image: wait, probes: { ready: { tcp: {} } } }
+  seed:
+    kind: job
+    image: seed
+    sidecars: { log: { image: log } }
+",
+        expect![[r#"
+            7:7 components.web.sidecars.log spec.invalid
+                It has neither an `image` nor a `command`: it would be the component once more.
+                Add `image: NAME:TAG`, or a `command` to run another program of the component's own image.
+            8:7 components.web.sidecars.main spec.conflict
+                The component's own container is called `main`.
+                Give it another name.
+            10:59 components.web.sidecars.both.probes.ready.tcp.port spec.unknown-reference
+                There is no port `nothing`.
+                Declare it under `ports`.
+            12:7 components.web.init.both spec.conflict
+                A sidecar is called `both` too.
+                Give one of them another name.
+            13:28 components.web.init.wait.probes spec.conflict
+                An init step ends before the component starts; it has no probes.
+                Remove `probes`, or make it a sidecar.
+            17:17 components.seed.sidecars.log spec.conflict
+                It comes to an end, and a sidecar runs as long as its instance: which of them would end it?
+                Make it an `init` step, or a component of its own.
+        "#]],
+    );
+}

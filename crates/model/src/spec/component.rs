@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 
 use super::container::*;
+use super::external::ExternalSpec;
 use super::source::*;
 use crate::image::ImageReference;
 use crate::name::{EnvName, Name};
@@ -259,14 +260,6 @@ pub struct PublishSpec {
     pub address: Option<std::net::IpAddr>,
     #[serde(default)]
     pub protocol: PortProtocol,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct ExternalSpec {
-    pub addresses: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<Probe>,
 }
 
 /// A schedule: five fields of cron, or with a time zone.

@@ -7,11 +7,13 @@
 mod component;
 mod container;
 mod database;
+mod external;
 mod source;
 
 pub use component::*;
 pub use container::*;
 pub use database::*;
+pub use external::*;
 pub use source::*;
 
 use indexmap::IndexMap;

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use pluvio_model::facts::Reach;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
@@ -18,10 +17,13 @@ use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::engine::{ContainerCreate, InstancePlace, InstanceTemplate, Role};
 use pluvio_plan::rollout::{Action, EndpointsWish, StopReason};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError};
+use pluvio_telemetry::logs::LogStore;
 
 use super::Application;
 use super::desired::{Desired, Wanted};
 use super::hot_files::{hashes, to_write};
+use super::sidecars::stop_all;
+use crate::collect::{Collector, Progress, Source, remark};
 use crate::engine::Engine;
 use crate::probes::dial;
 use crate::traffic::endpoint;
@@ -39,6 +41,8 @@ pub(crate) enum Doing {
     StartAgain,
     Stop,
     Remove,
+    /// A sidecar is started, stopped or removed.
+    Attend,
     /// These files, as they will be.
     HotFiles(BTreeMap<String, ContentHash>),
 }
@@ -146,13 +150,21 @@ impl Application {
         let hot = hashes(&wanted.plan.hot_files);
         self.memo.instances.entry(name.to_owned()).or_default().hot = hot;
         let engine = self.shared.engine.clone();
+        let logs = self.shared.logs.clone();
+        let source = Source {
+            application: self.id,
+            component: wanted.plan.name.clone(),
+            instance: name.to_owned(),
+            container: name.to_owned(),
+            masks: self.masks.clone(),
+        };
         self.begin(name, Doing::Create, async move {
             for (container, address) in containers {
-                match container.role {
-                    Role::Main | Role::Run => {
+                match &container.role {
+                    Role::Main | Role::Run | Role::Sidecar(_) => {
                         create_new(&*engine.driver, &container, address).await?;
                     }
-                    Role::Init(_) => run_init(&engine, &container, address).await?,
+                    Role::Init(_) => run_init(&engine, &container, address, &source, &logs).await?,
                 }
             }
             Ok(())
@@ -233,8 +245,9 @@ impl Application {
         let container = name.to_owned();
         if !self.made.contains(name) {
             // A node that was killed while it made this may have left it without its files: it is made anew.
+            let sidecars = self.sidecars_of(name);
             self.begin(name, Doing::Remove, async move {
-                remove(&*driver, &container).await
+                remove_all(&*driver, &sidecars, &container).await
             });
             return;
         }
@@ -272,12 +285,13 @@ impl Application {
         if let Some(instance) = self.instances.get_mut(name) {
             instance.stop = Some(reason);
         }
+        self.sidecars_leave(name);
+        let sidecars = self.sidecars_of(name);
         let (driver, container) = (self.driver(), name.to_owned());
         self.begin(name, Doing::Stop, async move {
-            match driver.stop(&container, grace.millis().div_ceil(1000)).await {
-                Ok(()) | Err(DriverError::NotFound { .. }) => Ok(()),
-                Err(error) => Err(error.to_problem()),
-            }
+            stop_all(&*driver, &[container], grace).await?;
+            // They are there as long as somebody may need them.
+            stop_all(&*driver, &sidecars, grace).await
         });
     }
 
@@ -294,12 +308,19 @@ impl Application {
         } else {
             self.rest_of_log(name)
         };
+        self.sidecars_leave(name);
+        let sidecars = self.sidecars_of(name);
+        let words: Vec<Collector> = sidecars
+            .iter()
+            .filter_map(|sidecar| self.sidecar_collector(sidecar, false))
+            .chain(words)
+            .collect();
         let (driver, container) = (self.driver(), name.to_owned());
         self.begin(name, Doing::Remove, async move {
-            if let Some(mut words) = words {
+            for mut words in words {
                 words.finish(LAST_WORDS).await;
             }
-            remove(&*driver, &container).await
+            remove_all(&*driver, &sidecars, &container).await
         });
     }
 
@@ -354,7 +375,7 @@ impl Application {
                         }
                         self.say(&name, "configuration files were written into it");
                     }
-                    Doing::Start | Doing::Stop | Doing::Remove => {}
+                    Doing::Start | Doing::Stop | Doing::Remove | Doing::Attend => {}
                 }
             }
             Err(problem) => {
@@ -373,7 +394,7 @@ impl Application {
                             instance.stop = None;
                         }
                     }
-                    Doing::StartAgain | Doing::Remove | Doing::HotFiles(_) => {}
+                    Doing::StartAgain | Doing::Remove | Doing::Attend | Doing::HotFiles(_) => {}
                 }
                 self.fail(&name, problem);
             }
@@ -467,18 +488,43 @@ pub(super) async fn remove(driver: &dyn Driver, container: &str) -> Result<(), P
     }
 }
 
-/// Runs an init step to its end and removes it.
+/// Removes an instance's sidecars, then its main container, which Podman does not let go before.
+async fn remove_all(driver: &dyn Driver, sidecars: &[String], main: &str) -> Result<(), Problem> {
+    for sidecar in sidecars {
+        remove(driver, sidecar).await?;
+    }
+    remove(driver, main).await
+}
+
+/// Runs an init step to its end and removes it. `of` is the instance or run that it is for.
 pub(super) async fn run_init(
     engine: &Engine,
     container: &ContainerCreate,
     address: Option<IpAddr>,
+    of: &Source,
+    logs: &Arc<LogStore>,
 ) -> Result<(), Problem> {
     let driver = &*engine.driver;
+    let step = match &container.role {
+        Role::Init(name) => name.as_str(),
+        _ => container.name.as_str(),
+    };
     create_new(driver, container, address).await?;
     driver
         .start(&container.name)
         .await
         .map_err(|error| error.to_problem())?;
+    let source = Source {
+        instance: format!("{}/{step}", of.instance),
+        container: container.name.clone(),
+        ..of.clone()
+    };
+    let progress: Arc<Progress> = Arc::default();
+    let collect = |follow| {
+        let (driver, logs) = (engine.driver.clone(), logs.clone());
+        Collector::start(source.clone(), progress.clone(), driver, logs, follow)
+    };
+    let mut following = collect(true);
     let ended = async {
         loop {
             let view = engine.refresh().await;
@@ -491,23 +537,25 @@ pub(super) async fn run_init(
         }
     };
     let code = tokio::time::timeout(INIT, ended).await.ok().flatten();
-    if code == Some(0) {
-        return remove(driver, &container.name).await;
+    if code.is_some() {
+        following.finish(LAST_WORDS).await;
+        collect(false).finish(LAST_WORDS).await;
     }
-    let said: Vec<String> = match driver.logs(&container.name, None, false).await {
-        Ok(lines) => lines.map(|line| line.text).collect().await,
-        Err(_) => Vec::new(),
-    };
-    remove(driver, &container.name).await?;
     let how = match code {
         Some(code) => format!("ended with exit code {code}"),
         None => "did not end in time".to_owned(),
     };
-    let from = said.len().saturating_sub(20);
+    remark(logs, &source, how.clone());
+    remove(driver, &container.name).await?;
+    if code == Some(0) {
+        return Ok(());
+    }
+    let component = &of.component;
     Err(problem::RELEASE_EXITED
         .problem(
-            format!("The init step {} {how}.", container.name),
+            format!("The init step {step} of {component} {how}, so its instance was not started."),
             "Read its last lines; correct the step, then deploy again.",
         )
-        .evidence(said.into_iter().skip(from)))
+        .path(format!("components.{component}.init.{step}"))
+        .evidence(progress.take_last_lines()))
 }

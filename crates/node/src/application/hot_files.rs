@@ -111,6 +111,7 @@ impl Application {
                             let request = ExecRequest {
                                 application: id,
                                 instance: container.clone(),
+                                container: None,
                                 command: command.words(),
                                 tty: false,
                                 size: None,

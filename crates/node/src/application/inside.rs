@@ -56,10 +56,12 @@ impl Application {
             return inside;
         };
         let now = self.shared.clock.now();
-        for (name, component) in &wish.release.components {
-            let ports: Vec<_> = component
-                .content
-                .ports
+        let run = wish.release.components.iter();
+        let run = run.map(|(name, component)| (name, &component.content.ports));
+        let outside = wish.release.externals.iter();
+        let outside = outside.map(|(name, external)| (name, &external.ports));
+        for (name, ports) in run.chain(outside) {
+            let ports: Vec<_> = ports
                 .iter()
                 .filter(|(_, port)| port.protocol != PortProtocol::Udp)
                 .map(|(port, decided)| (port.clone(), decided.port, decided.protocol))
@@ -144,15 +146,24 @@ impl Application {
             return IndexMap::new();
         };
         let mut hosts = IndexMap::new();
-        for (name, address) in &self.virtual_addresses {
-            let aliases = wish
-                .release
-                .components
-                .get(name)
+        let release = &wish.release;
+        let outside = release.externals.values().filter_map(|external| {
+            let served = self.virtual_addresses.contains_key(&external.name);
+            match self.outside_directly(external)? {
+                IpAddr::V4(address) if !served => Some((&external.name, address)),
+                _ => None,
+            }
+        });
+        let served = self.virtual_addresses.iter();
+        let served = served.map(|(name, address)| (name, *address));
+        for (name, address) in served.chain(outside) {
+            let run = release.components.get(name);
+            let aliases = run
                 .map(|component| component.content.aliases.as_slice())
+                .or_else(|| Some(release.externals.get(name)?.aliases.as_slice()))
                 .unwrap_or_default();
             for host in aliases.iter().map(String::as_str).chain([name.as_str()]) {
-                hosts.insert(host.to_owned(), IpAddr::V4(*address));
+                hosts.insert(host.to_owned(), IpAddr::V4(address));
             }
         }
         hosts

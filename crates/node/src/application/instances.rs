@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::observed::ExitRecord;
+use pluvio_model::release::{DecidedRollout, Strategy};
 use pluvio_plan::lower::engine::label;
 use pluvio_plan::rollout::{
     EndpointsWish, Health, InstanceSeen, Place, SeenState, StopReason, count_exit, start_again_at,
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Application;
 use super::memo::InstanceMemo;
+use super::sidecars::Expected;
 use crate::collect::{Collector, Progress, Source, remark};
 use crate::probes::{Prober, Target};
 
@@ -38,6 +40,8 @@ pub(crate) struct Instance {
     pub(crate) stop: Option<StopReason>,
     /// This node started it: it is not one that served before.
     pub(crate) started_here: bool,
+    /// The sidecars of its content.
+    pub(crate) expected: Vec<Expected>,
 }
 
 impl Instance {
@@ -60,6 +64,7 @@ impl Instance {
             draining_since: None,
             stop: None,
             started_here: false,
+            expected: Vec::new(),
         })
     }
 
@@ -99,6 +104,7 @@ impl Application {
             application: self.id,
             component: instance.component.clone(),
             instance: instance.seen.name.clone(),
+            container: instance.seen.name.clone(),
             masks: self.masks.clone(),
         }
     }
@@ -115,6 +121,8 @@ impl Application {
         if !part.known {
             return;
         }
+        // First: whether an instance is ready depends on them.
+        self.absorb_sidecars(&part);
         let gone: Vec<String> = self
             .instances
             .keys()
@@ -156,6 +164,7 @@ impl Application {
                     ..InstanceMemo::default()
                 };
             }
+            self.learn_expected(name);
             if let Some(IpAddr::V4(address)) = container.address {
                 self.keep_address(name, address);
             }
@@ -174,6 +183,16 @@ impl Application {
         self.memo
             .instances
             .retain(|name, _| known.contains(name) || busy.contains_key(name));
+    }
+
+    fn learn_expected(&mut self, name: &str) {
+        let Some(instance) = self.instances.get(name) else {
+            return;
+        };
+        let expected = self.expected(&instance.component, &instance.hash);
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.expected = expected;
+        }
     }
 
     fn keep_address(&self, name: &str, address: Ipv4Addr) {
@@ -255,7 +274,10 @@ impl Application {
                 memo.started_at = Some(started_at);
             }
         }
-        let health = self.instances.get(name).map(|i| i.health(None));
+        let health = self
+            .instances
+            .get(name)
+            .map(|instance| self.whole_health(instance, self.memo.instances.get(name)));
         if let Some(memo) = self.memo.instances.get_mut(name)
             && health == Some(Health::Ready)
             && memo.ready_at.is_none()
@@ -370,6 +392,9 @@ impl Application {
     /// What an ended instance said is kept: its end can be told of, and it may be started again.
     pub(crate) fn has_spoken(&mut self, name: &str) {
         self.speaking.remove(name);
+        if self.sidecars.contains_key(name) {
+            return self.sidecar_has_spoken(name);
+        }
         let (Some(instance), Some(memo)) =
             (self.instances.get(name), self.memo.instances.get_mut(name))
         else {
@@ -418,7 +443,9 @@ impl Application {
         &self,
         component: &Name,
         endpoints: Option<&EndpointsWish>,
+        rollout: &DecidedRollout,
     ) -> Vec<InstanceSeen> {
+        let alone = rollout.strategy == Strategy::StopThenStart;
         let now = self.shared.clock.now();
         let served = self
             .memo
@@ -434,7 +461,7 @@ impl Application {
             .filter_map(|instance| {
                 let name = instance.seen.name.clone();
                 let memo = self.memo.instances.get(&name);
-                let health = instance.health(memo);
+                let health = self.whole_health(instance, memo);
                 let chosen = match endpoints {
                     Some(EndpointsWish::Serving(names)) => names.contains(&name),
                     Some(_) => false,
@@ -445,7 +472,13 @@ impl Application {
                 Some(InstanceSeen {
                     slot: instance.slot,
                     hash: instance.hash.clone(),
-                    state: instance.state()?,
+                    state: match instance.state()? {
+                        // What it shares with nobody else is still written to.
+                        SeenState::Exited if alone && self.has_running_sidecar(&name) => {
+                            SeenState::Running
+                        }
+                        state => state,
+                    },
                     health,
                     // The one gateway takes a change before the call returns: nothing is ever on its way.
                     place: if chosen { Place::In } else { Place::Out },

@@ -19,6 +19,9 @@ use crate::disk::{self, Durability};
 pub(crate) struct Memo {
     pub(crate) components: BTreeMap<Name, ComponentMemo>,
     pub(crate) instances: BTreeMap<String, InstanceMemo>,
+    /// By the engine's name of the container.
+    #[serde(default)]
+    pub(crate) sidecars: BTreeMap<String, InstanceMemo>,
     /// What is on disk, so that a save without a change writes nothing.
     #[serde(skip)]
     saved: Vec<u8>,

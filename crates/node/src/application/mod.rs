@@ -4,11 +4,13 @@
 //! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
-//! `desired` is what the stage asks for, `instances` what is there, `actions` and `hot_files` what the loop does, `holders` what keeps it from starting something, `runs` what comes to an end
+//! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions` and `hot_files` what the loop does,
+//! `holders` what keeps it from starting something, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
 mod actions;
 mod desired;
+mod externals;
 mod holders;
 mod hot_files;
 mod inside;
@@ -17,6 +19,7 @@ mod memo;
 mod observe;
 mod running;
 mod runs;
+mod sidecars;
 mod surroundings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -61,6 +64,8 @@ pub(crate) struct Application {
     masks: Masks,
     memo: Memo,
     instances: BTreeMap<String, Instance>,
+    /// By the engine's name of the container.
+    sidecars: BTreeMap<String, sidecars::Sidecar>,
     components: BTreeMap<Name, Component>,
     /// What is being done, by instance; nothing else is done to it meanwhile.
     busy: HashMap<String, actions::Doing>,
@@ -83,6 +88,8 @@ pub(crate) struct Application {
     /// What failed and is tried again later, by instance, network or volume.
     troubles: BTreeMap<String, Trouble>,
     ensured: surroundings::Ensured,
+    /// What is not run here.
+    externals: BTreeMap<Name, externals::Outside>,
     /// Where each component with TCP ports is reached from within.
     virtual_addresses: BTreeMap<Name, std::net::Ipv4Addr>,
 }
@@ -127,6 +134,7 @@ impl Application {
             masks: Masks::default(),
             memo,
             instances: BTreeMap::new(),
+            sidecars: BTreeMap::new(),
             components: BTreeMap::new(),
             busy: HashMap::new(),
             jobs: JoinSet::new(),
@@ -141,6 +149,7 @@ impl Application {
             waiting: HashMap::new(),
             troubles: BTreeMap::new(),
             ensured: surroundings::Ensured::default(),
+            externals: BTreeMap::new(),
             virtual_addresses: BTreeMap::new(),
         }
     }
@@ -217,6 +226,7 @@ impl Application {
         if self.part.known
             && let Some(desired) = self.desired.take()
         {
+            self.attend_externals(&desired);
             let ready = self.part.problem.is_none() && self.prepare(&desired).await;
             if ready || desired.is_gone() {
                 self.lead_inside(&desired).await;
@@ -225,6 +235,7 @@ impl Application {
                 self.step(&desired, ready),
                 self.run_programs(&desired, ready),
             );
+            again = earlier(again, self.attend_sidecars(&desired, ready));
             self.forgive(&desired);
             if self.part.problem.is_none() {
                 self.carry_hot_files(&desired);

@@ -7,6 +7,7 @@ use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, ObservedInstance, ObservedVolume,
+    ProbeAnswer,
 };
 use pluvio_model::release::Strategy;
 use pluvio_model::route::InstanceKey;
@@ -37,21 +38,30 @@ impl Published {
             .components
             .values_mut()
             .flat_map(|c| &mut c.instances)
+            .chain(observed.externals.values_mut().flatten())
         {
             let key = || instance.name.parse().ok();
             let key: Option<InstanceKey> = (!in_flight.is_empty()).then(key).flatten();
             instance.in_flight = key
                 .and_then(|key| in_flight.get(&key).copied())
                 .unwrap_or_default();
-            if let Some(verdict) = self.verdicts.get(&instance.name) {
-                let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
-                instance.probe.clone_from(&verdict.answer);
-                if let Some(answer) = &mut instance.probe {
-                    answer.message = self.masks.mask(std::mem::take(&mut answer.message));
-                }
+            if let Some(answer) = self.answer(&instance.name) {
+                instance.probe = Some(answer);
+            }
+            for sidecar in &mut instance.sidecars {
+                sidecar.probe = self.answer(&format!("{}/{}", instance.name, sidecar.name));
             }
         }
         observed
+    }
+
+    /// The newest answer of a probe.
+    fn answer(&self, of: &str) -> Option<ProbeAnswer> {
+        let verdict = self.verdicts.get(of)?;
+        let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = verdict.answer.clone()?;
+        answer.message = self.masks.mask(answer.message);
+        Some(answer)
     }
 }
 
@@ -62,6 +72,8 @@ impl Application {
             .instances
             .iter()
             .filter_map(|(name, instance)| Some((name.clone(), instance.prober.as_ref()?.shared())))
+            .chain(self.sidecar_verdicts())
+            .chain(self.external_verdicts())
             .collect();
         let mut published = self.shared.published();
         let changed = published
@@ -134,11 +146,13 @@ impl Application {
                 observed.components.insert(name.clone(), seen);
             }
         }
+        observed.externals = self.observed_externals();
         observed.runs = self.observed_runs(desired);
         observed.schedules = self.next_firings(desired);
         observed.settled = self.part.known
             && observed.problem.is_none()
             && self.busy.is_empty()
+            && self.knows_externals(desired)
             && self.components.values().all(|component| component.settled)
             && if desired.is_gone() {
                 self.is_gone()
@@ -234,6 +248,7 @@ impl Application {
             // Looked up when asked for.
             probe: None,
             in_flight: 0,
+            sidecars: self.observed_sidecars(instance),
         }
     }
 
@@ -245,7 +260,7 @@ impl Application {
             ContainerState::Running { .. } if instance.draining_since.is_some() => {
                 InstanceState::Draining
             }
-            ContainerState::Running { .. } => match instance.health(Some(memo)) {
+            ContainerState::Running { .. } => match self.whole_health(instance, Some(memo)) {
                 Health::Ready => InstanceState::Ready,
                 Health::NotReady => InstanceState::NotReady,
                 Health::Starting => InstanceState::Starting,
@@ -297,6 +312,7 @@ fn creating(
         last_exit: None,
         probe: None,
         in_flight: 0,
+        sidecars: Vec::new(),
     }
 }
 

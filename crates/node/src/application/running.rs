@@ -88,9 +88,13 @@ impl Running {
             if self.cancel.is_cancelled() {
                 return Err(Begun::Cancelled);
             }
-            match container.role {
-                Role::Init(_) => run_init(&self.engine, container, *address).await?,
-                Role::Main | Role::Run => create_new(driver, container, *address).await?,
+            match &container.role {
+                Role::Init(_) => {
+                    run_init(&self.engine, container, *address, &self.source, &self.logs).await?;
+                }
+                Role::Main | Role::Run | Role::Sidecar(_) => {
+                    create_new(driver, container, *address).await?;
+                }
             }
         }
         self.book

@@ -282,6 +282,7 @@ impl Application {
                 application: self.id,
                 component: run.component.clone(),
                 instance: run.instance.clone(),
+                container: run.instance.clone(),
                 masks: self.masks.clone(),
             },
             timeout: recipe.as_ref().and_then(|recipe| recipe.timeout),

@@ -155,6 +155,7 @@ impl Target {
         let request = ExecRequest {
             application: self.application,
             instance: self.instance.clone(),
+            container: None,
             command: words.to_vec(),
             tty: false,
             size: None,

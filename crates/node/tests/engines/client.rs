@@ -61,6 +61,7 @@ pub(crate) async fn control_speaks_to_the_node_over_its_socket(mut scene: Scene)
     let request = |command: &str| ExecRequest {
         application: scene.application,
         instance: instance.clone(),
+        container: None,
         command: vec!["sh".into(), "-c".into(), command.into()],
         tty: false,
         size: None,
@@ -127,6 +128,7 @@ pub(crate) async fn control_speaks_to_the_node_over_its_socket(mut scene: Scene)
         application: scene.application,
         component: None,
         instance: Some(instance.clone()),
+        container: None,
         since: None,
         until: None,
         contains: Some("listens".to_owned()),

@@ -144,6 +144,7 @@ impl Subject for OverNode {
         let request = ExecRequest {
             application,
             instance: instance.to_owned(),
+            container: None,
             command: vec!["cat".to_owned(), path.to_owned()],
             tty: false,
             size: None,

@@ -12,6 +12,7 @@ fn query(scene: &Scene) -> LogQuery {
         application: scene.application,
         component: None,
         instance: None,
+        container: None,
         since: None,
         until: None,
         contains: None,

@@ -1,12 +1,12 @@
 //! Which images a decision needs, and which it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::facts::{DecideFacts, ImageAtHand};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{IMAGE_NOT_FOUND, Problem, SOURCE_MISSING};
-use pluvio_model::release::{BuildRecord, DecidedPort, Release};
+use pluvio_model::release::{BuildRecord, DecidedContainer, DecidedPort, Release};
 use pluvio_model::revision::Origin;
 use pluvio_model::spec::{AppSpec, ComponentSpec, Database, Kind};
 
@@ -64,6 +64,28 @@ pub fn images_needed(
         need.map(|need| (name.clone(), need))
     })
     .collect()
+}
+
+/// Images of sidecars and init steps that must be at hand besides: those that the parent has not, and on a deploy all whose
+/// reference can have come to mean another.
+pub fn other_images_needed(
+    spec: &AppSpec,
+    origin: &Origin,
+    parent: Option<&Release>,
+) -> BTreeSet<ImageReference> {
+    let named = spec
+        .components
+        .values()
+        .filter(|component| has_container(component.kind))
+        .flat_map(|component| component.sidecars.values().chain(component.init.values()))
+        .filter_map(|container| container.image.as_ref());
+    named
+        .filter(|image| {
+            let anew = *origin == Origin::Deploy && image.digest().is_none();
+            anew || of_parent(image, parent).is_none()
+        })
+        .cloned()
+        .collect()
 }
 
 /// Whether a component of this kind is a container of an image that its specification names.
@@ -151,16 +173,7 @@ pub(super) fn of_other(
     if let Some(image) = facts.other_images.get(&reference.to_string()) {
         return Ok(at_hand(image));
     }
-    let mut before = parent.into_iter().flat_map(|release| {
-        release.components.values().flat_map(|component| {
-            component
-                .content
-                .sidecars
-                .values()
-                .chain(component.content.init.values())
-        })
-    });
-    match before.find(|container| container.image == *reference) {
+    match of_parent(reference, parent) {
         Some(container) => Ok(Image {
             reference: reference.clone(),
             id: container.image_id.clone(),
@@ -174,6 +187,22 @@ pub(super) fn of_other(
             )
             .path(format!("{path}.image"))),
     }
+}
+
+/// The container of the parent that runs beside or before a main one by this image.
+fn of_parent<'a>(
+    reference: &ImageReference,
+    parent: Option<&'a Release>,
+) -> Option<&'a DecidedContainer> {
+    let components = parent
+        .into_iter()
+        .flat_map(|release| release.components.values());
+    components
+        .flat_map(|component| {
+            let content = &component.content;
+            content.sidecars.values().chain(content.init.values())
+        })
+        .find(|container| container.image == *reference)
 }
 
 fn at_hand(image: &ImageAtHand) -> Image {

@@ -1,12 +1,13 @@
 //! Revision → release: every choice made, by one pure function.
 //!
 //! Each part of the decision has a file: [`database`] (what a database
-//! is made of), [`images`], [`ports`], [`environment`] (the one renderer of `${…}`), [`containers`],
+//! is made of), [`external`] (what is not run here), [`images`], [`ports`], [`environment`] (the one renderer of `${…}`), [`containers`],
 //! [`probes`], [`volumes`], [`rollout`], [`routes`], [`order`]. All problems of a revision are told at once.
 
 mod containers;
 mod database;
 mod environment;
+mod external;
 mod images;
 mod order;
 mod ports;
@@ -17,7 +18,7 @@ mod volumes;
 
 pub use database::refuse_other_data;
 pub(crate) use database::volume as database_volume;
-pub use images::{ImageNeed, images_needed};
+pub use images::{ImageNeed, images_needed, other_images_needed};
 pub use volumes::volume_of;
 
 use std::collections::HashSet;
@@ -79,7 +80,7 @@ pub fn decide(
                 }
                 Err(problem) => problems.push(problem),
             }
-        } else {
+        } else if component.kind != Kind::External {
             problems.push(unsupported_kind(name, component.kind));
         }
         let ports = ports::decide(name, component, all_images.get(name), &mut problems);
@@ -98,7 +99,14 @@ pub fn decide(
         problems,
     };
     let mut components = IndexMap::new();
+    let mut externals = IndexMap::new();
     for (name, component) in &spec.components {
+        if component.kind == Kind::External {
+            let ports = &all_ports[name];
+            let decided = external::decide(name, component, ports, &mut deciding.problems);
+            externals.extend(decided.map(|decided| (name.clone(), decided)));
+            continue;
+        }
         let after = after.get(name).cloned().unwrap_or_default();
         // Without an image, the rest is decided all the same: its problems are told with the others.
         let image = all_images.get(name);
@@ -119,6 +127,7 @@ pub fn decide(
         number: revision.number,
         parent: parent.map(|parent| parent.number),
         components,
+        externals,
         volumes,
         networks: spec
             .networks
@@ -205,8 +214,8 @@ impl Deciding<'_> {
             &mut self.problems,
         );
         let rollout = rollout::decide(name, component, &mut self.problems);
-        let sidecars = self.further(name, "sidecars", &component.sidecars, image);
-        let init = self.further(name, "init", &component.init, image);
+        let sidecars = self.further(name, "sidecars", &component.sidecars, ports, image);
+        let init = self.further(name, "init", &component.init, ports, image);
         if component.kind == Kind::Stateful {
             let count = rollout::instances(component);
             self.volumes.one_for_each(name, count, &mut self.problems);
@@ -286,6 +295,7 @@ impl Deciding<'_> {
         name: &Name,
         what: &str,
         containers: &IndexMap<Name, ContainerSpec>,
+        ports: &Ports,
         own: Option<&Image>,
     ) -> IndexMap<Name, DecidedContainer> {
         let mut decided = IndexMap::new();
@@ -308,7 +318,8 @@ impl Deciding<'_> {
             let probes = probes::decide(
                 &path,
                 container.probes.as_ref(),
-                &Ports::new(),
+                // One network: a port of the component may be a sidecar's to listen on.
+                ports,
                 false,
                 &mut self.problems,
             );
@@ -448,20 +459,11 @@ fn schedule(schedule: &ScheduleSpec) -> ScheduleIn {
 }
 
 fn unsupported_kind(name: &Name, kind: Kind) -> Problem {
-    let (what, remedy) = match kind {
-        Kind::Vm => (
-            "A virtual machine",
-            "Take it out, or run its program in a container.",
-        ),
-        _ => (
-            "An external address",
-            "Write the address into the environment of the components that use it.",
-        ),
-    };
+    debug_assert_eq!(kind, Kind::Vm);
     SPEC_UNSUPPORTED
         .problem(
-            format!("{what} cannot be run by this version; {name} is one."),
-            remedy,
+            format!("A virtual machine cannot be run by this version; {name} is one."),
+            "Take it out, or run its program in a container.",
         )
         .path(format!("components.{name}.kind"))
 }

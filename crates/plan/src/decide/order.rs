@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_UNKNOWN_REFERENCE};
-use pluvio_model::spec::{AppSpec, Use};
+use pluvio_model::spec::{AppSpec, Kind, Use};
 
 /// For each component, those it uses, each once. A component that uses itself, however indirectly, is refused.
 pub(super) fn decide(spec: &AppSpec, problems: &mut Vec<Problem>) -> IndexMap<Name, Vec<Name>> {
@@ -21,7 +21,10 @@ pub(super) fn decide(spec: &AppSpec, problems: &mut Vec<Problem>) -> IndexMap<Na
                         )
                         .path(format!("components.{name}.uses.{index}")),
                 );
-            } else if !before.contains(used) {
+            } else if !before.contains(used)
+                // What is outside is there or not: nothing waits for it.
+                && spec.components[used].kind != Kind::External
+            {
                 before.push(used.clone());
             }
         }

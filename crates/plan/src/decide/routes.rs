@@ -11,7 +11,7 @@ use pluvio_model::route::{
     BackendId, BackendPart, BackendProtocol, HostPattern, PathMatch, Route, RouteLimits,
     RouteMatch, RoutePath, WeightedBackend,
 };
-use pluvio_model::spec::{AppSpec, PortProtocol, RouteSpec};
+use pluvio_model::spec::{AppSpec, Kind, PortProtocol, RouteSpec};
 
 use super::ports::{self, Ports};
 
@@ -41,7 +41,7 @@ pub(super) fn decide(
     for (name, component) in &spec.components {
         let asked = match &component.routes {
             Some(routes) => routes.clone(),
-            None if deciding.serves_http(name) => vec![RouteSpec {
+            None if deciding.is_offered(name) => vec![RouteSpec {
                 host: None,
                 path: None,
                 exact: false,
@@ -104,12 +104,18 @@ impl Deciding<'_> {
             .is_some_and(|ports| ports::first_http(ports).is_some())
     }
 
+    /// Whether it has a route without asking for one. What is outside is somebody else's: it is shown to visitors only when
+    /// a route says so.
+    fn is_offered(&self, name: &Name) -> bool {
+        self.serves_http(name) && self.spec.components[name].kind != Kind::External
+    }
+
     /// The component that has the application's own host: the only one with an HTTP port, else `web`, else the one that asks
     /// for a route without a host.
     fn main_component(&self) -> Result<Option<Name>, Problem> {
-        let routed = |name: &&Name| {
-            let routes = &self.spec.components[*name].routes;
-            self.serves_http(name) && routes.as_ref().is_none_or(|routes| !routes.is_empty())
+        let routed = |name: &&Name| match &self.spec.components[*name].routes {
+            Some(routes) => self.serves_http(name) && !routes.is_empty(),
+            None => self.is_offered(name),
         };
         let candidates: Vec<&Name> = self.spec.components.keys().filter(routed).collect();
         let without_host: Vec<&Name> = candidates

@@ -2,9 +2,10 @@
 
 use indexmap::IndexMap;
 use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
 use pluvio_model::release::{
-    Check, DecidedComponent, DecidedContainer, DecidedFile, DecidedMount, DecidedProbe, Release,
-    Strategy,
+    Check, DecidedComponent, DecidedContainer, DecidedExternal, DecidedFile, DecidedMount,
+    DecidedProbe, Release, Strategy,
 };
 use pluvio_model::route::Route;
 use pluvio_model::spec::{Command, Kind, PortProtocol, PortRef, Reload, VolumeAccess, VolumeKind};
@@ -120,7 +121,7 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
         facts.add(what, format!("port {port}"));
     }
     for route in &release.routes {
-        routes(component, route, &mut facts);
+        routes(&component.name, route, &mut facts);
     }
     for (path, of) in &component.hot_files {
         file(format!("hot file {path}"), of, &mut facts);
@@ -176,6 +177,31 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
         content.restarts.to_string(),
         content.restarts == 0,
     );
+    facts.0
+}
+
+/// The same of a component outside.
+pub(super) fn of_external(release: &Release, external: &DecidedExternal) -> IndexMap<String, Fact> {
+    let mut facts = Facts::default();
+    facts.add("kind", word(Kind::External));
+    let addresses: Vec<String> = external.addresses.iter().map(ToString::to_string).collect();
+    facts.add("addresses", addresses.join(", "));
+    if external.local {
+        facts.add("local", "may be the machine's own");
+    }
+    for (name, port) in &external.ports {
+        facts.add(
+            format!("port {name}"),
+            format!("{} {}", port.port, word(port.protocol)),
+        );
+    }
+    for route in &release.routes {
+        routes(&external.name, route, &mut facts);
+    }
+    for alias in &external.aliases {
+        facts.add(format!("alias {alias}"), "set");
+    }
+    facts.add("check", probe_text(&external.check));
     facts.0
 }
 
@@ -317,9 +343,9 @@ fn mount(release: &Release, mount: &DecidedMount) -> String {
     said.join(", ")
 }
 
-fn routes(component: &DecidedComponent, route: &Route, facts: &mut Facts) {
+fn routes(component: &Name, route: &Route, facts: &mut Facts) {
     for backend in &route.backends {
-        if backend.backend.component().as_str() != component.name.as_str() {
+        if backend.backend.component().as_str() != component.as_str() {
             continue;
         }
         let paths: Vec<String> = match &route.matches[..] {

@@ -37,13 +37,12 @@ pub struct Row {
 /// What `b` has otherwise than `a`: only components that differ, in `b`'s order, then those that `a` alone has.
 pub fn diff(a: &Release, b: &Release) -> Vec<ComponentDiff> {
     let mut diffs = Vec::new();
-    for (name, component) in &b.components {
-        let after = facts::of(b, component);
-        let Some(before) = a.components.get(name) else {
-            diffs.push(whole(name, Change::Added, &after));
+    let (before_all, after_all) = (all(a), all(b));
+    for (name, after) in &after_all {
+        let Some(before) = before_all.get(name) else {
+            diffs.push(whole(name, Change::Added, after));
             continue;
         };
-        let before = facts::of(a, before);
         let rows: Vec<Row> = before
             .keys()
             .chain(after.keys().filter(|what| !before.contains_key(*what)))
@@ -51,18 +50,27 @@ pub fn diff(a: &Release, b: &Release) -> Vec<ComponentDiff> {
             .collect();
         if !rows.is_empty() {
             diffs.push(ComponentDiff {
-                component: name.clone(),
+                component: (*name).clone(),
                 change: Change::Changed,
                 rows,
             });
         }
     }
-    for (name, component) in &a.components {
-        if !b.components.contains_key(name) {
-            diffs.push(whole(name, Change::Removed, &facts::of(a, component)));
+    for (name, before) in &before_all {
+        if !after_all.contains_key(name) {
+            diffs.push(whole(name, Change::Removed, before));
         }
     }
     diffs
+}
+
+/// Of every component, those outside last.
+fn all(release: &Release) -> IndexMap<&Name, IndexMap<String, facts::Fact>> {
+    let run = release.components.iter();
+    let run = run.map(|(name, component)| (name, facts::of(release, component)));
+    let outside = release.externals.iter();
+    run.chain(outside.map(|(name, external)| (name, facts::of_external(release, external))))
+        .collect()
 }
 
 /// A component that one side has only: what it was asked to be, without the defaults.

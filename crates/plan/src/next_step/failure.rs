@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pluvio_model::name::Name;
 use pluvio_model::observed::{
     ExitRecord, InstanceState, ObservedApplication, ObservedComponent, ObservedInstance,
+    ObservedSidecar,
 };
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Span;
@@ -75,6 +76,9 @@ fn of_component(
     let begun = begun(input.since.unwrap_or(since), since, component, seen);
     if !is_past(begun, patience(component, seen), input.now) {
         return None;
+    }
+    if let Some(problem) = of_target(seen, component).find_map(|one| sidecar(component, one)) {
+        return Some(problem);
     }
     let culprit = of_target(seen, component)
         .filter(|instance| instance.state != InstanceState::Ready)
@@ -216,6 +220,48 @@ fn exited(component: &DecidedComponent, instance: &ObservedInstance) -> Problem 
         .problem(cause, remedy)
         .path(format!("components.{name}"))
         .evidence(exit.last_lines.iter().cloned())
+}
+
+/// Why an instance whose own program is well is not ready: one of its sidecars ended, or its probe fails.
+fn sidecar(component: &DecidedComponent, instance: &ObservedInstance) -> Option<Problem> {
+    if instance.probe.as_ref().is_some_and(|probe| !probe.ok) {
+        return None;
+    }
+    let name = &component.name;
+    let at_fault = |sidecar: &&ObservedSidecar| sidecar.state != InstanceState::Ready;
+    let sidecar = instance.sidecars.iter().find(at_fault)?;
+    let path = format!("components.{name}.sidecars.{}", sidecar.name);
+    if let Some(exit) = &sidecar.last_exit {
+        let how = match exit.oom {
+            true => "killed for memory".to_owned(),
+            false => format!("with exit code {}", exit.code),
+        };
+        let times = sidecar.restarts + u32::from(sidecar.state != InstanceState::Starting);
+        return Some(
+            problem::RELEASE_EXITED
+                .problem(
+                    format!(
+                        "The sidecar {} of {name} ended {times} times before the instance was ready, {how}.",
+                        sidecar.name
+                    ),
+                    "Its last lines say why; a sidecar runs as long as its instance. What ends by itself is an `init` step.",
+                )
+                .path(path)
+                .evidence(exit.last_lines.iter().cloned()),
+        );
+    }
+    let probe = sidecar.probe.as_ref().filter(|probe| !probe.ok)?;
+    Some(
+        problem::RELEASE_NOT_READY
+            .problem(
+                format!(
+                    "The sidecar {} of {name} was not ready within {}. The probe: {}.",
+                    sidecar.name, component.rollout.deadline, probe.message
+                ),
+                "Correct what the probe's answer shows; if it only needs longer, raise `rollout.deadline`.",
+            )
+            .path(format!("{path}.probes")),
+    )
 }
 
 fn port_closed(

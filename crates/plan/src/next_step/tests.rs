@@ -88,6 +88,7 @@ impl Case {
             last_exit: None,
             probe: None,
             in_flight: 0,
+            sidecars: Vec::new(),
         }
     }
 

@@ -222,17 +222,7 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
                 None => continue,
             },
         };
-        images.insert(
-            name.clone(),
-            ImageAtHand {
-                facts: ImageFacts {
-                    id: reference.to_string(),
-                    ..ImageFacts::default()
-                },
-                reference,
-                built: None,
-            },
-        );
+        images.insert(name.clone(), taken_as_there(reference));
     }
     let facts = DecideFacts {
         application: ApplicationId(Uuid::nil()),
@@ -254,7 +244,10 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
         domain: "localhost".into(),
         gateway_port: 8080,
         short_host_taken: false,
-        other_images: BTreeMap::new(),
+        other_images: pluvio_plan::other_images_needed(spec, &Origin::Deploy, None)
+            .into_iter()
+            .map(|reference| (reference.to_string(), taken_as_there(reference)))
+            .collect(),
         kept_volumes: BTreeMap::new(),
     };
     let revision = Revision {
@@ -284,4 +277,16 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
         power: Power::On,
         secrets,
     })
+}
+
+/// An image that is not asked for: a plan fetches nothing.
+fn taken_as_there(reference: ImageReference) -> ImageAtHand {
+    ImageAtHand {
+        facts: ImageFacts {
+            id: reference.to_string(),
+            ..ImageFacts::default()
+        },
+        reference,
+        built: None,
+    }
 }

@@ -50,6 +50,7 @@ impl Example {
                 number: self.generation,
                 parent: None,
                 components: [(component.name.clone(), component)].into(),
+                externals: Default::default(),
                 volumes: [("data".parse().expect("a name"), volume)].into(),
                 networks: IndexMap::new(),
                 routes: Vec::new(),

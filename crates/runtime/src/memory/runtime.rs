@@ -250,6 +250,7 @@ fn made(
         last_exit: None,
         probe: None,
         in_flight: 0,
+        sidecars: Vec::new(),
     };
     let mut instance = known.cloned().unwrap_or(fresh);
     match behaviour {

@@ -174,6 +174,7 @@ impl Scene {
             last_exit: None,
             probe: None,
             in_flight: 0,
+            sidecars: Vec::new(),
         };
         let component = ObservedComponent {
             wanted: hash,

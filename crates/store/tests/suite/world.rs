@@ -297,6 +297,7 @@ pub(crate) fn decide(deciding: &Deciding) -> Decision {
         components: [(name("web"), serde_json::from_value(web).unwrap())]
             .into_iter()
             .collect(),
+        externals: Default::default(),
         volumes: volumes.into_iter().collect(),
         networks: Default::default(),
         routes: vec![Route {

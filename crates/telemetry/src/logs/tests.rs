@@ -47,6 +47,7 @@ impl Scene {
             application: self.application,
             component: None,
             instance: None,
+            container: None,
             since: None,
             until: None,
             contains: None,

@@ -338,7 +338,16 @@ fn component() -> BoxedStrategy<ComponentSpec> {
         of(vec(route(), 0..3)),
         vec(publish(), 0..2),
     );
+    let external =
+        (vec(outside(), 1..3), of(probe()), any::<bool>()).prop_map(|(addresses, check, local)| {
+            ExternalSpec {
+                addresses,
+                check,
+                local,
+            }
+        });
     let beside = (
+        of(external),
         map(name(), container()),
         map(name(), container()),
         vec(text(), 0..2),
@@ -355,13 +364,14 @@ fn component() -> BoxedStrategy<ComponentSpec> {
             let (kind, source, build, image, database, schedule, command, user) = running;
             let (instances, resources, ports, env, files, volumes) = shape;
             let (groups, uses, probes, routes, publish) = around;
-            let (sidecars, init, aliases, patch, release) = beside;
+            let (external, sidecars, init, aliases, patch, release) = beside;
             ComponentSpec {
                 kind,
                 source,
                 build,
                 image,
                 database,
+                external,
                 schedule,
                 entrypoint: command.clone(),
                 command,
@@ -396,6 +406,16 @@ fn component() -> BoxedStrategy<ComponentSpec> {
                 ..ComponentSpec::default()
             }
         })
+        .boxed()
+}
+
+fn outside() -> BoxedStrategy<OutsideAddress> {
+    let host = prop_oneof![
+        any::<std::net::IpAddr>().prop_map(OutsideHost::Address),
+        "[a-z]{1,8}(\\.[a-z]{2,5})?".prop_map(|name| OutsideHost::Name(name.into())),
+    ];
+    (host, of(1u16..))
+        .prop_map(|(host, port)| OutsideAddress { host, port })
         .boxed()
 }
 

@@ -380,6 +380,7 @@ impl Scene {
                     number: self.generation,
                     parent: None,
                     components: [(component.name.clone(), component)].into(),
+                    externals: Default::default(),
                     volumes,
                     networks: IndexMap::new(),
                     routes: vec![Route {

@@ -326,9 +326,6 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
             spec.unsupported at components.web.host.network
               On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.
               Use `publish` for ports of the machine.
-            spec.unsupported at components.pair.sidecars.log
-              Sidecars cannot be run on a container engine by this version.
-              Make it a component of its own, or choose a Kubernetes cluster.
         "#]],
     );
 }

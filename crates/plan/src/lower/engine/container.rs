@@ -2,7 +2,9 @@
 
 use indexmap::IndexMap;
 use pluvio_model::facts::Reach;
-use pluvio_model::release::{Content, DecidedComponent, DecidedContainer, DecidedMount, Strategy};
+use pluvio_model::release::{
+    Check, Content, DecidedComponent, DecidedContainer, DecidedMount, DecidedPort, Strategy,
+};
 use pluvio_model::spec::{HostOptions, PortProtocol, PortRef, VolumeAccess, VolumeKind};
 
 use super::api::*;
@@ -36,6 +38,13 @@ impl Owner<'_> {
                 .map(|(name, init)| self.container(content, init, Role::Init(name.clone())))
                 .collect(),
             main,
+            sidecars: content
+                .sidecars
+                .iter()
+                .map(|(name, sidecar)| {
+                    self.container(content, sidecar, Role::Sidecar(name.clone()))
+                })
+                .collect(),
             ordered: component.rollout.strategy == Strategy::Ordered,
             exclusive: self.exclusive_volumes(component),
         }
@@ -161,8 +170,12 @@ impl Owner<'_> {
     }
 
     fn ports(&self, content: &Content, body: &mut CreateBody) {
-        for port in content.ports.values() {
+        let probed = content.sidecars.values().flat_map(probed_ports);
+        for port in content.ports.values().cloned().chain(probed) {
             let key = key(port.port, port.protocol);
+            if body.exposed_ports.contains_key(&key) {
+                continue;
+            }
             if self.facts.reach == Reach::PublishedLoopback && port.protocol != PortProtocol::Udp {
                 bind(
                     &mut body.host_config.port_bindings,
@@ -192,6 +205,21 @@ impl Owner<'_> {
             body.exposed_ports.insert(key, Empty {});
         }
     }
+}
+
+/// Ports that the probes of a sidecar ask: they are reached as main's are.
+fn probed_ports(container: &DecidedContainer) -> impl Iterator<Item = DecidedPort> {
+    let probes = &container.probes;
+    [&probes.startup, &probes.ready, &probes.live]
+        .into_iter()
+        .flatten()
+        .filter_map(|probe| match &probe.check {
+            Check::Http { port, .. } | Check::Tcp { port } => Some(DecidedPort {
+                port: *port,
+                protocol: PortProtocol::Tcp,
+            }),
+            Check::Command(_) => None,
+        })
 }
 
 fn key(port: u16, protocol: PortProtocol) -> String {

@@ -17,7 +17,7 @@ use super::api::*;
 use super::label;
 
 /// The containers of one instance, in the order they are made: each init step runs to its end before the next is made; then
-/// main.
+/// main, then its sidecars, which join main's network and run while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceTemplate {
     pub(super) application_name: Name,
@@ -31,6 +31,7 @@ pub struct InstanceTemplate {
     pub(super) names: Vec<String>,
     pub(super) init: Vec<ContainerTemplate>,
     pub(super) main: ContainerTemplate,
+    pub(super) sidecars: Vec<ContainerTemplate>,
     /// Its instances have names of their own: the slot is the ordinal.
     pub(super) ordered: bool,
     /// Volumes that one instance at a time may have, by the engine's name in the template: that of each ordinal.
@@ -58,6 +59,8 @@ pub struct ContainerTemplate {
 pub enum Role {
     Init(Name),
     Main,
+    /// Beside main, on its network.
+    Sidecar(Name),
     /// The program of a run that comes to an end.
     Run,
 }
@@ -68,6 +71,7 @@ impl Role {
         match self {
             Role::Init(_) => "init",
             Role::Main => "main",
+            Role::Sidecar(_) => "sidecar",
             Role::Run => "run",
         }
     }
@@ -174,8 +178,17 @@ impl InstanceTemplate {
         !self.init.is_empty()
     }
 
-    /// The containers of one instance, in the order they are made: init steps, then main. `Err` names a secret without a
-    /// value.
+    pub fn sidecars(&self) -> impl Iterator<Item = &Name> {
+        self.sidecars
+            .iter()
+            .filter_map(|sidecar| match &sidecar.role {
+                Role::Sidecar(name) => Some(name),
+                _ => None,
+            })
+    }
+
+    /// The containers of one instance, in the order they are made: init steps, main, sidecars. A run that comes to an end has
+    /// no sidecars. `Err` names a secret without a value.
     pub fn create(
         &self,
         place: &InstancePlace,
@@ -184,6 +197,7 @@ impl InstanceTemplate {
         self.init
             .iter()
             .chain([&self.main])
+            .chain(self.sidecars.iter().filter(|_| place.run.is_none()))
             .map(|container| self.container(container, place, secret))
             .collect()
     }
@@ -205,6 +219,7 @@ impl InstanceTemplate {
         let name = match &role {
             Role::Main | Role::Run => instance.clone(),
             Role::Init(init) => derived(&[&instance, "init", init.as_str()]),
+            Role::Sidecar(sidecar) => derived(&[&instance, "sidecar", sidecar.as_str()]),
         };
         let mut body = template.body.clone();
         if self.ordered && place.run.is_some() {
@@ -214,10 +229,16 @@ impl InstanceTemplate {
         }
         let exclusive = self.take_own_volumes(&mut body, place.slot);
         let ordinal = self.ordinal(place);
-        body.hostname = match &ordinal {
-            Some(ordinal) => ordinal.to_string(),
-            None => name.clone(),
-        };
+        if let Role::Sidecar(_) = role {
+            // Its host name, `/etc/hosts` and addresses are main's; engines refuse any of its own.
+            body.host_config.network_mode = Some(format!("container:{instance}"));
+        } else {
+            body.hostname = match &ordinal {
+                Some(ordinal) => ordinal.to_string(),
+                None => name.clone(),
+            };
+            self.place_on_network(template, place, &role, &mut body);
+        }
         if let (Role::Run, Some(run)) = (&role, &place.run) {
             // Its ports, if it has some, are nobody's to come in by.
             body.host_config.port_bindings.clear();
@@ -232,6 +253,35 @@ impl InstanceTemplate {
         if ordinal.is_some() && !template.env.keys().any(|key| key.as_str() == ORDINAL) {
             body.env.push(format!("{ORDINAL}={}", place.slot));
         }
+        let mut body = serde_json::to_value(&body).expect("a body serialises");
+        if let Some(patch) = &template.patch {
+            merge(&mut body, patch);
+        }
+        // After the patch: a container without them would be nobody's, and stay for ever.
+        self.mark(&mut body, place, &role);
+        if !exclusive.is_empty() {
+            body["Labels"][label::EXCLUSIVE] = exclusive.join(",").into();
+        }
+        Ok(ContainerCreate {
+            name,
+            role,
+            body,
+            files: resolve_files(&template.files, secret)?,
+            further_networks: match template.role {
+                Role::Sidecar(_) => Vec::new(),
+                _ => template.networks.iter().skip(1).cloned().collect(),
+            },
+        })
+    }
+
+    /// Its networks, its address and the names it knows.
+    fn place_on_network(
+        &self,
+        template: &ContainerTemplate,
+        place: &InstancePlace,
+        role: &Role,
+        body: &mut CreateBody,
+    ) {
         for (host, address) in &place.hosts {
             if !template.hosts.contains_key(host) {
                 body.host_config
@@ -248,8 +298,8 @@ impl InstanceTemplate {
             body.host_config.network_mode = Some(network.clone());
             // An init step has ended before main starts, yet both may exist at once.
             let address = match role {
-                Role::Main | Role::Run => place.address,
                 Role::Init(_) => place.init_address,
+                Role::Main | Role::Run | Role::Sidecar(_) => place.address,
             };
             body.networking_config = Some(NetworkingConfig {
                 endpoints_config: [(
@@ -258,34 +308,19 @@ impl InstanceTemplate {
                         ipam_config: address.map(|address| IpamConfig {
                             ipv4_address: address.to_string(),
                         }),
-                        aliases: match &role {
+                        aliases: match role {
                             Role::Main => {
-                                let own = ordinal.iter().map(ToString::to_string);
+                                let own = self.ordinal(place);
+                                let own = own.iter().map(ToString::to_string);
                                 self.names.iter().cloned().chain(own).collect()
                             }
-                            Role::Init(_) | Role::Run => Vec::new(),
+                            Role::Init(_) | Role::Run | Role::Sidecar(_) => Vec::new(),
                         },
                     },
                 )]
                 .into(),
             });
         }
-        let mut body = serde_json::to_value(&body).expect("a body serialises");
-        if let Some(patch) = &template.patch {
-            merge(&mut body, patch);
-        }
-        // After the patch: a container without them would be nobody's, and stay for ever.
-        self.mark(&mut body, place, &role);
-        if !exclusive.is_empty() {
-            body["Labels"][label::EXCLUSIVE] = exclusive.join(",").into();
-        }
-        Ok(ContainerCreate {
-            name,
-            role,
-            body,
-            files: resolve_files(&template.files, secret)?,
-            further_networks: template.networks.iter().skip(1).cloned().collect(),
-        })
     }
 
     /// What a single instance is called inside the application, if its component's have names of their own: `db-0`.
@@ -331,6 +366,10 @@ impl InstanceTemplate {
         }
         if let Some(run) = &place.run {
             body["Labels"][label::RUN] = run.key.clone().into();
+        }
+        if let Role::Sidecar(name) = role {
+            body["Labels"][label::CONTAINER] = name.as_str().into();
+            body["Labels"][label::INSTANCE] = self.name(place.slot).into();
         }
     }
 

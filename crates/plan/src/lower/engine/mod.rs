@@ -56,6 +56,10 @@ pub mod label {
     /// The engine's names of the volumes that it has for itself, with commas between: while it is there, nothing else that
     /// has one of them is started.
     pub const EXCLUSIVE: &str = "io.pluvio.exclusive";
+    /// On a sidecar: as the specification calls it.
+    pub const CONTAINER: &str = "io.pluvio.container";
+    /// On a sidecar: the name of its instance.
+    pub const INSTANCE: &str = "io.pluvio.instance";
     /// On a network: its name in the application; `default` for the application's own.
     pub const NETWORK: &str = "io.pluvio.network";
     /// On a volume: its name in the application.

@@ -46,13 +46,11 @@ fn kind(component: &DecidedComponent, found: &mut Vec<Problem>) {
             ));
             return;
         }
+        // What is outside is no component of a release that runs.
+        Kind::External => return,
         Kind::Vm => (
             "A virtual machine",
             "Choose a Kubernetes cluster with KubeVirt.",
-        ),
-        Kind::External => (
-            "An external address",
-            "Put the address into the environment of the components that use it.",
         ),
     };
     found.push(problem(
@@ -67,13 +65,6 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
     let mut refuse = |path: String, cause: &str, remedy: &str| {
         found.push(problem(format!("components.{name}.{path}"), cause, remedy));
     };
-    if let Some(sidecar) = content.sidecars.keys().next() {
-        refuse(
-            format!("sidecars.{sidecar}"),
-            "Sidecars cannot be run on a container engine by this version.",
-            "Make it a component of its own, or choose a Kubernetes cluster.",
-        );
-    }
     if let Some(key) = content.node_labels.keys().next() {
         refuse(
             format!("placement.nodeLabels.{key}"),
@@ -81,12 +72,12 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
             "Take `nodeLabels` out, or choose a Kubernetes cluster.",
         );
     }
-    let containers = std::iter::once((String::new(), &content.main)).chain(
-        content
-            .init
-            .iter()
-            .map(|(init, container)| (format!("init.{init}."), container)),
-    );
+    let beside = [("init", &content.init), ("sidecars", &content.sidecars)];
+    let beside = beside.into_iter().flat_map(|(what, containers)| {
+        let each = containers.iter();
+        each.map(move |(name, container)| (format!("{what}.{name}."), container))
+    });
+    let containers = std::iter::once((String::new(), &content.main)).chain(beside);
     for (prefix, container) in containers {
         let Some(host) = &container.host else {
             continue;

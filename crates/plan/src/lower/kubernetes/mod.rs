@@ -6,6 +6,7 @@
 //! | `service`, `stateful`, `daemon`, `job`, `cron` | Deployment, StatefulSet, DaemonSet, Job (named by its content), CronJob |
 //! | ports | a Service `APP--COMPONENT`; for `stateful` a headless one beside it |
 //! | variables and files with secrets | a Secret; other files a ConfigMap; hot files one of a stable name |
+//! | `external` | a Service without selector and EndpointSlices, or an ExternalName |
 //! | volumes | PersistentVolumeClaims; claim templates for the exclusive ones of `stateful` |
 //! | routes | an HTTPRoute for each |
 //! | inner names | a headless Service without selector, `APP`; whoever applies writes its EndpointSlice, whose addresses are observed |
@@ -15,6 +16,7 @@
 
 mod api;
 mod config;
+mod external;
 mod network;
 mod pod;
 mod refuse;
@@ -115,6 +117,7 @@ pub fn kubernetes(
         .filter_map(|name| release.components.get(name))
         .collect();
     let mut problems = refuse::unsupported(&named);
+    problems.extend(release.externals.values().flat_map(external::unsupported));
     let mut lowering = Lowering {
         wish,
         release,
@@ -129,6 +132,9 @@ pub fn kubernetes(
         lowering.config(component);
         lowering.workload(component);
         lowering.services(component);
+    }
+    for external in release.externals.values() {
+        lowering.external(external);
     }
     lowering.routes();
     lowering.raw(&mut problems);

@@ -1,7 +1,7 @@
 //! How pods are reached: Services and HTTPRoutes.
 
 use pluvio_model::name::{Name, derived};
-use pluvio_model::release::DecidedComponent;
+use pluvio_model::release::{DecidedComponent, DecidedPort};
 use pluvio_model::route::{HostPattern, PathMatch, Route};
 use pluvio_model::spec::{Kind, PortProtocol};
 use serde_json::{Value, json};
@@ -15,20 +15,7 @@ impl Lowering<'_> {
             .content
             .ports
             .iter()
-            .map(|(name, port)| {
-                let mut out = json!({
-                    "name": name,
-                    "port": port.port,
-                    "targetPort": port.port,
-                    "protocol": protocol(port.protocol),
-                });
-                match port.protocol {
-                    PortProtocol::Http => out["appProtocol"] = json!("http"),
-                    PortProtocol::Http2 => out["appProtocol"] = json!("kubernetes.io/h2c"),
-                    PortProtocol::Tcp | PortProtocol::Udp => {}
-                }
-                out
-            })
+            .map(|(name, port)| service_port(name, port))
             .collect();
         let selector = self.selector(Some(&component.name));
         if component.kind == Kind::Stateful {
@@ -128,13 +115,11 @@ impl Lowering<'_> {
             .filter_map(|backend| {
                 let component: Name = backend.backend.component().as_str().parse().ok()?;
                 let port: Name = backend.backend.port().as_str().parse().ok()?;
-                let port = self
-                    .release
-                    .components
-                    .get(&component)?
-                    .content
-                    .ports
-                    .get(&port)?;
+                let release = self.release;
+                let run = release.components.get(&component);
+                let outside = || Some(&release.externals.get(&component)?.ports);
+                let ports = run.map(|run| &run.content.ports).or_else(outside)?;
+                let port = ports.get(&port)?;
                 Some(json!({
                     "name": self.name(&component),
                     "port": port.port,
@@ -151,4 +136,19 @@ impl Lowering<'_> {
         }
         rule
     }
+}
+
+pub(super) fn service_port(name: &Name, port: &DecidedPort) -> Value {
+    let mut out = json!({
+        "name": name,
+        "port": port.port,
+        "targetPort": port.port,
+        "protocol": protocol(port.protocol),
+    });
+    match port.protocol {
+        PortProtocol::Http => out["appProtocol"] = json!("http"),
+        PortProtocol::Http2 => out["appProtocol"] = json!("kubernetes.io/h2c"),
+        PortProtocol::Tcp | PortProtocol::Udp => {}
+    }
+    out
 }

@@ -20,7 +20,7 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Take `restart` out, or make it a `job`.",
             );
         }
-        if matches!(component.kind, Kind::Vm | Kind::External) {
+        if component.kind == Kind::Vm {
             refuse(
                 format!("{path}.kind"),
                 "This kind of component cannot be run on Kubernetes by this version.",
