@@ -88,7 +88,11 @@ pub struct ComponentDetail {
     pub image: String,
     pub image_id: String,
     pub instances_wanted: u32,
+    /// Of a component outside, each of its addresses.
     pub instances: Vec<InstanceDetail>,
+    /// Of a component outside, as they are written.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     pub ports: Vec<PortDetail>,
     pub routes: Vec<RouteDetail>,
     pub env: Vec<EnvRow>,
@@ -409,6 +413,9 @@ pub struct LogEntry {
     pub at: jiff::Timestamp,
     pub component: String,
     pub instance: String,
+    /// The sidecar or init step that says it; absent for a main container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// `out`, `err`, `pluvio`
     pub stream: String,
     pub text: String,

@@ -427,6 +427,9 @@ pub(crate) struct LogsArgs {
     pub(crate) instance: Option<String>,
     #[arg(long)]
     pub(crate) component: Option<String>,
+    /// Only a sidecar or init step; `main` for the component's own
+    #[arg(long)]
+    pub(crate) container: Option<String>,
     /// Show times
     #[arg(long)]
     pub(crate) timestamps: bool,
@@ -438,6 +441,9 @@ pub(crate) struct ExecArgs {
     pub(crate) instance: Option<String>,
     #[arg(long)]
     pub(crate) component: Option<String>,
+    /// A sidecar of the instance
+    #[arg(long)]
+    pub(crate) container: Option<String>,
     /// The command; a shell when absent
     #[arg(last = true)]
     pub(crate) command: Vec<String>,

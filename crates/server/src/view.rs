@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use pluvio_api::applications::*;
 use pluvio_api::releases::{ReleaseStatus, ReleaseSummary};
+use pluvio_model::name::Name;
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, RunKind, RunState,
 };
 use pluvio_model::operation::{Operation, OperationKind, StepName, StepState};
 use pluvio_model::release::{
-    BuildRecord, Check, DecidedComponent, DecidedProbe, Release, Strategy,
+    BuildRecord, Check, DecidedComponent, DecidedExternal, DecidedPort, DecidedProbe, Release,
+    Strategy,
 };
 use pluvio_model::revision::Origin;
 use pluvio_model::route::{HostPattern, PathMatch};
@@ -91,7 +94,14 @@ pub(crate) fn status(application: &Application, seen: &Seen) -> (Status, String)
         .fold((0, 0), |(is, wanted), c| {
             (is + ready(c), wanted + c.wanted_instances)
         });
-    if is >= wanted && wanted > 0 {
+    let silent = observed.externals.iter().find(|(_, addresses)| {
+        addresses
+            .iter()
+            .all(|address| address.state == InstanceState::NotReady)
+    });
+    if let Some((name, _)) = silent.filter(|_| is >= wanted) {
+        (Status::Degraded, format!("{name} outside does not answer"))
+    } else if is >= wanted && wanted > 0 {
         (Status::Running, String::new())
     } else if wanted == 0 {
         (Status::Running, "no instances wanted".into())
@@ -272,16 +282,8 @@ pub(crate) fn component(
                     .collect()
             })
             .unwrap_or_default(),
-        ports: decided
-            .content
-            .ports
-            .iter()
-            .map(|(name, port)| PortDetail {
-                name: name.to_string(),
-                port: port.port,
-                protocol: format!("{:?}", port.protocol).to_lowercase(),
-            })
-            .collect(),
+        addresses: Vec::new(),
+        ports: ports(&decided.content.ports),
         routes: routes(application, release, &seen.routes)
             .into_iter()
             .filter(|r| r.component == decided.name.as_str())
@@ -315,6 +317,80 @@ pub(crate) fn component(
         drain_ms: decided.rollout.drain.0,
         built_from: decided.build.as_ref().map(built_from),
     }
+}
+
+/// A component outside: its addresses stand where others have instances.
+pub(crate) fn external(
+    application: &Application,
+    release: &Release,
+    decided: &DecidedExternal,
+    seen: &Seen,
+) -> ComponentDetail {
+    let addresses = seen
+        .observed
+        .and_then(|observed| observed.externals.get(&decided.name));
+    let addresses = addresses.map(Vec::as_slice).unwrap_or_default();
+    let wanted = addresses.len() as u32;
+    let is = addresses
+        .iter()
+        .filter(|address| address.state == InstanceState::Ready)
+        .count() as u32;
+    let (status, status_note) = match status(application, seen) {
+        (Status::Running | Status::Degraded | Status::Failed, _) => match (is, wanted) {
+            (_, 0) => (Status::Unknown, "not seen yet".to_owned()),
+            (0, _) => (Status::Failed, "no address answers".to_owned()),
+            _ if is < wanted => (Status::Degraded, format!("{is} of {wanted} answer")),
+            _ => (Status::Running, String::new()),
+        },
+        other => other,
+    };
+    let told = |address: &pluvio_model::observed::ObservedInstance| InstanceDetail {
+        instance: address.clone(),
+        current: true,
+        cpu_millis: Vec::new(),
+        memory_bytes: Vec::new(),
+        memory_limit: None,
+    };
+    let written: Vec<String> = decided.addresses.iter().map(ToString::to_string).collect();
+    ComponentDetail {
+        name: decided.name.to_string(),
+        kind: "external".to_owned(),
+        status,
+        status_note,
+        image: String::new(),
+        image_id: String::new(),
+        instances_wanted: wanted,
+        instances: addresses.iter().map(told).collect(),
+        addresses: written,
+        ports: ports(&decided.ports),
+        routes: routes(application, release, &seen.routes)
+            .into_iter()
+            .filter(|route| route.component == decided.name.as_str())
+            .collect(),
+        env: Vec::new(),
+        files: Vec::new(),
+        mounts: Vec::new(),
+        resources: ResourcesRow {
+            cpu_limit_millis: None,
+            memory_limit_bytes: None,
+        },
+        probes: vec![ProbeRow {
+            kind: "ready".to_owned(),
+            text: probe_text(&decided.check),
+        }],
+        strategy: String::new(),
+        drain_ms: 0,
+        built_from: None,
+    }
+}
+
+fn ports(ports: &IndexMap<Name, DecidedPort>) -> Vec<PortDetail> {
+    let told = ports.iter().map(|(name, port)| PortDetail {
+        name: name.to_string(),
+        port: port.port,
+        protocol: format!("{:?}", port.protocol).to_lowercase(),
+    });
+    told.collect()
 }
 
 fn instance(

@@ -1,7 +1,8 @@
 //! Servers as users have them around Pluvio, each a real one on a loopback port of its own: a Git host over HTTP and over
-//! SSH, a registry, a reverse proxy that speaks TLS.
+//! SSH, a registry, a reverse proxy that speaks TLS; and hosts that are not this machine.
 
 mod git;
+mod outside;
 mod registry;
 mod tls;
 
@@ -10,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 pub use git::{HttpHost, Repository, SshHost};
+pub use outside::OutsideNetwork;
 pub use registry::Registry;
 pub use tls::TlsProxy;
 

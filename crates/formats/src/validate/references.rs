@@ -181,17 +181,24 @@ fn cycle(spec: &AppSpec, found: &mut Found) {
 }
 
 /// The `${…}` of everything that is rendered in a component.
-fn texts(path: &str, spec: &AppSpec, component: &ComponentSpec, found: &mut Found) {
-    let scope = Scope::new(spec, component);
+fn texts<'s>(path: &'s str, spec: &'s AppSpec, component: &'s ComponentSpec, found: &mut Found) {
+    let scope = Scope {
+        name: path.strip_prefix("components.").unwrap_or_default(),
+        ..Scope::new(spec, component)
+    };
     scope.env(&format!("{path}.env"), &component.env, found);
     scope.files(&format!("{path}.files"), &component.files, found);
     scope.env(&format!("{path}.exports"), &component.exports, found);
     for (list, containers) in [("sidecars", &component.sidecars), ("init", &component.init)] {
         for (name, container) in containers {
-            // A container beside the main one has variables of its own, with the same injected ones.
+            // A container beside the main one has variables of its own. They are made of the component's, also of one of the
+            // same name; its files are made of both.
+            for (variable, value) in &container.env {
+                let path = format!("{path}.{list}.{name}.env.{variable}");
+                scope.text(&path, &value.0, None, found);
+            }
             let mut scope = scope.clone();
-            scope.own = container.env.clone();
-            scope.env(&format!("{path}.{list}.{name}.env"), &container.env, found);
+            scope.own.extend(container.env.clone());
             scope.files(
                 &format!("{path}.{list}.{name}.files"),
                 &container.files,
@@ -211,6 +218,8 @@ fn texts(path: &str, spec: &AppSpec, component: &ComponentSpec, found: &mut Foun
 /// What a text of one component may refer to.
 #[derive(Clone)]
 struct Scope<'s> {
+    /// The component's own.
+    name: &'s str,
     spec: &'s AppSpec,
     uses: &'s [Use],
     own: IndexMap<EnvName, EnvValue>,
@@ -254,6 +263,7 @@ impl<'s> Scope<'s> {
             injected.insert("PORT".to_owned());
         }
         Scope {
+            name: "",
             spec,
             uses: &component.uses,
             own: component.env.clone(),
@@ -339,7 +349,9 @@ impl<'s> Scope<'s> {
             );
             return;
         };
-        if !self.uses.iter().any(|used| used.component() == component) {
+        let known = component.as_str() == self.name
+            || self.uses.iter().any(|used| used.component() == component);
+        if !known {
             found.add(
                 problem::SPEC_UNKNOWN_REFERENCE,
                 path,

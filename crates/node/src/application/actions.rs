@@ -223,7 +223,11 @@ impl Application {
         let address = place.address;
         Ok(containers
             .into_iter()
-            .map(|container| (container, address))
+            .map(|container| match container.role {
+                // A sidecar has main's; a step's own stands in its body.
+                Role::Sidecar(_) | Role::Init(_) => (container, None),
+                _ => (container, address),
+            })
             .collect())
     }
 
@@ -403,9 +407,11 @@ impl Application {
 
     /// Tells the gateway where a component's requests go now.
     pub(crate) fn set_endpoints(&mut self, desired: &Desired, component: &Name) {
+        // What leaves does not take the place of what is outside now by the same name.
         let Some(wish) = self
             .components
             .get(component)
+            .filter(|_| !self.externals.contains_key(component))
             .and_then(|c| c.endpoints.clone())
         else {
             return;

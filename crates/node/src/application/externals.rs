@@ -109,10 +109,13 @@ impl Application {
             }
         }
         for external in wanted {
-            let mut outside = self.externals.remove(&external.name).unwrap_or_default();
+            let before = self.externals.remove(&external.name);
+            let mut outside = before.filter(|_| !off).unwrap_or_default();
             outside.release = release;
             outside.hash = Some(ContentHash::of(&external));
-            self.follow_outside(&external, &mut outside);
+            if !off {
+                self.follow_outside(&external, &mut outside);
+            }
             self.lead_outside(&external, &outside, off);
             self.externals.insert(external.name.clone(), outside);
         }

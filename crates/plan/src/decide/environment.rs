@@ -82,6 +82,28 @@ impl<'a> Environments<'a> {
             .collect()
     }
 
+    /// The same, where a component has these variables instead of its own of those names: for what is beside it.
+    pub(super) fn with(
+        &self,
+        component: &Name,
+        values: &IndexMap<EnvName, Rendered>,
+    ) -> Environments<'a> {
+        let mut beside = Environments {
+            spec: self.spec,
+            facts: self.facts,
+            ports: self.ports,
+            of: self.of.clone(),
+            rendered: self.rendered.clone(),
+            trail: Vec::new(),
+            problems: Vec::new(),
+        };
+        for (name, value) in values {
+            let key = (component.clone(), name.clone());
+            beside.rendered.insert(key, value.clone());
+        }
+        beside
+    }
+
     /// A text in which references are read in the component's environment. `path` is where the text stands.
     pub(super) fn render(&mut self, component: &Name, text: &str, path: &str) -> Rendered {
         match interpolate::parse(text) {

@@ -34,7 +34,7 @@ use volumes::Volumes;
 use pluvio_model::facts::{DecideFacts, RuntimeKind};
 use pluvio_model::id::VolumeId;
 use pluvio_model::image::ContentHash;
-use pluvio_model::name::Name;
+use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{
     Problem, SOURCE_MISSING, SPEC_INVALID, SPEC_UNKNOWN_REFERENCE, SPEC_UNSUPPORTED,
 };
@@ -44,6 +44,7 @@ use pluvio_model::release::{
 };
 use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::{AppSpec, ComponentSpec, ContainerSpec, Kind, ScheduleIn, ScheduleSpec};
+use pluvio_model::template::Rendered;
 
 /// How long a release task may take when nothing is said.
 const TASK_TIMEOUT: Span = Span::seconds(600);
@@ -301,7 +302,7 @@ impl Deciding<'_> {
         let mut decided = IndexMap::new();
         for (each, container) in containers {
             let path = format!("components.{name}.{what}.{each}");
-            let env = container
+            let env: IndexMap<EnvName, Rendered> = container
                 .env
                 .iter()
                 .map(|(key, value)| {
@@ -310,7 +311,9 @@ impl Deciding<'_> {
                 })
                 .collect();
             let mut files = Files::default();
-            files.add(&mut self.environments, name, &path, &container.files);
+            let mut beside = self.environments.with(name, &env);
+            files.add(&mut beside, name, &path, &container.files);
+            self.environments.problems.append(&mut beside.problems);
             let files = files.all_cold(&path, &mut self.problems);
             let mounts = self
                 .volumes

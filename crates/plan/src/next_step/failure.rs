@@ -73,6 +73,15 @@ fn of_component(
     if let Some(instance) = given_up {
         return Some(exited(component, instance));
     }
+    let spoilt = of_target(seen, component).find(|instance| {
+        let gave_up = |sidecar: &ObservedSidecar| {
+            sidecar.last_exit.is_some() && sidecar.restarts + 1 >= EXITS
+        };
+        instance.ready_at.is_none() && instance.sidecars.iter().any(gave_up)
+    });
+    if let Some(problem) = spoilt.and_then(|instance| sidecar(component, instance)) {
+        return Some(problem);
+    }
     let begun = begun(input.since.unwrap_or(since), since, component, seen);
     if !is_past(begun, patience(component, seen), input.now) {
         return None;

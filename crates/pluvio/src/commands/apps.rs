@@ -2,10 +2,10 @@
 
 use futures::StreamExt;
 use pluvio_api::applications::{
-    ApplicationDetail, ApplicationSummary, LogEntry, Page, RouteDetail, Status,
+    ApplicationDetail, ApplicationSummary, ComponentDetail, LogEntry, Page, RouteDetail, Status,
 };
 use pluvio_api::platform::{ClusterDetail, DoctorReport};
-use pluvio_model::observed::InstanceState;
+use pluvio_model::observed::{ExitRecord, InstanceState};
 use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::problem::{self, Problem};
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::Done;
 use crate::cli::LogsArgs;
 use crate::context::{Context, escape};
-use crate::output::{Tone, ago, bytes};
+use crate::output::{Output, Tone, ago, bytes};
 
 /// All pages of a list.
 pub(crate) async fn all<T: DeserializeOwned>(
@@ -133,9 +133,17 @@ pub(crate) async fn status(context: &Context) -> Done {
         out.line(format!(
             "{}  {}  {}",
             out.paint(Tone::Strong, &component.name),
-            component.image,
+            if component.kind == "external" {
+                component.addresses.join(", ")
+            } else {
+                component.image.clone()
+            },
             component.status_note
         ));
+        if component.kind == "external" {
+            outside(out, component);
+            continue;
+        }
         if component.instances.is_empty() && matches!(component.kind.as_str(), "job" | "cron") {
             let name = &component.name;
             out.line(format!(
@@ -146,31 +154,31 @@ pub(crate) async fn status(context: &Context) -> Done {
         let rows: Vec<Vec<String>> = component
             .instances
             .iter()
-            .map(|i| {
-                let state = match &i.instance.state {
-                    InstanceState::BackOff { .. } => "restarting".to_owned(),
-                    other => serde_json::to_value(other)
-                        .ok()
-                        .and_then(|v| v["state"].as_str().map(str::to_owned))
-                        .unwrap_or_default(),
-                };
-                let exit = i.instance.last_exit.as_ref().map_or(String::new(), |e| {
-                    if e.oom {
-                        "killed for memory".to_owned()
-                    } else {
-                        format!("exit {}", e.code)
-                    }
-                });
-                vec![
+            .flat_map(|i| {
+                let own = vec![
                     super::instances::called(&component.name, &i.instance),
                     format!("r{}", i.instance.release),
-                    state,
+                    state_word(&i.instance.state),
                     i.cpu_millis.last().map_or("-".into(), |c| format!("{c}m")),
                     i.memory_bytes.last().map_or("-".into(), |m| bytes(*m)),
                     i.instance.restarts.to_string(),
-                    exit,
+                    exit_text(i.instance.last_exit.as_ref()),
                     i.instance.started_at.map_or("-".into(), ago),
-                ]
+                ];
+                // What it takes is told with its instance's.
+                let sidecars = i.instance.sidecars.iter().map(|sidecar| {
+                    vec![
+                        format!("  + {}", sidecar.name),
+                        String::new(),
+                        state_word(&sidecar.state),
+                        String::new(),
+                        String::new(),
+                        sidecar.restarts.to_string(),
+                        exit_text(sidecar.last_exit.as_ref()),
+                        sidecar.started_at.map_or("-".into(), ago),
+                    ]
+                });
+                std::iter::once(own).chain(sidecars).collect::<Vec<_>>()
             })
             .collect();
         out.table(
@@ -191,6 +199,12 @@ pub(crate) async fn status(context: &Context) -> Done {
                 if let Some(probe) = &instance.instance.probe {
                     out.line(format!("  {}: {}", instance.instance.name, probe.message));
                 }
+                let sidecars = instance.instance.sidecars.iter();
+                for sidecar in sidecars.filter(|one| one.state != InstanceState::Ready) {
+                    if let Some(probe) = &sidecar.probe {
+                        out.line(format!("  {}: {}", sidecar.name, probe.message));
+                    }
+                }
                 if let Some(exit) = &instance.instance.last_exit {
                     for line in exit.last_lines.iter().rev().take(5).rev() {
                         out.line(format!("    {}", out.paint(Tone::Faint, line)));
@@ -206,6 +220,43 @@ pub(crate) async fn status(context: &Context) -> Done {
         ));
     }
     Ok(())
+}
+
+fn state_word(state: &InstanceState) -> String {
+    match state {
+        InstanceState::BackOff { .. } => "restarting".to_owned(),
+        other => serde_json::to_value(other)
+            .ok()
+            .and_then(|v| v["state"].as_str().map(str::to_owned))
+            .unwrap_or_default(),
+    }
+}
+
+fn exit_text(exit: Option<&ExitRecord>) -> String {
+    match exit {
+        None => String::new(),
+        Some(exit) if exit.oom => "killed for memory".to_owned(),
+        Some(exit) => format!("exit {}", exit.code),
+    }
+}
+
+/// The addresses of a component outside.
+fn outside(out: &Output, component: &ComponentDetail) {
+    let rows: Vec<Vec<String>> = component
+        .instances
+        .iter()
+        .map(|i| {
+            let answer = i.instance.probe.as_ref();
+            vec![
+                i.instance.address.clone().unwrap_or_else(|| "-".to_owned()),
+                state_word(&i.instance.state),
+                answer
+                    .map(|answer| answer.message.clone())
+                    .unwrap_or_default(),
+            ]
+        })
+        .collect();
+    out.table(&["ADDRESS", "STATE", "ANSWER"], &rows);
 }
 
 pub(crate) async fn open(context: &Context) -> Done {
@@ -249,6 +300,7 @@ pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
         ("contains", &args.contains),
         ("instance", &instance),
         ("component", &args.component),
+        ("container", &args.container),
     ] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", escape(value)));
@@ -276,6 +328,10 @@ pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> Done {
             .next()
             .unwrap_or(&line.instance)
             .to_owned();
+        let short = match &line.container {
+            Some(container) => format!("{short}/{container}"),
+            None => short,
+        };
         let tone = if line.stream == "pluvio" {
             Tone::Accent
         } else {

@@ -55,6 +55,7 @@ pub(crate) async fn instance(
     let components = app
         .components
         .iter()
+        .filter(|c| c.kind != "external")
         .filter(|c| component.as_ref().is_none_or(|name| c.name == *name));
     let mut instances: Vec<_> = components.flat_map(|c| &c.instances).collect();
     instances.sort_by_key(|i| (i.instance.state != InstanceState::Ready, !i.current));
@@ -103,14 +104,12 @@ fn terminal_size() -> Option<(u16, u16)> {
 pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Done {
     let instance = instance(context, args.component.as_deref(), args.instance.as_deref()).await?;
     let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let code = run(
-        context,
-        &instance,
-        &args.command,
-        tty,
-        &mut std::io::stdout(),
-    )
-    .await?;
+    let place = Place {
+        instance: &instance,
+        container: args.container.as_deref(),
+    };
+    let to = &mut std::io::stdout();
+    let code = run_in(context, place, &args.command, tty, to).await?;
     std::process::exit(i32::try_from(code).unwrap_or(1));
 }
 
@@ -122,11 +121,35 @@ pub(crate) async fn run(
     tty: bool,
     to: &mut (dyn std::io::Write + Send),
 ) -> Result<i64, Problem> {
+    let place = Place {
+        instance,
+        container: None,
+    };
+    run_in(context, place, command, tty, to).await
+}
+
+/// Where a command runs.
+struct Place<'a> {
+    instance: &'a str,
+    /// A sidecar; else the main container.
+    container: Option<&'a str>,
+}
+
+async fn run_in(
+    context: &Context,
+    place: Place<'_>,
+    command: &[String],
+    tty: bool,
+    to: &mut (dyn std::io::Write + Send),
+) -> Result<i64, Problem> {
     let mut path = format!(
         "{}/instances/{}/exec?tty={tty}",
         context.app_path()?,
-        escape(instance)
+        escape(place.instance)
     );
+    if let Some(container) = place.container {
+        path.push_str(&format!("&container={}", escape(container)));
+    }
     if !command.is_empty() {
         path.push_str(&format!(
             "&command={}",

@@ -280,7 +280,7 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
 }
 
 /// An image that is not asked for: a plan fetches nothing.
-fn taken_as_there(reference: ImageReference) -> ImageAtHand {
+fn taken_as_there(reference: pluvio_model::image::ImageReference) -> ImageAtHand {
     ImageAtHand {
         facts: ImageFacts {
             id: reference.to_string(),

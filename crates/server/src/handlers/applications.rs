@@ -380,7 +380,7 @@ pub(crate) async fn build_detail(
     let components = release
         .iter()
         .flat_map(|release| {
-            release.components.values().map(|c| {
+            let run = release.components.values().map(|c| {
                 view::component(
                     application,
                     release,
@@ -388,7 +388,10 @@ pub(crate) async fn build_detail(
                     c,
                     &seen,
                 )
-            })
+            });
+            let outside = release.externals.values();
+            let outside = outside.map(|one| view::external(application, release, one, &seen));
+            run.chain(outside).collect::<Vec<_>>()
         })
         .collect();
     let age = now.observed.as_ref().and_then(|o| o.at).map(|at| {

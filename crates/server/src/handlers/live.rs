@@ -11,6 +11,7 @@ use futures::future::Shared;
 use futures::{FutureExt, SinkExt, StreamExt};
 use pluvio_api::applications::LogEntry;
 use pluvio_model::id::TeamId;
+use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::{
@@ -41,7 +42,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct LogsQuery {
     component: Option<String>,
+    /// With its sidecars and init steps.
     instance: Option<String>,
+    /// Only sidecars and init steps of this name; `main` for the main containers only.
+    container: Option<String>,
     /// Only lines at or after (RFC 3339).
     since: Option<String>,
     until: Option<String>,
@@ -77,7 +81,8 @@ fn entry(line: LogLine) -> LogEntry {
     LogEntry {
         at: line.at,
         component: line.component.to_string(),
-        instance: line.instance,
+        container: line.container().map(str::to_owned),
+        instance: line.of().unwrap_or(&line.instance).to_owned(),
         stream: stream.into(),
         text: line.text,
     }
@@ -109,6 +114,7 @@ async fn logs(
         application: application.id,
         component,
         instance: query.instance.filter(|i| !i.is_empty()),
+        container: query.container.filter(|c| !c.is_empty()),
         since: time(query.since.as_deref())?,
         until: time(query.until.as_deref())?,
         contains: query.contains.filter(|c| !c.is_empty()),
@@ -188,6 +194,8 @@ struct ExecQuery {
     /// The words of the command, each as `command=`; a shell when absent.
     #[serde(default)]
     command: Option<String>,
+    /// A sidecar; the main container when absent.
+    container: Option<String>,
     #[serde(default)]
     tty: bool,
     #[param(minimum = 1, maximum = 1000)]
@@ -227,6 +235,14 @@ async fn exec(
         })?,
         Some(word) => vec![word.to_owned()],
     };
+    let container = match query.container.as_deref().filter(|c| !c.is_empty()) {
+        Some(container) => Some(
+            container
+                .parse::<Name>()
+                .map_err(|_| crate::refusal::not_found("container"))?,
+        ),
+        None => None,
+    };
     let size = query.cols.zip(query.rows);
     if command.is_empty() || command.iter().any(|word| word.contains('\0')) {
         return Err(Refusal(problem::REQUEST_INVALID.problem(
@@ -237,12 +253,16 @@ async fn exec(
     let request = ExecRequest {
         application: application.id,
         instance: instance.clone(),
+        container,
         command,
         tty: query.tty,
         size,
     };
     // Only the program's name: arguments may be secrets.
-    let what = format!("{} in", request.command[0]);
+    let what = match &request.container {
+        Some(container) => format!("{} in the container {container} of", request.command[0]),
+        None => format!("{} in", request.command[0]),
+    };
     if request.command == DATABASE_URL {
         let row = NewAudit {
             team: Some(application.team),
