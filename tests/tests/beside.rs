@@ -330,6 +330,8 @@ fn an_init_step_that_fails_leaves_the_old_release_serving(engine: Engine) {
     );
     assert!(told.contains("no such table"), "{told}");
     assert_eq!(pluvio.body(&name, "/").trim(), name);
-    assert!(containers(&pluvio, "init").is_empty());
+    wait::until_true("no step is left", Duration::from_secs(20), || {
+        containers(&pluvio, "init").is_empty()
+    });
     pluvio.end();
 }

@@ -191,7 +191,9 @@ fn another_address_replaces_nothing_and_loses_no_request(engine: Engine) {
     wait::until_true("the new address is asked", Duration::from_secs(10), || {
         pluvio.body(&name, "/ask?bank:80/index.html") == "two"
     });
-    let compared = pluvio.cli(&["releases", "diff", "1", "2", "-a", &name]).stdout;
+    let compared = pluvio
+        .cli(&["releases", "diff", "1", "2", "-a", &name])
+        .stdout;
     assert!(
         compared.contains("8001") && compared.contains("8002"),
         "{compared}"

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::observed::{ExitRecord, InstanceState, ObservedSidecar};
@@ -30,6 +30,9 @@ use crate::probes::{Prober, Target};
 
 /// How long the end of a sidecar waits for the rest of what it said.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long a sidecar without a probe must have run before its instance serves: one that ends at once is none that runs.
+const STEADY: SignedDuration = SignedDuration::from_secs(1);
 
 /// A sidecar of an instance, as the engine shows it.
 #[derive(Debug)]
@@ -108,6 +111,11 @@ impl Sidecar {
         }
     }
 
+    /// When it has run long enough to be taken for one that runs; `None` while it does not run.
+    fn steady_at(&self) -> Option<Timestamp> {
+        self.started_at()?.checked_add(STEADY).ok()
+    }
+
     fn health(&self) -> Health {
         self.prober
             .as_ref()
@@ -170,8 +178,8 @@ impl Application {
             .collect()
     }
 
-    /// Main's health and its sidecars' together. A sidecar without a probe must run before the instance serves for the first
-    /// time; should it end later, requests go on. One with a probe is asked all the while.
+    /// Main's health and its sidecars' together. A sidecar without a probe must run, and not for a moment only, before the
+    /// instance serves for the first time; should it end later, requests go on. One with a probe is asked all the while.
     pub(super) fn whole_health(&self, instance: &Instance, memo: Option<&InstanceMemo>) -> Health {
         let own = instance.health(memo);
         if own != Health::Ready {
@@ -183,8 +191,13 @@ impl Application {
             let sidecar = self
                 .sidecar(&instance.seen.name, &expected.name)
                 .filter(|sidecar| sidecar.is_with(instance));
+            let is_steady = |sidecar: &Sidecar| {
+                let now = self.shared.clock.now();
+                expected.has_probe || has_served || sidecar.steady_at().is_some_and(|at| at <= now)
+            };
             let health = match sidecar {
-                Some(sidecar) => sidecar.health(),
+                Some(sidecar) if is_steady(sidecar) => sidecar.health(),
+                Some(_) => Health::Starting,
                 None if has_served && !expected.has_probe => Health::Ready,
                 None => Health::NotReady,
             };
@@ -384,6 +397,9 @@ impl Application {
     pub(super) fn attend_sidecars(&mut self, desired: &Desired, ready: bool) -> Option<Timestamp> {
         let now = self.shared.clock.now();
         let mut again: Option<Timestamp> = None;
+        for sidecar in self.sidecars.values() {
+            again = super::earlier(again, sidecar.steady_at().filter(|at| *at > now));
+        }
         let all: Vec<String> = self.sidecars.keys().cloned().collect();
         for container in all {
             if !self.is_free(&container) {
