@@ -128,7 +128,10 @@ export type ComponentDetail = {
   image: string
   image_id: string
   instances_wanted: number
+  /** Of a component outside, each of its addresses. */
   instances: InstanceDetail[]
+  /** Of a component outside, as they are written. */
+  addresses?: string[]
   ports: PortDetail[]
   routes: RouteDetail[]
   env: EnvRow[]
@@ -431,6 +434,8 @@ export type LogEntry = {
   at: string
   component: string
   instance: string
+  /** The sidecar or init step that says it; absent for a main container. */
+  container?: string | null
   /** `out`, `err`, `pluvio` */
   stream: string
   text: string
@@ -475,6 +480,8 @@ export type ObservedInstance = {
   probe?: ProbeAnswer | null
   /** Requests in flight through the gateway. */
   in_flight: number
+  /** Its sidecars, in the order of the specification. */
+  sidecars?: ObservedSidecar[]
 }
 
 /** One run of a program that comes to an end. */
@@ -496,6 +503,19 @@ export type ObservedRun = {
   ended_at?: string | null
   exit?: ExitRecord | null
   problem?: Problem | null
+}
+
+/** A container beside an instance's main one. */
+export type ObservedSidecar = {
+  /** As the specification calls it. */
+  name: Name
+  state: InstanceState
+  /** When its program last started. */
+  started_at?: string | null
+  /** Starts after the first that it caused itself. */
+  restarts: number
+  last_exit?: ExitRecord | null
+  probe?: ProbeAnswer | null
 }
 
 export type Operation = {
@@ -1722,6 +1742,7 @@ export type Operations = {
     query: {
       component?: string
       instance?: string
+      container?: string
       since?: string
       until?: string
       contains?: string
@@ -1735,6 +1756,7 @@ export type Operations = {
   'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/instances/{instance}/exec': {
     query: {
       command?: string
+      container?: string
       tty?: boolean
       cols?: number
       rows?: number

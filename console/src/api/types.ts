@@ -25,6 +25,7 @@ export type {
   InstanceDetail,
   LogEntry,
   ObservedRun,
+  ObservedSidecar,
   Operation,
   OperationKind,
   OperationLogEntry,

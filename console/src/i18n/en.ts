@@ -329,6 +329,15 @@ export const en = {
   'instance.state.backOff': 'Ended, again in {time}',
   'instance.state.exited': 'Ended with {code}',
   'instance.state.unknown': 'Unknown',
+  'instance.sidecar': 'sidecar',
+  'outside.title': 'Addresses',
+  'outside.none': 'No address has been looked at yet.',
+  'outside.stopped': 'Stopped: nobody is asked.',
+  'outside.change':
+    'It does not run here. Its addresses and its check are changed in app.yaml, with a deploy or an apply; nothing is restarted for that.',
+  'outside.answer': 'Last answer',
+  'outside.answers': 'Answers',
+  'outside.silent': 'Gets no requests',
 
   'load.title': 'Live',
   'load.hint': 'last hour',

@@ -320,6 +320,15 @@ export const zh: Catalogue = {
   'instance.state.backOff': '已退出，{time}后重启',
   'instance.state.exited': '已退出，代码 {code}',
   'instance.state.unknown': '未知',
+  'instance.sidecar': '边车容器',
+  'outside.title': '外部地址',
+  'outside.none': '尚未检查任何地址。',
+  'outside.stopped': '已停止：不检查任何地址。',
+  'outside.change':
+    '它不在此处运行。其地址和检查在 app.yaml 中修改，通过部署或应用生效；不会因此重启任何实例。',
+  'outside.answer': '最近一次应答',
+  'outside.answers': '有应答',
+  'outside.silent': '不接收请求',
 
   'load.title': '实时',
   'load.hint': '最近一小时',

@@ -1,14 +1,14 @@
 /** Instances with state, load, the reason of the last end and its last lines. */
 import { ChevronDown, ChevronRight } from 'lucide-react'
 import { Fragment, useState } from 'react'
-import type { ExitRecord, InstanceDetail, InstanceStateWord } from '../../api/types'
+import type { ExitRecord, InstanceDetail, InstanceStateWord, ObservedSidecar } from '../../api/types'
 import { useI18n } from '../../i18n'
 import { Bar, Spark } from '../../ui/chart'
 import { cx } from '../../ui/cx'
 import { type State, Status, Tag } from '../../ui/status'
 import { shortName } from '../application-view'
 
-const states: Record<InstanceStateWord, State> = {
+export const states: Record<InstanceStateWord, State> = {
   creating: 'waiting',
   starting: 'waiting',
   ready: 'running',
@@ -137,6 +137,9 @@ export function Instances({
                     {instance.started_at ? duration(now - Date.parse(instance.started_at)) : '–'}
                   </td>
                 </tr>
+                {(instance.sidecars ?? []).map((sidecar) => (
+                  <SidecarRow key={sidecar.name} sidecar={sidecar} now={now} />
+                ))}
                 {shown && exit && (
                   <tr>
                     <td colSpan={8} className="border-t bg-sunken px-4 py-3">
@@ -153,7 +156,65 @@ export function Instances({
   )
 }
 
-function StateWords({ instance, now }: { instance: InstanceDetail; now: number }) {
+/** A container beside the main one; what it takes is counted with its instance. */
+function SidecarRow({ sidecar, now }: { sidecar: ObservedSidecar; now: number }) {
+  const { t, duration } = useI18n()
+  const [shown, setShown] = useState(false)
+  const exit = sidecar.last_exit
+  return (
+    <>
+      <tr className="table-row border-t">
+        <td className="!pl-8 text-fg-2">
+          {exit ? (
+            <button
+              type="button"
+              aria-expanded={shown}
+              onClick={() => setShown(!shown)}
+              className="mono -ml-1 flex h-7 items-center gap-1 px-1"
+            >
+              {shown ? <ChevronDown size={13} aria-hidden /> : <ChevronRight size={13} aria-hidden />}
+              {sidecar.name}
+              <span className="sr-only">{t('instance.lastEnd')}</span>
+            </button>
+          ) : (
+            <span className="mono">{sidecar.name}</span>
+          )}
+        </td>
+        <td className="text-xs text-fg-3">{t('instance.sidecar')}</td>
+        <td className="text-xs">
+          <Status state={states[sidecar.state.state]}>
+            <StateWords instance={{ ...sidecar, in_flight: 0 }} now={now} />
+          </Status>
+        </td>
+        <td className="max-lg:hidden" />
+        <td className="max-md:hidden" />
+        <td className="max-md:hidden" />
+        <td
+          className={cx(
+            'num text-right text-xs max-md:hidden',
+            sidecar.restarts ? 'font-medium text-warn' : 'text-fg-3',
+          )}
+        >
+          {sidecar.restarts}
+        </td>
+        <td className="num !pr-4 text-right text-xs text-fg-3">
+          {sidecar.started_at ? duration(now - Date.parse(sidecar.started_at)) : '–'}
+        </td>
+      </tr>
+      {shown && exit && (
+        <tr>
+          <td colSpan={8} className="border-t bg-sunken px-4 py-3">
+            <LastEnd exit={exit} />
+          </td>
+        </tr>
+      )}
+    </>
+  )
+}
+
+type Told = Pick<InstanceDetail, 'state' | 'probe' | 'last_exit' | 'in_flight'>
+
+function StateWords({ instance, now }: { instance: Told; now: number }) {
   const { t, duration } = useI18n()
   const { state } = instance.state
   const until = instance.state.state === 'back-off' ? instance.state.until : undefined

@@ -39,7 +39,7 @@ export default function Logs() {
         id: line.id,
         at: line.at,
         text: line.text,
-        from: shortName(line.instance),
+        from: line.container ? `${shortName(line.instance)}/${line.container}` : shortName(line.instance),
         tone:
           line.stream === 'pluvio'
             ? 'dim'
@@ -60,7 +60,9 @@ export default function Logs() {
     ]),
   ]
   const save = () => {
-    const text = lines.map((line) => `${line.at} ${line.instance} ${line.text}\n`).join('')
+    const said = (line: (typeof lines)[number]) =>
+      line.container ? `${line.instance}/${line.container}` : line.instance
+    const text = lines.map((line) => `${line.at} ${said(line)} ${line.text}\n`).join('')
     const link = document.createElement('a')
     link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }))
     link.download = `${app.name}.log`

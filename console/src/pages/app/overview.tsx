@@ -17,6 +17,7 @@ import { StepsAcross } from '../../ui/steps'
 import { toast } from '../../ui/toast'
 import { releaseTitle, shortName, shortUrl } from '../application-view'
 import { elapsed, stepViews, titleOf, usual } from '../operation-view'
+import { Addresses } from './addresses'
 import { useApp } from './context'
 import { Instances, LastEnd } from './instances'
 import { comesToAnEnd, Runs } from './runs'
@@ -57,7 +58,9 @@ export default function AppOverview() {
           <Events component={component} />
         </div>
         <div className="grid gap-4 md:grid-cols-2 xl:grid-cols-1">
-          {!ends && <Load component={component} points={usage.data?.instances} />}
+          {!ends && component?.kind !== 'external' && (
+            <Load component={component} points={usage.data?.instances} />
+          )}
           <Timeline releases={releases.data} />
         </div>
       </div>
@@ -156,6 +159,7 @@ function InstancesCard({
   const { t } = useI18n()
   const place = usePlace()
   const instances = component?.instances ?? []
+  if (component?.kind === 'external') return <Addresses component={component} off={app.power === 'off'} />
   return (
     <Card
       title={t('instance.title')}

@@ -40,7 +40,23 @@ export default function Settings() {
         )}
       </Page>
     )
+  if (component.kind === 'external') return <Outside app={app} component={component} />
   return <Form key={`${component.name}-${spec.data.revision}`} app={app} component={component} spec={own} />
+}
+
+/** Nothing of it runs here: where it is stands in the specification. */
+function Outside({ app, component }: { app: ApplicationDetail; component: ComponentDetail }) {
+  const { t } = useI18n()
+  return (
+    <div className="min-h-0 flex-1 md:overflow-auto">
+      <Page width="max-w-[1000px]">
+        <Card title={t('outside.title')} hint={(component.addresses ?? []).join(', ')}>
+          <p className="text-sm text-fg-2">{t('outside.change')}</p>
+        </Card>
+        <DeleteCard app={app} />
+      </Page>
+    </div>
+  )
 }
 
 function Form({

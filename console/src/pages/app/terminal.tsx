@@ -22,7 +22,7 @@ export default function TerminalPage() {
   const search = useSearch({ strict: false }) as { instance?: string }
   const [command, setCommand] = useState('')
   const [session, setSession] = useState<{ key: number; instance: string; command: string }>()
-  const able = (component?.instances ?? []).filter((one) =>
+  const able = (component?.kind === 'external' ? [] : (component?.instances ?? [])).filter((one) =>
     ['ready', 'starting', 'not-ready', 'draining'].includes(one.state.state),
   )
   const chosen =
