@@ -4,6 +4,8 @@
 //! A network is main's for as long as main runs once: when main starts again, what joined its network before has none any
 //! more, on Docker as on Podman. So a sidecar that started before main did is stopped, and started into the new one.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
-use pluvio_model::observed::{ExitRecord, InstanceState, ObservedSidecar};
+use pluvio_model::observed::ExitRecord;
 use pluvio_model::quantity::Span;
 use pluvio_model::spec::RestartPolicy;
 use pluvio_plan::lower::engine::{InstancePlace, Role, label};
@@ -569,66 +571,6 @@ impl Application {
                 Err(problem) => self.fail(&name, problem),
             }
         }
-    }
-
-    /// What is told of an instance's sidecars.
-    pub(super) fn observed_sidecars(&self, instance: &Instance) -> Vec<ObservedSidecar> {
-        let each = instance.expected.iter().map(|expected| {
-            let sidecar = self.sidecar(&instance.seen.name, &expected.name);
-            let memo = sidecar.and_then(|one| self.memo.sidecars.get(&one.seen.name));
-            ObservedSidecar {
-                name: expected.name.clone(),
-                state: sidecar.map_or(InstanceState::Creating, |one| self.sidecar_state(one)),
-                started_at: memo.and_then(|memo| memo.started_at),
-                restarts: memo.map_or(0, |memo| memo.restarts),
-                last_exit: memo
-                    .and_then(|memo| memo.last_exit.clone())
-                    .filter(|_| sidecar.is_none_or(|one| !self.speaking.contains(&one.seen.name))),
-                // Looked up when asked for.
-                probe: None,
-            }
-        });
-        each.collect()
-    }
-
-    fn sidecar_state(&self, sidecar: &Sidecar) -> InstanceState {
-        match &sidecar.seen.state {
-            ContainerState::Created => InstanceState::Creating,
-            ContainerState::Running { .. } if sidecar.stop.is_some() => InstanceState::Stopping,
-            ContainerState::Running { .. } => match sidecar.health() {
-                Health::Ready => InstanceState::Ready,
-                Health::NotReady => InstanceState::NotReady,
-                Health::Starting => InstanceState::Starting,
-                Health::Unknown => InstanceState::Unknown,
-            },
-            ContainerState::Exited { .. } if sidecar.stop == Some(StopReason::Leaving) => {
-                InstanceState::Exited
-            }
-            ContainerState::Exited { .. } if self.speaking.contains(&sidecar.seen.name) => {
-                InstanceState::Stopping
-            }
-            ContainerState::Exited { .. } => {
-                let memo = self.memo.sidecars.get(&sidecar.seen.name);
-                let again = memo.and_then(|memo| {
-                    let last = memo.last(self.shared.clock.now())?;
-                    start_again_at(RestartPolicy::Always, memo.exits, last)
-                });
-                match again {
-                    Some(until) => InstanceState::BackOff { until },
-                    None => InstanceState::Exited,
-                }
-            }
-            ContainerState::Other(_) => InstanceState::Unknown,
-        }
-    }
-
-    /// Whose newest answers are looked up when somebody asks.
-    pub(super) fn sidecar_verdicts(
-        &self,
-    ) -> impl Iterator<Item = (String, Arc<std::sync::Mutex<crate::probes::Verdict>>)> {
-        self.sidecars
-            .values()
-            .filter_map(|sidecar| Some((sidecar.shown(), sidecar.prober.as_ref()?.shared())))
     }
 }
 

@@ -1,7 +1,9 @@
 use expect_test::{Expect, expect};
 use jiff::SignedDuration;
 use pluvio_model::id::Generation;
-use pluvio_model::observed::{ExitRecord, ObservedInstance, ProbeAnswer, ProbeKind, RolloutStep};
+use pluvio_model::observed::{
+    ExitRecord, ObservedInstance, ObservedSidecar, ProbeAnswer, ProbeKind, RolloutStep,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -476,4 +478,35 @@ fn stopped_means_no_instances() {
     case.check(expect![[r#"
         live
     "#]]);
+}
+
+#[test]
+fn a_sidecar_that_ends_again_and_again_fails_the_release() {
+    let web = json!({ "web": {
+        "image": "localhost/shop:1",
+        "sidecars": { "log": { "image": "localhost/log:1" } },
+    } });
+    let case = |restarts: u32, now: i64| {
+        let mut case = Case::new(web.clone());
+        let mut instance = case.instance("web", 0, InstanceState::Starting);
+        instance.sidecars = vec![ObservedSidecar {
+            name: "log".parse().unwrap(),
+            state: InstanceState::BackOff { until: at(20) },
+            started_at: Some(at(2)),
+            restarts,
+            last_exit: Some(ExitRecord {
+                code: 4,
+                oom: false,
+                at: at(3),
+                last_lines: vec!["no place to write to".to_owned()],
+            }),
+            probe: None,
+        }];
+        case.now = now;
+        let component = case.component("web", vec![instance]);
+        case.seen(&["web"], vec![component])
+    };
+    assert!(matches!(case(1, 10).next(), Next::Wait(_)));
+    case(2, 10).check(expect![[""]]);
+    case(1, 200).check(expect![[""]]);
 }

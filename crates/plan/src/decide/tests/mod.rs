@@ -1,5 +1,6 @@
 mod database;
 mod environment;
+mod outside;
 mod routes;
 mod volumes;
 

@@ -416,3 +416,45 @@ fn what_kubernetes_cannot_do_is_refused_by_name() {
     "#]]
     .assert_eq(&format!("{}\n", told(&spec).join("\n")));
 }
+
+#[test]
+fn what_is_outside_is_a_service_that_leads_there() {
+    let spec = sample::shop(json!({
+        "web": { "image": "registry.test/shop:1" },
+        "bank": {
+            "kind": "external",
+            "external": { "addresses": ["10.0.0.5", "10.0.0.6:81", "fd00::5"] },
+            "ports": { "api": { "port": 80 } },
+            "routes": [{ "host": "bank.test" }],
+        },
+        "mail": {
+            "kind": "external",
+            "external": { "addresses": ["mail.example"] },
+            "ports": { "smtp": { "port": 25, "protocol": "tcp" } },
+        },
+    }));
+    check(
+        &spec,
+        &["Service", "EndpointSlice", "HTTPRoute"],
+        expect_file!["./expected/outside.json"],
+    );
+    let refused = sample::shop(json!({ "bank": {
+        "kind": "external",
+        "external": { "addresses": ["127.0.0.1", "bank.example:81"], "local": true },
+        "ports": { "api": { "port": 80 } },
+    } }));
+    let problems = lower(&refused).unwrap_err();
+    let paths: Vec<String> = problems
+        .into_iter()
+        .filter_map(|p| p.at)
+        .map(|at| at.path)
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "components.bank.external.addresses",
+            "components.bank.external.addresses.0",
+            "components.bank.external.addresses.1",
+        ]
+    );
+}
