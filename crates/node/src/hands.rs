@@ -90,6 +90,7 @@ impl Hands {
         let request = ExecRequest {
             application: ApplicationId(uuid::Uuid::nil()),
             instance: name.clone(),
+            container: None,
             command: vec![
                 PROGRAM.to_owned(),
                 "hand".to_owned(),

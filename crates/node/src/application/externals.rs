@@ -277,6 +277,7 @@ impl Application {
             let hash = hash.unwrap_or_else(|| ContentHash::of(&()));
             let told = |name: &String, address: Option<String>, state, since| ObservedInstance {
                 name: name.clone(),
+                ordinal: None,
                 hash: hash.clone(),
                 release: outside.release,
                 state,

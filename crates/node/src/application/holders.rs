@@ -58,6 +58,12 @@ impl Application {
         self.is_first(desired, name, &claim)
     }
 
+    /// The same of a container beside an instance's main one.
+    pub(super) fn may_have_volumes(&mut self, desired: &Desired, seen: &SeenContainer) -> bool {
+        let claim = claim_of(desired, seen);
+        self.is_first(desired, &seen.name, &claim)
+    }
+
     /// Takes the volumes for what is about to be made and run, unless something else has them.
     pub(super) fn claim<'a>(
         &mut self,

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::observed::ExitRecord;
-use pluvio_model::release::{DecidedRollout, Strategy};
 use pluvio_plan::lower::engine::label;
 use pluvio_plan::rollout::{
     EndpointsWish, Health, InstanceSeen, Place, SeenState, StopReason, count_exit, start_again_at,
@@ -443,9 +442,7 @@ impl Application {
         &self,
         component: &Name,
         endpoints: Option<&EndpointsWish>,
-        rollout: &DecidedRollout,
     ) -> Vec<InstanceSeen> {
-        let alone = rollout.strategy == Strategy::StopThenStart;
         let now = self.shared.clock.now();
         let served = self
             .memo
@@ -472,13 +469,7 @@ impl Application {
                 Some(InstanceSeen {
                     slot: instance.slot,
                     hash: instance.hash.clone(),
-                    state: match instance.state()? {
-                        // What it shares with nobody else is still written to.
-                        SeenState::Exited if alone && self.has_running_sidecar(&name) => {
-                            SeenState::Running
-                        }
-                        state => state,
-                    },
+                    state: instance.state()?,
                     health,
                     // The one gateway takes a change before the call returns: nothing is ever on its way.
                     place: if chosen { Place::In } else { Place::Out },

@@ -158,13 +158,6 @@ impl Application {
             .find(|sidecar| sidecar.instance == instance && sidecar.name == *name)
     }
 
-    /// True while one of its sidecars runs, main or not: it may still write.
-    pub(super) fn has_running_sidecar(&self, instance: &str) -> bool {
-        self.sidecars
-            .values()
-            .any(|sidecar| sidecar.instance == instance && sidecar.is_running())
-    }
-
     /// What an instance has beside main, by its content.
     pub(super) fn expected(&self, component: &Name, hash: &ContentHash) -> Vec<Expected> {
         let content = self
@@ -408,7 +401,9 @@ impl Application {
                 continue;
             }
             match self.due(&container, now) {
-                Due::Start if ready => self.start_sidecar(&container),
+                Due::Start if ready && self.sidecar_has_its_volumes(desired, &container) => {
+                    self.start_sidecar(&container);
+                }
                 Due::Stop(why) => self.stop_sidecar(desired, &container, why),
                 Due::StartAt(at) => again = super::earlier(again, Some(at)),
                 Due::Remove => {
@@ -425,6 +420,11 @@ impl Application {
             self.make_missing(desired);
         }
         again
+    }
+
+    fn sidecar_has_its_volumes(&mut self, desired: &Desired, container: &str) -> bool {
+        let seen = self.sidecars.get(container).map(|one| one.seen.clone());
+        seen.is_none_or(|seen| self.may_have_volumes(desired, &seen))
     }
 
     fn due(&self, container: &str, now: Timestamp) -> Due {

@@ -507,6 +507,16 @@ fn a_sidecar_that_ends_again_and_again_fails_the_release() {
         case.seen(&["web"], vec![component])
     };
     assert!(matches!(case(1, 10).next(), Next::Wait(_)));
-    case(2, 10).check(expect![[""]]);
-    case(1, 200).check(expect![[""]]);
+    case(2, 10).check(expect![[r#"
+        release.exited
+          The sidecar log of web ended 3 times before the instance was ready, with exit code 4.
+          Its last lines say why; a sidecar runs as long as its instance. What ends by itself is an `init` step.
+          | no place to write to
+    "#]]);
+    case(1, 200).check(expect![[r#"
+        release.exited
+          The sidecar log of web ended 2 times before the instance was ready, with exit code 4.
+          Its last lines say why; a sidecar runs as long as its instance. What ends by itself is an `init` step.
+          | no place to write to
+    "#]]);
 }

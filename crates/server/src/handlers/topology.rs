@@ -440,7 +440,7 @@ impl Graph {
     fn addresses(&mut self, from: &str, spec: &AppSpec, all: &[ApplicationSummary]) {
         let outside = spec.components.values().filter_map(|c| c.external.as_ref());
         for address in outside.flat_map(|external| &external.addresses) {
-            let host = host_of(address);
+            let host = address.host.to_string();
             let named = all.iter().find(|other| {
                 other.name != from && other.urls.iter().any(|url| host_of(url) == host)
             });
@@ -460,7 +460,9 @@ fn word(value: impl serde::Serialize) -> String {
 }
 
 fn outside(external: Option<&pluvio_model::spec::ExternalSpec>) -> String {
-    external.map_or_else(String::new, |external| external.addresses.join(", "))
+    let addresses = external.into_iter().flat_map(|external| &external.addresses);
+    let all: Vec<String> = addresses.map(ToString::to_string).collect();
+    all.join(", ")
 }
 
 /// `shop.localhost` of `http://shop.localhost:8080/x`, of `shop.localhost:8080` and of itself.

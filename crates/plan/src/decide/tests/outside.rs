@@ -46,7 +46,34 @@ fn what_is_outside_is_no_component_that_runs() {
             .collect::<Vec<_>>(),
         ["web"]
     );
-    check_release(&release, "/externals/bank", expect![[""]]);
+    check_release(&release, "/externals/bank", expect![[r#"
+        {
+          "name": "bank",
+          "addresses": [
+            "10.0.0.5:81",
+            "bank.example"
+          ],
+          "local": false,
+          "ports": {
+            "api": {
+              "port": 80,
+              "protocol": "http"
+            }
+          },
+          "check": {
+            "check": {
+              "tcp": {
+                "port": 80
+              }
+            },
+            "period": "5s",
+            "timeout": "2s",
+            "delay": "0s",
+            "failures": 3,
+            "successes": 1
+          }
+        }
+    "#]]);
     // Used like any other; nothing waits for it, and no visitor sees it unasked.
     assert_eq!(
         release.components["web"].after,
@@ -55,7 +82,13 @@ fn what_is_outside_is_no_component_that_runs() {
     check_release(
         &release,
         "/components/web/content/main/env/BANK",
-        expect![[""]],
+        expect![[r#"
+            [
+              {
+                "text": "http://bank:80"
+              }
+            ]
+        "#]],
     );
     assert_eq!(release.urls, ["http://shop.localhost:8080"]);
     let routed = sample::decide(1, &bank(json!({ "routes": [{ "path": "/" }] })), None).unwrap();
@@ -93,15 +126,36 @@ fn another_address_is_another_release_and_no_other_content() {
 
 #[test]
 fn what_is_outside_must_be_reached_somehow() {
-    refused(&bank(json!({ "ports": null })), expect![[""]]);
+    refused(&bank(json!({ "ports": null })), expect![[r#"
+        spec.invalid at components.bank.ports
+          bank is outside and has no ports, so nobody could reach it.
+          Declare what it listens on: `ports: { db: { port: 5432, protocol: tcp } }`.
+        spec.unknown-reference at components.bank.exports.BANK
+          bank exports no url.
+          It has: BANK, host. Declare more under `components.bank.exports`.
+    "#]]);
     refused(
         &bank(json!({
             "external": { "check": { "command": ["look"] } },
             "ports": { "dns": { "port": 53, "protocol": "udp" } },
         })),
-        expect![[""]],
+        expect![[r#"
+            spec.unsupported at components.bank.ports.dns
+              The port dns of bank is UDP, which is not passed on to addresses outside.
+              Take the port out; what uses it can be given the address itself in its `env`.
+            spec.unsupported at components.bank.external.check.command
+              bank is outside: there is no container to run a command in.
+              Check with `http` or `tcp`.
+            spec.unknown-reference at components.bank.exports.BANK
+              bank exports no url.
+              It has: BANK, host. Declare more under `components.bank.exports`.
+        "#]],
     );
-    refused(&bank(json!({ "external": null })), expect![[""]]);
+    refused(&bank(json!({ "external": null })), expect![[r#"
+        spec.invalid at components.bank.external
+          bank is outside, and nothing says where.
+          Add `external: { addresses: [HOST] }`.
+    "#]]);
 }
 
 #[test]
@@ -139,16 +193,41 @@ fn variables_beside_a_component_are_made_of_its_own() {
     check(
         &spec,
         "/components/web/content/sidecars/log/env",
-        expect![[""]],
+        expect![[r#"
+            {
+              "A": [
+                {
+                  "text": "main and more"
+                }
+              ]
+            }
+        "#]],
     );
     check(
         &spec,
         "/components/web/content/sidecars/log/files",
-        expect![[""]],
+        expect![[r#"
+            {
+              "/f": {
+                "content": [
+                  {
+                    "text": "main and more, kept"
+                  }
+                ],
+                "mode": "0644"
+              }
+            }
+        "#]],
     );
     check(
         &spec,
         "/components/web/content/sidecars/log/probes/ready/check",
-        expect![[""]],
+        expect![[r#"
+            {
+              "tcp": {
+                "port": 8080
+              }
+            }
+        "#]],
     );
 }

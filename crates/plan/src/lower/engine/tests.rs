@@ -619,7 +619,48 @@ fn a_sidecar_joins_mains_network_and_has_none_of_its_own() {
     };
     assert_eq!(sidecar.role, Role::Sidecar("log".parse().unwrap()));
     assert_eq!(sidecar.name, format!("{}--sidecar--log", main.name));
-    check(&sidecar.body, expect![[""]]);
+    check(&sidecar.body, expect![[r#"
+        {
+          "Image": "sha256:log",
+          "Cmd": [
+            "ship"
+          ],
+          "Env": [],
+          "Labels": {
+            "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
+            "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
+            "io.pluvio.application-name": "shop",
+            "io.pluvio.component": "web",
+            "io.pluvio.hash": "13ec0d133003dcd98c079b867c967bda7d156eb8f26732abbbd4491cf5a60083",
+            "io.pluvio.release": "1",
+            "io.pluvio.generation": "7",
+            "io.pluvio.slot": "1",
+            "io.pluvio.role": "sidecar",
+            "io.pluvio.container": "log",
+            "io.pluvio.instance": "shop--web--97ed2d-1"
+          },
+          "Healthcheck": {
+            "Test": [
+              "NONE"
+            ]
+          },
+          "HostConfig": {
+            "NetworkMode": "container:shop--web--97ed2d-1",
+            "Memory": 33554432,
+            "PidsLimit": 4096,
+            "Init": true,
+            "LogConfig": {
+              "Type": "json-file",
+              "Config": {
+                "max-size": "10m"
+              }
+            },
+            "RestartPolicy": {
+              "Name": "no"
+            }
+          }
+        }
+    "#]]);
     // A run that comes to an end has nothing beside it.
     let place = InstancePlace {
         run: Some(RunPlace {
