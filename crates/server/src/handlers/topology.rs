@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use axum::extract::State;
 use indexmap::IndexMap;
-use pluvio_api::applications::{ApplicationSummary, PortDetail, Status};
+use pluvio_api::applications::{ApplicationSummary, ComponentDetail, PortDetail, Status};
 use pluvio_api::topology::*;
 use pluvio_model::id::ApplicationId;
+use pluvio_model::observed::InstanceState;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::{DecidedComponent, Release};
@@ -102,6 +103,9 @@ async fn application_topology(
     };
     for decided in release.components.values() {
         graph.component(&application, &spec, decided, &seen);
+    }
+    for decided in release.externals.values() {
+        graph.external(&view::external(&application, &release, decided, &seen));
     }
     graph.declared(&spec);
     graph.routes(&release, &metrics.routes, application.id);
@@ -262,7 +266,6 @@ impl Graph {
         }
         node.what = match declared {
             Some(spec) if spec.database.is_some() => spec.database.clone().unwrap_or_default(),
-            Some(spec) if spec.external.is_some() => outside(spec.external.as_ref()),
             Some(spec) if spec.source.is_some() => decided
                 .build
                 .as_ref()
@@ -282,6 +285,18 @@ impl Graph {
         node.next_run_at = observed
             .and_then(|o| o.schedules.get(&decided.name))
             .copied();
+    }
+
+    /// What is outside: its addresses count as instances.
+    fn external(&mut self, shown: &ComponentDetail) {
+        let ready = shown.instances.iter();
+        let ready = ready.filter(|one| one.instance.state == InstanceState::Ready);
+        let node = self.node(&shown.name, &shown.name, &shown.kind);
+        (node.status, node.status_note) = (shown.status, shown.status_note.clone());
+        node.instances_ready = ready.count() as u32;
+        node.instances_wanted = shown.instances_wanted;
+        node.what = shown.addresses.join(", ");
+        node.ports.clone_from(&shown.ports);
     }
 
     /// What nobody has decided yet.
@@ -342,11 +357,13 @@ impl Graph {
             let Some((client, component, port)) = counted.edge() else {
                 continue;
             };
-            let Some(asked) = release
-                .components
-                .values()
-                .find(|c| c.name.as_str() == component)
-            else {
+            let run = release.components.values();
+            let run = run.map(|c| (&c.name, &c.content.ports));
+            let outside = release.externals.values().map(|c| (&c.name, &c.ports));
+            let asked = run
+                .chain(outside)
+                .find(|(name, _)| name.as_str() == component);
+            let Some((_, ports)) = asked else {
                 // It was removed, and its last connections end.
                 continue;
             };
@@ -357,11 +374,7 @@ impl Graph {
                     ELSEWHERE
                 }
             };
-            let protocol = asked
-                .content
-                .ports
-                .iter()
-                .find(|(name, _)| name.as_str() == port);
+            let protocol = ports.iter().find(|(name, _)| name.as_str() == port);
             let protocol = protocol.map_or_else(|| "tcp".to_owned(), |(_, p)| word(p.protocol));
             let counted = traffic(counted, port, &protocol, None);
             self.edge(from, component).traffic.push(counted);
@@ -457,12 +470,6 @@ fn word(value: impl serde::Serialize) -> String {
         Ok(serde_json::Value::String(text)) => text,
         _ => String::new(),
     }
-}
-
-fn outside(external: Option<&pluvio_model::spec::ExternalSpec>) -> String {
-    let addresses = external.into_iter().flat_map(|external| &external.addresses);
-    let all: Vec<String> = addresses.map(ToString::to_string).collect();
-    all.join(", ")
 }
 
 /// `shop.localhost` of `http://shop.localhost:8080/x`, of `shop.localhost:8080` and of itself.

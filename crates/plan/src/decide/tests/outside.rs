@@ -46,7 +46,10 @@ fn what_is_outside_is_no_component_that_runs() {
             .collect::<Vec<_>>(),
         ["web"]
     );
-    check_release(&release, "/externals/bank", expect![[r#"
+    check_release(
+        &release,
+        "/externals/bank",
+        expect![[r#"
         {
           "name": "bank",
           "addresses": [
@@ -73,7 +76,8 @@ fn what_is_outside_is_no_component_that_runs() {
             "successes": 1
           }
         }
-    "#]]);
+    "#]],
+    );
     // Used like any other; nothing waits for it, and no visitor sees it unasked.
     assert_eq!(
         release.components["web"].after,
@@ -126,14 +130,17 @@ fn another_address_is_another_release_and_no_other_content() {
 
 #[test]
 fn what_is_outside_must_be_reached_somehow() {
-    refused(&bank(json!({ "ports": null })), expect![[r#"
+    refused(
+        &bank(json!({ "ports": null })),
+        expect![[r#"
         spec.invalid at components.bank.ports
           bank is outside and has no ports, so nobody could reach it.
           Declare what it listens on: `ports: { db: { port: 5432, protocol: tcp } }`.
         spec.unknown-reference at components.bank.exports.BANK
           bank exports no url.
           It has: BANK, host. Declare more under `components.bank.exports`.
-    "#]]);
+    "#]],
+    );
     refused(
         &bank(json!({
             "external": { "check": { "command": ["look"] } },
@@ -151,11 +158,14 @@ fn what_is_outside_must_be_reached_somehow() {
               It has: BANK, host. Declare more under `components.bank.exports`.
         "#]],
     );
-    refused(&bank(json!({ "external": null })), expect![[r#"
+    refused(
+        &bank(json!({ "external": null })),
+        expect![[r#"
         spec.invalid at components.bank.external
           bank is outside, and nothing says where.
           Add `external: { addresses: [HOST] }`.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

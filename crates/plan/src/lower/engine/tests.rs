@@ -619,7 +619,9 @@ fn a_sidecar_joins_mains_network_and_has_none_of_its_own() {
     };
     assert_eq!(sidecar.role, Role::Sidecar("log".parse().unwrap()));
     assert_eq!(sidecar.name, format!("{}--sidecar--log", main.name));
-    check(&sidecar.body, expect![[r#"
+    check(
+        &sidecar.body,
+        expect![[r#"
         {
           "Image": "sha256:log",
           "Cmd": [
@@ -660,7 +662,8 @@ fn a_sidecar_joins_mains_network_and_has_none_of_its_own() {
             }
           }
         }
-    "#]]);
+    "#]],
+    );
     // A run that comes to an end has nothing beside it.
     let place = InstancePlace {
         run: Some(RunPlace {
