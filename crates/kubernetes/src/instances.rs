@@ -65,6 +65,7 @@ pub(crate) fn instance(
         last_exit: last_exit(status).map(|(exit, _)| exit),
         probe: probe(cache, pod, &state, now),
         in_flight: 0,
+        sidecars: Vec::new(),
         state,
     }
 }

@@ -143,6 +143,7 @@ impl Subject for OverCluster {
         let request = ExecRequest {
             application,
             instance: instance.to_owned(),
+            container: None,
             command: ["kill", "-TERM", "1"].map(str::to_owned).to_vec(),
             tty: false,
             size: None,
@@ -154,6 +155,7 @@ impl Subject for OverCluster {
         let request = ExecRequest {
             application,
             instance: instance.to_owned(),
+            container: None,
             command: vec!["cat".to_owned(), path.to_owned()],
             tty: false,
             size: None,
