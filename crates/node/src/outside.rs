@@ -289,7 +289,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_keeps_its_addresses_while_its_resolver_fails() {
-        let answers: Arc<Mutex<Vec<Result<Vec<&'static str>, ()>>>> = Arc::new(Mutex::new(vec![
+        type Answer = Result<Vec<&'static str>, ()>;
+        let answers: Arc<Mutex<Vec<Answer>>> = Arc::new(Mutex::new(vec![
             Ok(vec!["192.0.2.2", "192.0.2.1"]),
             Err(()),
             Ok(vec!["192.0.2.3"]),
