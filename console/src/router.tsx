@@ -107,6 +107,12 @@ const number = (value: unknown) => {
   return value !== undefined && Number.isInteger(n) && n > 0 ? n : undefined
 }
 
+/** Over how many seconds rates are. */
+const asWindow = (search: Record<string, unknown>): { window?: number } => {
+  const seconds = number(search.window)
+  return { window: seconds !== undefined && seconds >= 60 && seconds <= 3600 ? seconds : undefined }
+}
+
 const tree = rootRoute.addChildren([
   home,
   signInRoute,
@@ -145,6 +151,12 @@ const tree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: () => placeRoute,
+      path: '/topology',
+      validateSearch: asWindow,
+      component: lazy(() => import('./pages/topology')),
+    }),
+    createRoute({
+      getParentRoute: () => placeRoute,
       path: '/org/audit',
       validateSearch: (search: Record<string, unknown>): AuditSearch => ({
         all: search.all === true ? true : undefined,
@@ -157,6 +169,21 @@ const tree = rootRoute.addChildren([
     }),
     appRoute.addChildren([
       tab('/', () => import('./pages/app/overview')),
+      createRoute({
+        getParentRoute: () => appRoute,
+        path: '/topology',
+        validateSearch: asWindow,
+        component: lazy(() => import('./pages/app/topology')),
+      }),
+      createRoute({
+        getParentRoute: () => appRoute,
+        path: '/components',
+        validateSearch: (search: Record<string, unknown>): { component?: string; add?: boolean } => ({
+          component: text(search.component),
+          add: search.add === true ? true : undefined,
+        }),
+        component: lazy(() => import('./pages/app/components')),
+      }),
       createRoute({
         getParentRoute: () => appRoute,
         path: '/logs',

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
 import { recordsOf } from './mock-records.mjs'
+import { graphOf, largeGraph, teamGraph, withParts } from './mock-topology.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, spec, summary, team } from './mock-views.mjs'
 import { volumesOf } from './mock-volumes.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
@@ -22,6 +23,8 @@ export async function startMock({
   passwordUnset = false,
   /** A permission that its person does not have. */
   without,
+  /** So many components in the topology of `storefront`. */
+  components = 0,
   port = 0,
 } = {}) {
   const state = data === 'empty' ? { apps: {}, operations: [] } : world()
@@ -138,6 +141,27 @@ export async function startMock({
       ...(from + limit < items.length ? { next: String(from + limit) } : {}),
     }
   }
+
+  const reading = (spec) => ({
+    spec,
+    yaml: `${JSON.stringify(spec, null, 2)}\n`,
+    problems: Object.entries(spec.components ?? {}).flatMap(([name, one]) =>
+      (one.uses ?? [])
+        .map((used) => (typeof used === 'string' ? used : used.component))
+        .filter((used) => !spec.components[used])
+        .map((used) => ({
+          ...problem(
+            'spec.reference',
+            422,
+            'It names what is not there',
+            `There is no component ${used}.`,
+            'Name another.',
+          ),
+          at: { path: `components.${name}.uses` },
+        })),
+    ),
+    report: [],
+  })
 
   const records = recordsOf(state, { here, pace, still, page })
   const volumes = volumesOf({ here, run })
@@ -363,6 +387,23 @@ export async function startMock({
       const made = planOf(body)
       return made.error ? refuse(made.error) : send(200, made)
     }
+    if (rest === '/topology') return send(200, teamGraph(list))
+    if (rest === '/spec/read') {
+      // JSON is YAML, so the mock writes that.
+      if (body.spec) return send(200, reading(body.spec))
+      try {
+        return send(200, reading(JSON.parse(body.yaml)))
+      } catch {
+        const wrong = problem(
+          'spec.invalid',
+          422,
+          'The specification is not valid',
+          'This is no YAML.',
+          'Mend it.',
+        )
+        return send(200, { yaml: body.yaml, problems: [{ ...wrong, at: { line: 2, path: '' } }], report: [] })
+      }
+    }
     const match = /^\/applications\/([\w-]+)(\/.*)?$/.exec(rest)
     const app = match && state.apps[match[1]]
     const what = match?.[2] ?? ''
@@ -418,8 +459,45 @@ export async function startMock({
         },
         tag,
       )
+    app.spec ??= withParts(spec(app))
+    if (what === '/topology')
+      return send(
+        200,
+        components ? largeGraph(components) : graphOf(app.spec, url.searchParams.get('window')),
+      )
+    if (what === '/spec/preview') {
+      const before = app.spec.components
+      const rows = Object.entries(body.spec.components)
+        .filter(([name, one]) => JSON.stringify(before[name]) !== JSON.stringify(one))
+        .map(([name, one]) => ({
+          component: name,
+          change: before[name] ? 'changed' : 'added',
+          rows: [
+            {
+              what: before[name] ? 'uses' : 'image',
+              change: before[name] ? 'changed' : 'added',
+              before: before[name] ? JSON.stringify(before[name].uses ?? []) : null,
+              after: before[name] ? JSON.stringify(one.uses ?? []) : (one.image ?? one.database ?? ''),
+            },
+          ],
+        }))
+      return send(200, { ...preview(app, []), diff: rows })
+    }
+    if (what === '/spec' && method === 'PATCH') {
+      if (request.headers['if-match'] !== tag.etag)
+        return refuse(
+          problem('precondition', 412, 'Somebody was faster', 'There is a newer revision.', 'Read it again.'),
+        )
+      app.spec = body.spec
+      return send(
+        202,
+        run(app.name, 'configure', `Change ${app.name}`, ['decide', 'apply', 'start'], () =>
+          deployed(app.name, 'Change'),
+        ),
+      )
+    }
     if (what === '/spec')
-      return send(200, { revision: app.releases[0].number, spec: spec(app), yaml: '' }, tag)
+      return send(200, { revision: app.releases[0].number, spec: app.spec, yaml: '' }, tag)
     if (what === '/releases') return send(200, page(app.releases, url.searchParams))
     if (what === '/releases/diff')
       return send(200, {

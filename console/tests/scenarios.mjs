@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
 import { volumes } from './volumes.mjs'
+import { topology, topologyPages } from './topology.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`
@@ -18,6 +19,7 @@ const pages = [
   ['environment', `${A}/environment`, ['PRICE_CACHE_TTL', 'PRICE_CACHE_TTL']],
   ['releases', `${A}/releases?from=4&to=7&rollback=4`, ['Roll back to r4', '回滚到 r4']],
   ['schedule', `${P}/apps/nightly`, ['Run now', '立即运行']],
+  ...topologyPages,
   ['settings', `${A}/settings`, ['Probes', '探针']],
   ['volumes', `${P}/volumes`, ['uploads', 'uploads']],
   ['volumes of one', `${A}/volumes`, ['media', 'media']],
@@ -216,6 +218,7 @@ async function flows({ check, open, target, accessible }) {
   await noPasskeys({ check, open, target, accessible })
   await records({ check, open, target, accessible })
   await volumes({ check, open, target, accessible })
+  await topology({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })
@@ -539,7 +542,16 @@ async function realServer({ check, open, target, accessible }) {
     await page.goto(server.url)
     await page.waitForURL(/\/t\//)
     const base = new URL(page.url()).pathname.split('/').slice(0, 5).join('/')
-    for (const tab of ['', '/logs', '/terminal', '/environment', '/releases', '/settings']) {
+    for (const tab of [
+      '',
+      '/topology',
+      '/components',
+      '/logs',
+      '/terminal',
+      '/environment',
+      '/releases',
+      '/settings',
+    ]) {
       await page.goto(`${server.url}${base}/apps/${app}${tab}`)
       await page.getByRole('tab', { selected: true }).waitFor()
       await page.waitForTimeout(600)

@@ -117,6 +117,111 @@ await check('editing a probe keeps what the form does not show', () => {
   })
 })
 
+const { layOut } = await load('/src/topology/layout.ts')
+await check('a layout goes from left to right, and nothing lies on anything', () => {
+  const box = (id) => ({ id, w: 196, h: 92 })
+  const boxes = ['@gateway', 'web', 'api', 'db', 'report', 'alone'].map(box)
+  const links = [
+    ['@gateway', 'web'],
+    ['web', 'api'],
+    ['web', 'db'],
+    ['api', 'db'],
+    ['report', 'db'],
+    ['db', 'web'],
+  ]
+  const made = layOut(boxes, links, '@gateway')
+  const x = (id) => made.nodes.get(id).x
+  assert.ok(x('@gateway') < x('web') && x('web') < x('api') && x('api') < x('db'))
+  assert.equal(x('report'), x('api'))
+  assert.equal(made.edges.size, links.length)
+  for (const [a, at] of made.nodes)
+    for (const [b, other] of made.nodes)
+      assert.ok(
+        a === b || Math.abs(at.x - other.x) >= 196 || Math.abs(at.y - other.y) >= 92,
+        `${a} lies on ${b}`,
+      )
+  assert.deepEqual(layOut(boxes, links, '@gateway'), made)
+  assert.equal(layOut([], [], '@gateway').nodes.size, 0)
+})
+const { merge } = await load('/src/spec/merge.ts')
+await check('two changes of one specification are put together where they do not meet', () => {
+  const base = { name: 'shop', components: { web: { image: 'a', instances: 1 }, db: { image: 'b' } } }
+  const mine = { name: 'shop', components: { web: { image: 'c', instances: 1 }, api: { image: 'n' } } }
+  const theirs = {
+    name: 'shop',
+    components: { web: { image: 'a', instances: 2, uses: ['db'] }, db: { image: 'b' } },
+  }
+  const both = merge(base, mine, theirs)
+  assert.deepEqual(both.merged.components, {
+    web: { image: 'c', instances: 2, uses: ['db'] },
+    api: { image: 'n' },
+  })
+  assert.deepEqual(both.conflicts, [])
+  const meet = merge(base, mine, { ...base, components: { ...base.components, web: { image: 'd' } } })
+  assert.deepEqual(meet.conflicts, [{ at: ['components', 'web', 'image'], mine: 'c', theirs: 'd' }])
+  assert.equal(meet.merged.components.web.image, 'c')
+})
+const shape = await load('/src/spec/shape.ts')
+await check('forms have every field of the schema, and no other', () => {
+  const schema = JSON.parse(readFileSync(new URL('../../docs/schema/app.json', import.meta.url)))
+  const resolve = (one) => {
+    if (one?.$ref)
+      return resolve(
+        one.$ref
+          .split('/')
+          .slice(1)
+          .reduce((at, key) => at[key], schema),
+      )
+    if (one?.allOf?.length === 1) return resolve(one.allOf[0])
+    const several = (one?.anyOf ?? one?.oneOf ?? []).filter((each) => each.type !== 'null').map(resolve)
+    // A value that has a short form and a long one: the long one has the fields.
+    return several.find((each) => each?.properties) ?? several[0] ?? one
+  }
+  const fieldsOf = (object) => {
+    const all = { ...object.properties }
+    for (const each of object.oneOf ?? []) Object.assign(all, each.properties)
+    return all
+  }
+  const compare = (fields, object, at) => {
+    const has = fields.map((field) => field.key).sort()
+    assert.deepEqual(has, Object.keys(object).sort(), at)
+    for (const field of fields) {
+      const inner = field.shape.fields
+      if (!inner) continue
+      let of = resolve(object[field.key])
+      if (field.shape.t === 'map')
+        of = resolve(of.additionalProperties ?? Object.values(of.patternProperties ?? {})[0])
+      if (field.shape.t === 'rows') of = resolve(of.items)
+      compare(inner, variants(of), `${at}.${field.key}`)
+    }
+  }
+  const variants = (object) => {
+    const all = { ...(object?.properties ?? {}) }
+    for (const each of [...(object?.oneOf ?? []), ...(object?.anyOf ?? [])])
+      Object.assign(all, variants(resolve(each)))
+    return all
+  }
+  const root = fieldsOf(schema)
+  const component = resolve(
+    root.components.additionalProperties ?? Object.values(root.components.patternProperties ?? {})[0],
+  )
+  compare(
+    shape.componentSections.flatMap((section) => section.fields),
+    variants(component),
+    'component',
+  )
+  const { apiVersion: _v, name: _n, components: _c, ...rest } = root
+  const onlyApplication = Object.fromEntries(
+    Object.entries(rest).filter(([key]) =>
+      shape.sharedSections.some((s) => s.fields.some((f) => f.key === key)),
+    ),
+  )
+  compare(
+    shape.sharedSections.flatMap((section) => section.fields),
+    onlyApplication,
+    'application',
+  )
+})
 await vite.close()
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed ? 1 : 0)

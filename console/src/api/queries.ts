@@ -24,7 +24,10 @@ import type {
   SecretRow,
   Session,
   SourceRequest,
+  Spec,
   SpecDocument,
+  SpecReading,
+  Topology,
   UsageReport,
 } from './types'
 
@@ -136,6 +139,13 @@ export const useUsage = (app: string) =>
 /** What ran to its end, or is at work, of a component: release tasks, jobs and schedules, the newest first. */
 export const useRuns = (app: string, component: string) =>
   useResource<Page<ObservedRun>>(`${applicationPath(usePlace(), app)}/runs?component=${component}`)
+/** Who talks to whom, with rates over so many seconds: in an application, or among those of the environment. */
+export const useTopology = (app: string | undefined, window: number) => {
+  const here = usePlace()
+  return useResource<Topology>(
+    `${app === undefined ? base(here) : applicationPath(here, app)}/topology?window=${window}`,
+  )
+}
 export const useDiff = (app: string, from: number | undefined, to: number | undefined) => {
   const path = applicationPath(usePlace(), app)
   return useResource<ReleaseDiff>(
@@ -177,6 +187,26 @@ export const patchComponent = (
   )
 export const previewPatch = (where: Place, app: string, component: string, body: ComponentPatch) =>
   post<ChangePreview>(`${applicationPath(where, app)}/components/${component}/preview`, body)
+/** The same specification as fields and as text, and what is wrong with it. */
+export const readSpec = (where: Place, what: { yaml: string } | { spec: Spec }, signal?: AbortSignal) =>
+  ask<SpecReading>('POST', `${base(where)}/spec/read`, { body: what, signal }).then((answer) => answer.data)
+export const previewSpec = (where: Place, app: string, spec: Spec, secrets: Record<string, string> = {}) =>
+  post<ChangePreview>(`${applicationPath(where, app)}/spec/preview`, { spec, secrets })
+export const editSpec = (
+  where: Place,
+  app: string,
+  spec: Spec,
+  ifMatch?: string,
+  secrets: Record<string, string> = {},
+) =>
+  patch<Operation>(`${applicationPath(where, app)}/spec`, { spec, secrets }, { ifMatch }).then(
+    (operation) => {
+      invalidate(applicationPath(where, app))
+      return started(where)(operation)
+    },
+  )
+export const currentSpec = (where: Place, app: string) =>
+  ask<SpecDocument>('GET', `${applicationPath(where, app)}/spec`)
 export const scale = (where: Place, app: string, component: string, instances: number) =>
   post<Operation>(`${applicationPath(where, app)}/scale`, { component, instances }).then(started(where))
 export const act = (where: Place, app: string, what: 'restart' | 'stop' | 'start') =>

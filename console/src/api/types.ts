@@ -16,6 +16,7 @@ export type {
   ComponentDiff,
   CredentialSummary,
   DoctorReport,
+  EdgeTraffic,
   EnvRow,
   ExitRecord,
   FileEntry,
@@ -48,6 +49,9 @@ export type {
   SourceRequest,
   Step,
   StepName,
+  Topology,
+  TopologyEdge,
+  TopologyNode,
   Traffic,
   UsageReport,
   VolumeState,
@@ -64,13 +68,18 @@ export type ProbeKind = schema.ProbeKind
 
 /** The parts of an AppSpec that the console reads and writes. */
 export interface Spec {
+  apiVersion?: string
   name: string
+  displayName?: string
   components: Record<string, ComponentSpec>
-  secrets?: Record<string, { generate?: boolean; message?: string }>
+  secrets?: Record<string, { generate?: boolean; length?: number; message?: string }>
+  [other: string]: unknown
 }
 
 export interface ComponentSpec {
   kind?: string
+  database?: string
+  uses?: (string | { component: string; as?: string })[]
   image?: string
   source?: Record<string, unknown>
   build?: Record<string, unknown>
@@ -102,6 +111,7 @@ export interface RouteSpec {
   port?: string
 }
 
+export type SpecReading = Omit<schema.SpecReading, 'spec'> & { spec?: Spec | null }
 export type PlanReport = Omit<schema.PlanReport, 'spec'> & { spec: Spec }
 export type SpecDocument = Omit<schema.SpecDocument, 'spec'> & { spec: Spec }
 export type DeployRequest = Omit<schema.DeployRequest, 'spec'> & { spec?: Spec }

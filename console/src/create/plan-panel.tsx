@@ -5,6 +5,7 @@ import { Problem } from '../api/problem'
 import type { ComponentSpec, PlanReport } from '../api/types'
 import { useI18n } from '../i18n'
 import { shortUrl } from '../pages/application-view'
+import { kindWord } from '../topology/words'
 import { Button, Input, Kbd } from '../ui/controls'
 import { ProblemLine } from '../ui/panels'
 import { Prose } from '../ui/prose'
@@ -182,7 +183,8 @@ export function PlanPanel({
 }
 
 function ComponentRow({ name, spec, detected }: { name: string; spec: ComponentSpec; detected: string }) {
-  const { t } = useI18n()
+  const i18n = useI18n()
+  const { t } = i18n
   const ports = Object.values(spec.ports ?? {}).map((port) => port.port)
   const volumes = Object.values(spec.volumes ?? {})
   return (
@@ -196,12 +198,14 @@ function ComponentRow({ name, spec, detected }: { name: string; spec: ComponentS
       <span className="min-w-0 flex-1">
         <span className="block truncate text-sm font-semibold leading-4">{name}</span>
         <span className="block truncate text-2xs text-fg-3">
-          {spec.image ?? detected}
+          {spec.image ?? spec.database ?? detected}
           {ports.length > 0 && ` · ${t('create.port', { ports: ports.join(', ') })}`}
         </span>
       </span>
       <span className="num text-right text-2xs leading-4 text-fg-2">
-        {t('overview.instances', { n: spec.instances ?? 1 })}
+        {spec.kind === 'job' || spec.kind === 'cron' || spec.kind === 'external'
+          ? kindWord(spec.kind, i18n)
+          : t('overview.instances', { n: spec.instances ?? 1 })}
         <br />
         {spec.resources?.memory?.limit ?? ''}
         {volumes.length > 0 && (

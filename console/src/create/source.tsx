@@ -1,5 +1,5 @@
 /** The three ways to say where an application comes from: a folder or archive, a Git repository, an image. */
-import { Container, FileArchive, FolderUp, GitBranch, KeyRound, X } from 'lucide-react'
+import { Container, FileArchive, FolderUp, GitBranch, KeyRound, Layers, X } from 'lucide-react'
 import { type DragEvent, type FormEvent, useRef, useState } from 'react'
 import { useCredentials, useMay } from '../api/queries'
 import type { GitRequest } from '../api/types'
@@ -9,7 +9,7 @@ import { cx } from '../ui/cx'
 import { CredentialDialog } from './credential'
 import { type Folder, folderOfEntry, folderOfInput } from './folder'
 
-export type SourceKind = 'folder' | 'git' | 'image'
+export type SourceKind = 'folder' | 'git' | 'image' | 'parts'
 
 /** What was chosen, before anything of it left the browser. */
 export type Chosen =
@@ -18,8 +18,10 @@ export type Chosen =
   | { kind: 'git'; git: GitRequest }
   | { kind: 'image'; image: string }
   | { kind: 'sample'; sample: string }
+  /** The text of an app.yaml, and what the application is called. */
+  | { kind: 'text'; text: string; name: string }
 
-export const icons = { folder: FolderUp, git: GitBranch, image: Container }
+export const icons = { folder: FolderUp, git: GitBranch, image: Container, parts: Layers }
 
 export function FolderSource({
   chosen,

@@ -2,6 +2,8 @@ import { create } from './en-create'
 import { problems } from './en-problems'
 import { records } from './en-records'
 import { volumes } from './en-volumes'
+import { spec } from './en-spec'
+import { topology } from './en-topology'
 
 /**
  * English. The keys here are the catalogue; `zh.ts` must have them all. Product words, one translation each:
@@ -587,4 +589,6 @@ export const en = {
   ...problems,
   ...records,
   ...volumes,
+  ...spec,
+  ...topology,
 } as const

@@ -7,6 +7,8 @@ import { create } from './zh-create'
 import { problems } from './zh-problems'
 import { records } from './zh-records'
 import { volumes } from './zh-volumes'
+import { spec } from './zh-spec'
+import { topology } from './zh-topology'
 
 export const zh: Catalogue = {
   'common.cancel': '取消',
@@ -573,4 +575,6 @@ export const zh: Catalogue = {
   ...problems,
   ...records,
   ...volumes,
+  ...spec,
+  ...topology,
 }

@@ -1,11 +1,12 @@
 /** What do you want to run? The whole plan is shown before anything starts. */
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { Ban, Check, CornerDownRight, ShieldCheck } from 'lucide-react'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Problem } from '../api/problem'
 import { plan as askPlan, deploy, upload } from '../api/queries'
 import type { PlanReport, SourceRequest } from '../api/types'
 import { pack } from '../create/folder'
+import { emptySpec } from '../create/parts-start'
 import { nameOk, PlanPanel } from '../create/plan-panel'
 import { type Chosen, FolderSource, GitSource, ImageSource, icons, type SourceKind } from '../create/source'
 import { type Key, useI18n } from '../i18n'
@@ -15,9 +16,12 @@ import { Top } from '../shell/top'
 import { CodeView, type LineNote } from '../ui/code'
 import { Button } from '../ui/controls'
 import { cx } from '../ui/cx'
-import { ProblemPanel } from '../ui/panels'
+import { LoadingRows, ProblemPanel } from '../ui/panels'
 import { Prose } from '../ui/prose'
 import { Turning } from '../ui/steps'
+
+// The editor is for those who ask for it.
+const PartsSource = lazy(() => import('../create/parts'))
 
 type Work = 'packing' | 'sending' | 'reading'
 
@@ -30,7 +34,10 @@ export default function Create() {
     sample?: string
     from?: string
   }
-  const [kind, setKind] = useState<SourceKind>(from === 'git' || from === 'image' ? from : 'folder')
+  const [kind, setKind] = useState<SourceKind>(
+    from === 'git' || from === 'image' || from === 'parts' ? from : 'folder',
+  )
+  const [parts, setParts] = useState(emptySpec)
   const [chosen, setChosen] = useState<Chosen>()
   const [source, setSource] = useState<SourceRequest>()
   const [plan, setPlan] = useState<PlanReport>()
@@ -55,7 +62,12 @@ export default function Create() {
         const request = await sourceOf(from, setWork, signal)
         setSource(request)
         setWork('reading')
-        const made = await askPlan(place, request, app, signal)
+        const made = await askPlan(
+          place,
+          request,
+          app ?? (from.kind === 'text' ? from.name : undefined),
+          signal,
+        )
         setPlan(made)
         setName(made.spec.name)
       } catch (thrown) {
@@ -117,6 +129,7 @@ export default function Create() {
     ['folder', 'create.kind.folder'],
     ['git', 'create.kind.git'],
     ['image', 'create.kind.image'],
+    ['parts', 'create.kind.parts'],
   ]
   return (
     <div className="flex min-h-full flex-col md:h-full">
@@ -188,6 +201,14 @@ export default function Create() {
               <FolderSource chosen={chosen} onChoose={choose} />
             ) : kind === 'git' ? (
               <GitSource onChoose={choose} busy={work !== undefined} />
+            ) : kind === 'parts' ? (
+              <Suspense fallback={<LoadingRows />}>
+                <PartsSource
+                  spec={parts}
+                  onChange={setParts}
+                  onPlan={(text, name) => choose({ kind: 'text', text, name })}
+                />
+              </Suspense>
             ) : (
               <ImageSource onChoose={choose} busy={work !== undefined} />
             )}
@@ -256,6 +277,8 @@ async function sourceOf(
       return { image: from.image }
     case 'sample':
       return { sample: from.sample }
+    case 'text':
+      return { text: from.text }
     case 'folder': {
       onWork('packing')
       const archive = await pack(from.folder)
@@ -294,7 +317,9 @@ function Understood({
           ? chosen.file.name
           : chosen?.kind === 'folder'
             ? chosen.folder.name
-            : chosen?.sample
+            : chosen?.kind === 'text'
+              ? chosen.name
+              : chosen?.sample
   return (
     <>
       <div className="flex min-h-11 shrink-0 flex-wrap items-center gap-x-2 border-b px-4 py-1.5">

@@ -13,6 +13,7 @@ import {
   Route,
   ScrollText,
   Search,
+  Waypoints,
 } from 'lucide-react'
 import { type ReactNode, useEffect } from 'react'
 import { useLive } from '../api/live'
@@ -37,6 +38,7 @@ const paths = {
   operations: '/t/$team/e/$env/operations',
   volumes: '/t/$team/e/$env/volumes',
   create: '/t/$team/e/$env/create',
+  topology: '/t/$team/e/$env/topology',
   audit: '/t/$team/e/$env/org/audit',
 } as const
 type PageName = keyof typeof paths
@@ -149,6 +151,7 @@ function Side() {
             })}
           </ul>
         )}
+        <Entry page="topology" icon={Waypoints} label={t('nav.topology')} keys="G T" />
         <Entry page="gateway" icon={Route} label={t('nav.gateway')} keys="G G" />
         <Entry page="volumes" icon={HardDrive} label={t('nav.volumes')} />
         <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.deliver')}</div>
@@ -252,6 +255,7 @@ export function Shell() {
   useKeys({
     'g o': go('overview'),
     'g a': go('apps'),
+    'g t': go('topology'),
     'g g': go('gateway'),
     'g p': go('operations'),
     c: go('create'),

@@ -53,6 +53,8 @@ export default function AppLayout() {
 
   const tabs: Tab[] = [
     { id: 'overview', label: t('app.tab.overview'), to: root },
+    { id: 'topology', label: t('app.tab.topology'), to: `${root}/topology` },
+    { id: 'components', label: t('app.tab.components'), to: `${root}/components` },
     { id: 'logs', label: t('app.tab.logs'), to: `${root}/logs` },
     { id: 'terminal', label: t('app.tab.terminal'), to: `${root}/terminal` },
     {

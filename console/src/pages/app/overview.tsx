@@ -237,7 +237,7 @@ function CurrentRelease({
   return (
     <Card
       title={t('release.current')}
-      hint={release && t('release.serving')}
+      hint={release && t(component && comesToAnEnd(component) ? 'release.inForce' : 'release.serving')}
       action={
         <ButtonLink
           size="sm"

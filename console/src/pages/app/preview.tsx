@@ -50,6 +50,8 @@ const icons = {
   held: [Timer, 'text-warn'],
   'one-by-one': [Timer, 'text-fg-3'],
   'no-probe': [TriangleAlert, 'text-warn'],
+  'pulled-first': [Timer, 'text-fg-3'],
+  'built-first': [Timer, 'text-fg-3'],
   'volume-kept': [DatabaseZap, 'text-warn'],
 } as const
 
@@ -77,9 +79,14 @@ export function Notes({ preview }: { preview: ChangePreview }) {
 }
 
 /** The whole preview of a change of settings, for a dialog. */
-export function PreviewBody({ preview }: { preview: ChangePreview }) {
+export function PreviewBody({ preview, byComponent }: { preview: ChangePreview; byComponent?: boolean }) {
   const { t, duration } = useI18n()
-  const rows = preview.diff.flatMap((component) => component.rows)
+  // Of several components each row says whose it is.
+  const rows = preview.diff.flatMap((component) =>
+    component.rows.map((row) =>
+      byComponent && preview.diff.length > 1 ? { ...row, what: `${component.component} · ${row.what}` } : row,
+    ),
+  )
   return (
     <>
       {rows.length > 0 && (

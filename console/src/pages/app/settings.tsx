@@ -20,6 +20,7 @@ import { Denied, LoadingRows, ProblemPanel } from '../../ui/panels'
 import { toast } from '../../ui/toast'
 import { useChange } from './change'
 import { useApp } from './context'
+import { comesToAnEnd } from './runs'
 import { fromSpec, ProbesEditor, RoutesEditor, toSpec } from './settings-editors'
 
 export default function Settings() {
@@ -102,6 +103,7 @@ function Form({
     setProbes(start.probes)
     setRoutes(start.routes)
   })
+  const ends = comesToAnEnd(component)
   const httpPorts = component.ports.filter((port) => port.protocol.startsWith('http'))
   return (
     <>
@@ -110,38 +112,42 @@ function Form({
           {!may && <Denied permission="application:configure" />}
           <fieldset disabled={!may} className="min-w-0 space-y-4">
             <div className="grid gap-4 md:grid-cols-2">
-              <Card title={t('settings.instances')} hint={t('settings.instancesHint')}>
-                <Field label={t('settings.wanted')}>
-                  {(control) => (
-                    <div className="flex items-center gap-1.5">
-                      <Button
-                        square
-                        aria-label={t('settings.fewer')}
-                        disabled={instances <= 1}
-                        onClick={() => setInstances(instances - 1)}
-                      >
-                        <Minus size={14} aria-hidden />
-                      </Button>
-                      <Input
-                        {...control}
-                        inputMode="numeric"
-                        value={instances}
-                        onChange={(event) => {
-                          const n = Number(event.target.value.replace(/\D/g, ''))
-                          setInstances(Math.min(100, Math.max(0, n)))
-                        }}
-                        className="num !w-16 text-center"
-                      />
-                      <Button
-                        square
-                        aria-label={t('settings.moreOf')}
-                        onClick={() => setInstances(instances + 1)}
-                      >
-                        <Plus size={14} aria-hidden />
-                      </Button>
-                    </div>
-                  )}
-                </Field>
+              <Card title={t('settings.instances')} hint={ends ? undefined : t('settings.instancesHint')}>
+                {ends ? (
+                  <p className="text-sm text-fg-2">{t('settings.runsOnly')}</p>
+                ) : (
+                  <Field label={t('settings.wanted')}>
+                    {(control) => (
+                      <div className="flex items-center gap-1.5">
+                        <Button
+                          square
+                          aria-label={t('settings.fewer')}
+                          disabled={instances <= 1}
+                          onClick={() => setInstances(instances - 1)}
+                        >
+                          <Minus size={14} aria-hidden />
+                        </Button>
+                        <Input
+                          {...control}
+                          inputMode="numeric"
+                          value={instances}
+                          onChange={(event) => {
+                            const n = Number(event.target.value.replace(/\D/g, ''))
+                            setInstances(Math.min(100, Math.max(0, n)))
+                          }}
+                          className="num !w-16 text-center"
+                        />
+                        <Button
+                          square
+                          aria-label={t('settings.moreOf')}
+                          onClick={() => setInstances(instances + 1)}
+                        >
+                          <Plus size={14} aria-hidden />
+                        </Button>
+                      </div>
+                    )}
+                  </Field>
+                )}
                 {component.strategy === 'stop-then-start' && (
                   <p className="mt-2 text-xs text-fg-3">{t('settings.exclusive')}</p>
                 )}
@@ -177,7 +183,7 @@ function Form({
               </Card>
             </div>
             <ProbesEditor probes={probes} onChange={setProbes} ports={component.ports} />
-            <RoutesEditor routes={routes} onChange={setRoutes} ports={httpPorts} />
+            {!ends && <RoutesEditor routes={routes} onChange={setRoutes} ports={httpPorts} />}
           </fieldset>
           <PowerCard app={app} />
           <DeleteCard app={app} />
