@@ -175,7 +175,10 @@ await check('forms have every field of the schema, and no other', () => {
     if (one?.allOf?.length === 1) return resolve(one.allOf[0])
     const several = (one?.anyOf ?? one?.oneOf ?? []).filter((each) => each.type !== 'null').map(resolve)
     // A value that has a short form and a long one: the long one has the fields.
-    return several.find((each) => each?.properties) ?? several[0] ?? one
+    const objects = several.filter((each) => each?.properties)
+    if (objects.length > 1)
+      return { properties: Object.assign({}, ...objects.map((each) => each.properties)) }
+    return objects[0] ?? several[0] ?? one
   }
   const fieldsOf = (object) => {
     const all = { ...object.properties }

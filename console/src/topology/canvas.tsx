@@ -42,8 +42,8 @@ interface Props {
 }
 
 /** Below this nobody reads a card. */
-const far = 0.35
-const margin = 400
+const far = 0.45
+const margin = 260
 
 export function Canvas({ graph, label, picked, onPick, onOpen, onConnect, onAsk, find, children }: Props) {
   const { t } = useI18n()
@@ -80,6 +80,11 @@ export function Canvas({ graph, label, picked, onPick, onOpen, onConnect, onAsk,
   const byId = useMemo(() => new Map(graph.nodes.map((node) => [node.id, node])), [graph])
   const current = picked && 'node' in picked ? picked.node : undefined
   const cursor = current && byId.has(current) ? current : graph.nodes[0]?.id
+
+  // One for all, so that cards and lines that stay as they are need not be looked at again.
+  const picking = useRef(onPick)
+  picking.current = onPick
+  const pick = useCallback((next: Picked) => picking.current(next), [])
 
   const latest = useRef({ layout, graph, flows, current, find })
   latest.current = { layout, graph, flows, current, find }
@@ -195,6 +200,8 @@ export function Canvas({ graph, label, picked, onPick, onOpen, onConnect, onAsk,
       return
     }
     if (target.closest('button, [data-edge], [data-tools]')) return
+    // A layer of its own while it moves; standing still it is drawn sharp.
+    if (world.current) world.current.style.willChange = 'transform'
     panning.current = {
       x: event.clientX,
       y: event.clientY,
@@ -226,6 +233,7 @@ export function Canvas({ graph, label, picked, onPick, onOpen, onConnect, onAsk,
     }
     const pan = panning.current
     panning.current = undefined
+    if (world.current) world.current.style.willChange = ''
     if (!pan || pan.moved) return
     // Far away there is nothing in the document to be clicked at.
     const hit = shown.near ? undefined : nodeAt(inWorld(event))
@@ -341,7 +349,9 @@ export function Canvas({ graph, label, picked, onPick, onOpen, onConnect, onAsk,
               flow={flow}
               declared={edge.declared}
               on={isOn(edge, picked)}
-              onPick={() => onPick({ edge: [edge.from, edge.to] })}
+              from={edge.from}
+              to={edge.to}
+              onPick={pick}
             />
           ))}
           {drag && start && (
@@ -371,7 +381,7 @@ export function Canvas({ graph, label, picked, onPick, onOpen, onConnect, onAsk,
               aimed={node.id === drag?.over}
               dim={find !== '' && !matches(node, find)}
               connects={onConnect !== undefined && editable(node)}
-              onPick={() => onPick({ node: node.id })}
+              onPick={pick}
             />
           )
         })}

@@ -13,13 +13,17 @@ export const EdgeLine = memo(function EdgeLine({
   flow,
   declared,
   on,
+  from,
+  to,
   onPick,
 }: {
   path: string
   flow: Flow
   declared: boolean
   on: boolean
-  onPick: () => void
+  from: string
+  to: string
+  onPick: (picked: { edge: [string, string] }) => void
 }) {
   const quiet = still(flow)
   const bad = ill(flow)
@@ -56,13 +60,13 @@ export const EdgeLine = memo(function EdgeLine({
         strokeWidth={14}
         className="pointer-events-[stroke] cursor-pointer"
         style={{ pointerEvents: 'stroke' }}
-        onClick={onPick}
+        onClick={() => onPick({ edge: [from, to] })}
       />
     </>
   )
 })
 
-export function EdgeLabel({ at, flow, on }: { at: Point; flow: Flow; on: boolean }) {
+export const EdgeLabel = memo(function EdgeLabel({ at, flow, on }: { at: Point; flow: Flow; on: boolean }) {
   const i18n = useI18n()
   const text = label(flow, i18n)
   if (!text) return null
@@ -83,4 +87,4 @@ export function EdgeLabel({ at, flow, on }: { at: Point; flow: Flow; on: boolean
       {text}
     </span>
   )
-}
+})

@@ -88,7 +88,7 @@ export const NodeCard = memo(function NodeCard({
   aimed: boolean
   dim: boolean
   connects: boolean
-  onPick: () => void
+  onPick: (picked: { node: string }) => void
 }) {
   const i18n = useI18n()
   const { t, bytes, when } = i18n
@@ -106,7 +106,7 @@ export const NodeCard = memo(function NodeCard({
         data-node={node.id}
         tabIndex={tabbable ? 0 : -1}
         aria-pressed={picked}
-        onClick={onPick}
+        onClick={() => onPick({ node: node.id })}
         className={cx(
           'flex h-full w-full flex-col rounded-xl border bg-surface px-2.5 py-2 text-left shadow-1',
           picked
