@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
-import { volumes } from './volumes.mjs'
 import { topology, topologyPages } from './topology.mjs'
+import { volumes } from './volumes.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`

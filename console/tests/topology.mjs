@@ -195,8 +195,14 @@ export async function topology({ check, open, target, accessible }) {
     // The text has what the form says, and the form what the text says.
     await page.getByRole('button', { name: 'YAML' }).click()
     const text = page.getByRole('textbox', { name: 'app.yaml' })
-    await page.waitForFunction(() => document.querySelector('textarea')?.value.includes('"instances": 3'))
-    await text.fill((await text.inputValue()).replace('"instances": 3', '"instances": 4'))
+    await page.waitForFunction(() => {
+      const written = document.querySelector('textarea')?.value ?? ''
+      return written.includes('search:1') && !written.includes('nobody')
+    })
+    const written = JSON.parse(await text.inputValue())
+    assert.equal(written.components.search.instances, 3)
+    written.components.search.instances = 4
+    await text.fill(JSON.stringify(written))
     await page.getByRole('button', { name: 'Form' }).click()
     await page.waitForFunction(() => [...document.querySelectorAll('input')].some((one) => one.value === '4'))
     await page.getByRole('button', { name: /^Review/ }).click()
@@ -229,6 +235,7 @@ export async function topology({ check, open, target, accessible }) {
     await dialog.getByText('components.api.image').waitFor()
     await dialog.getByRole('button', { name: 'Theirs' }).click()
     await dialog.getByRole('button', { name: 'Mine' }).click()
+    await dialog.locator('button:enabled', { hasText: 'Apply' }).waitFor()
     await accessible(page)
     await dialog.getByRole('button', { name: /^Apply/ }).click()
     await page.waitForURL('**/operations/**')

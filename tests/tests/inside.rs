@@ -1,5 +1,6 @@
 //! Between the components of an application: names that lead to whoever is ready, and to nobody else's.
 
+use std::process::Command;
 use std::time::Duration;
 
 use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, load, wait};
@@ -10,6 +11,7 @@ both_engines!(
     an_inner_name_leads_to_the_instances_that_are_ready,
     another_application_cannot_reach_a_component,
     rb52_what_passes_between_components_is_told,
+    a_component_is_added_and_connected_as_the_console_does_it,
 );
 
 /// `web` asks `api`.
@@ -158,5 +160,65 @@ fn rb52_what_passes_between_components_is_told(engine: Engine) {
     );
     let refused = ["topology", "-a", &name, "--window", "5s", "--json"];
     pluvio.cli(&refused).problem(2, "request.invalid");
+    pluvio.end();
+}
+
+fn a_component_is_added_and_connected_as_the_console_does_it(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("edit");
+    pluvio.deploy(&two(&name, "one", "")).ok();
+    let ask = |method: &str, path: &str, body: &Value| -> Value {
+        let output = Command::new("curl")
+            .args(["-sS", "-X", method, "--unix-socket"])
+            .arg(pluvio.data().join("control.sock"))
+            .args(["-H", "Content-Type: application/json", "--data-binary"])
+            .arg(body.to_string())
+            .arg(format!(
+                "http://localhost/api/v1/teams/main/environments/production{path}"
+            ))
+            .output()
+            .expect("curl");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{path}: {error}: {said}"))
+    };
+    let text = pluvio.cli(&["export", "-a", &name]).stdout;
+    let read = ask("POST", "/spec/read", &json!({ "yaml": text }));
+    assert_eq!(read["problems"], json!([]), "{read:#}");
+    let mut spec = read["spec"].clone();
+    let path = format!("/applications/{name}/spec");
+    let edit = |spec: &Value| {
+        let seen = ask("POST", &format!("{path}/preview"), &json!({ "spec": spec }));
+        let operation = ask("PATCH", &path, &json!({ "spec": spec }));
+        let id = operation["id"].as_str().unwrap_or_default();
+        pluvio.cli(&["operation", "follow", id, "--json"]).ok();
+        (seen, operation)
+    };
+    // A component of an image that the application did not have before: pulled or at hand, then started.
+    spec["components"]["extra"] = json!({
+        "image": IMAGE, "command": ["/serve"], "env": { "GREETING": "extra" },
+        "ports": { "http": { "port": 8080, "protocol": "http" } }, "routes": []
+    });
+    let (seen, _) = edit(&spec);
+    assert!(
+        seen["effects"].to_string().contains("\"added\""),
+        "{seen:#}"
+    );
+    assert_eq!(pluvio.body(&name, "/ask?extra:8080/").trim(), "extra");
+    // Connected: one change, nothing built, nothing that was there replaced without need.
+    spec["components"]["web"]["uses"] = json!(["api", "extra"]);
+    let (seen, operation) = edit(&spec);
+    assert_eq!(seen["diff"][0]["rows"][0]["what"], "uses", "{seen:#}");
+    assert_eq!(operation["title"], "web uses extra");
+    let graph = pluvio.cli(&["topology", "-a", &name, "--json"]).ok();
+    assert!(
+        graph["edges"].as_array().is_some_and(|edges| edges
+            .iter()
+            .any(|edge| edge["to"] == "extra" && edge["declared"] == true)),
+        "{graph:#}"
+    );
+    let circle = json!({ "spec": { "name": name, "components": {
+        "web": { "image": IMAGE, "uses": ["api"] }, "api": { "image": IMAGE, "uses": ["web"] }
+    } } });
+    assert_eq!(ask("PATCH", &path, &circle)["status"], 422);
     pluvio.end();
 }

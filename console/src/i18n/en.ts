@@ -1,9 +1,9 @@
 import { create } from './en-create'
 import { problems } from './en-problems'
 import { records } from './en-records'
-import { volumes } from './en-volumes'
 import { spec } from './en-spec'
 import { topology } from './en-topology'
+import { volumes } from './en-volumes'
 
 /**
  * English. The keys here are the catalogue; `zh.ts` must have them all. Product words, one translation each:

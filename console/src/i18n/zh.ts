@@ -6,9 +6,9 @@ import type { Catalogue } from '.'
 import { create } from './zh-create'
 import { problems } from './zh-problems'
 import { records } from './zh-records'
-import { volumes } from './zh-volumes'
 import { spec } from './zh-spec'
 import { topology } from './zh-topology'
+import { volumes } from './zh-volumes'
 
 export const zh: Catalogue = {
   'common.cancel': '取消',

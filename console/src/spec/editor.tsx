@@ -53,6 +53,8 @@ export function SpecEditor({
     const timer = setTimeout(() => {
       readSpec(place, { spec }, controller.signal).then(
         (reading) => {
+          // Somebody types by now: what the text says is asked by itself.
+          if (typed.current !== undefined) return
           setUnreachable(undefined)
           setProblems(reading.problems)
           onProblems(reading.problems.length > 0)

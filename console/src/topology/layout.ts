@@ -21,7 +21,7 @@ export interface Layout {
 }
 export const edgeKey = (from: string, to: string) => `${from}→${to}`
 
-const columnGap = 132
+const columnGap = 156
 const rowGap = 34
 /** A long edge takes so much room in the columns that it passes. */
 const lane = 22
@@ -148,10 +148,10 @@ export function layOut(boxes: Box[], links: [string, string][], first?: string):
         path += `C${a.x + bend},${a.y} ${b.x - bend},${b.y} ${b.x},${b.y}`
       }
     }
-    // In the gap before the end: labels of one node's edges do not lie on each other there.
+    // In the gap before the end, beyond the middle of the bend: there the edges of one node lie one below the other.
     const a = points.at(-2) as Point
     const b = points.at(-1) as Point
-    return { path, label: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 } }
+    return { path, label: { x: a.x + (b.x - a.x) * 0.6, y: a.y + (b.y - a.y) * 0.71 } }
   }
 
   // Those that nobody asks and that ask nobody: in rows below.

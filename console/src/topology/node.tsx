@@ -118,7 +118,10 @@ export const NodeCard = memo(function NodeCard({
                 : tone === 'warn'
                   ? 'border-warn'
                   : 'border-line-2 hover:border-line-3',
-          (node.kind === 'external' || state === 'stopped' || state === 'scheduled' || other) &&
+          (node.kind === 'external' ||
+            state === 'stopped' ||
+            state === 'scheduled' ||
+            (other && !bare(node))) &&
             'border-dashed',
           dim && 'bg-sunken [&>*]:invisible',
         )}
@@ -131,7 +134,7 @@ export const NodeCard = memo(function NodeCard({
               {nodeName(node, i18n)}
             </span>
             <span aria-hidden className="mt-0.5 block truncate text-2xs text-fg-3">
-              {node.id === '@gateway'
+              {node.hosts.length && node.id === '@gateway'
                 ? t('topology.hosts', { n: node.hosts.length })
                 : node.what || kindWord(node.kind, i18n)}
             </span>

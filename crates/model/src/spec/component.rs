@@ -36,10 +36,13 @@ pub enum Kind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ComponentSpec {
+    /// What it is; a service when absent.
     #[serde(default)]
     pub kind: Kind,
+    /// A free name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// Names and texts for people and tools; they change nothing.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub labels: IndexMap<String, String>,
 
@@ -66,16 +69,20 @@ pub struct ComponentSpec {
     pub command: Option<Command>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<AbsolutePath>,
+    /// User, or `user:group`, that the program runs as; the image's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The signal that asks the program to end; the image's own, or `SIGTERM`, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
 
     /// How many copies; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<u32>,
+    /// How much of the machine an instance may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Ports that the program listens on, by name; those that the image declares when absent.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub ports: IndexMap<Name, PortSpec>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -97,10 +104,13 @@ pub struct ComponentSpec {
     /// A command before the new instances of a release start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseTask>,
+    /// How instances are replaced in a deploy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// When a program that ended is started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartPolicy>,
+    /// What leads to it from outside; its default host when absent, nothing for an empty list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<Vec<RouteSpec>>,
     /// Ports of the machine itself.
@@ -117,10 +127,12 @@ pub struct ComponentSpec {
     /// Further names on the application's network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Further lines of `/etc/hosts`: name and address.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub extra_hosts: IndexMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostOptions>,
+    /// Where instances may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementSpec>,
     /// Per-runtime escapes, shown in every diff.
@@ -131,7 +143,9 @@ pub struct ComponentSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PortSpec {
+    /// The number.
     pub port: u16,
+    /// What is spoken there; `http` when absent.
     #[serde(default)]
     pub protocol: PortProtocol,
 }
@@ -253,11 +267,13 @@ pub struct RouteSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishSpec {
+    /// The port of the machine.
     pub host: u16,
     pub port: PortRef,
     /// The machine's address to listen on; loopback when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<std::net::IpAddr>,
+    /// `tcp` or `udp`; the others count as TCP.
     #[serde(default)]
     pub protocol: PortProtocol,
 }
@@ -295,6 +311,7 @@ impl<'de> Deserialize<'de> for ScheduleSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScheduleIn {
+    /// Five fields: minute, hour, day of the month, month, day of the week.
     pub cron: String,
     /// IANA time zone; UTC when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -309,8 +326,10 @@ pub struct ScheduleIn {
 pub struct PlacementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<Name>,
+    /// Put instances on different machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<bool>,
+    /// Only machines with these labels.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub node_labels: IndexMap<String, String>,
 }

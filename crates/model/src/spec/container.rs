@@ -207,12 +207,15 @@ pub struct MountSpec {
     /// The volume's name in the application. Absent for `memory` and `host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+    /// What kind of storage; `disk` when absent.
     #[serde(default, rename = "type")]
     pub kind: VolumeKind,
+    /// Who may have it at once; one instance when absent.
     #[serde(default)]
     pub access: VolumeAccess,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Bytes>,
+    /// The program cannot write to it.
     #[serde(default)]
     pub read_only: bool,
     /// `host` only: the path on the machine (needs a permission).
@@ -248,8 +251,10 @@ pub enum VolumeAccess {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Resources {
+    /// Cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuRange>,
+    /// Memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryRange>,
     /// The most processes; 4,096 when absent on an engine.
@@ -294,8 +299,10 @@ pub struct Probes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Probe {
+    /// A GET request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpProbe>,
+    /// A connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpProbe>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -320,13 +327,16 @@ pub struct Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpProbe {
+    /// What is asked for; `/` when absent.
     #[serde(default = "root_path")]
     pub path: String,
     /// A port's name or number; the first HTTP port when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<PortRef>,
+    /// Headers of the request.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub headers: IndexMap<String, String>,
+    /// The `Host` header; the instance's address when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Accepted answers; 200 to 399 when absent.
@@ -384,8 +394,10 @@ pub struct ContainerSpec {
     pub files: IndexMap<AbsolutePath, FileSpec>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub volumes: IndexMap<AbsolutePath, MountSpec>,
+    /// How much of the machine it may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// User, or `user:group`, that it runs as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -400,22 +412,31 @@ pub struct ContainerSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HostOptions {
+    /// All rights of the machine's root.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
+    /// The machine's network instead of one of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub network: bool,
+    /// Sees the machine's processes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pid: bool,
+    /// The machine's shared memory and semaphores.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ipc: bool,
+    /// Linux capabilities to add, such as `NET_ADMIN`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+    /// Linux capabilities to take away; `ALL` for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop_capabilities: Vec<String>,
+    /// Devices of the machine, such as `/dev/fuse`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
+    /// Security options of the engine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security: Vec<String>,
+    /// Kernel parameters of its namespaces.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub sysctls: IndexMap<String, String>,
 }

@@ -77,10 +77,13 @@ pub struct SecretSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SettingSpec {
+    /// Its value while nobody sets another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// A deploy is refused while it has no value.
     #[serde(default)]
     pub required: bool,
+    /// What to tell whoever sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

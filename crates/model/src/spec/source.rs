@@ -38,11 +38,15 @@ pub struct GitSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SvnSource {
+    /// The repository's address.
     pub url: String,
+    /// A revision; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// A folder in the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The name of a stored credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
 }
@@ -51,6 +55,7 @@ pub struct SvnSource {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BuildSpec {
+    /// What makes the image; found out when absent.
     #[serde(default)]
     pub builder: BuilderChoice,
     /// The language's version, `20`, `3.11`.
@@ -65,8 +70,10 @@ pub struct BuildSpec {
     /// `dockerfile`: its path in the source, `Dockerfile` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
+    /// `dockerfile`: the stage to build; the last when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// `dockerfile`: build arguments.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub args: IndexMap<String, String>,
     /// Variables of the build only.
