@@ -3,9 +3,9 @@
 import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
+import { ofApplication, ofEnvironment, usageOf } from './mock-editing.mjs'
 import { recordsOf } from './mock-records.mjs'
-import { graphOf, largeGraph, teamGraph, withParts } from './mock-topology.mjs'
-import { doctor, environment, logOf, passkeys, preview, session, spec, summary, team } from './mock-views.mjs'
+import { doctor, environment, logOf, passkeys, preview, session, summary, team } from './mock-views.mjs'
 import { volumesOf } from './mock-volumes.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
@@ -141,27 +141,6 @@ export async function startMock({
       ...(from + limit < items.length ? { next: String(from + limit) } : {}),
     }
   }
-
-  const reading = (spec) => ({
-    spec,
-    yaml: `${JSON.stringify(spec, null, 2)}\n`,
-    problems: Object.entries(spec.components ?? {}).flatMap(([name, one]) =>
-      (one.uses ?? [])
-        .map((used) => (typeof used === 'string' ? used : used.component))
-        .filter((used) => !spec.components[used])
-        .map((used) => ({
-          ...problem(
-            'spec.reference',
-            422,
-            'It names what is not there',
-            `There is no component ${used}.`,
-            'Name another.',
-          ),
-          at: { path: `components.${name}.uses` },
-        })),
-    ),
-    report: [],
-  })
 
   const records = recordsOf(state, { here, pace, still, page })
   const volumes = volumesOf({ here, run })
@@ -387,23 +366,8 @@ export async function startMock({
       const made = planOf(body)
       return made.error ? refuse(made.error) : send(200, made)
     }
-    if (rest === '/topology') return send(200, teamGraph(list))
-    if (rest === '/spec/read') {
-      // JSON is YAML, so the mock writes that.
-      if (body.spec) return send(200, reading(body.spec))
-      try {
-        return send(200, reading(JSON.parse(body.yaml)))
-      } catch {
-        const wrong = problem(
-          'spec.invalid',
-          422,
-          'The specification is not valid',
-          'This is no YAML.',
-          'Mend it.',
-        )
-        return send(200, { yaml: body.yaml, problems: [{ ...wrong, at: { line: 2, path: '' } }], report: [] })
-      }
-    }
+    const graph = ofEnvironment(rest, list, body)
+    if (graph) return send(...graph)
     const match = /^\/applications\/([\w-]+)(\/.*)?$/.exec(rest)
     const app = match && state.apps[match[1]]
     const what = match?.[2] ?? ''
@@ -459,45 +423,13 @@ export async function startMock({
         },
         tag,
       )
-    app.spec ??= withParts(spec(app))
-    if (what === '/topology')
-      return send(
-        200,
-        components ? largeGraph(components) : graphOf(app.spec, url.searchParams.get('window')),
-      )
-    if (what === '/spec/preview') {
-      const before = app.spec.components
-      const rows = Object.entries(body.spec.components)
-        .filter(([name, one]) => JSON.stringify(before[name]) !== JSON.stringify(one))
-        .map(([name, one]) => ({
-          component: name,
-          change: before[name] ? 'changed' : 'added',
-          rows: [
-            {
-              what: before[name] ? 'uses' : 'image',
-              change: before[name] ? 'changed' : 'added',
-              before: before[name] ? JSON.stringify(before[name].uses ?? []) : null,
-              after: before[name] ? JSON.stringify(one.uses ?? []) : (one.image ?? one.database ?? ''),
-            },
-          ],
-        }))
-      return send(200, { ...preview(app, []), diff: rows })
-    }
-    if (what === '/spec' && method === 'PATCH') {
-      if (request.headers['if-match'] !== tag.etag)
-        return refuse(
-          problem('precondition', 412, 'Somebody was faster', 'There is a newer revision.', 'Read it again.'),
-        )
-      app.spec = body.spec
-      return send(
-        202,
-        run(app.name, 'configure', `Change ${app.name}`, ['decide', 'apply', 'start'], () =>
-          deployed(app.name, 'Change'),
-        ),
-      )
-    }
-    if (what === '/spec')
-      return send(200, { revision: app.releases[0].number, spec: app.spec, yaml: '' }, tag)
+    const asked = { what, method, body, tag, ifMatch: request.headers['if-match'] }
+    const edit = ofApplication(app, components, asked, () =>
+      run(app.name, 'configure', `Change ${app.name}`, ['decide', 'start'], () =>
+        deployed(app.name, 'Change'),
+      ),
+    )
+    if (edit) return send(...edit)
     if (what === '/releases') return send(200, page(app.releases, url.searchParams))
     if (what === '/releases/diff')
       return send(200, {
@@ -547,16 +479,7 @@ export async function startMock({
         ? send(200, row)
         : send(202, run(app.name, 'configure', `Set ${name}`, ['decide', 'apply', 'start', 'shift', 'drain']))
     }
-    if (what === '/usage') {
-      const instances = {}
-      for (const one of app.components.flatMap((each) => each.instances))
-        instances[one.name] = Array.from({ length: 60 }, (_, i) => ({
-          at: new Date(Date.now() - (59 - i) * 60_000).toISOString(),
-          cpu_millis: Math.round(340 + 90 * Math.sin(i / 7) + 40 * Math.sin(i * 1.3)),
-          memory_bytes: Math.round((124 + 8 * Math.sin(i / 11)) * 1024 * 1024),
-        }))
-      return send(200, { instances })
-    }
+    if (what === '/usage') return send(200, usageOf(app))
     const edited = /^\/components\/(\w+)(\/preview)?$/.exec(what)
     if (edited) {
       const rows = [
