@@ -19,6 +19,7 @@ const rows: [string[], Key][] = [
   [['?'], 'keys.title'],
   [['G', 'O'], 'nav.overview'],
   [['G', 'A'], 'nav.applications'],
+  [['G', 'T'], 'nav.topology'],
   [['G', 'G'], 'nav.gateway'],
   [['G', 'P'], 'nav.operations'],
   [['C'], 'nav.create'],

@@ -14,6 +14,7 @@ import {
   ScrollText,
   Search,
   SunMoon,
+  Waypoints,
 } from 'lucide-react'
 import { type ReactNode, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 import { useMay, useOverview } from '../api/queries'
@@ -102,6 +103,13 @@ export function Palette() {
             icon: Box,
             keys: ['G', 'A'],
             to: '/t/$team/e/$env/apps',
+          },
+          {
+            id: 'topology',
+            label: t('nav.topology'),
+            icon: Waypoints,
+            keys: ['G', 'T'],
+            to: '/t/$team/e/$env/topology',
           },
           {
             id: 'gateway',
