@@ -13,11 +13,12 @@ use pluvio_model::name::Name;
 use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::BuildRecord;
+use pluvio_model::spec::SourceSpec;
 use tokio_util::task::TaskTracker;
 
 use crate::base::BaseImage;
 use crate::builder::{BuildRequest, BuildSettings, Builder, BuiltImage, Log, Recipe};
-use crate::detect::{Limits, SourceTree};
+use crate::detect::{Limits, SourceTree, WRITTEN_DOCKERFILE};
 use crate::dockerfile::{self, DockerfileSite};
 use crate::fetch::{self, Fetched};
 use crate::job::{EndOnDrop, Job, cancelled, engine, timed_out};
@@ -163,6 +164,7 @@ impl Builder {
 
     async fn plan(&self, job: &Job, fetched: &Fetched) -> Result<(SourceTree, BuildPlan), Problem> {
         let folder = fetched.folder.clone();
+        write_dockerfile(&job.request.recipe, &folder).await?;
         // A Dockerfile's context leaves out what `.dockerignore` names, wherever the source comes from.
         let ignore_files = fetched.ignore_files || folder.join(".dockerignore").exists();
         let limits = Limits {
@@ -337,6 +339,31 @@ struct Made {
     reference: String,
     facts: ImageFacts,
     unchanged: bool,
+}
+
+/// Puts a Dockerfile that the specification holds into its context, so that it is built, hashed and told of like any other.
+async fn write_dockerfile(recipe: &Recipe, folder: &Path) -> Result<(), Problem> {
+    let Recipe::Detect(asked) = recipe else {
+        return Ok(());
+    };
+    let Some(text) = asked
+        .build
+        .as_ref()
+        .and_then(|build| build.dockerfile_text.as_ref())
+    else {
+        return Ok(());
+    };
+    let root = match &asked.source {
+        Some(SourceSpec::Path(path)) => path.trim_start_matches("./"),
+        _ => "",
+    };
+    let file = folder.join(root).join(WRITTEN_DOCKERFILE);
+    tokio::fs::write(&file, text).await.map_err(|e| {
+        problem::SOURCE_MISSING.problem(
+            format!("The Dockerfile of the specification cannot be put into `{root}`: {e}."),
+            "Correct the context: a folder of the source.",
+        )
+    })
 }
 
 /// The folder and files that a plan's root names.

@@ -10,8 +10,9 @@ use crate::quantity::{Bytes, Cpu, Span};
 use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
-    AbsolutePath, Database, FileMode, HostOptions, Kind, OutsideAddress, PatchSpec, PortProtocol,
-    PublishSpec, Reload, RestartPolicy, ScheduleIn, VolumeAccess, VolumeKind,
+    AbsolutePath, ContainerOptions, Database, FileMode, HostOptions, Kind, OutsideAddress,
+    PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScheduleIn, VolumeAccess,
+    VolumeKind,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -144,6 +145,8 @@ pub struct DecidedContainer {
     pub pids_limit: u32,
     pub probes: DecidedProbes,
     pub host: Option<HostOptions>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<ContainerOptions>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

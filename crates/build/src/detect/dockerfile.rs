@@ -8,17 +8,22 @@ use pluvio_model::spec::BuilderChoice;
 use super::{Context, DOCKERFILES, Detected, Findings};
 use crate::plan::{BuildPlan, DockerfilePlan};
 
+/// Where the text of `build.dockerfileText` is put to be built.
+pub(crate) const WRITTEN_DOCKERFILE: &str = ".pluvio.Dockerfile";
+
 pub(super) fn detect(context: &Context) -> Result<Detected, Problem> {
     let tree = context.tree;
     let mut findings = Findings::default();
     let path = match &context.build.dockerfile {
+        _ if context.build.dockerfile_text.is_some() => WRITTEN_DOCKERFILE.to_owned(),
         Some(asked) => asked.trim_start_matches("./").to_owned(),
         None => tree
             .first(&DOCKERFILES)
             .unwrap_or(DOCKERFILES[0])
             .to_owned(),
     };
-    if !tree.has(&path) {
+    let given = context.build.dockerfile_text.as_deref();
+    if given.is_none() && !tree.has(&path) {
         let there: Vec<&str> = tree
             .paths()
             .filter(|path| {
@@ -39,9 +44,12 @@ pub(super) fn detect(context: &Context) -> Result<Detected, Problem> {
             .problem(format!("There is no {path} in the source."), remedy));
     }
     if context.build.builder == BuilderChoice::Auto {
-        findings.why(format!("{path} is in the source."));
+        findings.why(match given {
+            Some(_) => "The specification holds its Dockerfile.".to_owned(),
+            None => format!("{path} is in the source."),
+        });
     }
-    if let Some(text) = tree.text(&path) {
+    if let Some(text) = given.or_else(|| tree.text(&path)) {
         let file = read(text);
         if let Some(target) = &context.build.target {
             let known = file

@@ -27,6 +27,7 @@ use pluvio_model::spec::{
     PortSpec, Probe, Probes, Resources, SourceSpec,
 };
 
+pub(crate) use dockerfile::WRITTEN_DOCKERFILE;
 pub use ignore::{Dialect, Ignore};
 pub use tree::{Limits, SourceFile, SourceTree};
 
@@ -150,7 +151,7 @@ pub fn component(
         asked,
         build: asked.build.clone().unwrap_or_default(),
     };
-    if tree.is_empty() {
+    if tree.is_empty() && context.build.dockerfile_text.is_none() {
         return Err(problem::SOURCE_MISSING.problem(
             "The folder holds no files.",
             "Name a folder with an application in it.",
@@ -253,7 +254,10 @@ fn choose(context: &Context) -> Result<BuilderChoice, Problem> {
     if context.build.builder != BuilderChoice::Auto {
         return Ok(context.build.builder);
     }
-    if context.build.dockerfile.is_some() || tree.first(&DOCKERFILES).is_some() {
+    if context.build.dockerfile.is_some()
+        || context.build.dockerfile_text.is_some()
+        || tree.first(&DOCKERFILES).is_some()
+    {
         return Ok(BuilderChoice::Dockerfile);
     }
     let other = others::find(tree);

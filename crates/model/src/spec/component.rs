@@ -85,6 +85,9 @@ pub struct ComponentSpec {
     /// Ports that the program listens on, by name; those that the image declares when absent.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub ports: IndexMap<Name, PortSpec>,
+    /// Besides `ports`, those that the image exposes, as plain TCP.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image_ports: bool,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env: IndexMap<EnvName, EnvValue>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -133,6 +136,8 @@ pub struct ComponentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostOptions>,
     /// Where instances may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<ContainerOptions>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementSpec>,
     /// Per-runtime escapes, shown in every diff.

@@ -70,6 +70,9 @@ pub struct BuildSpec {
     /// `dockerfile`: its path in the source, `Dockerfile` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
+    /// `dockerfile`: its text, instead of a file in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile_text: Option<String>,
     /// `dockerfile`: the stage to build; the last when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

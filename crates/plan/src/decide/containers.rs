@@ -5,7 +5,8 @@ use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_UNSUPPORTED};
 use pluvio_model::release::{DecidedContainer, DecidedFile, DecidedMount, DecidedProbes};
 use pluvio_model::spec::{
-    AbsolutePath, Command, CpuRange, FileMode, FileSpec, HostOptions, MemoryRange, Resources,
+    AbsolutePath, Command, ContainerOptions, CpuRange, FileMode, FileSpec, HostOptions,
+    MemoryRange, Resources,
 };
 use pluvio_model::template::Rendered;
 
@@ -27,6 +28,7 @@ pub(super) struct Parts<'a> {
     pub(super) stop_signal: Option<&'a String>,
     pub(super) resources: Option<&'a Resources>,
     pub(super) host: Option<&'a HostOptions>,
+    pub(super) options: Option<&'a ContainerOptions>,
     pub(super) env: IndexMap<EnvName, Rendered>,
     pub(super) files: IndexMap<AbsolutePath, DecidedFile>,
     pub(super) mounts: IndexMap<AbsolutePath, DecidedMount>,
@@ -81,6 +83,7 @@ pub(super) fn decide(parts: Parts, problems: &mut Vec<Problem>) -> DecidedContai
         pids_limit: pids.unwrap_or(PIDS),
         probes: parts.probes,
         host: parts.host.cloned(),
+        options: parts.options.cloned(),
     }
 }
 

@@ -72,7 +72,35 @@ pub(super) fn decide(
         };
         ports.insert(port_name.clone(), decided);
     }
+    if component.image_ports {
+        add_from_image(&mut ports, image);
+    }
     ports
+}
+
+/// What else the image exposes: nobody said that it speaks HTTP.
+fn add_from_image(ports: &mut Ports, image: Option<&Image>) {
+    let found: Vec<u16> = match image.map(|image| &image.ports) {
+        Some(ImagePorts::Exposed(exposed)) => exposed.clone(),
+        Some(ImagePorts::AsBefore(before)) => before
+            .values()
+            .filter(|port| port.protocol != PortProtocol::Udp)
+            .map(|port| port.port)
+            .collect(),
+        None => Vec::new(),
+    };
+    for port in found.into_iter().filter(|port| *port != 0) {
+        if ports.values().all(|known| known.port != port) {
+            let name = format!("tcp-{port}");
+            let decided = DecidedPort {
+                port,
+                protocol: PortProtocol::Tcp,
+            };
+            ports
+                .entry(name.parse().expect("a slug by construction"))
+                .or_insert(decided);
+        }
+    }
 }
 
 /// The first HTTP port is `http`, others say their number: `http-9000`, `tcp-5432`.

@@ -281,6 +281,9 @@ fn container(release: &Release, prefix: &str, container: &DecidedContainer, fact
     if let Some(host) = &container.host {
         facts.add(at("host"), word(host));
     }
+    if let Some(options) = &container.options {
+        facts.add(at("options"), word(options));
+    }
 }
 
 /// `versions 3 and 4`: what changes when a secret gets a new value.

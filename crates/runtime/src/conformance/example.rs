@@ -117,6 +117,7 @@ impl Example {
                     ..DecidedProbes::default()
                 },
                 host: None,
+                options: None,
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),

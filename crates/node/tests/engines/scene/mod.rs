@@ -289,6 +289,7 @@ impl Scene {
                 pids_limit: 512,
                 probes: part.probes.clone(),
                 host: None,
+                options: None,
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),

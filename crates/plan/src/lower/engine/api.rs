@@ -23,6 +23,12 @@ pub struct CreateBody {
     pub user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tty: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub open_stdin: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
     pub labels: IndexMap<String, String>,
     /// `8080/tcp`
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
@@ -94,6 +100,21 @@ pub struct HostConfig {
     pub security_opt: Vec<String>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub sysctls: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub readonly_rootfs: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_search: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_options: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group_add: Vec<String>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shm_size: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ulimits: Vec<EngineUlimit>,
     pub log_config: LogConfig,
     /// Always `no`: Pluvio restarts instances itself, with back-off.
     pub restart_policy: EngineRestart,
@@ -118,6 +139,14 @@ pub struct Device {
     pub path_on_host: String,
     pub path_in_container: String,
     pub cgroup_permissions: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EngineUlimit {
+    pub name: String,
+    pub soft: i64,
+    pub hard: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

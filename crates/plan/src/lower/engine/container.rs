@@ -5,7 +5,9 @@ use pluvio_model::facts::Reach;
 use pluvio_model::release::{
     Check, Content, DecidedComponent, DecidedContainer, DecidedMount, DecidedPort, Strategy,
 };
-use pluvio_model::spec::{HostOptions, PortProtocol, PortRef, VolumeAccess, VolumeKind};
+use pluvio_model::spec::{
+    ContainerOptions, HostOptions, PortProtocol, PortRef, VolumeAccess, VolumeKind,
+};
 
 use super::api::*;
 use super::instance::{ContainerTemplate, InstanceTemplate, Role};
@@ -112,6 +114,9 @@ impl Owner<'_> {
         }
         if let Some(host) = &container.host {
             host_options(host, &mut body.host_config);
+        }
+        if let Some(asked) = &container.options {
+            options(asked, &mut body);
         }
         ContainerTemplate {
             role,
@@ -250,6 +255,30 @@ fn host_options(host: &HostOptions, config: &mut HostConfig) {
     config.security_opt.clone_from(&host.security);
     config.sysctls.clone_from(&host.sysctls);
     config.devices = host.devices.iter().map(|text| device(text)).collect();
+}
+
+fn options(asked: &ContainerOptions, body: &mut CreateBody) {
+    body.tty = asked.tty;
+    body.open_stdin = asked.stdin;
+    body.hostname = asked.hostname.clone().unwrap_or_default();
+    body.domainname.clone_from(&asked.domainname);
+    let config = &mut body.host_config;
+    config.init = asked.init.unwrap_or(true);
+    config.readonly_rootfs = asked.read_only;
+    config.dns = asked.dns.iter().map(ToString::to_string).collect();
+    config.dns_search.clone_from(&asked.dns_search);
+    config.dns_options.clone_from(&asked.dns_options);
+    config.group_add.clone_from(&asked.groups);
+    config.shm_size = asked.shm_size.map(|size| size.0);
+    config.ulimits = asked
+        .ulimits
+        .iter()
+        .map(|(name, limit)| EngineUlimit {
+            name: name.clone(),
+            soft: limit.soft,
+            hard: limit.hard,
+        })
+        .collect();
 }
 
 /// `HOST[:CONTAINER[:PERMISSIONS]]`, as `docker run --device` writes it.

@@ -42,7 +42,7 @@ pub struct InstanceTemplate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerTemplate {
     pub(super) role: Role,
-    /// Without `Env`, `Hostname`, our labels and addresses: those are put in by [`InstanceTemplate::create`].
+    /// Without `Env`, our labels and addresses: those are put in by [`InstanceTemplate::create`].
     pub(super) body: CreateBody,
     pub(super) env: IndexMap<EnvName, Rendered>,
     /// Hot ones included.
@@ -233,10 +233,12 @@ impl InstanceTemplate {
             // Its host name, `/etc/hosts` and addresses are main's; engines refuse any of its own.
             body.host_config.network_mode = Some(format!("container:{instance}"));
         } else {
-            body.hostname = match &ordinal {
-                Some(ordinal) => ordinal.to_string(),
-                None => name.clone(),
-            };
+            if body.hostname.is_empty() {
+                body.hostname = match &ordinal {
+                    Some(ordinal) => ordinal.to_string(),
+                    None => name.clone(),
+                };
+            }
             self.place_on_network(template, place, &role, &mut body);
         }
         if let (Role::Run, Some(run)) = (&role, &place.run) {

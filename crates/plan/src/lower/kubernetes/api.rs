@@ -139,6 +139,10 @@ pub(super) struct Container {
     pub(super) volume_mounts: Vec<VolumeMount>,
     /// The last lines of a program that fails are kept beside its exit code.
     pub(super) termination_message_policy: TerminationMessage,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) tty: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stdin: bool,
     pub(super) security_context: Security,
 }
 
@@ -271,6 +275,8 @@ pub(super) struct Security {
     pub(super) run_as_user: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run_as_group: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) read_only_root_filesystem: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) capabilities: Option<Capabilities>,
 }

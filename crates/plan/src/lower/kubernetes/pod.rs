@@ -191,6 +191,8 @@ impl Lowering<'_> {
             readiness_probe: container.probes.ready.as_ref().map(probe),
             liveness_probe: container.probes.live.as_ref().map(probe),
             volume_mounts: mounts,
+            tty: container.options.as_ref().is_some_and(|asked| asked.tty),
+            stdin: container.options.as_ref().is_some_and(|asked| asked.stdin),
             security_context: security(container),
             ..Container::default()
         }
@@ -452,6 +454,10 @@ fn security(container: &DecidedContainer) -> Security {
         run_as_non_root: not_root.then_some(true),
         run_as_user: user.map(|(user, _)| user),
         run_as_group: user.and_then(|(_, group)| group),
+        read_only_root_filesystem: container
+            .options
+            .as_ref()
+            .is_some_and(|asked| asked.read_only),
         capabilities: (!host.privileged).then(|| Capabilities {
             add,
             drop: vec!["ALL".to_owned()],

@@ -100,6 +100,26 @@ fn container(
             }
         }
     }
+    if let Some(options) = &container.options {
+        for (option, asked) in [
+            ("hostname", options.hostname.is_some()),
+            ("domainname", options.domainname.is_some()),
+            ("dns", !options.dns.is_empty()),
+            ("dnsSearch", !options.dns_search.is_empty()),
+            ("dnsOptions", !options.dns_options.is_empty()),
+            ("groups", !options.groups.is_empty()),
+            ("shmSize", options.shm_size.is_some()),
+            ("ulimits", !options.ulimits.is_empty()),
+        ] {
+            if asked {
+                refuse(
+                    format!("{path}.options.{option}"),
+                    "This option of a container is not given on Kubernetes by this version.",
+                    "Take it out, or write its form for pods under `patch.kubernetes`.",
+                );
+            }
+        }
+    }
     let probes = &container.probes;
     for (which, probe) in [
         ("startup", &probes.startup),
