@@ -15,6 +15,7 @@ pub mod glob;
 mod host;
 mod job;
 pub mod plan;
+pub mod plan_compose;
 pub mod plan_source;
 mod presence;
 mod sbom;

@@ -1,6 +1,7 @@
 //! What `pluvio plan` prints: what a source is, the specification that follows, and a report of everything filled in or left
 //! out. Where `app.yaml` and detection meet, `app.yaml` wins and detection fills what it leaves open.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -14,6 +15,7 @@ use pluvio_model::spec::{ApiVersion, AppSpec, ComponentSpec, Kind, SourceSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{self, Detected, Limits, SourceTree, kind_name};
+use crate::plan_compose::{self, Asked};
 
 /// The names under which a specification is found in a folder.
 pub const APP_FILES: [&str; 2] = ["app.yaml", "app.yml"];
@@ -25,6 +27,9 @@ pub struct Planned {
     pub spec: AppSpec,
     pub report: Vec<Row>,
     pub errors: Vec<Problem>,
+    /// Values of secrets that the source holds: sealed with the deploy, never shown.
+    #[serde(skip)]
+    pub secrets: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,14 @@ pub struct About {
 /// Reads a folder and plans it. `name`, where given, wins over what `app.yaml` says.
 pub fn of_folder(folder: &Path, name: Option<&Name>) -> Result<Planned, Problem> {
     let tree = SourceTree::read(folder, &Limits::default())?;
+    let asked = Asked {
+        name: name.cloned(),
+        confined: true,
+        ..Asked::default()
+    };
+    if let Some(planned) = compose_in(folder, &tree, &asked) {
+        return Ok(planned);
+    }
     let mut planned = of_tree(&tree, name);
     if let Some(name) = name {
         planned.spec.name = name.clone();
@@ -48,8 +61,44 @@ pub fn of_folder(folder: &Path, name: Option<&Name>) -> Result<Planned, Problem>
 
 /// Reads a folder and plans it. `fallback` is the application's name where no `app.yaml` says it.
 pub fn of_folder_or(folder: &Path, fallback: Option<&Name>) -> Result<Planned, Problem> {
+    of_folder_as(
+        folder,
+        &Asked {
+            fallback: fallback.cloned(),
+            confined: true,
+            ..Asked::default()
+        },
+    )
+}
+
+/// The same, with what was asked of a compose file that may be in it.
+pub fn of_folder_as(folder: &Path, asked: &Asked) -> Result<Planned, Problem> {
     let tree = SourceTree::read(folder, &Limits::default())?;
-    Ok(of_tree(&tree, fallback))
+    if let Some(planned) = compose_in(folder, &tree, asked) {
+        return Ok(planned);
+    }
+    let mut planned = of_tree(&tree, asked.name.as_ref().or(asked.fallback.as_ref()));
+    if let Some(name) = &asked.name {
+        planned.spec.name = name.clone();
+    }
+    Ok(planned)
+}
+
+/// A compose file says what the whole application is; one source of the folder would be a part of it.
+fn compose_in(folder: &Path, tree: &SourceTree, asked: &Asked) -> Option<Planned> {
+    if asked.files.is_empty()
+        && (tree.first(&APP_FILES).is_some() || plan_compose::found(tree).is_none())
+    {
+        return None;
+    }
+    let mut planned = plan_compose::of_folder(folder, asked);
+    if let Ok(found) = detect::component(tree, ".", &ComponentSpec::default()) {
+        planned.detected.alternatives.push(format!(
+            "{}: the folder as one component, by an app.yaml with `source: {{ path: . }}`.",
+            kind_name(found.kind)
+        ));
+    }
+    Some(planned)
 }
 
 /// Plans a tree that was read already. `fallback` is the application's name where no `app.yaml` says it.
@@ -91,6 +140,7 @@ pub fn of_tree(tree: &SourceTree, fallback: Option<&Name>) -> Planned {
                 },
                 report,
                 errors: Vec::new(),
+                secrets: BTreeMap::new(),
             }
         }
         Err(problem) => failed(name, "unknown", problem),
@@ -102,6 +152,13 @@ pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
     let fallback = name.cloned().unwrap_or_else(nameless);
     // What a command line calls its standard input.
     let file = if file == "-" { "The input" } else { file };
+    if plan_compose::is_compose(text) {
+        let asked = Asked {
+            name: name.cloned(),
+            ..Asked::default()
+        };
+        return plan_compose::of_text(text, file, &asked);
+    }
     if let Some(problem) = foreign_text(text, file) {
         return failed(fallback, "unknown", problem);
     }
@@ -149,6 +206,7 @@ pub fn of_image(text: &str, name: Option<&Name>) -> Planned {
         },
         report: vec![image_unknown(&unknown)],
         errors: Vec::new(),
+        secrets: BTreeMap::new(),
     }
 }
 
@@ -197,6 +255,7 @@ fn refused(name: Name, kind: &str, errors: Vec<Problem>) -> Planned {
         spec: empty(name),
         report: Vec::new(),
         errors,
+        secrets: BTreeMap::new(),
     }
 }
 
@@ -249,6 +308,7 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
         spec: reading.spec.clone(),
         report: reading.report.clone(),
         errors: Vec::new(),
+        secrets: BTreeMap::new(),
     };
     if planned.spec.components.is_empty() && tree.is_some() {
         let component = ComponentSpec {
@@ -471,15 +531,6 @@ fn foreign_text(text: &str, file: &str) -> Option<Problem> {
     }
     if !version.is_empty() && root.get("kind").is_some() {
         return Some(later(file, "Kubernetes YAML"));
-    }
-    let services = root.get("services");
-    if services.is_some_and(|services| {
-        services
-            .entries()
-            .iter()
-            .any(|service| !service.value.entries().is_empty())
-    }) {
-        return Some(later(file, "a compose file"));
     }
     if root.get("name").is_some() && root.get("version").is_some() && name == "Chart.yaml" {
         return Some(later(file, "a Helm chart"));

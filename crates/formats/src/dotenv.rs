@@ -13,6 +13,10 @@ const SIZE_MAX: usize = 1 << 20;
 /// Reads a file; of two equal keys the later wins. The values are texts as they are: where `${…}` means something,
 /// [`pluvio_model::interpolate::escape`] keeps them so. All that is wrong is reported at once.
 pub fn read(text: &str, file: &str) -> Result<IndexMap<EnvName, String>, Vec<Problem>> {
+    parse(text, file, false)
+}
+
+fn parse(text: &str, file: &str, marked: bool) -> Result<IndexMap<EnvName, String>, Vec<Problem>> {
     if text.len() > SIZE_MAX {
         return Err(vec![problem::SPEC_TOO_LARGE.problem(
             format!(
@@ -26,8 +30,11 @@ pub fn read(text: &str, file: &str) -> Result<IndexMap<EnvName, String>, Vec<Pro
     let mut variables = IndexMap::new();
     let mut problems = Vec::new();
     let mut rest = text;
+    let (mut line_number, mut counted) = (1, 0);
     while !rest.is_empty() {
-        let line_number = text[..text.len() - rest.len()].matches('\n').count() + 1;
+        let here = text.len() - rest.len();
+        line_number += text[counted..here].matches('\n').count();
+        counted = here;
         let line_end = rest.find('\n').unwrap_or(rest.len());
         let line = rest[..line_end].trim();
         let after_line = rest.get(line_end + 1..).unwrap_or("");
@@ -35,7 +42,7 @@ pub fn read(text: &str, file: &str) -> Result<IndexMap<EnvName, String>, Vec<Pro
             rest = after_line;
             continue;
         }
-        match variable(rest) {
+        match variable(rest, marked) {
             Ok((name, value, after)) => {
                 variables.insert(name, value);
                 rest = after;
@@ -62,10 +69,76 @@ pub fn read(text: &str, file: &str) -> Result<IndexMap<EnvName, String>, Vec<Pro
     }
 }
 
+/// Reads a file for a reader that interpolates what it gets: a `$` that stands for itself is `$$`, and a key without a value
+/// has none. Names are any text before `=`.
+pub(crate) fn read_marked(
+    text: &str,
+    file: &str,
+) -> Result<Vec<(String, Option<String>)>, Vec<Problem>> {
+    let mut alone: Vec<(String, Option<String>)> = Vec::new();
+    let mut kept = String::with_capacity(text.len());
+    // A key alone is no mistake there: its value comes from elsewhere. Inside quotes it is text, which lines with `=` open.
+    let mut open: Option<char> = None;
+    for line in text.split_inclusive('\n') {
+        let plain = line.trim();
+        let is_alone = open.is_none()
+            && !plain.is_empty()
+            && !plain.starts_with('#')
+            && !plain.contains(['=', ':', '"', '\''])
+            && plain
+                .trim_start_matches("export ")
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if is_alone {
+            alone.push((plain.trim_start_matches("export ").to_owned(), None));
+            kept.push('\n');
+            continue;
+        }
+        if !plain.starts_with('#') || open.is_some() {
+            open = still_open(line, open);
+        }
+        kept.push_str(line);
+    }
+    let mut read: Vec<(String, Option<String>)> = parse(&kept, file, true)?
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), Some(value)))
+        .collect();
+    read.extend(alone);
+    Ok(read)
+}
+
+/// The quote that is open after a line.
+fn still_open(line: &str, mut open: Option<char>) -> Option<char> {
+    let start = match open {
+        Some(_) => 0,
+        None => match line.find(['=', ':']) {
+            Some(at) => at + 1,
+            None => return None,
+        },
+    };
+    let value = line[start..].trim_start_matches([' ', '\t']);
+    if open.is_none() && !value.starts_with(['"', '\'']) {
+        return None;
+    }
+    let mut letters = value.chars();
+    while let Some(c) = letters.next() {
+        match (open, c) {
+            (None, '"' | '\'') => open = Some(c),
+            (None, _) => return None,
+            (Some('"'), '\\') => {
+                letters.next();
+            }
+            (Some(quote), c) if c == quote => return None,
+            _ => {}
+        }
+    }
+    open
+}
+
 type Wrong = (String, &'static str);
 
 /// One variable at the beginning of the text, and what follows its line.
-fn variable(text: &str) -> Result<(EnvName, String, &str), Wrong> {
+fn variable(text: &str, marked: bool) -> Result<(EnvName, String, &str), Wrong> {
     let text = text.trim_start();
     let text = match text.strip_prefix("export") {
         Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
@@ -121,10 +194,12 @@ fn variable(text: &str) -> Result<(EnvName, String, &str), Wrong> {
                 Some((_, 'n')) => out.push('\n'),
                 Some((_, 'r')) => out.push('\r'),
                 Some((_, 't')) => out.push('\t'),
-                Some((_, c @ ('"' | '\\' | '$' | '\''))) => out.push(c),
+                Some((_, '$')) => out.push_str(if marked { "$$" } else { "$" }),
+                Some((_, c @ ('"' | '\\' | '\''))) => out.push(c),
                 Some((_, c)) => out.extend(['\\', c]),
                 None => {}
             },
+            Some((_, '$')) if marked && quote == '\'' => out.push_str("$$"),
             Some((_, c)) => out.push(c),
         }
     };

@@ -8,6 +8,7 @@
 //! Schema of `app.yaml`.
 
 pub mod app;
+pub mod compose;
 pub mod dotenv;
 pub mod report;
 pub mod schema;

@@ -10,6 +10,9 @@ pub struct Row {
     pub at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// Where it is another file than the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     pub message: String,
     /// What to do about it, where something can be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +49,7 @@ impl Row {
             outcome,
             at: at.into(),
             line: None,
+            file: None,
             message: message.into(),
             remedy: None,
         }

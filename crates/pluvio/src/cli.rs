@@ -114,7 +114,7 @@ pub(crate) enum Command {
     },
     /// Build, release and follow; ends with the URL
     #[command(
-        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy shop.zip\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy https://example.org/team/shop.git --ref main"
+        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy shop.zip\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy compose.yaml --env-file prod.env\n  pluvio deploy https://example.org/team/shop.git --ref main"
     )]
     Deploy(DeployArgs),
     /// Make the application what a file says
@@ -337,7 +337,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml or -
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml, compose file or -
     #[arg(default_value = ".")]
     pub(crate) source: String,
     /// `engine` or `kubernetes`
@@ -352,11 +352,30 @@ pub(crate) struct PlanArgs {
     /// The application's name
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Of a compose file: a variable that it names, NAME=VALUE
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Of a compose file: its variables, instead of `.env`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compose: ComposeArgs,
+}
+
+/// How compose files are read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ComposeArgs {
+    /// A compose file; several are laid over each other
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Take services of this profile along
+    #[arg(long = "profile", value_name = "PROFILE")]
+    pub(crate) profiles: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
-    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image or app.yaml; the folder you are in when absent
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml or compose file; the folder you are in when absent
     pub(crate) source: Option<String>,
     /// The application's name
     #[arg(long)]
@@ -391,6 +410,11 @@ pub(crate) struct DeployArgs {
     /// Resolve image names again
     #[arg(long)]
     pub(crate) pull: bool,
+    #[command(flatten)]
+    pub(crate) compose: ComposeArgs,
+    /// Deploy without what the plan refuses
+    #[arg(long)]
+    pub(crate) accept_refused: bool,
 }
 
 #[derive(Debug, Args)]

@@ -190,6 +190,7 @@ fn build_fields(path: &str, build: &pluvio_model::spec::BuildSpec, found: &mut F
     );
     for (key, present) in [
         ("dockerfile", build.dockerfile.is_some()),
+        ("dockerfileText", build.dockerfile_text.is_some()),
         ("target", build.target.is_some()),
         ("args", !build.args.is_empty()),
     ] {
@@ -200,6 +201,13 @@ fn build_fields(path: &str, build: &pluvio_model::spec::BuildSpec, found: &mut F
                 format!("Remove `{key}`, or write `builder: dockerfile`."),
             );
         }
+    }
+    if build.dockerfile.is_some() && build.dockerfile_text.is_some() {
+        found.conflict(
+            format!("{path}.build.dockerfileText"),
+            "It has a Dockerfile as a file and another as text.",
+            "Remove one of them.",
+        );
     }
     if build.builder == BuilderChoice::Dockerfile {
         for (key, present) in [

@@ -9,8 +9,8 @@ mod read;
 pub mod scalar;
 pub mod write;
 
-pub(crate) use read::problem_at;
 pub use read::{Limits, read};
+pub(crate) use read::{OVERRIDE, problem_at};
 pub use scalar::Resolved;
 
 /// A place in a text; both count from 1, columns in characters.

@@ -17,6 +17,9 @@ pub struct Limits {
     pub depth: usize,
     /// Nodes once aliases are resolved, so that a small text cannot become a large value.
     pub nodes: usize,
+    /// Read what compose's files hold besides: `!reset` gives [`Value::Gone`], `!override` a map of that one key, and `<<`
+    /// takes a list of `K=V` too.
+    pub compose: bool,
 }
 
 impl Default for Limits {
@@ -25,6 +28,7 @@ impl Default for Limits {
             size: 1 << 20,
             depth: 64,
             nodes: 100_000,
+            compose: false,
         }
     }
 }
@@ -176,6 +180,7 @@ impl<'t> Reader<'t> {
                 "Nothing in an application needs that; look for brackets that are not closed.",
             )));
         }
+        let mark = self.mark(&event);
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 (anchor, self.scalar(&text, style, tag.as_deref(), at))
@@ -223,6 +228,15 @@ impl<'t> Reader<'t> {
                 )));
             }
         };
+        let value = match mark {
+            None => value,
+            Some(Mark::Reset) => Value::Gone,
+            Some(Mark::Override) => Value::Map(vec![Entry {
+                key: OVERRIDE.to_owned(),
+                key_at: at,
+                value: Node { at, value },
+            }]),
+        };
         let node = Node { at, value };
         if anchor != 0 {
             let size = self.nodes - before;
@@ -231,6 +245,21 @@ impl<'t> Reader<'t> {
             self.anchors.insert(anchor, Some((node.clone(), size)));
         }
         Ok(node)
+    }
+
+    fn mark(&self, event: &Event) -> Option<Mark> {
+        let tag = match event {
+            Event::Scalar(_, _, _, tag)
+            | Event::SequenceStart(_, tag)
+            | Event::MappingStart(_, tag) => tag.as_deref()?,
+            _ => return None,
+        };
+        match tag.suffix.as_str() {
+            _ if !self.limits.compose => None,
+            "reset" => Some(Mark::Reset),
+            "override" => Some(Mark::Override),
+            _ => None,
+        }
     }
 
     fn open(&mut self, anchor: usize) {
@@ -276,6 +305,9 @@ impl<'t> Reader<'t> {
                         if items.iter().all(|item| matches!(item.value, Value::Map(_))) =>
                     {
                         merged.extend(items);
+                    }
+                    Value::List(items) if self.limits.compose => {
+                        merged.push(Node::map(at, variables(items)));
                     }
                     _ => self.problems.push(syntax(
                         at,
@@ -365,6 +397,9 @@ impl<'t> Reader<'t> {
     }
 
     fn unknown_tag(&mut self, tag: &Tag, at: Position) {
+        if self.limits.compose && matches!(tag.suffix.as_str(), "reset" | "override") {
+            return;
+        }
         let problem = syntax(
             at,
             format!("The tag `{tag}` means nothing here."),
@@ -372,6 +407,42 @@ impl<'t> Reader<'t> {
         );
         self.problems.push(problem.path(show_path(&self.trail)));
     }
+}
+
+/// What compose's own tags say of a value.
+enum Mark {
+    Reset,
+    Override,
+}
+
+/// The key that stands for `!override`; no file can write it.
+pub(crate) const OVERRIDE: &str = "!override";
+
+/// `- K=V` as `K: V`.
+fn variables(items: Vec<Node>) -> Vec<Entry> {
+    items
+        .into_iter()
+        .filter_map(|item| {
+            let (key, value) = match item.as_text()?.split_once('=') {
+                Some((key, value)) => (key.to_owned(), Node::text(item.at, value)),
+                None => (
+                    item.as_text()?.to_owned(),
+                    Node {
+                        at: item.at,
+                        value: Value::Scalar {
+                            text: String::new(),
+                            is: Resolved::Null,
+                        },
+                    },
+                ),
+            };
+            Some(Entry {
+                key,
+                key_at: item.at,
+                value,
+            })
+        })
+        .collect()
 }
 
 fn remedy_for(info: &str) -> &'static str {

@@ -7,7 +7,9 @@ use pluvio_api::applications::{
     ApplicationDetail, DeployRequest, GitRequest, PlanReport, PlanRequest, SourceNote,
     SourceRequest, UploadReceipt,
 };
+use pluvio_build::plan_compose::{self, Asked};
 use pluvio_build::plan_source::{self, Planned};
+use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::name::Name;
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
@@ -15,7 +17,7 @@ use pluvio_model::spec::{AppSpec, BuilderChoice, EnvValue, PortProtocol, PortSpe
 use tokio_util::io::ReaderStream;
 
 use super::{Done, pair};
-use crate::cli::DeployArgs;
+use crate::cli::{ComposeArgs, DeployArgs};
 use crate::context::{Context, escape};
 use crate::output::Tone;
 
@@ -134,13 +136,24 @@ pub(crate) fn plan_here(
     named: &Named,
     name: Option<&Name>,
 ) -> Result<Option<Planned>, Problem> {
+    plan_here_as(context, named, name, &Asked::default())
+}
+
+/// The same, with what was asked of a compose file.
+pub(crate) fn plan_here_as(
+    context: &Context,
+    named: &Named,
+    name: Option<&Name>,
+    asked: &Asked,
+) -> Result<Option<Planned>, Problem> {
     Ok(match named {
         Named::Folder(folder) => {
-            let fallback = name.cloned().or_else(|| folder_name(folder));
-            Some(match name {
-                Some(name) => plan_source::of_folder(folder, Some(name))?,
-                None => plan_source::of_folder_or(folder, fallback.as_ref())?,
-            })
+            let asked = Asked {
+                name: name.cloned(),
+                fallback: folder_name(folder),
+                ..asked.clone()
+            };
+            Some(plan_source::of_folder_as(folder, &asked)?)
         }
         Named::Archive(file) => Some(UnpackedHere::new(file)?.plan(None, name)?),
         Named::File(file) => {
@@ -150,6 +163,17 @@ pub(crate) fn plan_here(
                     "Name a readable text file.",
                 )
             })?;
+            if plan_compose::is_compose(&text) {
+                let folder = folder_of(file);
+                let mut asked = Asked {
+                    name: name.cloned(),
+                    fallback: folder_name(folder),
+                    ..asked.clone()
+                };
+                let own = file.file_name().unwrap_or_default().to_string_lossy();
+                asked.files.insert(0, own.into_owned());
+                return Ok(Some(plan_compose::of_folder(folder, &asked)));
+            }
             Some(plan_source::of_text(
                 &text,
                 &file.display().to_string(),
@@ -169,6 +193,79 @@ pub(crate) fn plan_here(
     })
 }
 
+/// The folder that a file lies in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// The source and what is asked of compose files in it. Files named by `-f` begin in the first one's folder.
+pub(crate) fn asked_of(
+    source: Option<&str>,
+    compose: &ComposeArgs,
+    env: &[String],
+    env_files: &[PathBuf],
+) -> Result<(Named, Asked), Problem> {
+    let named = match (source, compose.files.first()) {
+        (None | Some("."), Some(first)) => Named::Folder(folder_of(first).to_owned()),
+        (source, _) => name_source(source.unwrap_or("."))?,
+    };
+    let folder = match &named {
+        Named::Folder(folder) => folder.clone(),
+        Named::File(file) => folder_of(file).to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // Relative to that folder, where they can be.
+    let inside = |file: &PathBuf| -> String {
+        let (whole, base) = (file.canonicalize(), folder.canonicalize());
+        match (whole, base) {
+            (Ok(whole), Ok(base)) => whole
+                .strip_prefix(&base)
+                .unwrap_or(&whole)
+                .to_string_lossy()
+                .into_owned(),
+            _ => file.to_string_lossy().into_owned(),
+        }
+    };
+    let asked = Asked {
+        files: compose.files.iter().map(inside).collect(),
+        env_files: env_files.iter().map(inside).collect(),
+        variables: env
+            .iter()
+            .map(|text| pair(text))
+            .collect::<Result<_, _>>()?,
+        profiles: compose.profiles.clone(),
+        ..Asked::default()
+    };
+    Ok((named, asked))
+}
+
+/// What the plan refuses is not left out unless that is said.
+fn refuse_refused(planned: &Planned, accepted: bool) -> Done {
+    let refused: Vec<&Row> = planned
+        .report
+        .iter()
+        .filter(|row| row.outcome == Outcome::Refused)
+        .collect();
+    let (Some(first), false) = (refused.first(), accepted) else {
+        return Ok(());
+    };
+    let cause = match refused.len() {
+        1 => format!("`{}` cannot be kept: {}", first.at, first.message),
+        count => format!("{count} parts of the source cannot be kept."),
+    };
+    Err(problem::REFUSED
+        .problem(
+            cause,
+            "Change the source as the plan says (`pluvio plan`), or deploy without these parts: --accept-refused.",
+        )
+        .evidence(refused.iter().map(|row| {
+            let line = row.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{line}{}: {}", row.at, row.message)
+        })))
+}
+
 pub(crate) fn refuse_errors(errors: &[Problem]) -> Done {
     let Some(first) = errors.first() else {
         return Ok(());
@@ -185,10 +282,13 @@ pub(crate) fn refuse_errors(errors: &[Problem]) -> Done {
 }
 
 pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
-    let named = name_source(args.source.as_deref().unwrap_or("."))?;
+    let env_files: Vec<PathBuf> = args.env_file.iter().cloned().collect();
+    let (named, asked) = asked_of(args.source.as_deref(), &args.compose, &args.env, &env_files)?;
     let wanted = args.name.as_deref().or(context.global.app.as_deref());
     let name = wanted.map(parse_name).transpose()?;
     let client = context.client()?;
+    let mut secrets = std::collections::BTreeMap::new();
+    let mut is_compose = false;
     let (mut spec, upload, note) = match &named {
         Named::Git(url) => {
             let git = GitRequest {
@@ -249,15 +349,22 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                         .path
                         .as_ref()
                         .map_or_else(|| folder.clone(), |path| folder.join(path));
-                    let planned =
-                        plan_here(context, &Named::Folder(folder.clone()), name.as_ref())?
-                            .expect("folders are planned here");
+                    let planned = plan_here_as(
+                        context,
+                        &Named::Folder(folder.clone()),
+                        name.as_ref(),
+                        &asked,
+                    )?
+                    .expect("folders are planned here");
                     (folder, planned)
                 }
                 _ => unreachable!("only these two are folders"),
             };
             tell(context, &planned);
             refuse_errors(&planned.errors)?;
+            refuse_refused(&planned, args.accept_refused)?;
+            secrets.clone_from(&planned.secrets);
+            is_compose = planned.detected.kind == "compose";
             let upload = if planned
                 .spec
                 .components
@@ -271,8 +378,15 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             (planned.spec, upload, git_note(&folder))
         }
         other => {
-            let planned = plan_here(context, other, name.as_ref())?.expect("planned here");
+            let planned =
+                plan_here_as(context, other, name.as_ref(), &asked)?.expect("planned here");
+            if planned.detected.kind == "compose" {
+                tell(context, &planned);
+                is_compose = true;
+            }
             refuse_errors(&planned.errors)?;
+            refuse_refused(&planned, args.accept_refused)?;
+            secrets.clone_from(&planned.secrets);
             let mut upload = None;
             if let Named::File(file) = other
                 && planned
@@ -294,12 +408,16 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             (planned.spec, upload, None)
         }
     };
-    adjust(&mut spec, args)?;
+    // Of compose files the variables are the file's, which it was read with.
+    if !is_compose {
+        adjust(&mut spec, args)?;
+    }
     let request = DeployRequest {
         spec: Some(serde_json::to_value(&spec).expect("a spec serialises")),
         upload,
         source_note: note,
         pull: args.pull,
+        secrets,
         ..DeployRequest::default()
     };
     let operation: Operation = client

@@ -11,7 +11,7 @@ use pluvio_model::stage::{Power, RunWish};
 use uuid::Uuid;
 
 use super::Done;
-use super::deploy::{Named, name_source, parse_name, plan_here};
+use super::deploy::{Named, asked_of, parse_name, plan_here_as};
 use crate::cli::PlanArgs;
 use crate::context::Context;
 use crate::output::Tone;
@@ -23,9 +23,12 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         .or(context.global.app.as_deref())
         .map(parse_name)
         .transpose()?;
-    let named = name_source(&args.source)?;
+    let (named, asked) = asked_of(Some(&args.source), &args.compose, &args.env, &args.env_file)?;
     let work;
-    let planned = match (&named, plan_here(context, &named, name.as_ref())?) {
+    let planned = match (
+        &named,
+        plan_here_as(context, &named, name.as_ref(), &asked)?,
+    ) {
         (_, Some(planned)) => planned,
         (Named::Git(url), None) => {
             work = tempfile::tempdir().map_err(|e| {
@@ -66,7 +69,18 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
                     component.source,
                     Some(pluvio_model::spec::SourceSpec::Path(_))
                 ) {
-                    component.source = Some(pluvio_model::spec::SourceSpec::Git(git.clone()));
+                    let inside = match &component.source {
+                        Some(pluvio_model::spec::SourceSpec::Path(path)) if path != "." => {
+                            Some(path.clone())
+                        }
+                        _ => None,
+                    };
+                    component.source = Some(pluvio_model::spec::SourceSpec::Git(
+                        pluvio_model::spec::GitSource {
+                            path: inside,
+                            ..git.clone()
+                        },
+                    ));
                 }
             }
             planned
@@ -112,12 +126,16 @@ fn show(context: &Context, planned: &Planned) {
         for row in &planned.report {
             let value = serde_json::to_value(row).expect("a row serialises");
             let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+            let line = row.line.map(|line| format!(":{line}")).unwrap_or_default();
             out.line(format!(
-                "{:<8} {}  {}",
+                "{:<8} {}{line}  {}",
                 text("outcome"),
                 text("at"),
                 out.paint(Tone::Faint, text("message"))
             ));
+            if let Some(remedy) = &row.remedy {
+                out.line(format!("         {}", out.paint(Tone::Faint, remedy)));
+            }
         }
     }
 }

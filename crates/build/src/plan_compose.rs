@@ -1,0 +1,253 @@
+//! Compose files as sources: what lies around them on disk, and the folders that their services are built from.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use pluvio_formats::compose::{self, Entry, Import, Project, Surroundings};
+use pluvio_formats::report::{Outcome, Row};
+use pluvio_formats::yaml;
+use pluvio_model::name::Name;
+use pluvio_model::problem::Problem;
+use pluvio_model::spec::SourceSpec;
+
+use crate::detect::{self, SourceTree};
+use crate::plan_source::{About, Planned};
+
+/// The largest file that is taken along as text.
+const TEXT_MAX: u64 = 1 << 20;
+/// The most files of one folder.
+const FILES_MAX: usize = 200;
+
+/// How a compose file is meant, besides what it says.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Wins over what the file says.
+    pub name: Option<Name>,
+    /// Where the file does not say it.
+    pub fallback: Option<Name>,
+    /// Laid over each other, relative to the folder; as compose finds them when empty.
+    pub files: Vec<String>,
+    pub env_files: Vec<String>,
+    pub variables: Vec<(String, String)>,
+    pub profiles: Vec<String>,
+    /// Somebody else's folder: nothing outside of it is read or named.
+    pub confined: bool,
+}
+
+/// The folder of a compose file.
+#[derive(Debug)]
+pub struct Beside {
+    folder: PathBuf,
+    confined: bool,
+}
+
+impl Beside {
+    pub fn new(folder: &Path, confined: bool) -> Beside {
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Beside { folder, confined }
+    }
+
+    /// `None` for what is outside of a folder that is not to be left, links followed.
+    fn place(&self, path: &str) -> Option<PathBuf> {
+        let path = match path.strip_prefix('~') {
+            Some(rest) if !self.confined => {
+                PathBuf::from(std::env::var_os("HOME")?).join(rest.trim_start_matches('/'))
+            }
+            Some(_) => return None,
+            None => self.folder.join(path),
+        };
+        if self.confined {
+            let whole = path.canonicalize().ok()?;
+            return whole.starts_with(&self.folder).then_some(whole);
+        }
+        Some(path)
+    }
+}
+
+impl Surroundings for Beside {
+    fn entry(&self, path: &str) -> Entry {
+        let Some(place) = self.place(path) else {
+            return Entry::Missing;
+        };
+        match fs::metadata(&place) {
+            Err(_) => Entry::Missing,
+            Ok(data) if data.is_dir() => Entry::Folder,
+            Ok(data) if data.is_file() && data.len() <= TEXT_MAX => match fs::read(&place) {
+                Ok(bytes) => String::from_utf8(bytes)
+                    .ok()
+                    .filter(|text| !text.contains('\0'))
+                    .map_or(Entry::Other, Entry::Text),
+                Err(_) => Entry::Other,
+            },
+            Ok(_) => Entry::Other,
+        }
+    }
+
+    fn below(&self, path: &str) -> Option<Vec<String>> {
+        let root = self.place(path)?;
+        let mut files = Vec::new();
+        let mut waiting = vec![String::new()];
+        while let Some(inside) = waiting.pop() {
+            let mut entries: Vec<_> = fs::read_dir(root.join(&inside))
+                .ok()?
+                .collect::<Result<_, _>>()
+                .ok()?;
+            entries.sort_by_key(fs::DirEntry::file_name);
+            for entry in entries {
+                let name = entry.file_name().into_string().ok()?;
+                let name = if inside.is_empty() {
+                    name
+                } else {
+                    format!("{inside}/{name}")
+                };
+                if entry.file_type().ok()?.is_dir() {
+                    waiting.push(name);
+                } else {
+                    files.push(name);
+                }
+                if files.len() + waiting.len() > FILES_MAX {
+                    return None;
+                }
+            }
+        }
+        files.sort();
+        Some(files)
+    }
+
+    fn absolute(&self, path: &str) -> Option<String> {
+        if self.confined {
+            return None;
+        }
+        let place = self.place(path)?;
+        let whole = place.canonicalize().unwrap_or(place);
+        whole.into_os_string().into_string().ok()
+    }
+
+    fn is_program(&self, path: &str) -> bool {
+        self.place(path)
+            .and_then(|place| fs::metadata(place).ok())
+            .is_some_and(|data| data.permissions().mode() & 0o111 != 0)
+    }
+}
+
+/// Whether a text is a compose file by what it holds.
+pub fn is_compose(text: &str) -> bool {
+    let limits = yaml::Limits {
+        compose: true,
+        ..yaml::Limits::default()
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = match yaml::read(text, &limits) {
+        Ok(root) => root,
+        // What is wrong in it is told by whoever reads it as what it looks like.
+        Err(_) => {
+            let top = |key: &str| text.lines().any(|line| line.trim_end() == key);
+            return top("services:") && !top("components:");
+        }
+    };
+    let map = |key: &str| root.get(key).is_some_and(|node| !node.entries().is_empty());
+    root.get("components").is_none()
+        && root.get("captainVersion").is_none()
+        && !root
+            .get("apiVersion")
+            .and_then(yaml::Node::as_text)
+            .is_some_and(|version| version.contains('/'))
+        && (map("services") || root.get("include").is_some())
+}
+
+/// The name of the first compose file in a folder.
+pub fn found(tree: &SourceTree) -> Option<&'static str> {
+    compose::FILES.into_iter().find(|file| tree.has(file))
+}
+
+/// Reads the compose files of a folder and plans them.
+pub fn of_folder(folder: &Path, asked: &Asked) -> Planned {
+    let around = Beside::new(folder, asked.confined);
+    let import = compose::read(&project(asked), &around);
+    let mut planned = planned("compose", import);
+    let tree = planned
+        .spec
+        .components
+        .values()
+        .any(|component| matches!(component.source, Some(SourceSpec::Path(_))))
+        .then(|| SourceTree::read(folder, &detect::Limits::default()));
+    match tree {
+        Some(Ok(tree)) => look_at_sources(&tree, &mut planned),
+        Some(Err(problem)) => planned.errors.push(problem),
+        None => {}
+    }
+    planned
+}
+
+/// Plans a text without anything around it.
+pub fn of_text(text: &str, file: &str, asked: &Asked) -> Planned {
+    let project = Project {
+        files: vec![file.to_owned()],
+        text: Some(text.to_owned()),
+        ..project(asked)
+    };
+    planned("compose", compose::read(&project, &compose::Nothing))
+}
+
+fn project(asked: &Asked) -> Project {
+    Project {
+        files: asked.files.clone(),
+        text: None,
+        env_files: asked.env_files.clone(),
+        variables: asked.variables.iter().cloned().collect(),
+        profiles: asked.profiles.clone(),
+        name: asked.name.clone(),
+        fallback: asked.fallback.clone(),
+    }
+}
+
+pub(crate) fn planned(kind: &str, import: Import) -> Planned {
+    Planned {
+        detected: About {
+            kind: kind.into(),
+            why: import.why,
+            alternatives: Vec::new(),
+        },
+        spec: import.spec,
+        report: import.report,
+        errors: import.errors,
+        secrets: import.secrets,
+    }
+}
+
+/// What is built, as far as its folder tells.
+fn look_at_sources(tree: &SourceTree, planned: &mut Planned) {
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, component) in &planned.spec.components {
+        let Some(SourceSpec::Path(folder)) = &component.source else {
+            continue;
+        };
+        match detect::in_source(tree, component) {
+            Ok(found) => planned
+                .detected
+                .why
+                .extend(found.why.iter().map(|why| format!("{name}: {why}"))),
+            Err(problem) => planned.errors.push(of_service(problem, name, folder)),
+        }
+        if component.ports.is_empty() && component.kind == pluvio_model::spec::Kind::Service {
+            rows.push(Row::new(
+                Outcome::Adapted,
+                format!("components.{name}.ports"),
+                "Unknown until built: the ports that the image exposes are taken, inside the application.",
+            ));
+        }
+    }
+    planned.report.append(&mut rows);
+}
+
+fn of_service(mut problem: Problem, name: &Name, folder: &str) -> Problem {
+    let at = problem.at.get_or_insert_default();
+    if let Some(file) = &mut at.file
+        && folder != "."
+    {
+        *file = format!("{folder}/{file}");
+    }
+    at.path = format!("services.{name}.build");
+    problem
+}

@@ -1,0 +1,862 @@
+//! From the canonical document to an [`AppSpec`](pluvio_model::spec::AppSpec).
+//!
+//! A file for each part: [`service`] goes through a service's keys and hands them on; [`program`] (command, environment,
+//! health), [`mounts`], [`ports`], [`build`], [`limits`] (resources, options, what reaches beyond). This one has what
+//! belongs to the application: names, top-level sections, and what is decided once all services are known.
+
+mod build;
+mod limits;
+mod mounts;
+mod ports;
+mod program;
+mod service;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use indexmap::IndexMap;
+use pluvio_model::name::{EnvName, Name};
+use pluvio_model::problem;
+use pluvio_model::quantity::{Bytes, Span};
+use pluvio_model::spec::{
+    AppSpec, Kind, PortProtocol, PortSpec, PublishSpec, RouteSpec, SecretSpec, VolumeAccess,
+    VolumeKind,
+};
+
+use super::item::{Fields, Item, Map, Place, Taken, Told};
+use super::load::{Loader, Variables};
+use super::{Import, Surroundings, values};
+use ports::Published;
+
+pub(crate) struct Input<'i> {
+    pub(crate) document: &'i Item,
+    /// Wins over the file's own `name`.
+    pub(crate) asked: Option<Name>,
+    pub(crate) start: Name,
+    pub(crate) profiles: Vec<String>,
+    pub(crate) variables: &'i Variables,
+}
+
+pub(crate) struct Convert<'c> {
+    around: &'c dyn Surroundings,
+    told: Told,
+    spec: AppSpec,
+    variables: &'c Variables,
+    /// Services by the name that the file has for them.
+    names: IndexMap<String, Name>,
+    volumes: Map,
+    /// Volume names of the file, and ours.
+    volume_names: IndexMap<String, Name>,
+    configs: Map,
+    secrets: Map,
+    networks: Map,
+    used: HashSet<(&'static str, String)>,
+    /// Services that others await the end of.
+    awaited: HashSet<String>,
+    secret_values: BTreeMap<String, String>,
+    /// Text that files brought in, in bytes.
+    taken_along: usize,
+    published: IndexMap<Name, Vec<Published>>,
+    /// Where each component was written.
+    places: HashMap<Name, (Place, String)>,
+    /// Names that links give a component which is made later.
+    linked: Vec<(Name, String)>,
+    lenient: bool,
+    loader_env: Loader<'c>,
+}
+
+pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
+    let told = std::mem::take(&mut loader.told);
+    let mut import = Import::empty(input.start.clone());
+    let mut top = Fields::new("", input.document);
+    top.path.clear();
+    let section = |key: &str| -> Map {
+        input
+            .document
+            .get(key)
+            .and_then(Item::as_map)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let mut convert = Convert {
+        around: loader.around,
+        told,
+        spec: import.spec,
+        variables: input.variables,
+        names: IndexMap::new(),
+        volumes: section("volumes"),
+        volume_names: IndexMap::new(),
+        configs: section("configs"),
+        secrets: section("secrets"),
+        networks: section("networks"),
+        used: HashSet::new(),
+        awaited: HashSet::new(),
+        secret_values: BTreeMap::new(),
+        taken_along: 0,
+        published: IndexMap::new(),
+        places: HashMap::new(),
+        linked: Vec::new(),
+        lenient: loader.lenient,
+        loader_env: loader,
+    };
+    convert.application(&input);
+    let settings = std::mem::take(&mut convert.loader_env.settings.all);
+    let used = convert.settings_in_use();
+    convert.spec.settings = settings
+        .into_iter()
+        .filter(|(name, _)| used.contains(name))
+        .collect();
+    convert.check();
+    import = Import {
+        spec: convert.spec,
+        report: convert.told.rows,
+        errors: convert.told.errors,
+        why: Vec::new(),
+        secrets: convert.secret_values,
+    };
+    import
+}
+
+const TOP_KEYS: [&str; 9] = [
+    "version", "name", "services", "networks", "volumes", "configs", "secrets", "include", "models",
+];
+
+impl Convert<'_> {
+    fn application(&mut self, input: &Input) {
+        let mut top = Fields::new("", input.document);
+        // Paths of the top have no dot in front.
+        let strip =
+            |mut taken: Taken<'_>| -> (String, Place) { (taken.path.split_off(1), taken.at) };
+        if let Some(version) = top.take("version") {
+            let (path, at) = strip(version);
+            self.told
+                .ignored(at, &path, "Compose's versions have no meaning any more.");
+        }
+        if let Some(name) = top.take("name") {
+            let text = name.item.as_text().unwrap_or_default().to_owned();
+            let (path, at) = strip(name);
+            match (&input.asked, Name::suggest(&text)) {
+                (Some(asked), _) if asked.as_str() != text => self.told.adapted(
+                    at,
+                    &path,
+                    format!("The application is called `{asked}`, as asked, instead of `{text}`."),
+                ),
+                (Some(_), _) => {}
+                (None, Some(found)) => {
+                    if found.as_str() != text {
+                        self.told
+                            .adapted(at, &path, format!("`{text}` is called `{found}` here."));
+                    }
+                    self.spec.name = found;
+                }
+                (None, None) => self.told.invalid(
+                    at,
+                    &path,
+                    format!("`{text}` is no name of an application."),
+                    "Write letters, digits and dashes.",
+                ),
+            }
+        }
+        for key in ["networks", "volumes", "configs", "secrets", "include"] {
+            if let Some(taken) = top.take(key)
+                && taken.item.as_map().is_none()
+            {
+                self.told.invalid(
+                    taken.at,
+                    key,
+                    format!("`{key}` is not a map."),
+                    "Write each with its name and a colon.",
+                );
+            }
+        }
+        if let Some(models) = top.take("models") {
+            let (path, at) = strip(models);
+            self.told.refused(
+                at,
+                &path,
+                "Models need compose's own runner of models.",
+                "Run a model server as a component, and give its address to those that use it.",
+            );
+        }
+        let services = top.take("services");
+        let mut unknown = Told {
+            files: self.told.files.clone(),
+            ..Told::default()
+        };
+        top.finish(&mut unknown, &TOP_KEYS);
+        for mut row in unknown.rows {
+            row.at = row.at.trim_start_matches('.').to_owned();
+            self.told.rows.push(row);
+        }
+        let Some(services) = services else {
+            self.told.error(
+                problem::SOURCE_MISSING,
+                input.document.at,
+                "services",
+                "The file has no services, so there is nothing to run.",
+                "Add `services:` with at least one.",
+            );
+            return;
+        };
+        let Some(services) = services.item.as_map() else {
+            self.told.invalid(
+                services.at,
+                "services",
+                "`services` is not a map.",
+                "Write each service with its name and a colon.",
+            );
+            return;
+        };
+        let services = self.selected(services, &input.profiles);
+        self.name_all(&services);
+        self.find_awaited(&services);
+        let volumes = std::mem::take(&mut self.volumes);
+        self.name_volumes(&volumes);
+        self.volumes = volumes;
+        for (name, field) in &services {
+            self.service(name, &field.item, field.at, &services);
+        }
+        for (name, alias) in std::mem::take(&mut self.linked) {
+            if let Some(component) = self.spec.components.get_mut(&name)
+                && !component.aliases.contains(&alias)
+            {
+                component.aliases.push(alias);
+            }
+        }
+        self.sections();
+        self.share_volumes();
+        self.ports_asked_for(&services);
+        self.lead_to_components();
+    }
+
+    /// Those whose profiles are asked for, or that have none.
+    fn selected(&mut self, services: &Map, profiles: &[String]) -> Map {
+        let all = profiles.iter().any(|profile| profile == "*");
+        let mut selected = Map::new();
+        for (name, field) in services {
+            let own: Vec<&str> = field
+                .item
+                .get("profiles")
+                .map(|item| item.items().iter().filter_map(Item::as_text).collect())
+                .unwrap_or_default();
+            let wanted = own.is_empty()
+                || all
+                || own
+                    .iter()
+                    .any(|own| profiles.iter().any(|asked| asked == own));
+            if wanted {
+                selected.insert(name.clone(), field.clone());
+            } else {
+                self.told.advised(
+                    field.at,
+                    &format!("services.{name}"),
+                    format!(
+                        "It belongs to the profile {}, which is not asked for: it is left out.",
+                        own.join(", ")
+                    ),
+                    format!("Take it along with `--profile {}`.", own[0]),
+                );
+            }
+        }
+        selected
+    }
+
+    fn name_all(&mut self, services: &Map) {
+        for (service, field) in services {
+            let plain =
+                Name::suggest(service).unwrap_or_else(|| "service".parse().expect("a name"));
+            let mut name = plain.clone();
+            let mut count = 2;
+            while self.names.values().any(|taken| *taken == name)
+                || pluvio_model::interpolate::RESERVED.contains(&name.as_str())
+            {
+                name = Name::suggest(&format!("{}-{count}", cut(plain.as_str(), 50)))
+                    .expect("letters and a number");
+                count += 1;
+            }
+            if name.as_str() != service {
+                self.told.adapted(
+                    field.at,
+                    &format!("services.{service}"),
+                    format!("The component is called `{name}`; `{service}` stays one of its names on the network."),
+                );
+            }
+            self.names.insert(service.clone(), name);
+        }
+    }
+
+    fn find_awaited(&mut self, services: &Map) {
+        for field in services.values() {
+            let Some(depends) = field.item.get("depends_on").and_then(Item::as_map) else {
+                continue;
+            };
+            for (name, on) in depends {
+                let condition = on.item.get("condition").and_then(Item::as_text);
+                if condition == Some("service_completed_successfully") {
+                    self.awaited.insert(name.clone());
+                }
+            }
+        }
+    }
+
+    /// What the sections at the top say beyond what services used of them.
+    fn sections(&mut self) {
+        for (section, map) in [
+            ("networks", std::mem::take(&mut self.networks)),
+            ("configs", std::mem::take(&mut self.configs)),
+            ("secrets", std::mem::take(&mut self.secrets)),
+            ("volumes", std::mem::take(&mut self.volumes)),
+        ] {
+            for (name, field) in &map {
+                let path = format!("{section}.{name}");
+                if section == "networks" {
+                    self.network(&path, name, &field.item, field.at);
+                    continue;
+                }
+                if !self.used.contains(&(section, name.clone())) {
+                    self.told.ignored(field.at, &path, "No service uses it.");
+                    continue;
+                }
+                match section {
+                    "volumes" => self.volume_section(&path, &field.item),
+                    _ => self.config_section(section, &path, name, &field.item),
+                }
+            }
+        }
+    }
+
+    fn network(&mut self, path: &str, name: &str, item: &Item, at: Place) {
+        let mut fields = Fields::new(path, item);
+        fields.at = at;
+        let mut told = false;
+        if let Some(internal) = fields.take("internal") {
+            if self.flag(&internal) == Some(true) {
+                self.told.refused(
+                    internal.at,
+                    &internal.path,
+                    "Components of an application share one network, which has a way out.",
+                    "Block the way out where the machine's firewall is; nothing else reaches in without a route.",
+                );
+            } else {
+                self.told
+                    .ignored(internal.at, &internal.path, "It is so anyway.");
+            }
+            told = true;
+        }
+        if let Some(external) = fields.take("external") {
+            told = true;
+            self.told.refused(
+                external.at,
+                &external.path,
+                "The network of somebody else is not joined: an application is alone on its own.",
+                "Reach what is there by a published port, or make both one application.",
+            );
+        }
+        for (key, why) in [
+            (
+                "ipam",
+                "Addresses on the application's network are Pluvio's choice.",
+            ),
+            (
+                "driver_opts",
+                "The application's network has no options of a driver.",
+            ),
+            (
+                "enable_ipv6",
+                "The application's network has IPv4 addresses.",
+            ),
+            (
+                "enable_ipv4",
+                "The application's network has IPv4 addresses.",
+            ),
+        ] {
+            if let Some(taken) = fields.take(key) {
+                told = true;
+                self.told.refused(
+                    taken.at,
+                    &taken.path,
+                    why,
+                    "Take it out; names lead to components whatever their addresses.",
+                );
+            }
+        }
+        if let Some(driver) = fields.take("driver") {
+            told = true;
+            match driver.item.as_text() {
+                Some("bridge" | "default" | "overlay") => self.told.ignored(
+                    driver.at,
+                    &driver.path,
+                    "The application has a bridge network of its own.",
+                ),
+                other => self.told.refused(
+                    driver.at,
+                    &driver.path,
+                    format!(
+                        "The application's network is a bridge, not `{}`.",
+                        other.unwrap_or("?")
+                    ),
+                    "Publish the ports that must be reached from outside.",
+                ),
+            }
+        }
+        for key in ["name", "labels", "attachable"] {
+            if let Some(taken) = fields.take(key) {
+                told = true;
+                self.told.ignored(
+                    taken.at,
+                    &taken.path,
+                    "Pluvio names and labels an application's network itself.",
+                );
+            }
+        }
+        fields.finish(&mut self.told, &[]);
+        if !told {
+            let used = self.used.contains(&("networks", name.to_owned()));
+            if used || name == "default" {
+                self.told.adapted(
+                    at,
+                    path,
+                    "It becomes the application's own network, which all its components share.",
+                );
+            } else {
+                self.told.ignored(at, path, "No service uses it.");
+            }
+        }
+    }
+
+    /// A config or secret that a service uses: its keys besides where its content comes from, which is taken then.
+    fn config_section(&mut self, section: &str, path: &str, name: &str, item: &Item) {
+        let mut fields = Fields::new(path, item);
+        for key in ["file", "content", "environment"] {
+            fields.take(key);
+        }
+        if let Some(external) = fields.take("external") {
+            let remedy = if section == "secrets" {
+                format!("Set it: `pluvio secret set {name}`.")
+            } else {
+                "Write its `content` or `file`.".to_owned()
+            };
+            self.told.advised(
+                external.at,
+                &external.path,
+                "Its value is not in the file: it must be set.",
+                remedy,
+            );
+        }
+        for key in ["name", "labels", "driver", "driver_opts", "template_driver"] {
+            if let Some(taken) = fields.take(key) {
+                let message = "It has no effect here: the value is kept by Pluvio itself.";
+                self.told.ignored(taken.at, &taken.path, message);
+            }
+        }
+        fields.finish(&mut self.told, &[]);
+    }
+
+    /// A volume that more than one instance mounts is shared.
+    fn share_volumes(&mut self) {
+        let mut users: HashMap<Name, u32> = HashMap::new();
+        for component in self.spec.components.values() {
+            let count = match component.kind {
+                Kind::Daemon => 2,
+                _ => component.instances.unwrap_or(1).min(2),
+            };
+            let mut own: Vec<&Name> = component
+                .volumes
+                .values()
+                .filter(|mount| mount.kind == VolumeKind::Disk)
+                .filter_map(|mount| mount.name.as_ref())
+                .collect();
+            own.sort();
+            own.dedup();
+            for name in own {
+                *users.entry(name.clone()).or_default() += count;
+            }
+        }
+        for component in self.spec.components.values_mut() {
+            for mount in component.volumes.values_mut() {
+                if mount
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| users.get(name) > Some(&1))
+                {
+                    mount.access = VolumeAccess::Shared;
+                }
+            }
+        }
+    }
+
+    /// Ports that other services name (`http://api:3000`), which nothing else says: a name leads to known ports only.
+    fn ports_asked_for(&mut self, services: &Map) {
+        let mut found: Vec<(Name, u16)> = Vec::new();
+        let hosts: HashMap<&str, &Name> = self
+            .names
+            .iter()
+            .map(|(service, name)| (service.as_str(), name))
+            .chain(self.names.values().map(|name| (name.as_str(), name)))
+            .collect();
+        let fields = services.values().filter_map(|field| field.item.as_map());
+        // An image's tag (`redis:7`) is no port.
+        for (_, field) in fields
+            .flatten()
+            .filter(|(key, _)| !matches!(key.as_str(), "image" | "build" | "ports" | "volumes"))
+        {
+            each_text(&field.item, &mut |text| {
+                for (host, port) in host_ports(text) {
+                    if let Some(name) = hosts.get(host) {
+                        found.push(((*name).clone(), port));
+                    }
+                }
+            });
+        }
+        for component in self.spec.components.values() {
+            for file in component.files.values() {
+                for (host, port) in host_ports(&file.content) {
+                    if let Some(name) = hosts.get(host) {
+                        found.push(((*name).clone(), port));
+                    }
+                }
+            }
+        }
+        for (name, port) in found {
+            let Some(component) = self.spec.components.get_mut(&name) else {
+                continue;
+            };
+            // Without any port its name leads to the instance itself, whatever it listens on.
+            if component.ports.is_empty()
+                || component.ports.values().any(|known| known.port == port)
+            {
+                continue;
+            }
+            let key: Name = format!("tcp-{port}").parse().expect("a name");
+            component.ports.insert(
+                key,
+                PortSpec {
+                    port,
+                    protocol: PortProtocol::Tcp,
+                },
+            );
+        }
+    }
+
+    /// Published ports become routes where they look like HTTP, and ports of the machine elsewhere.
+    fn lead_to_components(&mut self) {
+        let published = std::mem::take(&mut self.published);
+        let mut firsts: Vec<(&Name, &Published)> = Vec::new();
+        for (name, ports) in &published {
+            if let Some(first) = first_http(ports) {
+                firsts.push((name, first));
+            }
+        }
+        // The one that people mean by the application: by its name, else by the port it is published on.
+        let rank = |name: &Name, port: &Published| {
+            let by_name = [
+                "web", "app", "frontend", "proxy", "nginx", "gateway", "traefik", "caddy", "server",
+            ]
+            .iter()
+            .position(|known| name.as_str() == *known)
+            .unwrap_or(20);
+            let by_port = [Some(80), Some(8080), Some(3000), Some(8000)]
+                .iter()
+                .position(|known| port.host == *known)
+                .unwrap_or(9);
+            (by_name.min(by_port + 10), by_port)
+        };
+        let main = firsts
+            .iter()
+            .min_by_key(|(name, port)| rank(name, port))
+            .map(|(name, _)| (*name).clone());
+        let several = firsts.len() > 1;
+        for (name, ports) in &published {
+            let first = first_http(ports);
+            let is_main = main.as_ref() == Some(name);
+            let mut publish: Vec<PublishSpec> = Vec::new();
+            for port in ports {
+                let shown = port.shown();
+                if first.is_some_and(|first| std::ptr::eq(first, port)) {
+                    let whose = if is_main {
+                        "the application's address"
+                    } else {
+                        "an address of its own"
+                    };
+                    self.told.advised(
+                        port.at,
+                        &port.path,
+                        format!("{shown} looks like HTTP: it is reached through the gateway, at {whose}, and redeploys lose no request."),
+                        match port.host {
+                            Some(host) => format!("For the machine's own port {host} write `publish: [{{ host: {host}, port: {} }}]`; redeploys then stop before they start.", port.target),
+                            None => "Run `pluvio routes` to see the address.".to_owned(),
+                        },
+                    );
+                    continue;
+                }
+                if first.is_some() && matches!(port.target, 443 | 8443) && !port.udp {
+                    self.told.adapted(
+                        port.at,
+                        &port.path,
+                        format!("{shown} is TLS of the program's own; the gateway speaks TLS for the application."),
+                    );
+                    continue;
+                }
+                let Some(host) = port.host else {
+                    self.told.adapted(
+                        port.at,
+                        &port.path,
+                        format!("{shown} is reached inside the application; no port of the machine is chosen for it."),
+                    );
+                    continue;
+                };
+                let address = port.address;
+                if address.is_none() {
+                    self.told.advised(
+                        port.at,
+                        &port.path,
+                        format!("{shown}: port {host} of the machine, on loopback only."),
+                        "Write the address before it, `0.0.0.0:…`, to open it to the network; that needs the permission for host access.",
+                    );
+                }
+                publish.push(PublishSpec {
+                    host,
+                    port: pluvio_model::spec::PortRef::Number(port.target),
+                    address,
+                    protocol: if port.udp {
+                        PortProtocol::Udp
+                    } else {
+                        PortProtocol::Tcp
+                    },
+                });
+            }
+            let Some(component) = self.spec.components.get_mut(name) else {
+                continue;
+            };
+            component.publish = publish;
+            component.routes = match (first, is_main && several) {
+                (Some(_), true) => Some(vec![RouteSpec {
+                    host: None,
+                    path: Some("/".parse().expect("a path")),
+                    exact: false,
+                    port: None,
+                }]),
+                (Some(_), false) => None,
+                (None, _) => component.routes.take().or(Some(Vec::new())),
+            };
+        }
+        for (name, component) in &mut self.spec.components {
+            if !published.contains_key(name)
+                && component.routes.is_none()
+                && matches!(
+                    component.kind,
+                    Kind::Service | Kind::Stateful | Kind::Daemon
+                )
+            {
+                component.routes = Some(Vec::new());
+            }
+        }
+    }
+
+    /// Settings that a value refers to.
+    fn settings_in_use(&self) -> HashSet<EnvName> {
+        let mut used = HashSet::new();
+        let mut look = |text: &str| {
+            for (at, _) in text.match_indices("${settings.") {
+                let name = &text[at + "${settings.".len()..];
+                if let Some(end) = name.find('}')
+                    && let Ok(name) = name[..end].parse()
+                {
+                    used.insert(name);
+                }
+            }
+        };
+        for component in self.spec.components.values() {
+            component.env.values().for_each(|value| look(&value.0));
+            component
+                .files
+                .values()
+                .filter(|file| !file.raw)
+                .for_each(|file| look(&file.content));
+        }
+        used
+    }
+
+    /// What the specification that was made says of itself.
+    fn check(&mut self) {
+        if !self.told.errors.is_empty() {
+            return;
+        }
+        for problem in crate::validate(&self.spec) {
+            let path = problem
+                .at
+                .as_ref()
+                .map(|at| at.path.clone())
+                .unwrap_or_default();
+            let component = path
+                .strip_prefix("components.")
+                .and_then(|rest| rest.split('.').next())
+                .and_then(|name| self.places.iter().find(|(known, _)| known.as_str() == name));
+            let (at, shown) = match component {
+                Some((_, (at, shown))) => (*at, shown.clone()),
+                None => (Place::default(), path),
+            };
+            let mut placed = problem.clone();
+            placed.at = Some(pluvio_model::problem::Location {
+                file: self.told.files.get(usize::from(at.file)).cloned(),
+                line: (at.line > 0).then_some(at.line),
+                column: (at.column > 0).then_some(at.column),
+                path: shown,
+            });
+            self.told.errors.push(placed);
+        }
+    }
+
+    fn secret(&mut self, name: &EnvName, spec: SecretSpec) {
+        self.spec.secrets.entry(name.clone()).or_insert(spec);
+    }
+
+    fn text(&mut self, taken: &Taken) -> Option<String> {
+        match taken.item.as_text() {
+            Some(text) => Some(text.to_owned()),
+            None => {
+                self.told.invalid(
+                    taken.at,
+                    &taken.path,
+                    "It is a list or a map, and must be one value.",
+                    "Write it on the same line.",
+                );
+                None
+            }
+        }
+    }
+
+    /// A list's texts; what is no text is told.
+    fn texts(&mut self, taken: &Taken) -> Vec<(Place, String)> {
+        let mut all = Vec::new();
+        if taken.item.as_map().is_some() {
+            self.told.invalid(
+                taken.at,
+                &taken.path,
+                "It is a map, and must be a list.",
+                "Write each item with a dash.",
+            );
+        }
+        for item in taken.item.items() {
+            match item.as_text() {
+                Some(text) => all.push((item.at, text.to_owned())),
+                None if item.is_null() => {
+                    self.told
+                        .ignored(item.at, &taken.path, "An item of the list is empty.")
+                }
+                None => self.told.invalid(
+                    item.at,
+                    &taken.path,
+                    "An item of the list is no text.",
+                    "Write one value after each dash.",
+                ),
+            }
+        }
+        all
+    }
+
+    fn parsed<T>(
+        &mut self,
+        taken: &Taken,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(taken)?;
+        // A variable that is not set leaves nothing: then the key says nothing.
+        if text.trim().is_empty() {
+            self.told
+                .ignored(taken.at, &taken.path, "It is empty and counts as absent.");
+            return None;
+        }
+        let value = parse(text.trim());
+        if value.is_none() {
+            self.told.invalid(
+                taken.at,
+                &taken.path,
+                format!("`{text}` is not {what}."),
+                format!("Write {what}."),
+            );
+        }
+        value
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, taken: &Taken) -> Option<T> {
+        self.parsed(taken, "a number", |text| text.parse().ok())
+    }
+
+    fn size(&mut self, taken: &Taken) -> Option<Bytes> {
+        self.parsed(taken, "a size such as 64m or 1g", values::size)
+    }
+
+    fn span(&mut self, taken: &Taken) -> Option<Span> {
+        self.parsed(taken, "a span of time such as 10s or 1m30s", values::span)
+    }
+
+    fn flag(&mut self, taken: &Taken) -> Option<bool> {
+        let scalar = taken.item.as_scalar();
+        let value = scalar.and_then(values::boolean);
+        if value.is_none() {
+            self.told.invalid(
+                taken.at,
+                &taken.path,
+                "It is neither true nor false.",
+                "Write true or false.",
+            );
+        }
+        value
+    }
+}
+
+fn first_http(ports: &[Published]) -> Option<&Published> {
+    ports
+        .iter()
+        .find(|port| port.http && port.host.is_some())
+        .or_else(|| ports.iter().find(|port| port.http))
+}
+
+fn cut(text: &str, length: usize) -> &str {
+    text.get(..length).unwrap_or(text)
+}
+
+fn each_text<'i>(item: &'i Item, look: &mut impl FnMut(&'i str)) {
+    match &item.value {
+        super::item::Value::Scalar(scalar) => look(&scalar.text),
+        super::item::Value::List(items) => items.iter().for_each(|item| each_text(item, look)),
+        super::item::Value::Map(map) => {
+            map.values().for_each(|field| each_text(&field.item, look));
+        }
+        _ => {}
+    }
+}
+
+/// `name:123` wherever it stands in a text.
+fn host_ports(text: &str) -> Vec<(&str, u16)> {
+    let bytes = text.as_bytes();
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let mut found = Vec::new();
+    for (colon, _) in text.match_indices(':') {
+        let digits = text[colon + 1..]
+            .bytes()
+            .take(6)
+            .take_while(u8::is_ascii_digit)
+            .count();
+        let after = bytes.get(colon + 1 + digits);
+        if digits == 0 || digits > 5 || after.is_some_and(|b| is_host(*b)) {
+            continue;
+        }
+        let start = text[..colon]
+            .bytes()
+            .rev()
+            .take(64)
+            .take_while(|b| is_host(*b))
+            .count();
+        if start == 0 {
+            continue;
+        }
+        if let Ok(port) = text[colon + 1..colon + 1 + digits].parse::<u16>()
+            && port > 0
+        {
+            found.push((&text[colon - start..colon], port));
+        }
+    }
+    found
+}

@@ -1,0 +1,924 @@
+//! What is mounted: volumes, folders and files of the machine, memory, configs, secrets.
+
+use indexmap::IndexMap;
+use pluvio_model::interpolate::escape;
+use pluvio_model::name::Name;
+use pluvio_model::quantity::Bytes;
+use pluvio_model::spec::{AbsolutePath, FileMode, FileSpec, MountSpec, VolumeAccess, VolumeKind};
+
+use super::super::item::{Fields, Item, Map, Place, Scalar, Taken, Value};
+use super::super::load::join;
+use super::super::{Entry, values};
+use super::Convert;
+use super::service::Making;
+
+/// Text that files beside the compose file may bring in altogether.
+const FILES_BYTES: usize = 1 << 20;
+/// Files of one folder.
+const FILES_MAX: usize = 100;
+
+fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
+    MountSpec {
+        name: None,
+        kind,
+        access: VolumeAccess::Exclusive,
+        size: None,
+        read_only,
+        host_path: None,
+        class: None,
+    }
+}
+
+impl Convert<'_> {
+    /// Our name of each volume of the file.
+    pub(super) fn name_volumes(&mut self, volumes: &Map) {
+        for name in volumes.keys() {
+            self.volume_name(name);
+        }
+    }
+
+    fn volume_name(&mut self, volume: &str) -> Name {
+        if let Some(known) = self.volume_names.get(volume) {
+            return known.clone();
+        }
+        let plain = Name::suggest(volume).unwrap_or_else(|| "volume".parse().expect("a name"));
+        let mut name = plain.clone();
+        let mut count = 2;
+        while self.volume_names.values().any(|taken| *taken == name) {
+            name = Name::suggest(&format!("{}-{count}", super::cut(plain.as_str(), 50)))
+                .expect("letters and a number");
+            count += 1;
+        }
+        self.volume_names.insert(volume.to_owned(), name.clone());
+        name
+    }
+
+    pub(super) fn mounts(&mut self, fields: &mut Fields, making: &mut Making, services: &Map) {
+        if let Some(volumes) = fields.take("volumes") {
+            if volumes.item.as_map().is_some() {
+                self.texts(&volumes);
+            }
+            for item in volumes.item.items() {
+                match &item.value {
+                    Value::Scalar(scalar) => {
+                        self.short_volume(&scalar.text.clone(), item.at, &volumes, making);
+                    }
+                    Value::Map(_) => self.long_volume(item, &volumes, making),
+                    _ => self
+                        .told
+                        .ignored(item.at, &volumes.path, "An item of the list is empty."),
+                }
+            }
+        }
+        if let Some(tmpfs) = fields.take("tmpfs") {
+            for (at, text) in self.texts(&tmpfs) {
+                let (target, options) = text.split_once(':').unwrap_or((&text, ""));
+                self.memory(target, options, at, &tmpfs.path, making);
+            }
+        }
+        for section in ["configs", "secrets"] {
+            if let Some(taken) = fields.take(section) {
+                for item in taken.item.items() {
+                    self.config(section, item, &taken, making);
+                }
+            }
+        }
+        if let Some(from) = fields.take("volumes_from") {
+            for (at, text) in self.texts(&from) {
+                self.volumes_from(&text, at, &from, making, services);
+            }
+        }
+    }
+
+    fn target(&mut self, text: &str, at: Place, path: &str) -> Option<AbsolutePath> {
+        match text.trim().parse() {
+            Ok(target) => Some(target),
+            Err(_) => {
+                self.told.invalid(
+                    at,
+                    path,
+                    format!("`{text}` is not an absolute path inside the container."),
+                    "Write one such as /data.",
+                );
+                None
+            }
+        }
+    }
+
+    /// `[source:]target[:options]`
+    fn short_volume(&mut self, text: &str, at: Place, volumes: &Taken, making: &mut Making) {
+        let path = volumes.path.as_str();
+        let drive = text.len() > 2
+            && text.as_bytes()[1] == b':'
+            && matches!(text.as_bytes()[2], b'\\' | b'/');
+        if drive {
+            self.told.refused(
+                at,
+                path,
+                format!("`{text}` names a folder of Windows."),
+                "Write a path relative to the compose file.",
+            );
+            return;
+        }
+        let parts: Vec<&str> = text.split(':').collect();
+        let (source, target, options) = match parts.as_slice() {
+            [target] => (None, *target, ""),
+            [source, target] => (Some(*source), *target, ""),
+            [source, target, options] => (Some(*source), *target, *options),
+            _ => {
+                self.told.invalid(
+                    at,
+                    path,
+                    format!("`{text}` has too many colons."),
+                    "Write SOURCE:TARGET, with :ro behind it for read only.",
+                );
+                return;
+            }
+        };
+        if source.is_some_and(|source| source.trim().is_empty()) {
+            self.told.invalid(
+                at,
+                path,
+                format!(
+                    "`{text}` does not say what is mounted; a variable in it is probably not set."
+                ),
+                "Write the volume or the path before the colon, or set the variable in `.env`.",
+            );
+            return;
+        }
+        let mut read_only = false;
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option {
+                "ro" => read_only = true,
+                "rw" => self.told.ignored(at, path, "`rw` is so anyway."),
+                "z" | "Z" | "cached" | "delegated" | "consistent" | "U" | "copy" => self
+                    .told
+                    .ignored(at, path, format!("`{option}` has no effect here.")),
+                "nocopy" | "volume-nocopy" => self.told.refused(
+                    at,
+                    path,
+                    "`nocopy`: an empty volume gets what the image has at its place.",
+                    "Take it out, or mount it where the image has nothing.",
+                ),
+                other => self.told.refused(
+                    at,
+                    path,
+                    format!("The option `{other}` of a mount is not given."),
+                    "Take it out.",
+                ),
+            }
+        }
+        let Some(target) = self.target(target, at, path) else {
+            return;
+        };
+        match source {
+            None => self.anonymous(target, at, path, making),
+            Some(source) if is_path(source) => {
+                self.bind(source.trim(), target, read_only, at, path, making);
+            }
+            Some(source) => self.named(source.trim(), target, read_only, at, path, making),
+        }
+    }
+
+    fn long_volume(&mut self, item: &Item, volumes: &Taken, making: &mut Making) {
+        let mut inner = Fields::new(volumes.path.clone(), item);
+        let path = volumes.path.as_str();
+        let kind = inner.take("type").and_then(|taken| self.text(&taken));
+        let source = inner.take("source").and_then(|taken| self.text(&taken));
+        let target = inner.take("target").and_then(|taken| self.text(&taken));
+        let read_only = inner
+            .take("read_only")
+            .and_then(|taken| self.flag(&taken))
+            .unwrap_or(false);
+        if let Some(taken) = inner.take("consistency") {
+            self.told
+                .ignored(taken.at, &taken.path, "It has no effect on Linux.");
+        }
+        let mut size = None;
+        for (key, refused) in [
+            ("volume", ["subpath", "nocopy"].as_slice()),
+            ("bind", ["propagation", "recursive"].as_slice()),
+            ("image", ["subpath"].as_slice()),
+            ("tmpfs", ["mode"].as_slice()),
+        ] {
+            let Some(taken) = inner.take(key) else {
+                continue;
+            };
+            let mut more = Fields::new(taken.path.clone(), taken.item);
+            for option in refused {
+                if let Some(option) = more.take(option) {
+                    self.told.refused(
+                        option.at,
+                        &option.path,
+                        "This option of a mount is not given.",
+                        "Take it out.",
+                    );
+                }
+            }
+            for option in ["labels", "create_host_path", "selinux"] {
+                if let Some(option) = more.take(option) {
+                    self.told
+                        .ignored(option.at, &option.path, "It has no effect here.");
+                }
+            }
+            if key == "tmpfs"
+                && let Some(taken) = more.take("size")
+            {
+                size = self.size(&taken);
+            }
+            more.finish(&mut self.told, &[]);
+        }
+        let content = inner.take("content");
+        let mode = inner.take("mode").and_then(|taken| self.text(&taken));
+        let folder = ["is_directory", "isDirectory"]
+            .into_iter()
+            .filter_map(|key| inner.take(key))
+            .fold(false, |before, taken| {
+                self.told
+                    .adapted(taken.at, &taken.path, "It says whether a folder is meant.");
+                before | (self.flag(&taken) == Some(true))
+            });
+        inner.finish(
+            &mut self.told,
+            &[
+                "type",
+                "source",
+                "target",
+                "read_only",
+                "bind",
+                "volume",
+                "tmpfs",
+                "image",
+                "consistency",
+            ],
+        );
+        let Some(target) = target.and_then(|target| self.target(&target, item.at, path)) else {
+            if item.get("target").is_none() {
+                self.told.invalid(
+                    item.at,
+                    path,
+                    "It does not say where it is mounted.",
+                    "Write `target: /…`.",
+                );
+            }
+            return;
+        };
+        if let Some(content) = content {
+            let text = content.item.as_text().unwrap_or_default().to_owned();
+            self.file(target, text, mode.as_deref(), content.at, path, making);
+            return;
+        }
+        if let Some(mode) = mode {
+            self.told.ignored(
+                item.at,
+                path,
+                format!("The mode {mode} is that of a file with `content`."),
+            );
+        }
+        let kind = kind.unwrap_or_else(|| match &source {
+            Some(source) if is_path(source) => "bind".to_owned(),
+            _ => "volume".to_owned(),
+        });
+        match (kind.as_str(), source) {
+            ("bind", Some(source)) if folder && source.starts_with('.') => {
+                self.folder_volume(&source, target, read_only, item.at, path, making);
+            }
+            ("bind", Some(source)) => self.bind(&source, target, read_only, item.at, path, making),
+            ("volume", Some(source)) => {
+                self.named(&source, target, read_only, item.at, path, making)
+            }
+            ("volume", None) => self.anonymous(target, item.at, path, making),
+            ("tmpfs", _) => {
+                let mut spec = mount(VolumeKind::Memory, false);
+                spec.size = size;
+                making.component.volumes.insert(target, spec);
+            }
+            (other, _) => self.told.refused(
+                item.at,
+                path,
+                format!("A mount of type `{other}` cannot be made of this."),
+                "Write type volume, bind with a source, or tmpfs.",
+            ),
+        }
+    }
+
+    fn anonymous(&mut self, target: AbsolutePath, at: Place, path: &str, making: &mut Making) {
+        let name = self.volume_name(&format!("{}{target}", making.service));
+        self.told.adapted(
+            at,
+            path,
+            format!("The volume without a name is called `{name}`, so that its data outlives a redeploy."),
+        );
+        let mut spec = mount(VolumeKind::Disk, false);
+        spec.name = Some(name);
+        making.component.volumes.insert(target, spec);
+    }
+
+    fn named(
+        &mut self,
+        volume: &str,
+        target: AbsolutePath,
+        read_only: bool,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        self.used.insert(("volumes", volume.to_owned()));
+        let declared = self.volumes.get(volume).map(|field| field.item.clone());
+        let Some(declared) = declared else {
+            let name = self.volume_name(volume);
+            self.told.adapted(
+                at,
+                path,
+                format!("The volume {volume} is not declared at the end of the file; it is one of the application, `{name}`."),
+            );
+            let mut spec = mount(VolumeKind::Disk, read_only);
+            spec.name = Some(name);
+            making.component.volumes.insert(target, spec);
+            return;
+        };
+        let option = |key: &str| {
+            declared
+                .get("driver_opts")
+                .and_then(|options| options.get(key))
+                .and_then(Item::as_text)
+        };
+        let kind = option("type").unwrap_or_default();
+        let bind =
+            option("o").is_some_and(|o| o.split(',').any(|word| word == "bind" || word == "rbind"));
+        if let (true, Some(device)) = (bind || kind == "none", option("device")) {
+            let device = device.to_owned();
+            self.bind(&device, target, read_only, at, path, making);
+            return;
+        }
+        if kind == "tmpfs" {
+            let mut spec = mount(VolumeKind::Memory, false);
+            spec.size = option("o").and_then(|options| {
+                let size = options.split(',').find_map(|o| o.strip_prefix("size="))?;
+                values::size(size)
+            });
+            making.component.volumes.insert(target, spec);
+            return;
+        }
+        let name = self.volume_name(volume);
+        if name.as_str() != volume {
+            self.told
+                .adapted(at, path, format!("The volume {volume} is called `{name}`."));
+        }
+        let mut spec = mount(VolumeKind::Disk, read_only);
+        spec.name = Some(name);
+        making.component.volumes.insert(target, spec);
+    }
+
+    /// The keys of a declared volume.
+    pub(super) fn volume_section(&mut self, path: &str, item: &Item) {
+        let mut fields = Fields::new(path, item);
+        if let Some(external) = fields.take("external") {
+            self.told.advised(
+                external.at,
+                &external.path,
+                "It is a volume of the application's own, and begins empty: those of others are not mounted.",
+                "Copy the data in once it runs: `pluvio exec`, or a job that mounts both.",
+            );
+        }
+        if let Some(driver) = fields.take("driver") {
+            match driver.item.as_text() {
+                Some("local" | "") => {
+                    self.told
+                        .ignored(driver.at, &driver.path, "It is the usual driver.")
+                }
+                other => self.told.refused(
+                    driver.at,
+                    &driver.path,
+                    format!(
+                        "The driver {} is not used; the volume is a local one.",
+                        other.unwrap_or("?")
+                    ),
+                    "Mount that storage on the machine, and name its folder.",
+                ),
+            }
+        }
+        if let Some(options) = fields.take("driver_opts") {
+            let text = |key: &str| options.item.get(key).and_then(Item::as_text);
+            let bind =
+                text("o").is_some_and(|o| o.contains("bind")) || text("type") == Some("none");
+            if text("type") == Some("tmpfs") {
+                self.told
+                    .adapted(options.at, &options.path, "It lies in memory.");
+            } else if bind && text("device").is_some() {
+                self.told.adapted(
+                    options.at,
+                    &options.path,
+                    "It is a folder of the machine, which needs the permission for host access.",
+                );
+            } else {
+                self.told.refused(
+                    options.at,
+                    &options.path,
+                    "Options of a volume's driver are not given; the volume is a local one.",
+                    "Mount that storage on the machine, and name its folder.",
+                );
+            }
+        }
+        for key in ["name", "labels"] {
+            if let Some(taken) = fields.take(key) {
+                self.told.ignored(
+                    taken.at,
+                    &taken.path,
+                    "Pluvio names and labels volumes itself.",
+                );
+            }
+        }
+        fields.finish(
+            &mut self.told,
+            &["driver", "driver_opts", "external", "name", "labels"],
+        );
+    }
+
+    fn memory(&mut self, target: &str, options: &str, at: Place, path: &str, making: &mut Making) {
+        let Some(target) = self.target(target, at, path) else {
+            return;
+        };
+        let mut spec = mount(VolumeKind::Memory, false);
+        let mut left = Vec::new();
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            match option.strip_prefix("size=").map(values::size) {
+                Some(Some(size)) => spec.size = Some(Bytes(size.0)),
+                _ if option == "rw" => {}
+                _ => left.push(option),
+            }
+        }
+        if !left.is_empty() {
+            self.told.refused(
+                at,
+                path,
+                format!(
+                    "{}: of the options of memory its size is given only.",
+                    left.join(", ")
+                ),
+                "Change modes and owners in the program's entrypoint.",
+            );
+        }
+        making.component.volumes.insert(target, spec);
+    }
+
+    /// A path of the machine: what lies beside the compose file is taken along where it can be.
+    fn bind(
+        &mut self,
+        source: &str,
+        target: AbsolutePath,
+        read_only: bool,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        if source.starts_with('/') {
+            self.host(source, target, read_only, at, path, making);
+            return;
+        }
+        if source.starts_with('~') {
+            match self.around.absolute(source) {
+                Some(whole) => self.host(&whole, target, read_only, at, path, making),
+                None => self.told.refused(
+                    at,
+                    path,
+                    format!("Whose home `{source}` means is not known here."),
+                    "Write the whole path.",
+                ),
+            }
+            return;
+        }
+        let inside = join("", source);
+        match self.around.entry(&inside) {
+            Entry::Text(text) if self.taken_along + text.len() <= FILES_BYTES => {
+                let mode = self.around.is_program(&inside).then_some("0755");
+                let writes = if read_only {
+                    ""
+                } else {
+                    " What the program writes into it is lost with the instance."
+                };
+                self.told.adapted(
+                    at,
+                    path,
+                    format!(
+                        "The text of {inside} is taken into the specification as a file.{writes}"
+                    ),
+                );
+                self.file_of(target, text, mode, making);
+            }
+            Entry::Folder => self.folder(&inside, target, read_only, at, path, making),
+            Entry::Text(_) | Entry::Other => match self.around.absolute(&inside) {
+                Some(whole) => self.host(&whole, target, read_only, at, path, making),
+                None => self.told.refused(
+                    at,
+                    path,
+                    format!("{inside} is too large, or no text, to be taken along."),
+                    "Put it into the image, or into a volume.",
+                ),
+            },
+            Entry::Missing if looks_like_a_file(source) => self.told.refused(
+                at,
+                path,
+                format!("There is no file {inside} that could be read, so nothing is at {target}."),
+                "Put it beside the compose file, and name the folder or the file.",
+            ),
+            Entry::Missing => self.folder_volume(&inside, target, read_only, at, path, making),
+        }
+    }
+
+    fn folder(
+        &mut self,
+        inside: &str,
+        target: AbsolutePath,
+        read_only: bool,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        let names = self.around.below(inside);
+        if names.as_ref().is_some_and(Vec::is_empty) {
+            self.folder_volume(inside, target, read_only, at, path, making);
+            return;
+        }
+        // What the program may write must not be lost with an instance.
+        if read_only
+            && let Some(names) = names.filter(|names| names.len() <= FILES_MAX)
+            && let Some(files) = self.all_texts(inside, &names)
+        {
+            self.told.adapted(
+                at,
+                path,
+                format!(
+                    "The texts of the {} files in {inside} are taken into the specification.",
+                    files.len()
+                ),
+            );
+            for (name, text, mode) in files {
+                if let Ok(target) = format!("{target}/{name}").parse() {
+                    self.file_of(target, text, mode, making);
+                }
+            }
+            return;
+        }
+        match self.around.absolute(inside) {
+            Some(whole) => self.host(&whole, target, read_only, at, path, making),
+            None => self.told.refused(
+                at,
+                path,
+                format!("The folder {inside} cannot be taken along."),
+                "Copy it into the image with a Dockerfile, or into a volume.",
+            ),
+        }
+    }
+
+    fn all_texts(
+        &self,
+        inside: &str,
+        names: &[String],
+    ) -> Option<Vec<(String, String, Option<&'static str>)>> {
+        let mut left = FILES_BYTES.saturating_sub(self.taken_along);
+        let mut files = Vec::new();
+        for name in names {
+            let path = format!("{inside}/{name}");
+            let Entry::Text(text) = self.around.entry(&path) else {
+                return None;
+            };
+            left = left.checked_sub(text.len())?;
+            let mode = self.around.is_program(&path).then_some("0755");
+            files.push((name.clone(), text, mode));
+        }
+        Some(files)
+    }
+
+    /// A folder that does not exist, or is empty: compose would make it.
+    fn folder_volume(
+        &mut self,
+        inside: &str,
+        target: AbsolutePath,
+        read_only: bool,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        let name = self.volume_name(inside.trim_start_matches("./"));
+        self.told.adapted(
+            at,
+            path,
+            format!("The folder {inside} is not there or empty: it becomes the volume `{name}`."),
+        );
+        let mut spec = mount(VolumeKind::Disk, read_only);
+        spec.name = Some(name);
+        making.component.volumes.insert(target, spec);
+    }
+
+    fn host(
+        &mut self,
+        source: &str,
+        target: AbsolutePath,
+        read_only: bool,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        let source = source.trim_end_matches("/.");
+        let Ok(host_path) = source.parse::<AbsolutePath>() else {
+            self.told.refused(
+                at,
+                path,
+                format!("`{source}` cannot be mounted."),
+                "Name a folder below /.",
+            );
+            return;
+        };
+        let what = if source.ends_with("docker.sock") || source.ends_with("podman.sock") {
+            "whoever has the engine's socket has the machine"
+        } else {
+            "it is of the machine itself"
+        };
+        self.told.advised(
+            at,
+            path,
+            format!("{source} is mounted as it is: {what}, so deploying it needs the permission for host access."),
+            "Use a volume, where the program does not need this very path.",
+        );
+        let mut spec = mount(VolumeKind::Host, read_only);
+        spec.host_path = Some(host_path);
+        making.component.volumes.insert(target, spec);
+    }
+
+    fn file_of(
+        &mut self,
+        target: AbsolutePath,
+        text: String,
+        mode: Option<&str>,
+        making: &mut Making,
+    ) {
+        self.taken_along += text.len();
+        making.component.files.insert(
+            target,
+            FileSpec {
+                content: text,
+                hot: false,
+                mode: mode.and_then(|mode| mode.parse().ok()),
+                raw: true,
+                reload: None,
+            },
+        );
+    }
+
+    /// A template's inline file.
+    fn file(
+        &mut self,
+        target: AbsolutePath,
+        text: String,
+        mode: Option<&str>,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        self.told.adapted(
+            at,
+            path,
+            format!("Its text becomes the file {target} of the component."),
+        );
+        self.file_of(target, text, mode, making);
+    }
+
+    /// A config or secret in a service.
+    fn config(&mut self, section: &'static str, item: &Item, taken: &Taken, making: &mut Making) {
+        let path = taken.path.as_str();
+        let (mut target, mut mode) = (None, None);
+        let source = match &item.value {
+            Value::Scalar(scalar) => Some(scalar.text.clone()),
+            Value::Map(_) => {
+                let mut inner = Fields::new(path, item);
+                let source = inner.take("source").and_then(|taken| self.text(&taken));
+                target = inner.take("target").and_then(|taken| self.text(&taken));
+                mode = inner.take("mode").and_then(|taken| {
+                    let scalar = taken.item.as_scalar()?;
+                    self.parsed(&taken, "a mode such as 0440", |_| octal(scalar))
+                });
+                for key in ["uid", "gid"] {
+                    if let Some(owner) = inner.take(key) {
+                        if owner.item.as_text() == Some("0") {
+                            self.told.ignored(owner.at, &owner.path, "It is so anyway.");
+                        } else {
+                            self.told.refused(
+                                owner.at,
+                                &owner.path,
+                                "Files belong to root.",
+                                "Let others read it by its `mode`.",
+                            );
+                        }
+                    }
+                }
+                inner.finish(&mut self.told, &["source", "target", "uid", "gid", "mode"]);
+                source
+            }
+            _ => None,
+        };
+        let Some(source) = source else {
+            self.told.invalid(
+                item.at,
+                path,
+                "It does not say which is meant.",
+                "Write its name, or `source: NAME`.",
+            );
+            return;
+        };
+        let usual = if section == "secrets" {
+            "/run/secrets"
+        } else {
+            ""
+        };
+        let target = match target {
+            Some(target) if target.starts_with('/') => target,
+            Some(target) => format!("{usual}/{target}"),
+            None => format!("{usual}/{source}"),
+        };
+        let Some(target) = self.target(&target, item.at, path) else {
+            return;
+        };
+        let content = if section == "secrets" {
+            self.declared_secret(&source, item.at, path)
+                .map(|name| (format!("${{secrets.{name}}}"), false))
+        } else {
+            self.config_content(&source, item.at, path)
+        };
+        let Some((content, raw)) = content else {
+            return;
+        };
+        making.component.files.insert(
+            target,
+            FileSpec {
+                content,
+                hot: false,
+                mode: Some(mode.unwrap_or(FileMode(0o444))),
+                raw,
+                reload: None,
+            },
+        );
+    }
+
+    fn config_content(&mut self, source: &str, at: Place, path: &str) -> Option<(String, bool)> {
+        self.used.insert(("configs", source.to_owned()));
+        let Some(declared) = self.configs.get(source).cloned() else {
+            self.told.invalid(
+                at,
+                path,
+                format!("There is no config `{source}`."),
+                "Declare it under `configs` at the end of the file.",
+            );
+            return None;
+        };
+        let item = &declared.item;
+        if let Some(Scalar { text, template, .. }) = item.get("content").and_then(Item::as_scalar) {
+            let content = template.clone().unwrap_or_else(|| escape(text));
+            return Some((content, false));
+        }
+        if let Some(variable) = item.get("environment").and_then(Item::as_text) {
+            return match self.variables.0.get(variable) {
+                Some(value) => Some((value.clone(), true)),
+                None => {
+                    self.told.invalid(
+                        declared.at,
+                        &format!("configs.{source}.environment"),
+                        format!("The variable {variable} is not set."),
+                        "Set it in the `.env` beside the file.",
+                    );
+                    None
+                }
+            };
+        }
+        if let Some(file) = item.get("file").and_then(Item::as_text) {
+            let file = join("", file);
+            let text = self.file_text(&file, declared.at, &format!("configs.{source}.file"))?;
+            self.taken_along += text.len();
+            return Some((text, true));
+        }
+        self.told.refused(
+            declared.at,
+            &format!("configs.{source}"),
+            "Its content is not in the file.",
+            "Write its `content` or `file`.",
+        );
+        None
+    }
+
+    fn volumes_from(
+        &mut self,
+        text: &str,
+        at: Place,
+        from: &Taken,
+        making: &mut Making,
+        services: &Map,
+    ) {
+        let (name, mode) = text.split_once(':').unwrap_or((text, "rw"));
+        let read_only = mode == "ro";
+        let other = services
+            .get(name)
+            .and_then(|field| field.item.get("volumes"));
+        if name == "container" || !services.contains_key(name) {
+            self.told.refused(
+                at,
+                &from.path,
+                format!("`{text}` names a container that is no service of the file."),
+                "Mount the same volumes by their names.",
+            );
+            return;
+        }
+        self.told.adapted(
+            at,
+            &from.path,
+            format!("The mounts of {name} are written out."),
+        );
+        let before: IndexMap<AbsolutePath, MountSpec> = making.component.volumes.clone();
+        if let Some(other) = other {
+            let taken = Taken {
+                path: from.path.clone(),
+                at,
+                item: other,
+            };
+            let service = std::mem::replace(&mut making.service, name.to_owned());
+            for item in other.items() {
+                match &item.value {
+                    Value::Scalar(scalar) => {
+                        self.short_volume(&scalar.text.clone(), item.at, &taken, making);
+                    }
+                    Value::Map(_) => self.long_volume(item, &taken, making),
+                    _ => {}
+                }
+            }
+            making.service = service;
+        }
+        for (target, spec) in &mut making.component.volumes {
+            match before.get(target) {
+                Some(own) => *spec = own.clone(),
+                None => spec.read_only |= read_only,
+            }
+        }
+    }
+}
+
+/// `0440` is octal; a YAML number without the zero is decimal, as compose's reader has it.
+fn octal(scalar: &Scalar) -> Option<FileMode> {
+    let text = scalar.text.trim();
+    let text = text.strip_prefix("0o").unwrap_or(text);
+    text.parse().ok()
+}
+
+fn is_path(source: &str) -> bool {
+    source.starts_with(['.', '/', '~'])
+}
+
+fn looks_like_a_file(source: &str) -> bool {
+    let name = source.rsplit('/').next().unwrap_or(source);
+    name.rsplit_once('.').is_some_and(|(stem, end)| {
+        !stem.is_empty()
+            && matches!(
+                end,
+                "conf"
+                    | "cfg"
+                    | "cnf"
+                    | "ini"
+                    | "toml"
+                    | "yaml"
+                    | "yml"
+                    | "json"
+                    | "xml"
+                    | "env"
+                    | "sh"
+                    | "sql"
+                    | "js"
+                    | "ts"
+                    | "py"
+                    | "rb"
+                    | "php"
+                    | "lua"
+                    | "html"
+                    | "css"
+                    | "txt"
+                    | "md"
+                    | "pem"
+                    | "crt"
+                    | "cert"
+                    | "key"
+                    | "properties"
+                    | "template"
+                    | "tmpl"
+                    | "jar"
+                    | "war"
+                    | "rules"
+                    | "acl"
+                    | "htpasswd"
+                    | "hcl"
+                    | "cron"
+                    | "log"
+                    | "db"
+                    | "sqlite"
+            )
+    }) || matches!(
+        name,
+        "Caddyfile" | "Corefile" | "Dockerfile" | "crontab" | ".env" | ".htpasswd"
+    )
+}

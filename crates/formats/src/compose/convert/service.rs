@@ -1,0 +1,746 @@
+//! A service's keys, each to where it belongs.
+
+use pluvio_model::name::Name;
+use pluvio_model::problem;
+use pluvio_model::spec::{ComponentSpec, Kind, RestartPolicy, Use};
+
+use super::super::item::{Fields, Item, Map, Place};
+use super::Convert;
+
+/// Every key that the compose specification has for a service.
+pub(super) const KEYS: [&str; 93] = [
+    "annotations",
+    "attach",
+    "blkio_config",
+    "build",
+    "cap_add",
+    "cap_drop",
+    "cgroup",
+    "cgroup_parent",
+    "command",
+    "configs",
+    "container_name",
+    "cpu_count",
+    "cpu_percent",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_rt_period",
+    "cpu_rt_runtime",
+    "cpu_shares",
+    "cpus",
+    "cpuset",
+    "credential_spec",
+    "depends_on",
+    "deploy",
+    "develop",
+    "device_cgroup_rules",
+    "devices",
+    "dns",
+    "dns_opt",
+    "dns_search",
+    "domainname",
+    "entrypoint",
+    "env_file",
+    "environment",
+    "expose",
+    "extends",
+    "external_links",
+    "extra_hosts",
+    "gpus",
+    "group_add",
+    "healthcheck",
+    "hostname",
+    "image",
+    "init",
+    "ipc",
+    "isolation",
+    "label_file",
+    "labels",
+    "links",
+    "logging",
+    "mac_address",
+    "mem_limit",
+    "mem_reservation",
+    "mem_swappiness",
+    "memswap_limit",
+    "models",
+    "network_mode",
+    "networks",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "pid",
+    "pids_limit",
+    "platform",
+    "ports",
+    "post_start",
+    "pre_start",
+    "pre_stop",
+    "privileged",
+    "profiles",
+    "provider",
+    "pull_policy",
+    "pull_refresh_after",
+    "read_only",
+    "restart",
+    "runtime",
+    "scale",
+    "secrets",
+    "security_opt",
+    "shm_size",
+    "stdin_open",
+    "stop_grace_period",
+    "stop_signal",
+    "storage_opt",
+    "sysctls",
+    "tmpfs",
+    "tty",
+    "ulimits",
+    "use_api_socket",
+    "user",
+    "userns_mode",
+    "uts",
+    "volumes",
+    "volumes_from",
+    "working_dir",
+];
+
+/// What a service becomes, as far as it is known.
+pub(super) struct Making {
+    pub(super) service: String,
+    pub(super) name: Name,
+    pub(super) component: ComponentSpec,
+    /// For the engine's create body, where app.yaml has no word: merged into `patch.engine`.
+    pub(super) patch: serde_json::Map<String, serde_json::Value>,
+    pub(super) host_config: serde_json::Map<String, serde_json::Value>,
+    pub(super) on_host_network: bool,
+}
+
+impl Making {
+    pub(super) fn options(&mut self) -> &mut pluvio_model::spec::ContainerOptions {
+        self.component.options.get_or_insert_default()
+    }
+    pub(super) fn host(&mut self) -> &mut pluvio_model::spec::HostOptions {
+        self.component.host.get_or_insert_default()
+    }
+    pub(super) fn alias(&mut self, alias: &str) {
+        if alias != self.name.as_str() && !self.component.aliases.iter().any(|a| a == alias) {
+            self.component.aliases.push(alias.to_owned());
+        }
+    }
+}
+
+impl Convert<'_> {
+    pub(super) fn service(&mut self, service: &str, item: &Item, at: Place, services: &Map) {
+        let path = format!("services.{service}");
+        let name = self.names[service].clone();
+        self.places.insert(name.clone(), (at, path.clone()));
+        if item.as_map().is_none() {
+            self.told.invalid(
+                at,
+                &path,
+                format!("The service {service} says nothing."),
+                "Give it an `image` or a `build`.",
+            );
+            return;
+        }
+        let mut making = Making {
+            service: service.to_owned(),
+            name: name.clone(),
+            component: ComponentSpec::default(),
+            patch: serde_json::Map::new(),
+            host_config: serde_json::Map::new(),
+            on_host_network: false,
+        };
+        if name.as_str() != service {
+            making.alias(service);
+        }
+        let mut fields = Fields::new(path.clone(), item);
+        fields.take("profiles").into_iter().for_each(|profiles| {
+            self.told.adapted(
+                profiles.at,
+                &profiles.path,
+                "Its profile is asked for: it runs like the others.",
+            );
+        });
+        if let Some(provider) = fields.take("provider") {
+            self.told.refused(
+                provider.at,
+                &provider.path,
+                "A provider is a program of compose's own that makes something elsewhere.",
+                "Declare what it makes as `kind: external`, or as a database of Pluvio's.",
+            );
+            self.leftovers(fields);
+            return;
+        }
+        self.image_and_build(&mut fields, &mut making, at);
+        self.kind(&mut fields, &mut making);
+        self.program(&mut fields, &mut making);
+        self.environment(&mut fields, &mut making);
+        self.health(&mut fields, &mut making);
+        self.network_mode(&mut fields, &mut making);
+        self.names_on_networks(&mut fields, &mut making);
+        self.depends(&mut fields, &mut making, services);
+        self.mounts(&mut fields, &mut making, services);
+        self.limits(&mut fields, &mut making);
+        self.options(&mut fields, &mut making);
+        self.deploy(&mut fields, &mut making);
+        self.ports(&mut fields, &mut making);
+        self.labels(&mut fields, &mut making);
+        self.hooks(&mut fields, &mut making);
+        self.no_effect(&mut fields);
+        self.leftovers(fields);
+        self.finish(making);
+    }
+
+    fn leftovers(&mut self, fields: Fields) {
+        fields.finish(&mut self.told, &KEYS);
+    }
+
+    fn finish(&mut self, mut making: Making) {
+        if !making.host_config.is_empty() {
+            making
+                .patch
+                .insert("HostConfig".to_owned(), making.host_config.into());
+        }
+        if !making.patch.is_empty() {
+            making.component.patch.get_or_insert_default().engine = Some(making.patch.into());
+        }
+        self.spec.components.insert(making.name, making.component);
+    }
+
+    /// Databases by their images' names; what is in front of the last `/` does not matter.
+    pub(super) fn is_database(image: &str) -> bool {
+        let name = image.split('@').next().unwrap_or(image);
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let name = name.split(':').next().unwrap_or(name);
+        matches!(
+            name,
+            "postgres"
+                | "postgresql"
+                | "postgis"
+                | "pgvector"
+                | "timescaledb"
+                | "mysql"
+                | "mysql-server"
+                | "mariadb"
+                | "percona"
+                | "mongo"
+                | "mongodb"
+                | "redis"
+                | "valkey"
+                | "keydb"
+                | "dragonfly"
+                | "memcached"
+                | "cassandra"
+                | "clickhouse-server"
+                | "rabbitmq"
+                | "cockroach"
+                | "mssql"
+        )
+    }
+
+    fn kind(&mut self, fields: &mut Fields, making: &mut Making) {
+        let awaited = self.awaited.contains(&making.service);
+        if awaited {
+            making.component.kind = Kind::Job;
+        } else if making
+            .component
+            .image
+            .as_ref()
+            .is_some_and(|image| Self::is_database(image.short_name()))
+        {
+            making.component.kind = Kind::Stateful;
+        }
+        if let Some(apart) = fields.take("exclude_from_hc") {
+            if self.flag(&apart) == Some(true) && !awaited {
+                self.told.adapted(
+                    apart.at,
+                    &apart.path,
+                    "What does not count in the application's health runs to its end: it becomes a job.",
+                );
+                making.component.kind = Kind::Job;
+            } else {
+                self.told.ignored(apart.at, &apart.path, "It is so anyway.");
+            }
+        }
+        let Some(restart) = fields.take("restart") else {
+            return;
+        };
+        let Some(text) = self.text(&restart) else {
+            return;
+        };
+        let (policy, count) = match text.split_once(':') {
+            Some((policy, count)) => (policy.to_owned(), Some(count.to_owned())),
+            None => (text, None),
+        };
+        let job = making.component.kind == Kind::Job;
+        let policy = match policy.as_str() {
+            "no" | "false" | "none" => RestartPolicy::Never,
+            "on-failure" => RestartPolicy::OnFailure,
+            "always" | "unless-stopped" | "any" | "true" => {
+                if job {
+                    self.told.adapted(
+                        restart.at,
+                        &restart.path,
+                        "Others await its end, so it is a job: it is not started again once it succeeded.",
+                    );
+                    return;
+                }
+                if policy != "always" {
+                    self.told.adapted(
+                        restart.at,
+                        &restart.path,
+                        "It is restarted always; `pluvio stop` stops it all the same.",
+                    );
+                }
+                RestartPolicy::Always
+            }
+            other => {
+                self.told.invalid(
+                    restart.at,
+                    &restart.path,
+                    format!("`{other}` is no restart policy."),
+                    "Write no, always, on-failure or unless-stopped.",
+                );
+                return;
+            }
+        };
+        if let Some(count) = count {
+            self.told.adapted(
+                restart.at,
+                &restart.path,
+                format!("The limit of {count} restarts becomes growing pauses between them."),
+            );
+        }
+        if job {
+            self.told.adapted(
+                restart.at,
+                &restart.path,
+                "It is a job: it runs to its end once for each content.",
+            );
+            return;
+        }
+        making.component.restart = Some(policy);
+    }
+
+    fn network_mode(&mut self, fields: &mut Fields, making: &mut Making) {
+        let Some(mode) = fields.take("network_mode") else {
+            return;
+        };
+        let Some(text) = self.text(&mode) else { return };
+        match text.as_str() {
+            "" | "bridge" | "default" => self.told.ignored(
+                mode.at,
+                &mode.path,
+                "The application has a bridge network of its own.",
+            ),
+            "host" => {
+                making.on_host_network = true;
+                self.told.refused(
+                    mode.at,
+                    &mode.path,
+                    "On the machine's own network two instances cannot listen on one port: nothing could be replaced without a gap.",
+                    "It joins the application's network instead; publish the ports that must be reached, with `ports`.",
+                );
+            }
+            "none" => self.told.refused(
+                mode.at,
+                &mode.path,
+                "A component without any network cannot be watched over.",
+                "Take it out; nothing reaches a component that has no ports.",
+            ),
+            other => {
+                let whose = other.split_once(':').map_or(other, |(_, name)| name);
+                self.told.refused(
+                    mode.at,
+                    &mode.path,
+                    format!("It would share the network of {whose}."),
+                    format!("It joins the application's network instead: reach {whose} by its name rather than by localhost, or write it as a sidecar of {whose} in app.yaml."),
+                );
+            }
+        }
+    }
+
+    fn names_on_networks(&mut self, fields: &mut Fields, making: &mut Making) {
+        if let Some(container) = fields.take("container_name")
+            && let Some(text) = self.text(&container)
+        {
+            self.told.adapted(
+                container.at,
+                &container.path,
+                format!("`{text}` is a name on the network; containers are named after application, component and instance."),
+            );
+            self.add_alias(&container.path, container.at, &text, making);
+        }
+        let Some(networks) = fields.take("networks") else {
+            return;
+        };
+        let Some(all) = networks.item.as_map() else {
+            self.told.invalid(
+                networks.at,
+                &networks.path,
+                "It is neither a list nor a map.",
+                "Write the names of networks with dashes.",
+            );
+            return;
+        };
+        if all.len() > 1 || !all.contains_key("default") {
+            let names: Vec<&str> = all.keys().map(String::as_str).collect();
+            self.told.adapted(
+                networks.at,
+                &networks.path,
+                format!("{} is one network here, the application's own: its components reach each other all.", names.join(", ")),
+            );
+        }
+        for (name, field) in all {
+            if !self.networks.contains_key(name) && name != "default" {
+                self.told.adapted(
+                    field.at,
+                    &networks.path,
+                    format!("The network {name} is not declared; it is the application's own."),
+                );
+            }
+            self.used.insert(("networks", name.clone()));
+            let mut inner = Fields::new(format!("{}.{name}", networks.path), &field.item);
+            if let Some(aliases) = inner.take("aliases") {
+                for (at, alias) in self.texts(&aliases) {
+                    self.add_alias(&aliases.path, at, &alias, making);
+                }
+            }
+            for key in [
+                "ipv4_address",
+                "ipv6_address",
+                "mac_address",
+                "link_local_ips",
+                "interface_name",
+                "driver_opts",
+            ] {
+                if let Some(taken) = inner.take(key) {
+                    self.told.refused(
+                        taken.at,
+                        &taken.path,
+                        "Addresses of instances are Pluvio's choice, so that two can run side by side.",
+                        "Reach it by its name.",
+                    );
+                }
+            }
+            for key in ["priority", "gw_priority"] {
+                if let Some(taken) = inner.take(key) {
+                    self.told
+                        .ignored(taken.at, &taken.path, "There is one network only.");
+                }
+            }
+            inner.finish(&mut self.told, &[]);
+        }
+    }
+
+    pub(super) fn add_alias(&mut self, path: &str, at: Place, alias: &str, making: &mut Making) {
+        let good = !alias.is_empty()
+            && alias.len() <= 253
+            && alias.split('.').all(|label| {
+                !label.is_empty()
+                    && label.len() <= 63
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && label
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            });
+        if good {
+            making.alias(alias);
+        } else {
+            self.told.refused(
+                at,
+                path,
+                format!("`{alias}` is not a host name."),
+                "Write letters, digits, dashes and dots.",
+            );
+        }
+    }
+
+    fn depends(&mut self, fields: &mut Fields, making: &mut Making, services: &Map) {
+        if let Some(depends) = fields.take("depends_on") {
+            let map = depends.item.as_map().cloned().unwrap_or_default();
+            for (name, field) in &map {
+                let path = format!("{}.{name}", depends.path);
+                let mut inner = Fields::new(path.clone(), &field.item);
+                let required = match inner.take("required") {
+                    Some(required) => {
+                        let required_is = self.flag(&required) != Some(false);
+                        let message = if required_is {
+                            "It is so anyway."
+                        } else {
+                            "A service that is left out is not waited for."
+                        };
+                        self.told.ignored(required.at, &required.path, message);
+                        required_is
+                    }
+                    None => true,
+                };
+                if let Some(restart) = inner.take("restart") {
+                    self.told.ignored(
+                        restart.at,
+                        &restart.path,
+                        "Its name leads to the instances that are ready, new ones too: nothing has to be restarted.",
+                    );
+                }
+                if let Some(condition) = inner.take("condition") {
+                    match condition.item.as_text() {
+                        Some("service_started") => self.told.adapted(
+                            condition.at,
+                            &path,
+                            format!("It starts once {name} is ready, which is later than started."),
+                        ),
+                        Some("service_healthy" | "service_completed_successfully") => {}
+                        other => self.told.invalid(
+                            condition.at,
+                            &condition.path,
+                            format!("`{}` is no condition.", other.unwrap_or("?")),
+                            "Write service_started, service_healthy or service_completed_successfully.",
+                        ),
+                    }
+                }
+                inner.finish(&mut self.told, &["condition", "restart", "required"]);
+                self.uses(name, field.at, &path, required, making, services);
+            }
+        }
+        if let Some(links) = fields.take("links") {
+            for (at, text) in self.texts(&links) {
+                let (name, alias) = match text.split_once(':') {
+                    Some((name, alias)) => (name.to_owned(), Some(alias.to_owned())),
+                    None => (text, None),
+                };
+                self.told.adapted(
+                    at,
+                    &links.path,
+                    match &alias {
+                        Some(alias) => format!(
+                            "It starts after {name}, which `{alias}` leads to for every component."
+                        ),
+                        None => format!("It starts after {name}, which its name leads to anyway."),
+                    },
+                );
+                if let Some(alias) = alias
+                    && let Some(target) = self.names.get(&name).cloned()
+                    && alias != target.as_str()
+                {
+                    self.linked.push((target, alias));
+                }
+                self.uses(&name, at, &links.path, true, making, services);
+            }
+        }
+        if let Some(links) = fields.take("external_links") {
+            self.told.refused(
+                links.at,
+                &links.path,
+                "A container of somebody else is not reached by name.",
+                "Write its address into `extra_hosts`, or make it a component of the application.",
+            );
+        }
+    }
+
+    fn uses(
+        &mut self,
+        name: &str,
+        at: Place,
+        path: &str,
+        required: bool,
+        making: &mut Making,
+        services: &Map,
+    ) {
+        let Some(target) = self.names.get(name).cloned() else {
+            if required {
+                let names: Vec<&str> = services.keys().map(String::as_str).collect();
+                let remedy = match crate::suggest::nearest(name, names.iter().copied()) {
+                    Some(near) => format!("Did you mean `{near}`?"),
+                    None => "Take it out, or take its profile along with `--profile`.".to_owned(),
+                };
+                self.told.error(
+                    problem::SPEC_UNKNOWN_REFERENCE,
+                    at,
+                    path,
+                    format!("There is no service `{name}`."),
+                    remedy,
+                );
+            }
+            return;
+        };
+        if target == making.name {
+            self.told
+                .adapted(at, path, "A service cannot await itself.");
+            return;
+        }
+        if !making
+            .component
+            .uses
+            .iter()
+            .any(|other| *other.component() == target)
+        {
+            making.component.uses.push(Use::Component(target));
+        }
+    }
+
+    fn labels(&mut self, fields: &mut Fields, making: &mut Making) {
+        if let Some(files) = fields.take("label_file") {
+            for (at, path) in self.texts(&files) {
+                let Some(text) = self.file_text(&path, at, &files.path) else {
+                    continue;
+                };
+                for line in text.lines() {
+                    let line = line.trim();
+                    if line.is_empty() || line.starts_with('#') {
+                        continue;
+                    }
+                    let (key, value) = line.split_once('=').unwrap_or((line, ""));
+                    making
+                        .component
+                        .labels
+                        .insert(key.trim().to_owned(), value.to_owned());
+                }
+            }
+        }
+        let Some(labels) = fields.take("labels") else {
+            return;
+        };
+        let Some(map) = labels.item.as_map() else {
+            self.told.invalid(
+                labels.at,
+                &labels.path,
+                "It is neither a list nor a map.",
+                "Write `KEY: value`.",
+            );
+            return;
+        };
+        let mut proxies: Vec<&str> = Vec::new();
+        for (key, field) in map {
+            let value = match field.item.as_text() {
+                Some(text) => text.to_owned(),
+                None if field.item.is_null() => String::new(),
+                None => {
+                    self.told.invalid(
+                        field.at,
+                        &format!("{}.{key}", labels.path),
+                        "A label's value is a text.",
+                        "Write it on the same line.",
+                    );
+                    continue;
+                }
+            };
+            let proxy = key.split(['.', '_']).next().unwrap_or_default();
+            if matches!(proxy, "traefik" | "caddy" | "VIRTUAL" | "letsencrypt")
+                && !proxies.contains(&proxy)
+            {
+                proxies.push(proxy);
+            }
+            making.component.labels.insert(key.clone(), value);
+        }
+        for proxy in proxies {
+            self.told.advised(
+                labels.at,
+                &labels.path,
+                format!(
+                    "The labels for {proxy} are kept, but Pluvio's gateway does not read them."
+                ),
+                "Write the hosts under `routes` of the component.",
+            );
+        }
+    }
+
+    fn hooks(&mut self, fields: &mut Fields, making: &mut Making) {
+        for key in ["post_start", "pre_stop"] {
+            if let Some(taken) = fields.take(key) {
+                self.told.refused(
+                    taken.at,
+                    &taken.path,
+                    "Commands beside a running program are not run by this version.",
+                    "Put it into the image's entrypoint, or into a job.",
+                );
+            }
+        }
+        let Some(steps) = fields.take("pre_start") else {
+            return;
+        };
+        let mut commands = Vec::new();
+        for step in steps.item.items() {
+            let mut inner = Fields::new(steps.path.clone(), step);
+            if let Some(command) = inner.take("command") {
+                commands.extend(self.command(&command));
+            }
+            inner.finish(&mut self.told, &["command"]);
+        }
+        match (commands.pop(), commands.is_empty()) {
+            (Some(command), true) => {
+                self.told.adapted(
+                    steps.at,
+                    &steps.path,
+                    "It becomes the release task: before new instances, and again only when its content changed.",
+                );
+                making.component.release = Some(pluvio_model::spec::ReleaseTask {
+                    command,
+                    timeout: None,
+                });
+            }
+            _ => self.told.refused(
+                steps.at,
+                &steps.path,
+                "A component has one command before it starts.",
+                "Join them in one, or write `init` steps in app.yaml.",
+            ),
+        }
+    }
+
+    /// Keys without effect by nature.
+    fn no_effect(&mut self, fields: &mut Fields) {
+        for (key, why) in [
+            ("attach", "It is for compose's own screen."),
+            (
+                "develop",
+                "It is for developing with compose; deploys build anew.",
+            ),
+            (
+                "logging",
+                "Logs are Pluvio's: collected, kept and searched, whatever the driver.",
+            ),
+            ("extends", "It is written out already."),
+            (
+                "pull_refresh_after",
+                "Names of images are resolved on deploy, or with `--pull`.",
+            ),
+        ] {
+            if let Some(taken) = fields.take(key) {
+                self.told.ignored(taken.at, &taken.path, why);
+            }
+        }
+        if let Some(policy) = fields.take("pull_policy") {
+            let text = policy.item.as_text().unwrap_or_default().to_owned();
+            self.told.advised(
+                policy.at,
+                &policy.path,
+                format!("`{text}`: an image that is not there is pulled, and one that is stays the same until it is asked for."),
+                "Deploy with `--pull` to look for a newer one.",
+            );
+        }
+        if let Some(platform) = fields.take("platform") {
+            self.told.adapted(
+                platform.at,
+                &platform.path,
+                "The image of the machine's own architecture is taken.",
+            );
+        }
+        if let Some(models) = fields.take("models") {
+            self.told.refused(
+                models.at,
+                &models.path,
+                "Models need compose's own runner of models.",
+                "Run a model server as a component, and give its address in a variable.",
+            );
+        }
+        if let Some(annotations) = fields.take("annotations") {
+            self.told.ignored(
+                annotations.at,
+                &annotations.path,
+                "Annotations are for the runtime below; nothing reads them.",
+            );
+        }
+    }
+}

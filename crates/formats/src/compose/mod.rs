@@ -1,0 +1,262 @@
+//! Compose files, as the compose specification has them, to an [`AppSpec`].
+//!
+//! [`read`] takes a [`Project`] and what is around it ([`Surroundings`]: the caller does the I/O), and gives the
+//! specification, a row for every key that is not plainly kept, and what is wrong. The way there: `load` reads the files
+//! (YAML, `interpolate`, `extends`, `include`), `merge` makes them one, `convert` takes each key to what Pluvio has for it.
+//!
+//! Nothing is dropped in silence: a map's keys are taken one by one, and what nobody took is told
+//! ([`item::Fields::finish`]).
+
+mod convert;
+mod interpolate;
+mod item;
+mod load;
+mod merge;
+pub(crate) mod values;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::spec::{ApiVersion, AppSpec};
+
+use crate::report::Row;
+use item::{Item, Value};
+use load::{Loader, Variables};
+
+/// The names under which a compose file is looked for, the first one found counts; an override is laid over it.
+pub const FILES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+
+/// What a path beside the compose file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Missing,
+    Folder,
+    Text(String),
+    /// Binary, too large, unreadable.
+    Other,
+}
+
+/// What is around a compose file. Paths are relative to the project's folder, or absolute as the file writes them.
+pub trait Surroundings {
+    fn entry(&self, path: &str) -> Entry;
+    /// The files below a folder, relative to it; `None` where there are too many to take along.
+    fn below(&self, path: &str) -> Option<Vec<String>>;
+    /// Where a path is on the machine, if that is known.
+    fn absolute(&self, path: &str) -> Option<String>;
+    fn is_program(&self, _path: &str) -> bool {
+        false
+    }
+}
+
+/// A text alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl Surroundings for Nothing {
+    fn entry(&self, _: &str) -> Entry {
+        Entry::Missing
+    }
+    fn below(&self, _: &str) -> Option<Vec<String>> {
+        None
+    }
+    fn absolute(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// What is read, and how it was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    /// In the order in which they are laid over each other. Empty: as [`FILES`] and `COMPOSE_FILE` say.
+    pub files: Vec<String>,
+    /// The text of the only file, where it was not read from a place; `files` then names it.
+    pub text: Option<String>,
+    /// Instead of `.env`; later ones win.
+    pub env_files: Vec<String>,
+    /// Win over those of files.
+    pub variables: IndexMap<String, String>,
+    pub profiles: Vec<String>,
+    /// The application's name; else the file's `name`, else `fallback`.
+    pub name: Option<Name>,
+    pub fallback: Option<Name>,
+}
+
+/// What a foreign format became.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Import {
+    pub spec: AppSpec,
+    pub report: Vec<Row>,
+    pub errors: Vec<Problem>,
+    /// One sentence for each thing that was gone by.
+    pub why: Vec<String>,
+    /// Values of secrets that the source holds; they are never part of a specification.
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl Import {
+    pub(crate) fn empty(name: Name) -> Import {
+        Import {
+            spec: AppSpec {
+                api_version: ApiVersion::V1,
+                name,
+                display_name: None,
+                components: IndexMap::new(),
+                secrets: IndexMap::new(),
+                settings: IndexMap::new(),
+                groups: IndexMap::new(),
+                networks: IndexMap::new(),
+                objects: Vec::new(),
+            },
+            report: Vec::new(),
+            errors: Vec::new(),
+            why: Vec::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+/// Reads a project.
+pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
+    let mut loader = Loader::new(around);
+    let mut variables = Variables::default();
+    let env_files: Vec<String> = match project.env_files.is_empty() {
+        true => vec![".env".to_owned()],
+        false => project.env_files.clone(),
+    };
+    let (mut why, mut files) = (Vec::new(), project.files.clone());
+    // The first file that was named is number 0, whatever else is read before it.
+    if let Some(first) = files.first() {
+        loader.told.files.push(first.clone());
+    } else {
+        let found = FILES
+            .iter()
+            .find(|name| matches!(around.entry(name), Entry::Text(_)));
+        loader
+            .told
+            .files
+            .push((*found.unwrap_or(&FILES[0])).to_owned());
+    }
+    for path in &env_files {
+        match around.entry(path) {
+            Entry::Text(text) => {
+                loader.env_file(&text, path, &mut variables);
+                why.push(format!("{path} gives {} variables.", variables.0.len()));
+            }
+            _ if project.env_files.is_empty() => {}
+            _ => loader.told.error(
+                problem::SOURCE_MISSING,
+                item::Place::default(),
+                "",
+                format!("There is no file {path}."),
+                "Correct the path of the file of variables.",
+            ),
+        }
+    }
+    variables.0.extend(
+        project
+            .variables
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone())),
+    );
+    if files.is_empty() {
+        files = found_files(&variables, around);
+    }
+    let mut profiles = project.profiles.clone();
+    if profiles.is_empty()
+        && let Some(listed) = variables.0.get("COMPOSE_PROFILES")
+    {
+        profiles.extend(listed.split(',').map(|p| p.trim().to_owned()));
+    }
+    let fallback = || -> Name { "app".parse().expect("a name") };
+    let asked = project.name.clone().or_else(|| {
+        variables
+            .0
+            .get("COMPOSE_PROJECT_NAME")
+            .and_then(|name| Name::suggest(name))
+    });
+    let start = asked
+        .clone()
+        .or_else(|| project.fallback.clone())
+        .unwrap_or_else(fallback);
+    variables
+        .0
+        .entry("COMPOSE_PROJECT_NAME".to_owned())
+        .or_insert_with(|| start.to_string());
+    let mut whole: Option<Item> = None;
+    for path in &files {
+        let read = match &project.text {
+            Some(text) => loader
+                .text(text, path, &variables)
+                .and_then(|item| loader.document(item, path, "", &variables, 0)),
+            None => loader.file(path, "", &variables, 0),
+        };
+        let Some(read) = read else { continue };
+        match &mut whole {
+            None => whole = Some(read),
+            Some(whole) => merge::merge(whole, read, ""),
+        }
+    }
+    why.insert(
+        0,
+        match files.as_slice() {
+            [] => "There is no compose file.".to_owned(),
+            [only] => format!("{only} is a compose file."),
+            several => format!(
+                "{} are compose files, laid over each other.",
+                several.join(", ")
+            ),
+        },
+    );
+    let mut whole = whole.unwrap_or_else(|| Item::null(item::Place::default()));
+    merge::settle(&mut whole);
+    if whole.is_null() {
+        whole.value = Value::Map(item::Map::new());
+    }
+    let mut import = convert::convert(
+        convert::Input {
+            document: &whole,
+            asked,
+            start,
+            profiles,
+            variables: &variables,
+        },
+        loader,
+    );
+    import.why = why;
+    import
+}
+
+/// As `COMPOSE_FILE` says, else the usual names, each with its override.
+fn found_files(variables: &Variables, around: &dyn Surroundings) -> Vec<String> {
+    if let Some(listed) = variables.0.get("COMPOSE_FILE") {
+        let separator = variables
+            .0
+            .get("COMPOSE_PATH_SEPARATOR")
+            .map_or(":", String::as_str);
+        return listed
+            .split(separator)
+            .filter(|path| !path.is_empty())
+            .map(|path| load::join("", path))
+            .collect();
+    }
+    let is_there = |path: &str| matches!(around.entry(path), Entry::Text(_) | Entry::Other);
+    let Some(first) = FILES.into_iter().find(|path| is_there(path)) else {
+        return Vec::new();
+    };
+    let stem = first.rsplit_once('.').map_or(first, |(stem, _)| stem);
+    let second = ["yml", "yaml"]
+        .map(|end| format!("{stem}.override.{end}"))
+        .into_iter()
+        .find(|path| is_there(path));
+    std::iter::once(first.to_owned()).chain(second).collect()
+}
+
+#[cfg(test)]
+mod tests;
