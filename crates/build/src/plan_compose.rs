@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use pluvio_formats::compose::{self, Entry, Import, Project, Surroundings};
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_formats::yaml;
+use pluvio_formats::{caprover, docker_run};
 use pluvio_model::name::Name;
 use pluvio_model::problem::Problem;
 use pluvio_model::spec::SourceSpec;
@@ -188,6 +189,23 @@ pub fn of_text(text: &str, file: &str, asked: &Asked) -> Planned {
         ..project(asked)
     };
     planned("compose", compose::read(&project, &compose::Nothing))
+}
+
+/// Plans a template of CapRover's.
+pub fn of_caprover(text: &str, file: &str, folder: Option<&Path>, asked: &Asked) -> Planned {
+    let around: Box<dyn Surroundings> = match folder {
+        Some(folder) => Box::new(Beside::new(folder, asked.confined)),
+        None => Box::new(compose::Nothing),
+    };
+    let (name, fallback) = (asked.name.as_ref(), None);
+    let import = caprover::read(text, file, name, fallback, &asked.variables, &*around);
+    planned("caprover", import)
+}
+
+/// Plans a `docker run` line; paths in it begin at a folder.
+pub fn of_run(text: &str, folder: &Path, name: Option<&Name>) -> Planned {
+    let around = Beside::new(folder, false);
+    planned("docker run", docker_run::read(text, name, &around))
 }
 
 fn project(asked: &Asked) -> Project {

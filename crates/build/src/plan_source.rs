@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use pluvio_formats::app::{self, Reading};
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_formats::yaml;
+use pluvio_formats::{caprover, docker_run};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Location, Problem};
@@ -34,7 +35,7 @@ pub struct Planned {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// `node`, `python`, `go`, `static`, `dockerfile`, `image`, `app.yaml`, `unknown`.
+    /// `node`, `python`, `go`, `static`, `dockerfile`, `image`, `app.yaml`, `compose`, `docker run`, `unknown`.
     pub kind: String,
     /// One sentence for each thing that was gone by.
     pub why: Vec<String>,
@@ -152,6 +153,16 @@ pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
     let fallback = name.cloned().unwrap_or_else(nameless);
     // What a command line calls its standard input.
     let file = if file == "-" { "The input" } else { file };
+    if docker_run::is_run(text) {
+        return plan_compose::planned("docker run", docker_run::read_alone(text, name));
+    }
+    if caprover::is_template(text) {
+        let asked = Asked {
+            name: name.cloned(),
+            ..Asked::default()
+        };
+        return plan_compose::of_caprover(text, file, None, &asked);
+    }
     if plan_compose::is_compose(text) {
         let asked = Asked {
             name: name.cloned(),
@@ -171,6 +182,9 @@ pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
 
 /// Plans an image reference. What the image runs and listens on is known once it is pulled.
 pub fn of_image(text: &str, name: Option<&Name>) -> Planned {
+    if docker_run::is_run(text) {
+        return plan_compose::planned("docker run", docker_run::read_alone(text, name));
+    }
     let fallback = || name.cloned().unwrap_or_else(nameless);
     let image: ImageReference = match text.trim().parse() {
         Ok(image) => image,
@@ -492,15 +506,6 @@ fn foreign_folder(tree: &SourceTree) -> Option<Problem> {
 /// What a text is when it is not `app.yaml`.
 fn foreign_text(text: &str, file: &str) -> Option<Problem> {
     let words: Vec<&str> = text.split_whitespace().take(3).collect();
-    if let ["docker" | "podman", "run", ..]
-    | ["sudo", "docker" | "podman", "run"]
-    | ["$", "docker" | "podman", "run"] = words.as_slice()
-    {
-        return Some(problem::SOURCE_UNKNOWN.problem(
-            "It is a `docker run` line; these come later.",
-            "Write the image and its options into app.yaml: `image`, `ports`, `env`, `volumes`, `command`.",
-        ));
-    }
     let name = file.rsplit('/').next().unwrap_or(file);
     if name == "Dockerfile" || words.first() == Some(&"FROM") {
         return Some(problem::SOURCE_UNKNOWN.problem(
@@ -534,9 +539,6 @@ fn foreign_text(text: &str, file: &str) -> Option<Problem> {
     }
     if root.get("name").is_some() && root.get("version").is_some() && name == "Chart.yaml" {
         return Some(later(file, "a Helm chart"));
-    }
-    if root.get("caproverOneClickApp").is_some() || root.get("captainVersion").is_some() {
-        return Some(later(file, "a CapRover template"));
     }
     None
 }

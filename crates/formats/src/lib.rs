@@ -8,7 +8,9 @@
 //! Schema of `app.yaml`.
 
 pub mod app;
+pub mod caprover;
 pub mod compose;
+pub mod docker_run;
 pub mod dotenv;
 pub mod report;
 pub mod schema;

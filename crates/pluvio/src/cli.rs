@@ -114,7 +114,7 @@ pub(crate) enum Command {
     },
     /// Build, release and follow; ends with the URL
     #[command(
-        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy shop.zip\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy compose.yaml --env-file prod.env\n  pluvio deploy https://example.org/team/shop.git --ref main"
+        after_help = "Examples:\n  pluvio deploy\n  pluvio deploy ./shop --name shop\n  pluvio deploy shop.zip\n  pluvio deploy nginx:1.27 --port 80\n  pluvio deploy 'docker run -p 8080:80 nginx'\n  pluvio deploy compose.yaml --env-file prod.env\n  pluvio deploy https://example.org/team/shop.git --ref main"
     )]
     Deploy(DeployArgs),
     /// Make the application what a file says

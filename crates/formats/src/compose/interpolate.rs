@@ -19,6 +19,10 @@ pub(crate) trait Names {
     /// can be written.
     fn made(&self, name: &str) -> Option<Made>;
     fn value(&self, name: &str) -> Option<&str>;
+    /// Whether what follows `:?` is a value rather than a message.
+    fn prefills(&self) -> bool {
+        false
+    }
 }
 
 /// A generated value.
@@ -28,6 +32,8 @@ pub(crate) struct Made {
     pub(crate) template: String,
     /// The text is the value itself, so that it may stand anywhere.
     pub(crate) plain: bool,
+    /// The text is the default of a setting of that name.
+    pub(crate) setting: bool,
 }
 
 /// What was met on the way.
@@ -173,6 +179,9 @@ impl Work<'_> {
 
     fn made(&mut self, name: &str) -> Option<Both> {
         let made = self.names.made(name)?;
+        if made.setting {
+            return Some(self.setting(name, made.text, None));
+        }
         if !made.plain {
             self.met.made.push(name.to_owned());
         }
@@ -234,6 +243,10 @@ impl Work<'_> {
             ("+", Some(_)) => self.text(operand, depth + 1),
             ("+", None) => Both::default(),
             ("?", Some(value)) => self.setting(name, value, Some(operand)),
+            ("?", None) if self.names.prefills() && !operand.trim().is_empty() => {
+                let default = self.text(operand, depth + 1);
+                self.setting(name, default.text, None)
+            }
             ("?", None) => {
                 self.met
                     .required

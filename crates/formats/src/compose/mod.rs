@@ -7,11 +7,14 @@
 //! Nothing is dropped in silence: a map's keys are taken one by one, and what nobody took is told
 //! ([`item::Fields::finish`]).
 
-mod convert;
-mod interpolate;
-mod item;
-mod load;
-mod merge;
+pub(crate) mod convert;
+mod coolify;
+pub(crate) mod interpolate;
+pub(crate) mod item;
+pub(crate) mod load;
+pub(crate) mod merge;
+mod others;
+mod rebase;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;
@@ -189,6 +192,19 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
         .0
         .entry("COMPOSE_PROJECT_NAME".to_owned())
         .or_insert_with(|| start.to_string());
+    let template = files
+        .first()
+        .and_then(|path| match (&project.text, around.entry(path)) {
+            (Some(text), _) => Some(text.clone()),
+            (None, Entry::Text(text)) => Some(text),
+            _ => None,
+        });
+    let template = template.filter(|text| coolify::is_template(text));
+    if let Some(text) = &template {
+        loader.lenient = true;
+        loader.dialect = Some(&coolify::made);
+        loader.header_port = coolify::header_port(text);
+    }
     let mut whole: Option<Item> = None;
     for path in &files {
         let read = match &project.text {
@@ -229,6 +245,21 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
         },
         loader,
     );
+    if template.is_some() {
+        why.push("It has the variables of Coolify's templates.".to_owned());
+        for name in coolify::finish(&mut import.spec) {
+            import.report.push(
+                Row::new(
+                    crate::report::Outcome::Refused,
+                    format!("secrets.{name}"),
+                    "A token that is signed by another secret cannot be made; it must be set.",
+                )
+                .remedy(format!(
+                    "Sign it yourself and set it: `pluvio secret set {name}`."
+                )),
+            );
+        }
+    }
     import.why = why;
     import
 }
@@ -243,7 +274,7 @@ fn found_files(variables: &Variables, around: &dyn Surroundings) -> Vec<String> 
         return listed
             .split(separator)
             .filter(|path| !path.is_empty())
-            .map(|path| load::join("", path))
+            .map(|path| rebase::join("", path))
             .collect();
     }
     let is_there = |path: &str| matches!(around.entry(path), Entry::Text(_) | Entry::Other);

@@ -356,6 +356,7 @@ impl<'t> Reader<'t> {
             Some(tag) if tag.is_yaml_core_schema() => {
                 let found = resolve(text);
                 match (tag.suffix.as_str(), found) {
+                    ("merge", _) if text == "<<" => Resolved::Text,
                     ("str", _) => Resolved::Text,
                     ("null", Resolved::Null)
                     | ("bool", Resolved::Bool(_))

@@ -48,6 +48,9 @@ pub(crate) fn name_source(text: &str) -> Result<Named, Problem> {
     if path.is_file() {
         return Ok(Named::File(path.to_owned()));
     }
+    if pluvio_formats::docker_run::is_run(text) {
+        return Ok(Named::Image(text.to_owned()));
+    }
     let git = ["http://", "https://", "ssh://", "git://", "file://", "git+"]
         .iter()
         .any(|p| text.starts_with(p))
@@ -163,6 +166,17 @@ pub(crate) fn plan_here_as(
                     "Name a readable text file.",
                 )
             })?;
+            if pluvio_formats::caprover::is_template(&text) {
+                let asked = Asked {
+                    name: name.cloned(),
+                    ..asked.clone()
+                };
+                let shown = file.display().to_string();
+                let folder = Some(folder_of(file));
+                return Ok(Some(plan_compose::of_caprover(
+                    &text, &shown, folder, &asked,
+                )));
+            }
             if plan_compose::is_compose(&text) {
                 let folder = folder_of(file);
                 let mut asked = Asked {
@@ -185,6 +199,9 @@ pub(crate) fn plan_here_as(
             "-",
             name,
         )),
+        Named::Image(text) if pluvio_formats::docker_run::is_run(text) => {
+            Some(plan_compose::of_run(text, Path::new("."), name))
+        }
         Named::Image(image) => Some(plan_source::of_image(image, name)),
         Named::Git(_) => {
             let _ = context;
@@ -380,7 +397,10 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
         other => {
             let planned =
                 plan_here_as(context, other, name.as_ref(), &asked)?.expect("planned here");
-            if planned.detected.kind == "compose" {
+            if matches!(
+                planned.detected.kind.as_str(),
+                "compose" | "docker run" | "caprover"
+            ) {
                 tell(context, &planned);
                 is_compose = true;
             }

@@ -6,7 +6,7 @@ use pluvio_model::spec::{BuildSpec, BuilderChoice, SourceSpec};
 
 use super::super::Entry;
 use super::super::item::{Fields, Place, Taken};
-use super::super::load::join;
+use super::super::rebase::join;
 use super::Convert;
 use super::service::Making;
 

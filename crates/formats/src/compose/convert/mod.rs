@@ -4,27 +4,33 @@
 //! health), [`mounts`], [`ports`], [`build`], [`limits`] (resources, options, what reaches beyond). This one has what
 //! belongs to the application: names, top-level sections, and what is decided once all services are known.
 
+mod beside;
 mod build;
+mod configs;
+mod deploy;
+mod inside;
 mod limits;
 mod mounts;
+mod options;
 mod ports;
 mod program;
+mod relations;
 mod service;
+mod take;
+mod whole;
+#[cfg(test)]
+pub(crate) use service::KEYS as SERVICE_KEYS;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexMap;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem;
-use pluvio_model::quantity::{Bytes, Span};
-use pluvio_model::spec::{
-    AppSpec, Kind, PortProtocol, PortSpec, PublishSpec, RouteSpec, SecretSpec, VolumeAccess,
-    VolumeKind,
-};
+use pluvio_model::spec::{AppSpec, SecretSpec};
 
 use super::item::{Fields, Item, Map, Place, Taken, Told};
 use super::load::{Loader, Variables};
-use super::{Import, Surroundings, values};
+use super::{Import, Surroundings};
 use ports::Published;
 
 pub(crate) struct Input<'i> {
@@ -58,6 +64,8 @@ pub(crate) struct Convert<'c> {
     published: IndexMap<Name, Vec<Published>>,
     /// Where each component was written.
     places: HashMap<Name, (Place, String)>,
+    /// Ports that a template says people reach.
+    routed: Vec<(Name, u16, Place, String)>,
     /// Names that links give a component which is made later.
     linked: Vec<(Name, String)>,
     lenient: bool,
@@ -94,6 +102,7 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         taken_along: 0,
         published: IndexMap::new(),
         places: HashMap::new(),
+        routed: Vec::new(),
         linked: Vec::new(),
         lenient: loader.lenient,
         loader_env: loader,
@@ -106,6 +115,7 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         .filter(|(name, _)| used.contains(name))
         .collect();
     convert.check();
+    inside::tell_inside(input.document, &mut convert.told.rows);
     import = Import {
         spec: convert.spec,
         report: convert.told.rows,
@@ -147,6 +157,10 @@ impl Convert<'_> {
                             .adapted(at, &path, format!("`{text}` is called `{found}` here."));
                     }
                     self.spec.name = found;
+                }
+                (None, None) if text.trim().is_empty() => {
+                    self.told
+                        .ignored(at, &path, "It is empty and counts as absent.");
                 }
                 (None, None) => self.told.invalid(
                     at,
@@ -451,207 +465,6 @@ impl Convert<'_> {
         fields.finish(&mut self.told, &[]);
     }
 
-    /// A volume that more than one instance mounts is shared.
-    fn share_volumes(&mut self) {
-        let mut users: HashMap<Name, u32> = HashMap::new();
-        for component in self.spec.components.values() {
-            let count = match component.kind {
-                Kind::Daemon => 2,
-                _ => component.instances.unwrap_or(1).min(2),
-            };
-            let mut own: Vec<&Name> = component
-                .volumes
-                .values()
-                .filter(|mount| mount.kind == VolumeKind::Disk)
-                .filter_map(|mount| mount.name.as_ref())
-                .collect();
-            own.sort();
-            own.dedup();
-            for name in own {
-                *users.entry(name.clone()).or_default() += count;
-            }
-        }
-        for component in self.spec.components.values_mut() {
-            for mount in component.volumes.values_mut() {
-                if mount
-                    .name
-                    .as_ref()
-                    .is_some_and(|name| users.get(name) > Some(&1))
-                {
-                    mount.access = VolumeAccess::Shared;
-                }
-            }
-        }
-    }
-
-    /// Ports that other services name (`http://api:3000`), which nothing else says: a name leads to known ports only.
-    fn ports_asked_for(&mut self, services: &Map) {
-        let mut found: Vec<(Name, u16)> = Vec::new();
-        let hosts: HashMap<&str, &Name> = self
-            .names
-            .iter()
-            .map(|(service, name)| (service.as_str(), name))
-            .chain(self.names.values().map(|name| (name.as_str(), name)))
-            .collect();
-        let fields = services.values().filter_map(|field| field.item.as_map());
-        // An image's tag (`redis:7`) is no port.
-        for (_, field) in fields
-            .flatten()
-            .filter(|(key, _)| !matches!(key.as_str(), "image" | "build" | "ports" | "volumes"))
-        {
-            each_text(&field.item, &mut |text| {
-                for (host, port) in host_ports(text) {
-                    if let Some(name) = hosts.get(host) {
-                        found.push(((*name).clone(), port));
-                    }
-                }
-            });
-        }
-        for component in self.spec.components.values() {
-            for file in component.files.values() {
-                for (host, port) in host_ports(&file.content) {
-                    if let Some(name) = hosts.get(host) {
-                        found.push(((*name).clone(), port));
-                    }
-                }
-            }
-        }
-        for (name, port) in found {
-            let Some(component) = self.spec.components.get_mut(&name) else {
-                continue;
-            };
-            // Without any port its name leads to the instance itself, whatever it listens on.
-            if component.ports.is_empty()
-                || component.ports.values().any(|known| known.port == port)
-            {
-                continue;
-            }
-            let key: Name = format!("tcp-{port}").parse().expect("a name");
-            component.ports.insert(
-                key,
-                PortSpec {
-                    port,
-                    protocol: PortProtocol::Tcp,
-                },
-            );
-        }
-    }
-
-    /// Published ports become routes where they look like HTTP, and ports of the machine elsewhere.
-    fn lead_to_components(&mut self) {
-        let published = std::mem::take(&mut self.published);
-        let mut firsts: Vec<(&Name, &Published)> = Vec::new();
-        for (name, ports) in &published {
-            if let Some(first) = first_http(ports) {
-                firsts.push((name, first));
-            }
-        }
-        // The one that people mean by the application: by its name, else by the port it is published on.
-        let rank = |name: &Name, port: &Published| {
-            let by_name = [
-                "web", "app", "frontend", "proxy", "nginx", "gateway", "traefik", "caddy", "server",
-            ]
-            .iter()
-            .position(|known| name.as_str() == *known)
-            .unwrap_or(20);
-            let by_port = [Some(80), Some(8080), Some(3000), Some(8000)]
-                .iter()
-                .position(|known| port.host == *known)
-                .unwrap_or(9);
-            (by_name.min(by_port + 10), by_port)
-        };
-        let main = firsts
-            .iter()
-            .min_by_key(|(name, port)| rank(name, port))
-            .map(|(name, _)| (*name).clone());
-        let several = firsts.len() > 1;
-        for (name, ports) in &published {
-            let first = first_http(ports);
-            let is_main = main.as_ref() == Some(name);
-            let mut publish: Vec<PublishSpec> = Vec::new();
-            for port in ports {
-                let shown = port.shown();
-                if first.is_some_and(|first| std::ptr::eq(first, port)) {
-                    let whose = if is_main {
-                        "the application's address"
-                    } else {
-                        "an address of its own"
-                    };
-                    self.told.advised(
-                        port.at,
-                        &port.path,
-                        format!("{shown} looks like HTTP: it is reached through the gateway, at {whose}, and redeploys lose no request."),
-                        match port.host {
-                            Some(host) => format!("For the machine's own port {host} write `publish: [{{ host: {host}, port: {} }}]`; redeploys then stop before they start.", port.target),
-                            None => "Run `pluvio routes` to see the address.".to_owned(),
-                        },
-                    );
-                    continue;
-                }
-                if first.is_some() && matches!(port.target, 443 | 8443) && !port.udp {
-                    self.told.adapted(
-                        port.at,
-                        &port.path,
-                        format!("{shown} is TLS of the program's own; the gateway speaks TLS for the application."),
-                    );
-                    continue;
-                }
-                let Some(host) = port.host else {
-                    self.told.adapted(
-                        port.at,
-                        &port.path,
-                        format!("{shown} is reached inside the application; no port of the machine is chosen for it."),
-                    );
-                    continue;
-                };
-                let address = port.address;
-                if address.is_none() {
-                    self.told.advised(
-                        port.at,
-                        &port.path,
-                        format!("{shown}: port {host} of the machine, on loopback only."),
-                        "Write the address before it, `0.0.0.0:…`, to open it to the network; that needs the permission for host access.",
-                    );
-                }
-                publish.push(PublishSpec {
-                    host,
-                    port: pluvio_model::spec::PortRef::Number(port.target),
-                    address,
-                    protocol: if port.udp {
-                        PortProtocol::Udp
-                    } else {
-                        PortProtocol::Tcp
-                    },
-                });
-            }
-            let Some(component) = self.spec.components.get_mut(name) else {
-                continue;
-            };
-            component.publish = publish;
-            component.routes = match (first, is_main && several) {
-                (Some(_), true) => Some(vec![RouteSpec {
-                    host: None,
-                    path: Some("/".parse().expect("a path")),
-                    exact: false,
-                    port: None,
-                }]),
-                (Some(_), false) => None,
-                (None, _) => component.routes.take().or(Some(Vec::new())),
-            };
-        }
-        for (name, component) in &mut self.spec.components {
-            if !published.contains_key(name)
-                && component.routes.is_none()
-                && matches!(
-                    component.kind,
-                    Kind::Service | Kind::Stateful | Kind::Daemon
-                )
-            {
-                component.routes = Some(Vec::new());
-            }
-        }
-    }
-
     /// Settings that a value refers to.
     fn settings_in_use(&self) -> HashSet<EnvName> {
         let mut used = HashSet::new();
@@ -709,154 +522,8 @@ impl Convert<'_> {
     fn secret(&mut self, name: &EnvName, spec: SecretSpec) {
         self.spec.secrets.entry(name.clone()).or_insert(spec);
     }
-
-    fn text(&mut self, taken: &Taken) -> Option<String> {
-        match taken.item.as_text() {
-            Some(text) => Some(text.to_owned()),
-            None => {
-                self.told.invalid(
-                    taken.at,
-                    &taken.path,
-                    "It is a list or a map, and must be one value.",
-                    "Write it on the same line.",
-                );
-                None
-            }
-        }
-    }
-
-    /// A list's texts; what is no text is told.
-    fn texts(&mut self, taken: &Taken) -> Vec<(Place, String)> {
-        let mut all = Vec::new();
-        if taken.item.as_map().is_some() {
-            self.told.invalid(
-                taken.at,
-                &taken.path,
-                "It is a map, and must be a list.",
-                "Write each item with a dash.",
-            );
-        }
-        for item in taken.item.items() {
-            match item.as_text() {
-                Some(text) => all.push((item.at, text.to_owned())),
-                None if item.is_null() => {
-                    self.told
-                        .ignored(item.at, &taken.path, "An item of the list is empty.")
-                }
-                None => self.told.invalid(
-                    item.at,
-                    &taken.path,
-                    "An item of the list is no text.",
-                    "Write one value after each dash.",
-                ),
-            }
-        }
-        all
-    }
-
-    fn parsed<T>(
-        &mut self,
-        taken: &Taken,
-        what: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let text = self.text(taken)?;
-        // A variable that is not set leaves nothing: then the key says nothing.
-        if text.trim().is_empty() {
-            self.told
-                .ignored(taken.at, &taken.path, "It is empty and counts as absent.");
-            return None;
-        }
-        let value = parse(text.trim());
-        if value.is_none() {
-            self.told.invalid(
-                taken.at,
-                &taken.path,
-                format!("`{text}` is not {what}."),
-                format!("Write {what}."),
-            );
-        }
-        value
-    }
-
-    fn number<T: std::str::FromStr>(&mut self, taken: &Taken) -> Option<T> {
-        self.parsed(taken, "a number", |text| text.parse().ok())
-    }
-
-    fn size(&mut self, taken: &Taken) -> Option<Bytes> {
-        self.parsed(taken, "a size such as 64m or 1g", values::size)
-    }
-
-    fn span(&mut self, taken: &Taken) -> Option<Span> {
-        self.parsed(taken, "a span of time such as 10s or 1m30s", values::span)
-    }
-
-    fn flag(&mut self, taken: &Taken) -> Option<bool> {
-        let scalar = taken.item.as_scalar();
-        let value = scalar.and_then(values::boolean);
-        if value.is_none() {
-            self.told.invalid(
-                taken.at,
-                &taken.path,
-                "It is neither true nor false.",
-                "Write true or false.",
-            );
-        }
-        value
-    }
-}
-
-fn first_http(ports: &[Published]) -> Option<&Published> {
-    ports
-        .iter()
-        .find(|port| port.http && port.host.is_some())
-        .or_else(|| ports.iter().find(|port| port.http))
 }
 
 fn cut(text: &str, length: usize) -> &str {
     text.get(..length).unwrap_or(text)
-}
-
-fn each_text<'i>(item: &'i Item, look: &mut impl FnMut(&'i str)) {
-    match &item.value {
-        super::item::Value::Scalar(scalar) => look(&scalar.text),
-        super::item::Value::List(items) => items.iter().for_each(|item| each_text(item, look)),
-        super::item::Value::Map(map) => {
-            map.values().for_each(|field| each_text(&field.item, look));
-        }
-        _ => {}
-    }
-}
-
-/// `name:123` wherever it stands in a text.
-fn host_ports(text: &str) -> Vec<(&str, u16)> {
-    let bytes = text.as_bytes();
-    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let mut found = Vec::new();
-    for (colon, _) in text.match_indices(':') {
-        let digits = text[colon + 1..]
-            .bytes()
-            .take(6)
-            .take_while(u8::is_ascii_digit)
-            .count();
-        let after = bytes.get(colon + 1 + digits);
-        if digits == 0 || digits > 5 || after.is_some_and(|b| is_host(*b)) {
-            continue;
-        }
-        let start = text[..colon]
-            .bytes()
-            .rev()
-            .take(64)
-            .take_while(|b| is_host(*b))
-            .count();
-        if start == 0 {
-            continue;
-        }
-        if let Ok(port) = text[colon + 1..colon + 1 + digits].parse::<u16>()
-            && port > 0
-        {
-            found.push((&text[colon - start..colon], port));
-        }
-    }
-    found
 }

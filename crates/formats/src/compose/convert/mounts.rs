@@ -1,23 +1,16 @@
 //! What is mounted: volumes, folders and files of the machine, memory, configs, secrets.
 
 use indexmap::IndexMap;
-use pluvio_model::interpolate::escape;
 use pluvio_model::name::Name;
 use pluvio_model::quantity::Bytes;
-use pluvio_model::spec::{AbsolutePath, FileMode, FileSpec, MountSpec, VolumeAccess, VolumeKind};
+use pluvio_model::spec::{AbsolutePath, MountSpec, VolumeAccess, VolumeKind};
 
-use super::super::item::{Fields, Item, Map, Place, Scalar, Taken, Value};
-use super::super::load::join;
-use super::super::{Entry, values};
+use super::super::item::{Fields, Item, Map, Place, Taken, Value};
+use super::super::values;
 use super::Convert;
 use super::service::Making;
 
-/// Text that files beside the compose file may bring in altogether.
-const FILES_BYTES: usize = 1 << 20;
-/// Files of one folder.
-const FILES_MAX: usize = 100;
-
-fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
+pub(super) fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
     MountSpec {
         name: None,
         kind,
@@ -37,7 +30,7 @@ impl Convert<'_> {
         }
     }
 
-    fn volume_name(&mut self, volume: &str) -> Name {
+    pub(super) fn volume_name(&mut self, volume: &str) -> Name {
         if let Some(known) = self.volume_names.get(volume) {
             return known.clone();
         }
@@ -90,7 +83,7 @@ impl Convert<'_> {
         }
     }
 
-    fn target(&mut self, text: &str, at: Place, path: &str) -> Option<AbsolutePath> {
+    pub(super) fn target(&mut self, text: &str, at: Place, path: &str) -> Option<AbsolutePath> {
         match text.trim().parse() {
             Ok(target) => Some(target),
             Err(_) => {
@@ -106,11 +99,20 @@ impl Convert<'_> {
     }
 
     /// `[source:]target[:options]`
-    fn short_volume(&mut self, text: &str, at: Place, volumes: &Taken, making: &mut Making) {
+    pub(super) fn short_volume(
+        &mut self,
+        text: &str,
+        at: Place,
+        volumes: &Taken,
+        making: &mut Making,
+    ) {
         let path = volumes.path.as_str();
-        let drive = text.len() > 2
-            && text.as_bytes()[1] == b':'
-            && matches!(text.as_bytes()[2], b'\\' | b'/');
+        let bytes = text.as_bytes();
+        let drive = bytes.len() > 2
+            && bytes[0].is_ascii_alphabetic()
+            && bytes[1] == b':'
+            && matches!(bytes[2], b'\\' | b'/')
+            && text[2..].contains(':');
         if drive {
             self.told.refused(
                 at,
@@ -180,7 +182,7 @@ impl Convert<'_> {
         }
     }
 
-    fn long_volume(&mut self, item: &Item, volumes: &Taken, making: &mut Making) {
+    pub(super) fn long_volume(&mut self, item: &Item, volumes: &Taken, making: &mut Making) {
         let mut inner = Fields::new(volumes.path.clone(), item);
         let path = volumes.path.as_str();
         let kind = inner.take("type").and_then(|taken| self.text(&taken));
@@ -217,8 +219,20 @@ impl Convert<'_> {
             }
             for option in ["labels", "create_host_path", "selinux"] {
                 if let Some(option) = more.take(option) {
-                    self.told
-                        .ignored(option.at, &option.path, "It has no effect here.");
+                    let inside: Vec<&str> = match option.item.as_map() {
+                        Some(map) => map.keys().map(String::as_str).collect(),
+                        None => option
+                            .item
+                            .items()
+                            .iter()
+                            .filter_map(Item::as_text)
+                            .collect(),
+                    };
+                    self.told.ignored(
+                        option.at,
+                        &option.path,
+                        format!("It has no effect here ({}).", inside.join(", ")),
+                    );
                 }
             }
             if key == "tmpfs"
@@ -275,10 +289,21 @@ impl Convert<'_> {
                 format!("The mode {mode} is that of a file with `content`."),
             );
         }
-        let kind = kind.unwrap_or_else(|| match &source {
-            Some(source) if is_path(source) => "bind".to_owned(),
-            _ => "volume".to_owned(),
-        });
+        let kind = match kind {
+            Some(kind) => kind,
+            None => {
+                let kind = match &source {
+                    Some(source) if is_path(source) => "bind",
+                    _ => "volume",
+                };
+                self.told.adapted(
+                    item.at,
+                    path,
+                    format!("It does not say its type: it is read as {kind}."),
+                );
+                kind.to_owned()
+            }
+        };
         match (kind.as_str(), source) {
             ("bind", Some(source)) if folder && source.starts_with('.') => {
                 self.folder_volume(&source, target, read_only, item.at, path, making);
@@ -293,16 +318,25 @@ impl Convert<'_> {
                 spec.size = size;
                 making.component.volumes.insert(target, spec);
             }
-            (other, _) => self.told.refused(
+            (other, source) => self.told.refused(
                 item.at,
                 path,
-                format!("A mount of type `{other}` cannot be made of this."),
+                format!(
+                    "A mount of type `{other}` cannot be made of {}.",
+                    source.as_deref().unwrap_or("nothing")
+                ),
                 "Write type volume, bind with a source, or tmpfs.",
             ),
         }
     }
 
-    fn anonymous(&mut self, target: AbsolutePath, at: Place, path: &str, making: &mut Making) {
+    pub(super) fn anonymous(
+        &mut self,
+        target: AbsolutePath,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
         let name = self.volume_name(&format!("{}{target}", making.service));
         self.told.adapted(
             at,
@@ -314,7 +348,7 @@ impl Convert<'_> {
         making.component.volumes.insert(target, spec);
     }
 
-    fn named(
+    pub(super) fn named(
         &mut self,
         volume: &str,
         target: AbsolutePath,
@@ -400,6 +434,15 @@ impl Convert<'_> {
         }
         if let Some(options) = fields.take("driver_opts") {
             let text = |key: &str| options.item.get(key).and_then(Item::as_text);
+            let all = options.item.as_map();
+            if all.is_some_and(|all| all.values().all(|field| field.item.as_text() == Some(""))) {
+                self.told
+                    .ignored(options.at, &options.path, "They are empty.");
+                fields.take("name");
+                fields.take("labels");
+                fields.finish(&mut self.told, &[]);
+                return;
+            }
             let bind =
                 text("o").is_some_and(|o| o.contains("bind")) || text("type") == Some("none");
             if text("type") == Some("tmpfs") {
@@ -435,7 +478,14 @@ impl Convert<'_> {
         );
     }
 
-    fn memory(&mut self, target: &str, options: &str, at: Place, path: &str, making: &mut Making) {
+    pub(super) fn memory(
+        &mut self,
+        target: &str,
+        options: &str,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
         let Some(target) = self.target(target, at, path) else {
             return;
         };
@@ -462,350 +512,7 @@ impl Convert<'_> {
         making.component.volumes.insert(target, spec);
     }
 
-    /// A path of the machine: what lies beside the compose file is taken along where it can be.
-    fn bind(
-        &mut self,
-        source: &str,
-        target: AbsolutePath,
-        read_only: bool,
-        at: Place,
-        path: &str,
-        making: &mut Making,
-    ) {
-        if source.starts_with('/') {
-            self.host(source, target, read_only, at, path, making);
-            return;
-        }
-        if source.starts_with('~') {
-            match self.around.absolute(source) {
-                Some(whole) => self.host(&whole, target, read_only, at, path, making),
-                None => self.told.refused(
-                    at,
-                    path,
-                    format!("Whose home `{source}` means is not known here."),
-                    "Write the whole path.",
-                ),
-            }
-            return;
-        }
-        let inside = join("", source);
-        match self.around.entry(&inside) {
-            Entry::Text(text) if self.taken_along + text.len() <= FILES_BYTES => {
-                let mode = self.around.is_program(&inside).then_some("0755");
-                let writes = if read_only {
-                    ""
-                } else {
-                    " What the program writes into it is lost with the instance."
-                };
-                self.told.adapted(
-                    at,
-                    path,
-                    format!(
-                        "The text of {inside} is taken into the specification as a file.{writes}"
-                    ),
-                );
-                self.file_of(target, text, mode, making);
-            }
-            Entry::Folder => self.folder(&inside, target, read_only, at, path, making),
-            Entry::Text(_) | Entry::Other => match self.around.absolute(&inside) {
-                Some(whole) => self.host(&whole, target, read_only, at, path, making),
-                None => self.told.refused(
-                    at,
-                    path,
-                    format!("{inside} is too large, or no text, to be taken along."),
-                    "Put it into the image, or into a volume.",
-                ),
-            },
-            Entry::Missing if looks_like_a_file(source) => self.told.refused(
-                at,
-                path,
-                format!("There is no file {inside} that could be read, so nothing is at {target}."),
-                "Put it beside the compose file, and name the folder or the file.",
-            ),
-            Entry::Missing => self.folder_volume(&inside, target, read_only, at, path, making),
-        }
-    }
-
-    fn folder(
-        &mut self,
-        inside: &str,
-        target: AbsolutePath,
-        read_only: bool,
-        at: Place,
-        path: &str,
-        making: &mut Making,
-    ) {
-        let names = self.around.below(inside);
-        if names.as_ref().is_some_and(Vec::is_empty) {
-            self.folder_volume(inside, target, read_only, at, path, making);
-            return;
-        }
-        // What the program may write must not be lost with an instance.
-        if read_only
-            && let Some(names) = names.filter(|names| names.len() <= FILES_MAX)
-            && let Some(files) = self.all_texts(inside, &names)
-        {
-            self.told.adapted(
-                at,
-                path,
-                format!(
-                    "The texts of the {} files in {inside} are taken into the specification.",
-                    files.len()
-                ),
-            );
-            for (name, text, mode) in files {
-                if let Ok(target) = format!("{target}/{name}").parse() {
-                    self.file_of(target, text, mode, making);
-                }
-            }
-            return;
-        }
-        match self.around.absolute(inside) {
-            Some(whole) => self.host(&whole, target, read_only, at, path, making),
-            None => self.told.refused(
-                at,
-                path,
-                format!("The folder {inside} cannot be taken along."),
-                "Copy it into the image with a Dockerfile, or into a volume.",
-            ),
-        }
-    }
-
-    fn all_texts(
-        &self,
-        inside: &str,
-        names: &[String],
-    ) -> Option<Vec<(String, String, Option<&'static str>)>> {
-        let mut left = FILES_BYTES.saturating_sub(self.taken_along);
-        let mut files = Vec::new();
-        for name in names {
-            let path = format!("{inside}/{name}");
-            let Entry::Text(text) = self.around.entry(&path) else {
-                return None;
-            };
-            left = left.checked_sub(text.len())?;
-            let mode = self.around.is_program(&path).then_some("0755");
-            files.push((name.clone(), text, mode));
-        }
-        Some(files)
-    }
-
-    /// A folder that does not exist, or is empty: compose would make it.
-    fn folder_volume(
-        &mut self,
-        inside: &str,
-        target: AbsolutePath,
-        read_only: bool,
-        at: Place,
-        path: &str,
-        making: &mut Making,
-    ) {
-        let name = self.volume_name(inside.trim_start_matches("./"));
-        self.told.adapted(
-            at,
-            path,
-            format!("The folder {inside} is not there or empty: it becomes the volume `{name}`."),
-        );
-        let mut spec = mount(VolumeKind::Disk, read_only);
-        spec.name = Some(name);
-        making.component.volumes.insert(target, spec);
-    }
-
-    fn host(
-        &mut self,
-        source: &str,
-        target: AbsolutePath,
-        read_only: bool,
-        at: Place,
-        path: &str,
-        making: &mut Making,
-    ) {
-        let source = source.trim_end_matches("/.");
-        let Ok(host_path) = source.parse::<AbsolutePath>() else {
-            self.told.refused(
-                at,
-                path,
-                format!("`{source}` cannot be mounted."),
-                "Name a folder below /.",
-            );
-            return;
-        };
-        let what = if source.ends_with("docker.sock") || source.ends_with("podman.sock") {
-            "whoever has the engine's socket has the machine"
-        } else {
-            "it is of the machine itself"
-        };
-        self.told.advised(
-            at,
-            path,
-            format!("{source} is mounted as it is: {what}, so deploying it needs the permission for host access."),
-            "Use a volume, where the program does not need this very path.",
-        );
-        let mut spec = mount(VolumeKind::Host, read_only);
-        spec.host_path = Some(host_path);
-        making.component.volumes.insert(target, spec);
-    }
-
-    fn file_of(
-        &mut self,
-        target: AbsolutePath,
-        text: String,
-        mode: Option<&str>,
-        making: &mut Making,
-    ) {
-        self.taken_along += text.len();
-        making.component.files.insert(
-            target,
-            FileSpec {
-                content: text,
-                hot: false,
-                mode: mode.and_then(|mode| mode.parse().ok()),
-                raw: true,
-                reload: None,
-            },
-        );
-    }
-
-    /// A template's inline file.
-    fn file(
-        &mut self,
-        target: AbsolutePath,
-        text: String,
-        mode: Option<&str>,
-        at: Place,
-        path: &str,
-        making: &mut Making,
-    ) {
-        self.told.adapted(
-            at,
-            path,
-            format!("Its text becomes the file {target} of the component."),
-        );
-        self.file_of(target, text, mode, making);
-    }
-
-    /// A config or secret in a service.
-    fn config(&mut self, section: &'static str, item: &Item, taken: &Taken, making: &mut Making) {
-        let path = taken.path.as_str();
-        let (mut target, mut mode) = (None, None);
-        let source = match &item.value {
-            Value::Scalar(scalar) => Some(scalar.text.clone()),
-            Value::Map(_) => {
-                let mut inner = Fields::new(path, item);
-                let source = inner.take("source").and_then(|taken| self.text(&taken));
-                target = inner.take("target").and_then(|taken| self.text(&taken));
-                mode = inner.take("mode").and_then(|taken| {
-                    let scalar = taken.item.as_scalar()?;
-                    self.parsed(&taken, "a mode such as 0440", |_| octal(scalar))
-                });
-                for key in ["uid", "gid"] {
-                    if let Some(owner) = inner.take(key) {
-                        if owner.item.as_text() == Some("0") {
-                            self.told.ignored(owner.at, &owner.path, "It is so anyway.");
-                        } else {
-                            self.told.refused(
-                                owner.at,
-                                &owner.path,
-                                "Files belong to root.",
-                                "Let others read it by its `mode`.",
-                            );
-                        }
-                    }
-                }
-                inner.finish(&mut self.told, &["source", "target", "uid", "gid", "mode"]);
-                source
-            }
-            _ => None,
-        };
-        let Some(source) = source else {
-            self.told.invalid(
-                item.at,
-                path,
-                "It does not say which is meant.",
-                "Write its name, or `source: NAME`.",
-            );
-            return;
-        };
-        let usual = if section == "secrets" {
-            "/run/secrets"
-        } else {
-            ""
-        };
-        let target = match target {
-            Some(target) if target.starts_with('/') => target,
-            Some(target) => format!("{usual}/{target}"),
-            None => format!("{usual}/{source}"),
-        };
-        let Some(target) = self.target(&target, item.at, path) else {
-            return;
-        };
-        let content = if section == "secrets" {
-            self.declared_secret(&source, item.at, path)
-                .map(|name| (format!("${{secrets.{name}}}"), false))
-        } else {
-            self.config_content(&source, item.at, path)
-        };
-        let Some((content, raw)) = content else {
-            return;
-        };
-        making.component.files.insert(
-            target,
-            FileSpec {
-                content,
-                hot: false,
-                mode: Some(mode.unwrap_or(FileMode(0o444))),
-                raw,
-                reload: None,
-            },
-        );
-    }
-
-    fn config_content(&mut self, source: &str, at: Place, path: &str) -> Option<(String, bool)> {
-        self.used.insert(("configs", source.to_owned()));
-        let Some(declared) = self.configs.get(source).cloned() else {
-            self.told.invalid(
-                at,
-                path,
-                format!("There is no config `{source}`."),
-                "Declare it under `configs` at the end of the file.",
-            );
-            return None;
-        };
-        let item = &declared.item;
-        if let Some(Scalar { text, template, .. }) = item.get("content").and_then(Item::as_scalar) {
-            let content = template.clone().unwrap_or_else(|| escape(text));
-            return Some((content, false));
-        }
-        if let Some(variable) = item.get("environment").and_then(Item::as_text) {
-            return match self.variables.0.get(variable) {
-                Some(value) => Some((value.clone(), true)),
-                None => {
-                    self.told.invalid(
-                        declared.at,
-                        &format!("configs.{source}.environment"),
-                        format!("The variable {variable} is not set."),
-                        "Set it in the `.env` beside the file.",
-                    );
-                    None
-                }
-            };
-        }
-        if let Some(file) = item.get("file").and_then(Item::as_text) {
-            let file = join("", file);
-            let text = self.file_text(&file, declared.at, &format!("configs.{source}.file"))?;
-            self.taken_along += text.len();
-            return Some((text, true));
-        }
-        self.told.refused(
-            declared.at,
-            &format!("configs.{source}"),
-            "Its content is not in the file.",
-            "Write its `content` or `file`.",
-        );
-        None
-    }
-
-    fn volumes_from(
+    pub(super) fn volumes_from(
         &mut self,
         text: &str,
         at: Place,
@@ -860,65 +567,6 @@ impl Convert<'_> {
     }
 }
 
-/// `0440` is octal; a YAML number without the zero is decimal, as compose's reader has it.
-fn octal(scalar: &Scalar) -> Option<FileMode> {
-    let text = scalar.text.trim();
-    let text = text.strip_prefix("0o").unwrap_or(text);
-    text.parse().ok()
-}
-
 fn is_path(source: &str) -> bool {
     source.starts_with(['.', '/', '~'])
-}
-
-fn looks_like_a_file(source: &str) -> bool {
-    let name = source.rsplit('/').next().unwrap_or(source);
-    name.rsplit_once('.').is_some_and(|(stem, end)| {
-        !stem.is_empty()
-            && matches!(
-                end,
-                "conf"
-                    | "cfg"
-                    | "cnf"
-                    | "ini"
-                    | "toml"
-                    | "yaml"
-                    | "yml"
-                    | "json"
-                    | "xml"
-                    | "env"
-                    | "sh"
-                    | "sql"
-                    | "js"
-                    | "ts"
-                    | "py"
-                    | "rb"
-                    | "php"
-                    | "lua"
-                    | "html"
-                    | "css"
-                    | "txt"
-                    | "md"
-                    | "pem"
-                    | "crt"
-                    | "cert"
-                    | "key"
-                    | "properties"
-                    | "template"
-                    | "tmpl"
-                    | "jar"
-                    | "war"
-                    | "rules"
-                    | "acl"
-                    | "htpasswd"
-                    | "hcl"
-                    | "cron"
-                    | "log"
-                    | "db"
-                    | "sqlite"
-            )
-    }) || matches!(
-        name,
-        "Caddyfile" | "Corefile" | "Dockerfile" | "crontab" | ".env" | ".htpasswd"
-    )
 }

@@ -25,7 +25,14 @@ impl Published {
     pub(super) fn shown(&self) -> String {
         let protocol = if self.udp { "/udp" } else { "" };
         match self.host {
-            Some(host) => format!("{host}:{}{protocol}", self.target),
+            Some(host) => {
+                let address = match self.address {
+                    Some(std::net::IpAddr::V6(address)) => format!("[{address}]:"),
+                    Some(address) => format!("{address}:"),
+                    None => String::new(),
+                };
+                format!("{address}{host}:{}{protocol}", self.target)
+            }
             None => format!("{}{protocol}", self.target),
         }
     }
@@ -95,6 +102,33 @@ impl Convert<'_> {
                     ),
                 }
             }
+        }
+        // What a template's variables say of this component.
+        let routed = std::mem::take(&mut self.routed);
+        for (_, port, at, path) in &routed {
+            if published
+                .iter()
+                .any(|known| known.http && known.target == *port)
+            {
+                continue;
+            }
+            making
+                .component
+                .ports
+                .retain(|_, known| known.port != *port);
+            add_port(making, *port, PortProtocol::Http, None);
+            published.insert(
+                0,
+                Published {
+                    target: *port,
+                    host: None,
+                    address: None,
+                    udp: false,
+                    http: true,
+                    at: *at,
+                    path: path.clone(),
+                },
+            );
         }
         making.component.image_ports = !making.component.ports.is_empty();
         if published.is_empty() {
@@ -302,6 +336,13 @@ impl Convert<'_> {
             .take("app_protocol")
             .and_then(|taken| self.text(&taken));
         let name = inner.take("name").and_then(|taken| self.text(&taken));
+        if let (true, Some(word)) = (udp, &app_protocol) {
+            self.told.ignored(
+                item.at,
+                &format!("{}.app_protocol", ports.path),
+                format!("`{word}`: what is sent over UDP does not matter."),
+            );
+        }
         if let Some(mode) = inner.take("mode") {
             self.told.ignored(
                 mode.at,

@@ -1,5 +1,6 @@
 //! What runs in a service: command, environment, health.
 
+use indexmap::IndexMap;
 use pluvio_model::interpolate::escape;
 use pluvio_model::name::EnvName;
 use pluvio_model::problem;
@@ -8,7 +9,7 @@ use pluvio_model::spec::{Command, EnvValue, Kind, Probe, Probes};
 
 use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
 use super::super::load::Variables;
-use super::super::{Entry, values};
+use super::super::{Entry, coolify, values};
 use super::Convert;
 use super::service::Making;
 use crate::yaml::Resolved;
@@ -21,6 +22,7 @@ impl Convert<'_> {
         if let Some(command) = fields.take("command") {
             making.component.command = self.command(&command);
         }
+        self.made_in_commands(making);
         if let Some(folder) = fields.take("working_dir") {
             making.component.working_dir =
                 self.parsed(&folder, "an absolute path below /", |text| {
@@ -83,6 +85,22 @@ impl Convert<'_> {
         }
     }
 
+    /// Values that are made are not known to whoever writes the command; the container's shell puts them in.
+    fn made_in_commands(&mut self, making: &mut Making) {
+        for command in [
+            &mut making.component.entrypoint,
+            &mut making.component.command,
+        ] {
+            let Some(Command::Words(words)) = command else {
+                continue;
+            };
+            if let Some((shell, names)) = coolify::in_shell(words) {
+                *command = Some(Command::Words(shell));
+                made_env(&names, &mut making.component.env);
+            }
+        }
+    }
+
     /// A file that the compose file names.
     pub(super) fn file_text(&mut self, path: &str, at: Place, key: &str) -> Option<String> {
         match self.around.entry(path) {
@@ -120,6 +138,16 @@ impl Convert<'_> {
         };
         for (key, field) in map {
             let path = format!("{}.{key}", environment.path);
+            if self.lenient
+                && let Some(port) = coolify::route(key)
+                && field
+                    .item
+                    .as_text()
+                    .is_none_or(|text| text.starts_with('/'))
+            {
+                self.template_route(key, port, field.at, &path, making);
+                continue;
+            }
             let scalar = match &field.item.value {
                 Value::Scalar(scalar) => scalar.clone(),
                 Value::Null => match self.variables.0.get(key) {
@@ -182,6 +210,38 @@ impl Convert<'_> {
         }
     }
 
+    /// `SERVICE_URL_GRAFANA_3000` alone: people reach that port.
+    fn template_route(
+        &mut self,
+        key: &str,
+        port: Option<u16>,
+        at: Place,
+        path: &str,
+        making: &mut Making,
+    ) {
+        let names = &mut self.loader_env.settings.all;
+        if let (Some(made), Ok(name)) = (coolify::made(key), key.parse::<EnvName>()) {
+            names
+                .entry(name.clone())
+                .or_insert_with(|| pluvio_model::spec::SettingSpec {
+                    default: Some(made.text),
+                    ..Default::default()
+                });
+            let value = EnvValue(format!("${{settings.{key}}}"));
+            making.component.env.insert(name, value);
+        }
+        let port = port.or(self.loader_env.header_port).unwrap_or(80);
+        self.told.adapted(
+            at,
+            path,
+            format!(
+                "It declares the address of port {port}: a route, and a setting with the address."
+            ),
+        );
+        self.routed
+            .push((making.name.clone(), port, at, path.to_owned()));
+    }
+
     fn env_file(&mut self, item: &Item, files: &Taken, making: &mut Making) {
         let (mut required, mut raw) = (true, false);
         let path = match &item.value {
@@ -231,7 +291,7 @@ impl Convert<'_> {
             }
             _ => return,
         };
-        let path = super::super::load::join("", &path);
+        let path = super::super::rebase::join("", &path);
         let Entry::Text(text) = self.around.entry(&path) else {
             if required && !(self.lenient && path == ".env") {
                 self.told.error(
@@ -388,6 +448,19 @@ impl Convert<'_> {
             );
             return;
         }
+        let command = match command {
+            Command::Words(words) => match coolify::in_shell(&words) {
+                Some((shell, names)) => {
+                    made_env(&names, &mut making.component.env);
+                    Command::Words(shell)
+                }
+                None => Command::Words(words),
+            },
+            Command::Shell(line) => {
+                made_env(&coolify::names_in(&line), &mut making.component.env);
+                Command::Shell(line)
+            }
+        };
         let usual = |span: Option<Span>, seconds| span.unwrap_or(Span::seconds(seconds));
         let (every, patience) = (usual(interval, 30), usual(timeout, 30));
         let ready = Probe {
@@ -433,6 +506,15 @@ impl Convert<'_> {
             }),
             live: None,
         });
+    }
+}
+
+fn made_env(names: &[String], env: &mut IndexMap<EnvName, EnvValue>) {
+    for name in names {
+        if let Ok(key) = name.parse() {
+            env.entry(key)
+                .or_insert_with(|| EnvValue(format!("${{secrets.{name}}}")));
+        }
     }
 }
 

@@ -1,0 +1,740 @@
+//! `docker run` and `podman run` lines, as people paste them: each becomes a component.
+//!
+//! A line becomes the service that it would be in a compose file, and goes the same way from there: what is kept, adapted
+//! and refused is decided in one place. Rows name flags instead of keys.
+
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
+use pluvio_model::problem;
+
+use crate::compose::item::{Field, Item, Map, Place, Told};
+use crate::compose::load::{Loader, Variables};
+use crate::compose::{Import, Nothing, Surroundings, convert, merge};
+#[cfg(test)]
+use crate::report::{Outcome, Row};
+use crate::yaml::Resolved;
+
+mod flags;
+mod shell;
+
+use flags::{Flag, Takes};
+use shell::Word;
+
+/// The longest text that is read.
+const SIZE_MAX: usize = 256 << 10;
+
+/// Whether a text is such a line, or several.
+pub fn is_run(text: &str) -> bool {
+    text.lines().take(40).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().take(6).collect();
+        run_begins(&words).is_some()
+    })
+}
+
+/// After how many words `run` has been said.
+fn run_begins(words: &[&str]) -> Option<usize> {
+    let skipped = words
+        .iter()
+        .take_while(|word| {
+            matches!(**word, "$" | "#" | "sudo" | ">" | "exec") || is_assignment(word)
+        })
+        .count();
+    let rest = &words[skipped..];
+    match rest {
+        ["docker" | "podman" | "nerdctl", "run", ..] => Some(skipped + 2),
+        ["docker" | "podman" | "nerdctl", "container", "run", ..] => Some(skipped + 3),
+        _ => None,
+    }
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    })
+}
+
+/// Reads a pasted text. `name` wins over what the line says.
+pub fn read(text: &str, name: Option<&Name>, around: &dyn Surroundings) -> Import {
+    let mut told = Told {
+        files: vec!["the line".to_owned()],
+        ..Told::default()
+    };
+    if text.len() > SIZE_MAX {
+        told.error(
+            problem::SPEC_TOO_LARGE,
+            Place::default(),
+            "",
+            format!(
+                "The text has {} bytes; at most {SIZE_MAX} are read.",
+                text.len()
+            ),
+            "Paste the lines that run something only.",
+        );
+    }
+    let commands = match shell::commands(text.get(..SIZE_MAX.min(text.len())).unwrap_or_default()) {
+        Ok(commands) => commands,
+        Err((line, why)) => {
+            let at = Place {
+                line,
+                ..Place::default()
+            };
+            told.invalid(at, "", format!("In line {line} {why}."), "Close the quote.");
+            Vec::new()
+        }
+    };
+    let mut services = Map::new();
+    for command in &commands {
+        let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
+        match run_begins(&plain) {
+            Some(start) => {
+                for word in plain[..start].iter().filter(|word| is_assignment(word)) {
+                    told.ignored(command[0].at, word, "It sets a variable of the shell only.");
+                }
+                run(&command[start..], command[0].at, &mut services, &mut told);
+            }
+            None => other_command(command, &plain, &mut told),
+        }
+    }
+    if services.is_empty() && told.errors.is_empty() {
+        told.error(
+            problem::SOURCE_UNKNOWN,
+            Place::default(),
+            "",
+            "The text holds no line that runs a container.",
+            "Paste one such as `docker run -p 8080:80 nginx`.",
+        );
+    }
+    let start = name.cloned().or_else(|| {
+        let (first, _) = services.first()?;
+        Name::suggest(first)
+    });
+    let start = start.unwrap_or_else(|| "app".parse().expect("a name"));
+    if !told.errors.is_empty() {
+        let mut import = Import::empty(start);
+        import.report = told.rows;
+        import.errors = told.errors;
+        return import;
+    }
+    let mut loader = Loader::new(around);
+    loader.told = told;
+    for (service, field) in &mut services {
+        merge::service(
+            &mut field.item,
+            &format!("services.{service}"),
+            &mut loader.told,
+        );
+    }
+    let document = Item::map(
+        Place::default(),
+        Map::from([(
+            "services".to_owned(),
+            Field {
+                at: Place::default(),
+                item: Item::map(Place::default(), services),
+            },
+        )]),
+    );
+    let variables = Variables::default();
+    let mut import = convert::convert(
+        convert::Input {
+            document: &document,
+            asked: name.cloned(),
+            start,
+            profiles: Vec::new(),
+            variables: &variables,
+        },
+        loader,
+    );
+    for row in &mut import.report {
+        name_flag(&mut row.at);
+        row.message = row.message.replace(" at the end of the file", "");
+    }
+    for problem in &mut import.errors {
+        if let Some(at) = &mut problem.at {
+            name_flag(&mut at.path);
+        }
+    }
+    import.why = vec![match import.spec.components.len() {
+        1 => "It is a line that runs a container.".to_owned(),
+        count => format!("It is {count} lines that run containers."),
+    }];
+    import
+}
+
+/// Reads a pasted text that nothing is known around.
+pub fn read_alone(text: &str, name: Option<&Name>) -> Import {
+    read(text, name, &Nothing)
+}
+
+/// `services.web.shm_size` → `--shm-size`
+fn name_flag(path: &mut String) {
+    let mut parts = path.splitn(3, '.');
+    if parts.next() != Some("services") {
+        return;
+    }
+    let (_, Some(rest)) = (parts.next(), parts.next()) else {
+        return;
+    };
+    let key = match rest.split(['.', '[']).next().unwrap_or(rest) {
+        "container_name" => "name",
+        "healthcheck" => "health-cmd",
+        "network_mode" | "networks" => "network",
+        key => key,
+    };
+    if let Some(flag) = flags::ALL.iter().find(|flag| flag.key == key) {
+        *path = format!("--{}", flag.long());
+    }
+}
+
+fn other_command(command: &[Word], plain: &[&str], told: &mut Told) {
+    let at = command[0].at;
+    let shown = plain.iter().take(4).copied().collect::<Vec<_>>().join(" ");
+    match plain {
+        ["docker" | "podman", "network" | "volume", "create", ..] => told.adapted(
+            at,
+            &shown,
+            "The application has a network and volumes of its own: nothing has to be made before.",
+        ),
+        ["docker" | "podman", "pull", ..] => {
+            told.ignored(at, &shown, "Images are pulled on deploy.")
+        }
+        _ => told.refused(
+            at,
+            &shown,
+            "It runs no container, and is not run here.",
+            "Do by hand what it does, if it is needed.",
+        ),
+    }
+}
+
+/// A service in the making.
+struct Service {
+    map: Map,
+    name: Option<String>,
+}
+
+impl Service {
+    fn put(&mut self, key: &str, at: Place, item: Item) {
+        self.map.insert(key.to_owned(), Field { at, item });
+    }
+    fn push(&mut self, key: &str, at: Place, item: Item) {
+        let field = self.map.entry(key.to_owned()).or_insert_with(|| Field {
+            at,
+            item: Item::list(at, Vec::new()),
+        });
+        if let crate::compose::item::Value::List(items) = &mut field.item.value {
+            items.push(item);
+        }
+    }
+    fn inside(&mut self, key: &str, inner: &str, at: Place, item: Item) {
+        let field = self.map.entry(key.to_owned()).or_insert_with(|| Field {
+            at,
+            item: Item::map(at, Map::new()),
+        });
+        if let Some(map) = field.item.as_map_mut() {
+            map.insert(inner.to_owned(), Field { at, item });
+        }
+    }
+}
+
+fn run(words: &[Word], at: Place, services: &mut Map, told: &mut Told) {
+    let mut service = Service {
+        map: Map::new(),
+        name: None,
+    };
+    let mut index = 0;
+    while let Some(word) = words.get(index) {
+        let text = word.text.as_str();
+        if text == "--" {
+            index += 1;
+            break;
+        }
+        if !text.starts_with('-') || text == "-" {
+            break;
+        }
+        index += 1;
+        if let Some(long) = text.strip_prefix("--") {
+            let (name, value) = match long.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (long, None),
+            };
+            let Some(flag) = flags::long(name) else {
+                let remedy = match crate::suggest::nearest(name, flags::names()) {
+                    Some(near) => format!("Did you mean `--{near}`?"),
+                    None => "Take it out.".to_owned(),
+                };
+                told.refused(
+                    word.at,
+                    &format!("--{name}"),
+                    "There is no such flag.",
+                    remedy,
+                );
+                continue;
+            };
+            let value = match (flag.takes, value) {
+                (_, Some(value)) => value,
+                (Takes::Switch, None) => "true".to_owned(),
+                (Takes::Value, None) => {
+                    let value = words.get(index).map(|word| word.text.clone());
+                    index += 1;
+                    match value {
+                        Some(value) => value,
+                        None => {
+                            told.invalid(
+                                word.at,
+                                text,
+                                format!("{text} has no value."),
+                                "Write one behind it.",
+                            );
+                            return;
+                        }
+                    }
+                }
+            };
+            apply(flag, &value, word.at, &mut service, told);
+            continue;
+        }
+        // Short ones bundle: `-dit`, `-dp 80:80`, `-p80:80`.
+        let mut rest = &text[1..];
+        while let Some(letter) = rest.chars().next() {
+            rest = &rest[letter.len_utf8()..];
+            let Some(flag) = flags::short(letter) else {
+                told.refused(
+                    word.at,
+                    &format!("-{letter}"),
+                    "There is no such flag.",
+                    "Take it out.",
+                );
+                break;
+            };
+            if flag.takes == Takes::Switch {
+                let off = rest.strip_prefix('=');
+                apply(flag, off.unwrap_or("true"), word.at, &mut service, told);
+                if off.is_some() {
+                    break;
+                }
+                continue;
+            }
+            let value = match rest.strip_prefix('=').unwrap_or(rest) {
+                "" => {
+                    let value = words.get(index).map(|word| word.text.clone());
+                    index += 1;
+                    value
+                }
+                value => Some(value.to_owned()),
+            };
+            match value {
+                Some(value) => apply(flag, &value, word.at, &mut service, told),
+                None => {
+                    told.invalid(
+                        word.at,
+                        text,
+                        format!("-{letter} has no value."),
+                        "Write one behind it.",
+                    );
+                    return;
+                }
+            }
+            break;
+        }
+    }
+    let Some(image) = words.get(index) else {
+        told.error(
+            problem::SOURCE_MISSING,
+            at,
+            "",
+            "The line names no image: what follows the flags is the image, and nothing does.",
+            "Write the image behind the flags; a flag before it may have taken it for its value.",
+        );
+        return;
+    };
+    service.put(
+        "image",
+        image.at,
+        Item::scalar(image.at, image.text.clone()),
+    );
+    let command: Vec<Item> = words[index + 1..]
+        .iter()
+        .map(|word| Item::scalar(word.at, word.text.clone()))
+        .collect();
+    if !command.is_empty() {
+        service.put("command", image.at, Item::list(image.at, command));
+    }
+    let short = image.text.rsplit('/').next().unwrap_or_default();
+    let short = short.split([':', '@']).next().unwrap_or_default();
+    let plain = service.name.take().unwrap_or_else(|| {
+        Name::suggest(short).map_or_else(|| "app".to_owned(), |name| name.to_string())
+    });
+    let mut name = plain.clone();
+    let mut count = 2;
+    while services.contains_key(&name) {
+        name = format!("{plain}-{count}");
+        count += 1;
+    }
+    finish(&mut service, at, told);
+    services.insert(
+        name,
+        Field {
+            at,
+            item: Item::map(at, service.map),
+        },
+    );
+}
+
+fn finish(service: &mut Service, at: Place, told: &mut Told) {
+    let host = service
+        .map
+        .get("network_mode")
+        .is_some_and(|field| field.item.as_text() == Some("host"));
+    if host && let Some(ports) = service.map.shift_remove("ports") {
+        told.ignored(
+            ports.at,
+            "--publish",
+            "On the machine's own network nothing is published.",
+        );
+    }
+    if service.map.contains_key("networks") && service.map.contains_key("network_mode") {
+        service.map.shift_remove("networks");
+        told.adapted(at, "--network", "Of several networks the last one counts.");
+    }
+}
+
+/// A value in which the shell would have put something.
+fn expanded(value: &str, at: Place, flag: &str, told: &mut Told) -> String {
+    let mut value = value.to_owned();
+    for here in ["$(pwd)", "${PWD}", "$PWD", "`pwd`", "%cd%"] {
+        if let Some(rest) = value.strip_prefix(here) {
+            value = format!(".{rest}");
+            told.adapted(at, flag, format!("{here} is the folder you are in."));
+        }
+    }
+    if value.contains("$(") || value.contains('`') {
+        told.refused(
+            at,
+            flag,
+            "The shell would run a command here, and nothing is run.",
+            "Write what the command answers.",
+        );
+    } else if shell::has_variable(&value) {
+        told.refused(
+            at,
+            flag,
+            "The shell would put a variable of its own here; it is taken as it is written.",
+            "Write the value.",
+        );
+    }
+    if value.starts_with('<') && value.ends_with('>') {
+        told.refused(
+            at,
+            flag,
+            format!("`{value}` stands for a value that you choose."),
+            "Write the value.",
+        );
+    }
+    value
+}
+
+fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, told: &mut Told) {
+    let name = format!("--{}", flag.long());
+    let value = &expanded(value, at, &name, told);
+    let text = || Item::scalar(at, value.clone());
+    match flag.key {
+        "name" => {
+            service.name = Some(value.clone());
+            service.put("container_name", at, text());
+        }
+        "" => told.ignored(at, &name, flag.note),
+        "!" => told.refused(at, &name, flag.note, "Take it out."),
+        "network" => network(value, at, service, told),
+        "alias" => {
+            let mut aliases: Vec<Item> = service
+                .map
+                .get("networks")
+                .and_then(|field| field.item.get("default"))
+                .and_then(|network| network.get("aliases"))
+                .map(|aliases| aliases.items().to_vec())
+                .unwrap_or_default();
+            aliases.push(text());
+            let inner = Item::map(
+                at,
+                Map::from([(
+                    "aliases".to_owned(),
+                    Field {
+                        at,
+                        item: Item::list(at, aliases),
+                    },
+                )]),
+            );
+            service.inside("networks", "default", at, inner);
+        }
+        "entrypoint" => service.put(
+            "entrypoint",
+            at,
+            Item::list(
+                at,
+                if value.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![text()]
+                },
+            ),
+        ),
+        "mount" => mount(value, at, service, told),
+        "ulimits" => {
+            let (limit, numbers) = value.split_once('=').unwrap_or((value, ""));
+            let (soft, hard) = numbers.split_once(':').unwrap_or((numbers, numbers));
+            let inner = Map::from([
+                (
+                    "soft".to_owned(),
+                    Field {
+                        at,
+                        item: Item::scalar(at, soft),
+                    },
+                ),
+                (
+                    "hard".to_owned(),
+                    Field {
+                        at,
+                        item: Item::scalar(at, hard),
+                    },
+                ),
+            ]);
+            service.inside("ulimits", limit, at, Item::map(at, inner));
+        }
+        "gpus" => {
+            if value == "all" {
+                service.put("gpus", at, text());
+            } else {
+                let plain = value.trim_matches('"').to_owned();
+                let mut inner = Map::new();
+                match plain.strip_prefix("device=") {
+                    Some(ids) => {
+                        let ids = ids.split(',').map(|id| Item::scalar(at, id)).collect();
+                        inner.insert(
+                            "device_ids".to_owned(),
+                            Field {
+                                at,
+                                item: Item::list(at, ids),
+                            },
+                        );
+                    }
+                    None => {
+                        for part in plain.split(',') {
+                            let (key, value) = part.split_once('=').unwrap_or(("count", part));
+                            let item = match key {
+                                "capabilities" => Item::list(at, vec![Item::scalar(at, value)]),
+                                _ => Item::scalar(at, value),
+                            };
+                            inner.insert(key.to_owned(), Field { at, item });
+                        }
+                    }
+                }
+                service.push("gpus", at, Item::map(at, inner));
+            }
+        }
+        "health-cmd" => service.inside("healthcheck", "test", at, text()),
+        "health-interval"
+        | "health-timeout"
+        | "health-retries"
+        | "health-start-period"
+        | "health-start-interval" => {
+            let inner = flag.key.trim_start_matches("health-").replace('-', "_");
+            service.inside("healthcheck", &inner, at, text());
+        }
+        "no-healthcheck" => service.inside(
+            "healthcheck",
+            "disable",
+            at,
+            Item::scalar(at, value.clone()),
+        ),
+        "log-driver" => service.inside("logging", "driver", at, text()),
+        "log-opt" => service.inside("logging", value, at, text()),
+        "stop_grace_period" => service.put(flag.key, at, Item::scalar(at, format!("{value}s"))),
+        "environment" if !value.contains('=') => {
+            service.push(flag.key, at, text());
+        }
+        "volumes" if !value.contains(':') && !value.starts_with('/') => {
+            told.invalid(
+                at,
+                &name,
+                format!("`{value}` is not a volume."),
+                "Write SOURCE:TARGET.",
+            );
+        }
+        "devices-rate" => told.refused(
+            at,
+            &name,
+            "Rates of devices are written in app.yaml only.",
+            "Write them under `patch.engine`, as the engine's API has them.",
+        ),
+        key if flag.many => service.push(key, at, text()),
+        key => {
+            let item = if flag.takes == Takes::Switch {
+                Item {
+                    at,
+                    value: crate::compose::item::Value::Scalar(crate::compose::item::Scalar {
+                        text: value.clone(),
+                        is: match value.as_str() {
+                            "true" => Resolved::Bool(true),
+                            "false" => Resolved::Bool(false),
+                            _ => Resolved::Text,
+                        },
+                        template: None,
+                    }),
+                }
+            } else {
+                text()
+            };
+            if key == "oom_kill_disable" && value == "false" {
+                return;
+            }
+            service.put(key, at, item);
+        }
+    }
+}
+
+/// `host`, `name`, or `name=…,alias=…,ip=…`.
+fn network(value: &str, at: Place, service: &mut Service, told: &mut Told) {
+    if matches!(value, "host" | "none" | "bridge" | "default") || value.starts_with("container:") {
+        service.put("network_mode", at, Item::scalar(at, value));
+        return;
+    }
+    if value.starts_with("slirp4netns") || value.starts_with("pasta") || value.starts_with("ns:") {
+        told.refused(
+            at,
+            "--network",
+            format!("`{value}` is a network of Podman's own."),
+            "Take it out.",
+        );
+        return;
+    }
+    let mut name = value.to_owned();
+    let mut inner = Map::new();
+    let mut aliases = Vec::new();
+    if value.contains('=') {
+        for part in value.split(',') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            match key {
+                "name" => name = value.to_owned(),
+                "alias" => aliases.push(Item::scalar(at, value)),
+                "ip" | "ip6" | "mac-address" | "link-local-ip" | "driver-opt" | "gw-priority" => {
+                    let key = match key {
+                        "ip" => "ipv4_address",
+                        "ip6" => "ipv6_address",
+                        "mac-address" => "mac_address",
+                        "link-local-ip" => "link_local_ips",
+                        "driver-opt" => "driver_opts",
+                        _ => "gw_priority",
+                    };
+                    inner.insert(
+                        key.to_owned(),
+                        Field {
+                            at,
+                            item: Item::scalar(at, value),
+                        },
+                    );
+                }
+                other => told.refused(
+                    at,
+                    "--network",
+                    format!("A network has no `{other}`."),
+                    "Take it out.",
+                ),
+            }
+        }
+    }
+    if !aliases.is_empty() {
+        inner.insert(
+            "aliases".to_owned(),
+            Field {
+                at,
+                item: Item::list(at, aliases),
+            },
+        );
+    }
+    service.inside("networks", &name, at, Item::map(at, inner));
+}
+
+/// `type=bind,src=…,dst=…,readonly`
+fn mount(value: &str, at: Place, service: &mut Service, told: &mut Told) {
+    let mut outer: IndexMap<&str, String> = IndexMap::new();
+    let mut inner: Vec<(&str, &str, String)> = Vec::new();
+    outer.insert("type", "volume".to_owned());
+    for part in value.split(',') {
+        let (key, value) = part.split_once('=').unwrap_or((part, "true"));
+        let value = value.to_owned();
+        match key {
+            "type" => {
+                outer.insert("type", value);
+            }
+            "src" | "source" => {
+                outer.insert("source", value);
+            }
+            "dst" | "target" | "destination" => {
+                outer.insert("target", value);
+            }
+            "ro" | "readonly" => {
+                let on = matches!(value.as_str(), "true" | "1");
+                outer.insert("read_only", on.to_string());
+            }
+            "volume-subpath" => inner.push(("volume", "subpath", value)),
+            "volume-nocopy" => inner.push(("volume", "nocopy", value)),
+            "bind-propagation" => inner.push(("bind", "propagation", value)),
+            "bind-recursive" => inner.push(("bind", "recursive", value)),
+            "bind-create-src" => inner.push(("bind", "create_host_path", value)),
+            "tmpfs-size" => inner.push(("tmpfs", "size", value)),
+            "tmpfs-mode" => inner.push(("tmpfs", "mode", value)),
+            "image-subpath" => inner.push(("image", "subpath", value)),
+            "relabel" | "volume-label" => {
+                told.ignored(at, "--mount", format!("`{key}` has no effect here."))
+            }
+            other => told.refused(
+                at,
+                "--mount",
+                format!("The option `{other}` of a mount is not given."),
+                "Take it out.",
+            ),
+        }
+    }
+    let mut map = Map::new();
+    for (key, value) in outer {
+        map.insert(
+            key.to_owned(),
+            Field {
+                at,
+                item: Item::scalar(at, value),
+            },
+        );
+    }
+    for (kind, key, value) in inner {
+        let field = map.entry(kind.to_owned()).or_insert_with(|| Field {
+            at,
+            item: Item::map(at, Map::new()),
+        });
+        if let Some(map) = field.item.as_map_mut() {
+            map.insert(
+                key.to_owned(),
+                Field {
+                    at,
+                    item: Item::scalar(at, value),
+                },
+            );
+        }
+    }
+    service.push("volumes", at, Item::map(at, map));
+}
+
+/// Rows that are refused, for tests.
+#[cfg(test)]
+fn refused(rows: &[Row]) -> Vec<String> {
+    rows.iter()
+        .filter(|row| row.outcome == Outcome::Refused)
+        .map(|row| row.at.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The shell's part: words, quotes, lines that go on, several commands.
+
+use crate::compose::item::Place;
+
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    pub(super) text: String,
+    pub(super) at: Place,
+}
+
+/// The commands of a text. `Err` has the line and what is wrong.
+pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)> {
+    let mut commands: Vec<Vec<Word>> = Vec::new();
+    let mut command: Vec<Word> = Vec::new();
+    let mut word: Option<Word> = None;
+    let mut line = 1_u32;
+    let mut letters = text.chars().peekable();
+    let place = |line: u32| Place {
+        line,
+        ..Place::default()
+    };
+    macro_rules! word {
+        () => {
+            word.get_or_insert_with(|| Word {
+                text: String::new(),
+                at: place(line),
+            })
+            .text
+        };
+    }
+    while let Some(c) = letters.next() {
+        match c {
+            '\n' => {
+                line += 1;
+                command.extend(word.take());
+                if !command.is_empty() {
+                    commands.push(std::mem::take(&mut command));
+                }
+            }
+            '\r' => {}
+            // What web pages make of blanks.
+            ' ' | '\t' | '\u{a0}' | '\u{2009}' | '\u{200b}' => command.extend(word.take()),
+            '\\' | '^' | '`' if ends_line(&letters) => {
+                for c in letters.by_ref() {
+                    if c == '\n' {
+                        break;
+                    }
+                }
+                line += 1;
+                command.extend(word.take());
+            }
+            // `#optional`: a comment between continued lines.
+            '`' if letters.peek() == Some(&'#') => {
+                for c in letters.by_ref() {
+                    if c == '`' {
+                        break;
+                    }
+                    if c == '\n' {
+                        line += 1;
+                    }
+                }
+            }
+            '#' if word.is_none() && command.is_empty() => {
+                for c in letters.by_ref() {
+                    if c == '\n' {
+                        line += 1;
+                        break;
+                    }
+                }
+            }
+            '#' if word.is_none() => {
+                while letters.peek().is_some_and(|c| *c != '\n') {
+                    letters.next();
+                }
+            }
+            '\'' | '\u{2018}' | '\u{2019}' => {
+                let opened = line;
+                let _ = word!();
+                loop {
+                    match letters.next() {
+                        Some('\'' | '\u{2018}' | '\u{2019}') => break,
+                        Some(c) => {
+                            line += u32::from(c == '\n');
+                            word!().push(c);
+                        }
+                        None => return Err((opened, "a single quote is not closed")),
+                    }
+                }
+            }
+            '"' | '\u{201c}' | '\u{201d}' => {
+                let opened = line;
+                let _ = word!();
+                loop {
+                    match letters.next() {
+                        Some('"' | '\u{201c}' | '\u{201d}') => break,
+                        Some('\\') => match letters.next() {
+                            Some(c @ ('"' | '\\' | '$' | '`')) => word!().push(c),
+                            Some('\n') => line += 1,
+                            Some(c) => word!().extend(['\\', c]),
+                            None => return Err((opened, "a double quote is not closed")),
+                        },
+                        Some(c) => {
+                            line += u32::from(c == '\n');
+                            word!().push(c);
+                        }
+                        None => return Err((opened, "a double quote is not closed")),
+                    }
+                }
+            }
+            '\\' => {
+                if let Some(c) = letters.next() {
+                    word!().push(c);
+                }
+            }
+            '$' if letters.peek() == Some(&'(') => {
+                // `$(id -u)` is one word, whatever is in it.
+                word!().push('$');
+                let mut open = 0;
+                while let Some(c) = letters.next() {
+                    word!().push(c);
+                    match c {
+                        '(' => open += 1,
+                        ')' => open -= 1,
+                        '\n' => line += 1,
+                        _ => {}
+                    }
+                    if open == 0 {
+                        break;
+                    }
+                }
+            }
+            ';' | '|' | '&' if word.is_none() || c != '&' => {
+                command.extend(word.take());
+                if !command.is_empty() {
+                    commands.push(std::mem::take(&mut command));
+                }
+                while letters
+                    .peek()
+                    .is_some_and(|next| matches!(next, '&' | '|' | ';'))
+                {
+                    letters.next();
+                }
+            }
+            c => word!().push(c),
+        }
+    }
+    command.extend(word.take());
+    if !command.is_empty() {
+        commands.push(command);
+    }
+    Ok(commands)
+}
+
+/// Only blanks until the end of the line.
+fn ends_line(letters: &std::iter::Peekable<std::str::Chars>) -> bool {
+    let mut rest = letters.clone();
+    for _ in 0..200 {
+        match rest.next() {
+            Some('\n') => return true,
+            Some(' ' | '\t' | '\r' | '\u{a0}') => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// `$NAME` or `${NAME}`.
+pub(super) fn has_variable(text: &str) -> bool {
+    text.match_indices('$').any(|(at, _)| {
+        let rest = &text[at + 1..];
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    })
+}

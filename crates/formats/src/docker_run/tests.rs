@@ -1,0 +1,182 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn check(text: &str, want: Expect) {
+    let import = read_alone(text, None);
+    let mut out = String::new();
+    if import.errors.is_empty() {
+        out.push_str(&crate::app::write(&import.spec));
+    }
+    for row in &import.report {
+        out.push_str(&format!(
+            "{} {}: {}\n",
+            row.outcome.as_str(),
+            row.at,
+            row.message
+        ));
+    }
+    for problem in &import.errors {
+        out.push_str(&format!(
+            "{} {} {}\n",
+            problem.code, problem.cause, problem.remedy
+        ));
+    }
+    want.assert_eq(&out);
+}
+
+#[test]
+fn c7_a_line_becomes_a_component() {
+    check(
+        "$ sudo docker run -dit --name=web_1 \\\n  -p 8080:80 -e 'A=b c' `#optional` \\\n  -e B=$HOME -v data:/data --shm-size 64m --restart unless-stopped --health-cmd \"curl localhost\" nginx:1 -g 'daemon off;'\n",
+        expect![[r#"
+            apiVersion: pluvio/v1
+            name: web-1
+            components:
+              web-1:
+                image: docker.io/library/nginx:1
+                command: ["-g", daemon off;]
+                env:
+                  A: b c
+                  B: "$$HOME"
+                volumes:
+                  /data: { name: data }
+                probes:
+                  startup:
+                    command: curl localhost
+                    period: 5s
+                    timeout: 30s
+                    failures: 18
+                  ready:
+                    command: curl localhost
+                    period: 30s
+                    timeout: 30s
+                    failures: 3
+                restart: always
+                routes: []
+                aliases: [web_1]
+                options: { tty: true, stdin: true, shmSize: 64Mi }
+            ignored --detach: Applications run in the background.
+            refused --env: The shell would put a variable of its own here; it is taken as it is written.
+            adapted services.web_1: The component is called `web-1`; `web_1` stays one of its names on the network.
+            adapted --restart: It is restarted always; `pluvio stop` stops it all the same.
+            adapted services.web_1.healthcheck: It becomes the readiness probe, asked every 5s until it succeeds once: only ready instances get requests.
+            adapted services.web_1.container_name: `web_1` is a name on the network; containers are named after application, component and instance.
+            adapted --volume: The volume data is not declared; it is one of the application, `data`.
+        "#]],
+    );
+}
+
+#[test]
+fn c7_several_commands_become_one_application() {
+    check(
+        "docker network create app\ndocker run -d --network app --name db postgres:17 && docker run --link db:database --rm -p80:80 app\ncurl localhost | sh\n",
+        expect![[r#"
+            apiVersion: pluvio/v1
+            name: db
+            components:
+              db:
+                kind: stateful
+                image: docker.io/library/postgres:17
+                routes: []
+                aliases: [database]
+              app:
+                image: docker.io/library/app:latest
+                uses: [db]
+                routes: []
+            adapted docker network create app: The application has a network and volumes of its own: nothing has to be made before.
+            ignored --detach: Applications run in the background.
+            ignored --rm: Pluvio removes what has ended.
+            refused curl localhost: It runs no container, and is not run here.
+            refused sh: It runs no container, and is not run here.
+            adapted services.db.container_name: `db` is a name on the network; containers are named after application, component and instance.
+            adapted services.db.networks: app is one network here, the application's own: its components reach each other all.
+            adapted services.db.networks: The network app is not declared; it is the application's own.
+            adapted --link: It starts after db, which `database` leads to for every component.
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    check(
+        "docker run -p 80:80",
+        expect![[r#"
+        source.missing The line names no image: what follows the flags is the image, and nothing does. Write the image behind the flags; a flag before it may have taken it for its value.
+    "#]],
+    );
+    check(
+        "docker run --nmae x nginx",
+        expect![[r#"
+        apiVersion: pluvio/v1
+        name: x
+        components:
+          x:
+            image: docker.io/library/x:latest
+            command: [nginx]
+            routes: []
+        refused --nmae: There is no such flag.
+    "#]],
+    );
+    check(
+        "docker run 'open",
+        expect![[r#"
+        spec.invalid In line 1 a single quote is not closed. Close the quote.
+    "#]],
+    );
+}
+
+/// A value that each flag would have.
+fn usual(flag: &str) -> &'static str {
+    match flag {
+        "publish" => "8081:81",
+        "volume" | "tmpfs" => "/x",
+        "mount" => "type=tmpfs,dst=/y",
+        "env" | "label" | "annotation" | "sysctl" => "a.b=1",
+        "ulimit" => "nofile=5",
+        "add-host" => "h:1.2.3.4",
+        "restart" => "on-failure:2",
+        "memory" | "memory-reservation" | "memory-swap" | "shm-size" => "64m",
+        "dns" => "1.1.1.1",
+        "pid" | "ipc" | "uts" | "userns" | "cgroupns" => "host",
+        "workdir" | "entrypoint" => "/w",
+        "health-interval" | "health-timeout" | "health-start-period" | "health-start-interval" => {
+            "7s"
+        }
+        "cpu-period" | "cpu-quota" => "5000",
+        "stop-signal" => "INT",
+        "link" | "volumes-from" => "other",
+        "network" => "net",
+        _ => "3",
+    }
+}
+
+#[test]
+fn c7_every_documented_flag_changes_the_specification_or_has_a_row() {
+    let outcome = |flags: &str| {
+        let text = format!("docker run --name other img\ndocker run {flags} --health-cmd x img");
+        let import = read_alone(&text, None);
+        format!("{:?}{:?}{:?}", import.spec, import.report, import.errors)
+    };
+    let before = outcome("");
+    for flag in flags::ALL {
+        for name in flag.long().split(' ') {
+            let value = match flag.takes {
+                Takes::Switch => String::new(),
+                Takes::Value => format!("={}", usual(name)),
+            };
+            assert_ne!(outcome(&format!("--{name}{value}")), before, "--{name}");
+        }
+    }
+    assert_eq!(
+        refused(&read_alone("docker run --pod x img", None).report),
+        ["--pod"]
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_line_is_read_or_refused(text in "docker run [-a-z =:/'\"$(){},0-9\n\\\\]{0,80}") {
+        let _ = read_alone(&text, None);
+    }
+}

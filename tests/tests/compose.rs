@@ -1,0 +1,128 @@
+//! Compose files run as they are (BX-02): their parts find each other, their one-shots run, and a redeploy loses no request.
+
+use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, load};
+
+both_engines!(
+    bx02_a_compose_file_runs_and_redeploys_without_a_lost_request,
+    what_a_compose_file_cannot_keep_is_not_left_out_unasked,
+);
+
+fn shop(name: &str, greeting: &str, more: &str) -> String {
+    format!(
+        "name: {name}
+services:
+  web:
+    image: {IMAGE}
+    command: /serve
+    ports: ['18080:8080']
+    environment:
+      GREETING: ${{GREETING:-{greeting}}}
+      MADE: $$HOME
+    depends_on:
+      my_api: {{ condition: service_healthy }}
+      once: {{ condition: service_completed_successfully }}
+    volumes: ['state:/state:ro', './shop.conf:/etc/shop.conf:ro']
+    secrets: [token]
+    stop_grace_period: 2s
+    shm_size: 32m
+    tmpfs: ['/scratch:size=1m']
+    healthcheck: {{ test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1:8080/healthz'], interval: 1s }}
+  my_api:
+    image: {IMAGE}
+    command: ['/serve']
+    expose: ['8080']
+    container_name: the-api
+    environment: [GREETING=inner]
+    healthcheck: {{ test: 'wget -q -O /dev/null http://127.0.0.1:8080/healthz', interval: 1s }}
+  once:
+    image: {IMAGE}
+    command: [sh, -c, 'echo made > /state/made']
+    volumes: ['state:/state']
+    restart: 'no'
+volumes: {{ state: }}
+secrets: {{ token: {{ file: ./token.txt }} }}
+{more}"
+    )
+}
+
+fn bx02_a_compose_file_runs_and_redeploys_without_a_lost_request(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("compose");
+    pluvio.write("shop.conf", "colour = green\n");
+    pluvio.write("token.txt", "s3cr3t-of-the-file");
+    let file = pluvio.write("compose.yaml", &shop(&name, "one", ""));
+    let planned = pluvio.cli(&["plan", &file, "--json"]).ok();
+    assert_eq!(planned["detected"]["kind"], "compose");
+    assert!(!planned.to_string().contains("s3cr3t-of-the-file"));
+    pluvio.cli(&["deploy", &file, "--json"]).ok();
+
+    assert_eq!(pluvio.body(&name, "/"), "one\n");
+    // By the service's name, which is no slug, and by the container's.
+    for host in ["my_api", "my-api", "the-api"] {
+        assert_eq!(pluvio.body(&name, &format!("/ask?{host}:8080/")), "inner\n");
+    }
+    assert_eq!(pluvio.body(&name, "/file?/state/made"), "made\n");
+    assert_eq!(
+        pluvio.body(&name, "/file?/etc/shop.conf"),
+        "colour = green\n"
+    );
+    assert_eq!(
+        pluvio.body(&name, "/file?/run/secrets/token"),
+        "s3cr3t-of-the-file"
+    );
+    assert!(pluvio.body(&name, "/env").contains("MADE=$HOME"));
+    let mounts = pluvio.body(&name, "/file?/proc/mounts");
+    let shm = mounts.lines().find(|line| line.contains(" /dev/shm "));
+    assert!(
+        shm.is_some_and(|line| line.contains("size=32768k")),
+        "{mounts}"
+    );
+
+    let host = format!("{name}.localhost");
+    let closed = load::closed(pluvio.gateway_port(), &host, "/", 4);
+    let before = pluvio.made();
+    pluvio.write("compose.yaml", &shop(&name, "two", ""));
+    pluvio.cli(&["deploy", &file, "--json"]).ok();
+    pluvio
+        .cli(&["deploy", &file, "--env", "GREETING=three", "--json"])
+        .ok();
+    let counted = closed.end();
+    assert_eq!(counted.failed, 0, "{counted:#?}");
+    assert!(
+        counted.bodies.keys().any(|body| body.trim() == "three"),
+        "{counted:#?}"
+    );
+    // What did not change was not touched.
+    let kept = |part: &str| {
+        before
+            .iter()
+            .filter(|made| made.contains(part))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let after = pluvio.made();
+    for made in kept("my-api") {
+        assert!(
+            after.contains(&made),
+            "{made} of {before:?} is not in {after:?}"
+        );
+    }
+    pluvio.end();
+}
+
+fn what_a_compose_file_cannot_keep_is_not_left_out_unasked(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("refused");
+    let text = format!(
+        "name: {name}\nservices:\n  web:\n    image: {IMAGE}\n    command: /serve\n    ports: ['8080:8080']\n    network_mode: host\n"
+    );
+    let file = pluvio.write("compose.yaml", &text);
+    let problem = pluvio
+        .cli(&["deploy", &file, "--json"])
+        .problem(4, "refused");
+    assert!(problem.to_string().contains("network_mode"), "{problem}");
+    pluvio
+        .cli(&["deploy", &file, "--accept-refused", "--json"])
+        .ok();
+    pluvio.end();
+}
