@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use pluvio_model::name::{EnvName, Name};
+use pluvio_model::name::Name;
 use pluvio_model::problem;
 use pluvio_model::spec::SecretSpec;
 
@@ -87,6 +87,12 @@ pub fn read(
         })
     };
     loader.dialect = Some(&made);
+    let rule = |asked: &str| SecretSpec {
+        generate: true,
+        length: secrets.get(asked).map(|length| (*length).clamp(8, 256)),
+        message: None,
+    };
+    loader.secret_rule = Some(&rule);
     let variables = Variables(
         declared
             .values
@@ -110,25 +116,6 @@ pub fn read(
         },
         loader,
     );
-    for (name, length) in declared.secrets {
-        let used = import.spec.components.values().any(|component| {
-            let reference = format!("${{secrets.{name}}}");
-            component
-                .env
-                .values()
-                .any(|value| value.0.contains(&reference))
-        });
-        if used && let Ok(name) = name.parse::<EnvName>() {
-            import.spec.secrets.insert(
-                name,
-                SecretSpec {
-                    generate: true,
-                    length: Some(length.clamp(8, 256)),
-                    message: None,
-                },
-            );
-        }
-    }
     import.why = vec![format!("{file} is a template of CapRover.")];
     if let Some(text) = about
         .as_ref()
@@ -172,8 +159,8 @@ fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loa
     for variable in all {
         let text = |key: &str| variable.get(key).and_then(Node::as_text);
         let Some(id) = text("id") else { continue };
-        let name: String = id
-            .trim_start_matches('$')
+        let plain = id.trim_start_matches('$');
+        let name: String = format!("cap_{}", plain.strip_prefix("cap_").unwrap_or(plain))
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();

@@ -123,39 +123,18 @@ pub(crate) fn route(name: &str) -> Option<Option<u16>> {
     Some(port_of(id).1)
 }
 
-/// Declares the secrets that values refer to, and gives settings their addresses. What cannot be made is answered.
-pub(crate) fn finish(spec: &mut AppSpec) -> Vec<EnvName> {
-    let mut by_hand = Vec::new();
-    let mut names: Vec<EnvName> = Vec::new();
-    let mut look = |text: &str| {
-        for (at, _) in text.match_indices("${secrets.SERVICE_") {
-            let name = &text[at + "${secrets.".len()..];
-            if let Some(end) = name.find('}')
-                && let Ok(name) = name[..end].parse::<EnvName>()
-                && !names.contains(&name)
-            {
-                names.push(name);
-            }
-        }
-    };
-    for component in spec.components.values() {
-        component.env.values().for_each(|value| look(&value.0));
-        component
-            .files
-            .values()
-            .for_each(|file| look(&file.content));
+/// How a secret of the dialect is made.
+pub(crate) fn secret(name: &str) -> SecretSpec {
+    let length = kind(name).map_or(32, |(_, length)| length);
+    SecretSpec {
+        generate: length > 0,
+        length: (length > 0).then_some(length),
+        message: None,
     }
-    for name in names {
-        let length = kind(name.as_str()).map_or(32, |(_, length)| length);
-        if length == 0 {
-            by_hand.push(name.clone());
-        }
-        spec.secrets.entry(name).or_insert(SecretSpec {
-            generate: length > 0,
-            length: (length > 0).then_some(length),
-            message: None,
-        });
-    }
+}
+
+/// Gives settings their addresses.
+pub(crate) fn finish(spec: &mut AppSpec) {
     let addresses: Vec<(EnvName, String)> = spec
         .settings
         .keys()
@@ -175,7 +154,6 @@ pub(crate) fn finish(spec: &mut AppSpec) -> Vec<EnvName> {
             setting.message = Some("The address that people use.".to_owned());
         }
     }
-    by_hand
 }
 
 /// The default host of the component that an id means, as the gateway gives it.
@@ -239,13 +217,13 @@ pub(crate) fn in_shell(words: &[String]) -> Option<(Vec<String>, Vec<String>)> {
     Some((words, found))
 }
 
-/// The names of made values in a text that was interpolated.
+/// The names of made values in a text that was interpolated: CapRover's begin with `cap_`.
 pub(crate) fn names_in(text: &str) -> Vec<String> {
-    text.match_indices("${SERVICE_")
+    text.match_indices("${")
         .filter_map(|(at, _)| {
             let rest = &text[at + 2..];
             let name = &rest[..rest.find('}')?];
-            kind(name).map(|_| name.to_owned())
+            (kind(name).is_some() || name.starts_with("cap_")).then(|| name.to_owned())
         })
         .collect()
 }

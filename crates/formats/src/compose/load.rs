@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::spec::SecretSpec;
 
 use super::interpolate::{Made, Met, Names, Settings, interpolate};
 use super::item::{Field, Item, Map, Place, Scalar, Told, Value};
@@ -28,6 +29,8 @@ pub(crate) struct Loader<'l> {
     pub(crate) dialect: Dialect<'l>,
     /// Does not stop at what compose would call missing: templates ask for it later.
     pub(crate) lenient: bool,
+    /// How a dialect's secrets are made.
+    pub(crate) secret_rule: Option<&'l dyn Fn(&str) -> SecretSpec>,
     /// The port that a template's header names.
     pub(crate) header_port: Option<u16>,
     /// Told once each.
@@ -66,6 +69,7 @@ impl<'l> Loader<'l> {
             settings: Settings::default(),
             dialect: None,
             lenient: false,
+            secret_rule: None,
             header_port: None,
             unset: HashSet::new(),
             items: 0,

@@ -203,6 +203,7 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     if let Some(text) = &template {
         loader.lenient = true;
         loader.dialect = Some(&coolify::made);
+        loader.secret_rule = Some(&coolify::secret);
         loader.header_port = coolify::header_port(text);
     }
     let mut whole: Option<Item> = None;
@@ -247,18 +248,7 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     );
     if template.is_some() {
         why.push("It has the variables of Coolify's templates.".to_owned());
-        for name in coolify::finish(&mut import.spec) {
-            import.report.push(
-                Row::new(
-                    crate::report::Outcome::Refused,
-                    format!("secrets.{name}"),
-                    "A token that is signed by another secret cannot be made; it must be set.",
-                )
-                .remedy(format!(
-                    "Sign it yourself and set it: `pluvio secret set {name}`."
-                )),
-            );
-        }
+        coolify::finish(&mut import.spec);
     }
     import.why = why;
     import

@@ -36,6 +36,9 @@ fn c7_a_line_becomes_a_component() {
               web-1:
                 image: docker.io/library/nginx:1
                 command: ["-g", daemon off;]
+                ports:
+                  http: { port: 80 }
+                imagePorts: true
                 env:
                   A: b c
                   B: "$$HOME"
@@ -53,16 +56,16 @@ fn c7_a_line_becomes_a_component() {
                     timeout: 30s
                     failures: 3
                 restart: always
-                routes: []
                 aliases: [web_1]
                 options: { tty: true, stdin: true, shmSize: 64Mi }
             ignored --detach: Applications run in the background.
             refused --env: The shell would put a variable of its own here; it is taken as it is written.
             adapted services.web_1: The component is called `web-1`; `web_1` stays one of its names on the network.
             adapted --restart: It is restarted always; `pluvio stop` stops it all the same.
-            adapted services.web_1.healthcheck: It becomes the readiness probe, asked every 5s until it succeeds once: only ready instances get requests.
-            adapted services.web_1.container_name: `web_1` is a name on the network; containers are named after application, component and instance.
+            adapted --health-cmd: It becomes the readiness probe, asked every 5s until it succeeds once: only ready instances get requests.
+            adapted --name: `web_1` is a name on the network; containers are named after application, component and instance.
             adapted --volume: The volume data is not declared; it is one of the application, `data`.
+            adapted --publish: 8080:80 looks like HTTP: it is reached through the gateway, at the application's address, and redeploys lose no request.
         "#]],
     );
 }
@@ -82,17 +85,20 @@ fn c7_several_commands_become_one_application() {
                 aliases: [database]
               app:
                 image: docker.io/library/app:latest
+                ports:
+                  http: { port: 80 }
+                imagePorts: true
                 uses: [db]
-                routes: []
             adapted docker network create app: The application has a network and volumes of its own: nothing has to be made before.
             ignored --detach: Applications run in the background.
             ignored --rm: Pluvio removes what has ended.
             refused curl localhost: It runs no container, and is not run here.
             refused sh: It runs no container, and is not run here.
-            adapted services.db.container_name: `db` is a name on the network; containers are named after application, component and instance.
-            adapted services.db.networks: app is one network here, the application's own: its components reach each other all.
-            adapted services.db.networks: The network app is not declared; it is the application's own.
+            adapted --name: `db` is a name on the network; containers are named after application, component and instance.
+            adapted --network: app is one network here, the application's own: its components reach each other all.
+            adapted --network: The network app is not declared; it is the application's own.
             adapted --link: It starts after db, which `database` leads to for every component.
+            adapted --publish: 80:80 looks like HTTP: it is reached through the gateway, at the application's address, and redeploys lose no request.
         "#]],
     );
 }
@@ -154,7 +160,7 @@ fn usual(flag: &str) -> &'static str {
 #[test]
 fn c7_every_documented_flag_changes_the_specification_or_has_a_row() {
     let outcome = |flags: &str| {
-        let text = format!("docker run --name other img\ndocker run {flags} --health-cmd x img");
+        let text = format!("docker run --name other img\ndocker run --health-cmd x {flags} img");
         let import = read_alone(&text, None);
         format!("{:?}{:?}{:?}", import.spec, import.report, import.errors)
     };

@@ -114,6 +114,7 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         .into_iter()
         .filter(|(name, _)| used.contains(name))
         .collect();
+    convert.declare_made();
     convert.check();
     inside::tell_inside(input.document, &mut convert.told.rows);
     import = Import {
@@ -487,6 +488,52 @@ impl Convert<'_> {
                 .for_each(|file| look(&file.content));
         }
         used
+    }
+
+    /// The secrets that a dialect makes, where values refer to them.
+    fn declare_made(&mut self) {
+        let Some(rule) = self.loader_env.secret_rule else {
+            return;
+        };
+        let mut names: Vec<EnvName> = Vec::new();
+        let mut look = |text: &str| {
+            for (at, _) in text.match_indices("${secrets.") {
+                let name = &text[at + "${secrets.".len()..];
+                if let Some(end) = name.find('}')
+                    && let Ok(name) = name[..end].parse::<EnvName>()
+                    && !names.contains(&name)
+                {
+                    names.push(name);
+                }
+            }
+        };
+        for component in self.spec.components.values() {
+            component.env.values().for_each(|value| look(&value.0));
+            let files = component.files.values().filter(|file| !file.raw);
+            files.for_each(|file| look(&file.content));
+        }
+        for name in names {
+            if self.spec.secrets.contains_key(&name) {
+                continue;
+            }
+            let made = rule(name.as_str());
+            let path = format!("secrets.{name}");
+            if made.generate {
+                self.told.adapted(
+                    Place::default(),
+                    &path,
+                    "It is made once, at the first deploy, and kept.",
+                );
+            } else {
+                self.told.refused(
+                    Place::default(),
+                    &path,
+                    "A token that another secret signs cannot be made; it must be set.",
+                    format!("Sign it yourself and set it: `pluvio secret set {name}`."),
+                );
+            }
+            self.spec.secrets.insert(name, made);
+        }
     }
 
     /// What the specification that was made says of itself.
