@@ -283,12 +283,14 @@ fn texts_of_other_formats_are_named() {
         "services:\n  web: { image: nginx }\n",
         "compose.yaml",
         expect![[r#"
-            unknown
+            compose
+                compose.yaml is a compose file.
             apiVersion: pluvio/v1
             name: app
-            source.unknown :0 
-                compose.yaml is a compose file; reading these comes later.
-                Until then, write app.yaml: each part that runs is a component, with `image` or `source`. `pluvio schema app` describes it.
+            components:
+              web:
+                image: docker.io/library/nginx:latest
+                routes: []
         "#]],
     );
     text(
@@ -307,13 +309,18 @@ fn texts_of_other_formats_are_named() {
         "docker run -p 80:80 nginx",
         "-",
         expect![[r#"
-        unknown
-        apiVersion: pluvio/v1
-        name: app
-        source.unknown :0 
-            It is a `docker run` line; these come later.
-            Write the image and its options into app.yaml: `image`, `ports`, `env`, `volumes`, `command`.
-    "#]],
+            docker run
+                It is a line that runs a container.
+            apiVersion: pluvio/v1
+            name: nginx
+            components:
+              nginx:
+                image: docker.io/library/nginx:latest
+                ports:
+                  http: { port: 80 }
+                imagePorts: true
+            adapted --publish (line 1): 80:80 looks like HTTP: it is reached through the gateway, at the application's address, and redeploys lose no request.
+        "#]],
     );
     text(
         "FROM debian\n",
@@ -375,13 +382,15 @@ fn an_image_is_unknown_until_pulled() {
     image(
         "docker run nginx",
         expect![[r#"
-        unknown
-        apiVersion: pluvio/v1
-        name: app
-        source.unknown :0 
-            It is a `docker run` line; these come later.
-            Write the image and its options into app.yaml: `image`, `ports`, `env`, `volumes`, `command`.
-    "#]],
+            docker run
+                It is a line that runs a container.
+            apiVersion: pluvio/v1
+            name: nginx
+            components:
+              nginx:
+                image: docker.io/library/nginx:latest
+                routes: []
+        "#]],
     );
 }
 

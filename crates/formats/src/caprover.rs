@@ -77,7 +77,7 @@ pub fn read(
         });
     }
     substitute(&mut root, &declared, app.as_str());
-    services(&mut root, &mut loader);
+    services(&mut root, &declared, &mut loader);
     let made = |asked: &str| -> Option<Made> {
         secrets.contains_key(asked).then(|| Made {
             text: format!("${{{asked}}}"),
@@ -277,7 +277,7 @@ fn substitute(node: &mut Node, declared: &Declared, app: &str) {
 }
 
 /// `caproverExtra` as what compose has for it.
-fn services(root: &mut Node, loader: &mut Loader) {
+fn services(root: &mut Node, declared: &Declared, loader: &mut Loader) {
     let Value::Map(entries) = &mut root.value else {
         return;
     };
@@ -305,22 +305,24 @@ fn services(root: &mut Node, loader: &mut Loader) {
             let here = loader_place(field.key_at);
             let inner = format!("{path}.{}", field.key);
             match (field.key.as_str(), &field.value.value) {
-                ("containerHttpPort", Value::Scalar { text, .. }) => match text.trim().parse() {
-                    Ok(number) => {
-                        port = number;
-                        loader.told.adapted(
+                ("containerHttpPort", Value::Scalar { text, .. }) => {
+                    match resolved(text, declared).parse() {
+                        Ok(number) => {
+                            port = number;
+                            loader.told.adapted(
+                                here,
+                                &inner,
+                                format!("Port {number} is reached through the gateway."),
+                            );
+                        }
+                        Err(_) => loader.told.invalid(
                             here,
                             &inner,
-                            format!("Port {number} is reached through the gateway."),
-                        );
+                            format!("`{text}` is not a port."),
+                            "Write a number.",
+                        ),
                     }
-                    Err(_) => loader.told.invalid(
-                        here,
-                        &inner,
-                        format!("`{text}` is not a port."),
-                        "Write a number.",
-                    ),
-                },
+                }
                 ("notExposeAsWebApp", Value::Scalar { text, .. }) => {
                     web = text.is_empty();
                     loader
@@ -402,4 +404,14 @@ fn services(root: &mut Node, loader: &mut Loader) {
             }
         }
     }
+}
+
+/// A text that is one of the template's variables.
+fn resolved<'t>(text: &'t str, declared: &'t Declared) -> &'t str {
+    let text = text.trim();
+    let name = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    name.and_then(|name| declared.values.get(name))
+        .map_or(text, |value| value.trim())
 }

@@ -116,7 +116,7 @@ pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)
                 // `$(id -u)` is one word, whatever is in it.
                 word!().push('$');
                 let mut open = 0;
-                while let Some(c) = letters.next() {
+                for c in letters.by_ref() {
                     word!().push(c);
                     match c {
                         '(' => open += 1,

@@ -150,6 +150,7 @@ fn usual(flag: &str) -> &'static str {
             "7s"
         }
         "cpu-period" | "cpu-quota" => "5000",
+        "health-retries" => "7",
         "stop-signal" => "INT",
         "link" | "volumes-from" => "other",
         "network" => "net",

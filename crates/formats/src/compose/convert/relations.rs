@@ -243,6 +243,11 @@ impl Convert<'_> {
                     Some(near) => format!("Did you mean `{near}`?"),
                     None => "Take it out, or take its profile along with `--profile`.".to_owned(),
                 };
+                if self.lenient {
+                    let message = format!("There is no service `{name}`; nothing is waited for.");
+                    self.told.refused(at, path, message, remedy);
+                    return;
+                }
                 self.told.error(
                     problem::SPEC_UNKNOWN_REFERENCE,
                     at,
