@@ -190,15 +190,21 @@ fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loa
             None => {
                 let optional = text("validRegex")
                     .is_none_or(|regex| matches!(regex, "/.*/" | "/^.*$/" | "/^(.*)$/"));
+                let label = text("label").unwrap_or(id);
+                let words = format!("{name} {label}").to_ascii_lowercase();
+                let is_hidden = ["pass", "secret"].iter().any(|word| words.contains(word));
+                let optional = optional || words.contains("optional");
+                if default.is_empty() && !optional && is_hidden {
+                    // Whoever installs it would make one up.
+                    declared.secrets.insert(name, 32);
+                    continue;
+                }
                 if default.is_empty() && !optional {
                     loader.told.error(
                         problem::SETTING_MISSING,
                         loader_place(variable.at),
                         &format!("caproverOneClickApp.variables.{name}"),
-                        format!(
-                            "The template asks for {}, and nothing is given.",
-                            text("label").unwrap_or(id)
-                        ),
+                        format!("The template asks for {label}, and nothing is given."),
                         format!("Give it: `--env {name}=…`."),
                     );
                 }

@@ -79,7 +79,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Deploy(args) => deploy::deploy(context, &args).await,
         Command::Apply(args) => declare::apply(context, &args.file.file, args.take_over).await,
         Command::Diff(args) => declare::diff(context, &args.file).await,
-        Command::Export => declare::export(context).await,
+        Command::Export { to } => declare::export(context, &to).await,
         Command::Apps => apps::apps(context).await,
         Command::Status => apps::status(context).await,
         Command::Open => apps::open(context).await,

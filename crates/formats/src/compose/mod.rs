@@ -9,6 +9,7 @@
 
 pub(crate) mod convert;
 mod coolify;
+pub mod export;
 pub(crate) mod interpolate;
 pub(crate) mod item;
 pub(crate) mod load;
@@ -199,6 +200,15 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
             (None, Entry::Text(text)) => Some(text),
             _ => None,
         });
+    if let (1, Some(text)) = (files.len(), &template)
+        && text.contains(export::OWN)
+        && let Some(spec) = exported(text, project.name.as_ref())
+    {
+        let mut import = Import::empty(spec.name.clone());
+        import.why = vec![format!("{} was exported by Pluvio.", files[0])];
+        import.spec = spec;
+        return import;
+    }
     let template = template.filter(|text| coolify::is_template(text));
     if let Some(text) = &template {
         loader.lenient = true;
@@ -252,6 +262,20 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     }
     import.why = why;
     import
+}
+
+/// The specification of a file that Pluvio wrote and nobody changed.
+fn exported(text: &str, name: Option<&Name>) -> Option<AppSpec> {
+    let limits = crate::yaml::Limits {
+        compose: true,
+        ..crate::yaml::Limits::default()
+    };
+    let root = crate::yaml::read(text, &limits).ok()?;
+    let mut spec = export::read_back(&root)?;
+    if let Some(name) = name {
+        spec.name = name.clone();
+    }
+    Some(spec)
 }
 
 /// As `COMPOSE_FILE` says, else the usual names, each with its override.

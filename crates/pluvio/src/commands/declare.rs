@@ -4,11 +4,12 @@ use std::path::Path;
 
 use pluvio_api::applications::{DeployRequest, SpecDocument};
 use pluvio_model::operation::Operation;
-use pluvio_model::problem;
-use pluvio_model::spec::SourceSpec;
+use pluvio_model::problem::{self, Problem};
+use pluvio_model::spec::{AppSpec, SourceSpec};
 
 use super::Done;
-use super::deploy::{name_source, plan_here, refuse_errors, send};
+use super::deploy::{refuse_errors, send};
+use super::source::{name_source, plan_here};
 use crate::context::{Context, escape};
 use crate::output::Tone;
 
@@ -132,15 +133,42 @@ fn compare(
     rows.push(serde_json::json!({ "at": at, "before": before, "after": after }));
 }
 
-pub(crate) async fn export(context: &Context) -> Done {
+pub(crate) async fn export(context: &Context, to: &str) -> Done {
     let document: SpecDocument = context
         .client()?
         .get(&format!("{}/spec", context.app_path()?))
         .await?;
-    if context.out.json {
-        context.out.document(&document.spec);
-    } else {
-        context.out.line(document.yaml.trim_end());
+    let spec = || -> Result<AppSpec, Problem> {
+        serde_json::from_value(document.spec.clone()).map_err(|e| {
+            problem::INTERNAL.problem(
+                format!("The specification cannot be read: {e}."),
+                "Client and server may differ in version.",
+            )
+        })
+    };
+    match to {
+        "app" if context.out.json => context.out.document(&document.spec),
+        "app" => context.out.line(document.yaml.trim_end()),
+        "compose" => {
+            let (text, rows) = pluvio_formats::compose::export::write(&spec()?);
+            if context.out.json {
+                context
+                    .out
+                    .document(&serde_json::json!({ "compose": text, "report": rows }));
+                return Ok(());
+            }
+            for row in rows {
+                context.out.say(format!("! {}: {}", row.at, row.message));
+            }
+            context.out.line(text.trim_end());
+        }
+        "kubernetes" => return super::plan::kubernetes_of(context, spec()?),
+        other => {
+            return Err(problem::REQUEST_INVALID.problem(
+                format!("There is no form {other:?}."),
+                "Write --to app, --to compose or --to kubernetes.",
+            ));
+        }
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) mod instances;
 pub(crate) mod plan;
 pub(crate) mod reference;
 pub(crate) mod runs;
+pub(crate) mod source;
 pub(crate) mod topology;
 pub(crate) mod up;
 pub(crate) mod volumes;

@@ -11,7 +11,7 @@ use pluvio_model::stage::{Power, RunWish};
 use uuid::Uuid;
 
 use super::Done;
-use super::deploy::{Named, asked_of, parse_name, plan_here_as};
+use super::source::{Named, asked_of, parse_name, plan_here_as};
 use crate::cli::PlanArgs;
 use crate::context::Context;
 use crate::output::Tone;
@@ -88,7 +88,12 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         _ => unreachable!("only Git addresses are not planned here"),
     };
     if args.runtime.is_some() || args.output.is_some() {
-        return manifests(context, args, &planned);
+        return manifests(
+            context,
+            args.runtime.as_deref(),
+            args.output.as_deref(),
+            &planned,
+        );
     }
     if context.out.json {
         context.out.document(&planned);
@@ -140,16 +145,33 @@ fn show(context: &Context, planned: &Planned) {
     }
 }
 
+/// The objects of a specification on Kubernetes.
+pub(super) fn kubernetes_of(context: &Context, spec: pluvio_model::spec::AppSpec) -> Done {
+    let planned = Planned {
+        detected: pluvio_build::plan_source::About::default(),
+        spec,
+        report: Vec::new(),
+        errors: Vec::new(),
+        secrets: BTreeMap::new(),
+    };
+    manifests(context, Some("kubernetes"), Some("manifests"), &planned)
+}
+
 /// The lowered objects. What only a pull would tell is taken as unknown.
-fn manifests(context: &Context, args: &PlanArgs, planned: &Planned) -> Done {
+fn manifests(
+    context: &Context,
+    runtime: Option<&str>,
+    output: Option<&str>,
+    planned: &Planned,
+) -> Done {
     super::deploy::refuse_errors(&planned.errors)?;
-    if let Some(form) = args.output.as_deref()
+    if let Some(form) = output
         && form != "manifests"
     {
         return Err(problem::REQUEST_INVALID
             .problem(format!("There is no form {form:?}."), "Use -o manifests."));
     }
-    let kubernetes = match args.runtime.as_deref() {
+    let kubernetes = match runtime {
         None | Some("engine") => false,
         Some("kubernetes") => true,
         Some(other) => {

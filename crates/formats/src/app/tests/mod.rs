@@ -531,6 +531,18 @@ proptest::proptest! {
     }
 
     #[test]
+    fn c8_an_exported_compose_file_comes_back_as_it_was(spec in random::app()) {
+        let (text, _) = crate::compose::export::write(&spec);
+        let project = crate::compose::Project {
+            files: vec!["compose.yaml".into()],
+            text: Some(text),
+            ..Default::default()
+        };
+        let import = crate::compose::read(&project, &crate::compose::Nothing);
+        proptest::prop_assert_eq!(import.spec, spec);
+    }
+
+    #[test]
     fn any_specification_is_validated(spec in random::app()) {
         let problems = crate::validate(&spec);
         for problem in problems {

@@ -6,8 +6,8 @@ use super::super::Entry;
 use super::super::item::Place;
 use super::super::rebase::join;
 use super::Convert;
+use super::making::Making;
 use super::mounts::mount;
-use super::service::Making;
 
 /// Text that files beside the compose file may bring in altogether.
 const FILES_BYTES: usize = 1 << 20;

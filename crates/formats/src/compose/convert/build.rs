@@ -8,7 +8,7 @@ use super::super::Entry;
 use super::super::item::{Fields, Place, Taken};
 use super::super::rebase::join;
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 impl Convert<'_> {
     pub(super) fn image_and_build(&mut self, fields: &mut Fields, making: &mut Making, at: Place) {

@@ -6,7 +6,7 @@ use pluvio_model::spec::{FileMode, FileSpec};
 use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
 use super::super::rebase::join;
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 impl Convert<'_> {
     /// A config or secret in a service.

@@ -5,7 +5,7 @@ use pluvio_model::spec::{Kind, RestartPolicy};
 use super::super::item::{Fields, Taken};
 use super::Convert;
 use super::limits::{cpu, limit_cpu, limit_memory};
-use super::service::Making;
+use super::making::Making;
 
 impl Convert<'_> {
     pub(super) fn deploy(&mut self, fields: &mut Fields, making: &mut Making) {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::item::{Fields, Item, Taken, Value};
 use super::super::values;
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 pub(super) fn cpu(text: &str) -> Option<Option<Cpu>> {
     let cores: f64 = text

@@ -1,6 +1,6 @@
 //! From the canonical document to an [`AppSpec`](pluvio_model::spec::AppSpec).
 //!
-//! A file for each part: [`service`] goes through a service's keys and hands them on; [`program`] (command, environment,
+//! A file for each part: [`making`] goes through a service's keys and hands them on; [`program`] (command, environment,
 //! health), [`mounts`], [`ports`], [`build`], [`limits`] (resources, options, what reaches beyond). This one has what
 //! belongs to the application: names, top-level sections, and what is decided once all services are known.
 
@@ -10,16 +10,16 @@ mod configs;
 mod deploy;
 mod inside;
 mod limits;
+mod making;
 mod mounts;
 mod options;
 mod ports;
 mod program;
 mod relations;
-mod service;
 mod take;
 mod whole;
 #[cfg(test)]
-pub(crate) use service::KEYS as SERVICE_KEYS;
+pub(crate) use making::KEYS as SERVICE_KEYS;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -8,7 +8,7 @@ use pluvio_model::spec::{AbsolutePath, MountSpec, VolumeAccess, VolumeKind};
 use super::super::item::{Fields, Item, Map, Place, Taken, Value};
 use super::super::values;
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 pub(super) fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
     MountSpec {

@@ -4,7 +4,7 @@ use pluvio_model::spec::Ulimit;
 
 use super::super::item::{Fields, Item, Taken, Value};
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 impl Convert<'_> {
     pub(super) fn options(&mut self, fields: &mut Fields, making: &mut Making) {

@@ -7,7 +7,7 @@ use pluvio_model::spec::{Kind, PortProtocol, PortSpec};
 
 use super::super::item::{Fields, Item, Place, Taken, Value};
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 /// One port that the file publishes.
 #[derive(Debug, Clone)]

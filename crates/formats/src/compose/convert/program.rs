@@ -11,7 +11,7 @@ use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
 use super::super::load::Variables;
 use super::super::{Entry, coolify, values};
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 use crate::yaml::Resolved;
 
 impl Convert<'_> {

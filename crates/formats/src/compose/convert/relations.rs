@@ -5,7 +5,7 @@ use pluvio_model::spec::Use;
 
 use super::super::item::{Fields, Map, Place};
 use super::Convert;
-use super::service::Making;
+use super::making::Making;
 
 impl Convert<'_> {
     pub(super) fn network_mode(&mut self, fields: &mut Fields, making: &mut Making) {

@@ -1,0 +1,275 @@
+//! What a word on the command line names, and what it is, as far as this machine can tell.
+
+use std::path::{Path, PathBuf};
+
+use pluvio_build::plan_compose::{self, Asked};
+use pluvio_build::plan_source::{self, Planned};
+use pluvio_formats::report::{Outcome, Row};
+use pluvio_model::name::Name;
+use pluvio_model::problem::{self, Problem};
+
+use super::{Done, pair};
+use crate::cli::ComposeArgs;
+use crate::context::Context;
+
+/// What a word on the command line names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    Folder(PathBuf),
+    File(PathBuf),
+    /// Source packed by somebody else.
+    Archive(PathBuf),
+    Stdin,
+    Git(String),
+    Image(String),
+}
+
+/// Paths that exist win; then Git addresses; what is left is an image.
+pub(crate) fn name_source(text: &str) -> Result<Named, Problem> {
+    let path = Path::new(text);
+    if text == "-" {
+        return Ok(Named::Stdin);
+    }
+    if path.is_dir() {
+        return Ok(Named::Folder(path.to_owned()));
+    }
+    if path.is_file() && pluvio_build::fetch::is_archive(path) {
+        return Ok(Named::Archive(path.to_owned()));
+    }
+    if path.is_file() {
+        return Ok(Named::File(path.to_owned()));
+    }
+    if pluvio_formats::docker_run::is_run(text) {
+        return Ok(Named::Image(text.to_owned()));
+    }
+    let git = ["http://", "https://", "ssh://", "git://", "file://", "git+"]
+        .iter()
+        .any(|p| text.starts_with(p))
+        || text.ends_with(".git")
+        || (text.contains('@') && text.contains(':') && !text.contains("@sha256:"));
+    if git {
+        return Ok(Named::Git(text.trim_start_matches("git+").to_owned()));
+    }
+    if text.starts_with(['.', '/', '~']) {
+        return Err(problem::SOURCE_MISSING.problem(
+            format!("There is no folder or file {text}."),
+            "Name a folder with source, an app.yaml, a Git URL or an image.",
+        ));
+    }
+    Ok(Named::Image(text.to_owned()))
+}
+
+/// The application's name where the source does not say it.
+fn folder_name(folder: &Path) -> Option<Name> {
+    let whole = folder.canonicalize().ok()?;
+    Name::suggest(&whole.file_name()?.to_string_lossy())
+}
+
+pub(crate) fn parse_name(text: &str) -> Result<Name, Problem> {
+    text.parse().map_err(|e: pluvio_model::name::InvalidName| {
+        problem::SPEC_INVALID
+            .problem(
+                e.to_string(),
+                e.suggestion.map_or(
+                    "Choose a name of a-z, 0-9 and single dashes.".to_owned(),
+                    |s| format!("Use {s}."),
+                ),
+            )
+            .path("name")
+    })
+}
+
+/// An archive as a folder that is gone with the value; the application's name where the source does not say it.
+pub(crate) struct UnpackedHere {
+    pub(crate) folder: tempfile::TempDir,
+    name: Option<Name>,
+}
+
+impl UnpackedHere {
+    pub(crate) fn new(archive: &Path) -> Result<UnpackedHere, Problem> {
+        let folder = tempfile::tempdir().map_err(|e| {
+            problem::DISK_FULL.problem(
+                format!("A temporary folder cannot be made: {e}."),
+                "Free space in /tmp, or set TMPDIR.",
+            )
+        })?;
+        pluvio_build::fetch::unpack(
+            archive,
+            &folder.path().join("source"),
+            &pluvio_build::fetch::ArchiveLimits::default(),
+        )?;
+        let name = archive.file_name().unwrap_or_default().to_string_lossy();
+        let name = [".zip", ".tar.gz", ".tgz", ".tar"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(&name)
+            .to_owned();
+        Ok(UnpackedHere {
+            folder,
+            name: Name::suggest(&name),
+        })
+    }
+
+    pub(crate) fn source(&self) -> PathBuf {
+        self.folder.path().join("source")
+    }
+
+    /// What it is, as a folder of that content would be.
+    pub(crate) fn plan(&self, path: Option<&str>, name: Option<&Name>) -> Result<Planned, Problem> {
+        let folder = path.map_or_else(|| self.source(), |path| self.source().join(path));
+        match name {
+            Some(name) => plan_source::of_folder(&folder, Some(name)),
+            None => plan_source::of_folder_or(&folder, self.name.as_ref()),
+        }
+    }
+}
+
+/// A source looked at on this machine; `None` for what only the server can fetch.
+pub(crate) fn plan_here(
+    context: &Context,
+    named: &Named,
+    name: Option<&Name>,
+) -> Result<Option<Planned>, Problem> {
+    plan_here_as(context, named, name, &Asked::default())
+}
+
+/// The same, with what was asked of a compose file.
+pub(crate) fn plan_here_as(
+    context: &Context,
+    named: &Named,
+    name: Option<&Name>,
+    asked: &Asked,
+) -> Result<Option<Planned>, Problem> {
+    Ok(match named {
+        Named::Folder(folder) => {
+            let asked = Asked {
+                name: name.cloned(),
+                fallback: folder_name(folder),
+                ..asked.clone()
+            };
+            Some(plan_source::of_folder_as(folder, &asked)?)
+        }
+        Named::Archive(file) => Some(UnpackedHere::new(file)?.plan(None, name)?),
+        Named::File(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| {
+                problem::SOURCE_MISSING.problem(
+                    format!("{} cannot be read: {e}.", file.display()),
+                    "Name a readable text file.",
+                )
+            })?;
+            if pluvio_formats::caprover::is_template(&text) {
+                let asked = Asked {
+                    name: name.cloned(),
+                    ..asked.clone()
+                };
+                let shown = file.display().to_string();
+                let folder = Some(folder_of(file));
+                return Ok(Some(plan_compose::of_caprover(
+                    &text, &shown, folder, &asked,
+                )));
+            }
+            if plan_compose::is_compose(&text) {
+                let folder = folder_of(file);
+                let mut asked = Asked {
+                    name: name.cloned(),
+                    fallback: folder_name(folder),
+                    ..asked.clone()
+                };
+                let own = file.file_name().unwrap_or_default().to_string_lossy();
+                asked.files.insert(0, own.into_owned());
+                return Ok(Some(plan_compose::of_folder(folder, &asked)));
+            }
+            Some(plan_source::of_text(
+                &text,
+                &file.display().to_string(),
+                name,
+            ))
+        }
+        Named::Stdin => Some(plan_source::of_text(
+            &super::change::read_stdin()?,
+            "-",
+            name,
+        )),
+        Named::Image(text) if pluvio_formats::docker_run::is_run(text) => {
+            Some(plan_compose::of_run(text, Path::new("."), name))
+        }
+        Named::Image(image) => Some(plan_source::of_image(image, name)),
+        Named::Git(_) => {
+            let _ = context;
+            None
+        }
+    })
+}
+
+/// The folder that a file lies in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// The source and what is asked of compose files in it. Files named by `-f` begin in the first one's folder.
+pub(crate) fn asked_of(
+    source: Option<&str>,
+    compose: &ComposeArgs,
+    env: &[String],
+    env_files: &[PathBuf],
+) -> Result<(Named, Asked), Problem> {
+    let named = match (source, compose.files.first()) {
+        (None | Some("."), Some(first)) => Named::Folder(folder_of(first).to_owned()),
+        (source, _) => name_source(source.unwrap_or("."))?,
+    };
+    let folder = match &named {
+        Named::Folder(folder) => folder.clone(),
+        Named::File(file) => folder_of(file).to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // Relative to that folder, where they can be.
+    let inside = |file: &PathBuf| -> String {
+        let (whole, base) = (file.canonicalize(), folder.canonicalize());
+        match (whole, base) {
+            (Ok(whole), Ok(base)) => whole
+                .strip_prefix(&base)
+                .unwrap_or(&whole)
+                .to_string_lossy()
+                .into_owned(),
+            _ => file.to_string_lossy().into_owned(),
+        }
+    };
+    let asked = Asked {
+        files: compose.files.iter().map(inside).collect(),
+        env_files: env_files.iter().map(inside).collect(),
+        variables: env
+            .iter()
+            .map(|text| pair(text))
+            .collect::<Result<_, _>>()?,
+        profiles: compose.profiles.clone(),
+        ..Asked::default()
+    };
+    Ok((named, asked))
+}
+
+/// What the plan refuses is not left out unless that is said.
+pub(crate) fn refuse_refused(planned: &Planned, accepted: bool) -> Done {
+    let refused: Vec<&Row> = planned
+        .report
+        .iter()
+        .filter(|row| row.outcome == Outcome::Refused)
+        .collect();
+    let (Some(first), false) = (refused.first(), accepted) else {
+        return Ok(());
+    };
+    let cause = match refused.len() {
+        1 => format!("`{}` cannot be kept: {}", first.at, first.message),
+        count => format!("{count} parts of the source cannot be kept."),
+    };
+    Err(problem::REFUSED
+        .problem(
+            cause,
+            "Change the source as the plan says (`pluvio plan`), or deploy without these parts: --accept-refused.",
+        )
+        .evidence(refused.iter().map(|row| {
+            let line = row.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{line}{}: {}", row.at, row.message)
+        })))
+}
