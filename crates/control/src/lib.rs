@@ -209,7 +209,12 @@ impl Control {
             .map_err(pluvio_runtime::RuntimeError::into_problem)
     }
 
-    pub(crate) async fn bind_to(&self, facts: &Facts) -> Result<Cluster, Problem> {
+    /// Binds to the engine that the node has now.
+    pub async fn bind(&self) -> Result<Cluster, Problem> {
+        self.bind_to(&self.facts().await?).await
+    }
+
+    async fn bind_to(&self, facts: &Facts) -> Result<Cluster, Problem> {
         let name = "local".parse().expect("a name");
         let cluster = self
             .inner
@@ -251,11 +256,7 @@ impl Control {
 async fn bind(control: Control) {
     let mut said = String::new();
     loop {
-        let outcome = match control.facts().await {
-            Ok(facts) => control.bind_to(&facts).await,
-            Err(problem) => Err(problem),
-        };
-        match outcome {
+        match control.bind().await {
             Ok(cluster) => {
                 tracing::info!(cluster = %cluster.id, "bound to the engine");
                 return;

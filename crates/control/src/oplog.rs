@@ -41,7 +41,7 @@ impl OperationLog {
     /// A log that cannot be written (a full disk) never fails the work it tells of.
     pub async fn write(&mut self, step: StepName, level: &str, text: &str) {
         let line = Line {
-            at: Timestamp::now(),
+            at: pluvio_model::clock::now(),
             step,
             level: level.to_owned(),
             text: text.to_owned(),

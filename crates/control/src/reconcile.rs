@@ -26,10 +26,9 @@ const RETRY: Duration = Duration::from_secs(2);
 pub async fn run(control: Control) {
     let mut store_hint = control.inner.store.hint();
     let mut node_hint = control.inner.node.changes();
-    let mut releases = Releases::default();
-    let mut waits: BTreeMap<ApplicationId, Instant> = BTreeMap::new();
+    let mut rounds = Rounds::default();
     loop {
-        let wake = match round(&control, &mut releases, &mut waits).await {
+        let wake = match rounds.look(&control).await {
             Ok(wake) => wake,
             Err(problem) => {
                 tracing::warn!(
@@ -49,6 +48,20 @@ pub async fn run(control: Control) {
         }
         // Bursts of hints make one round.
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What one look remembers for the next; nothing of it is needed for doing the right thing.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    releases: Releases,
+    waits: BTreeMap<ApplicationId, Instant>,
+}
+
+impl Rounds {
+    /// One look at every target; answers when to look again.
+    pub async fn look(&mut self, control: &Control) -> Result<Instant, Problem> {
+        round(control, &mut self.releases, &mut self.waits).await
     }
 }
 
@@ -153,7 +166,7 @@ async fn step(
         cancel_requested: operation.is_some_and(|o| o.cancel_requested),
         tasks: &tasks,
         last_lines: &evidence,
-        now: Timestamp::now(),
+        now: pluvio_model::clock::now(),
     };
     match next_step(&input) {
         Next::ApplyStage { components, tasks } => {
@@ -197,7 +210,7 @@ async fn step(
         }
         Next::Live => {
             crash::point("live");
-            let now = Timestamp::now();
+            let now = pluvio_model::clock::now();
             let (ready, wanted) = seen.into_iter().flat_map(|s| s.components.values()).fold(
                 (0, 0),
                 |(ready, wanted), c| {
@@ -334,7 +347,7 @@ async fn note(
     operation: OperationId,
     notes: &[StepNote],
 ) -> Result<(), Problem> {
-    let now = Timestamp::now();
+    let now = pluvio_model::clock::now();
     let edit = |operation: &mut Operation| {
         for note in notes {
             let step = operation.step_mut(note.name);
@@ -484,7 +497,7 @@ async fn remove(
         .blobs
         .delete(&crate::sources::upload_note(target.application))
         .await;
-    let now = Timestamp::now();
+    let now = pluvio_model::clock::now();
     control
         .inner
         .store

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use pluvio_build::{BuildRequest, LogEntry};
 use pluvio_model::facts::ImageAtHand;
 use pluvio_model::id::OperationId;
@@ -46,14 +45,14 @@ pub(crate) async fn run(control: Control, number: usize) {
     }
     while !stop.is_cancelled() {
         let bound = control.inner.cluster.borrow().is_some();
-        let job = if bound {
-            control.inner.store.lease_job(&owner, &[BUILD], LEASE).await
+        let worked = if bound {
+            take_one(&control, &owner).await
         } else {
-            Ok(None)
+            Ok(false)
         };
-        match job {
-            Ok(Some(job)) => work(&control, job).await,
-            Ok(None) => {
+        match worked {
+            Ok(true) => {}
+            Ok(false) => {
                 let pause = if bound {
                     LOOK
                 } else {
@@ -71,6 +70,15 @@ pub(crate) async fn run(control: Control, number: usize) {
             }
         }
     }
+}
+
+/// Takes the next job and works on it until it ends; whether there was one.
+pub async fn take_one(control: &Control, owner: &str) -> Result<bool, StoreError> {
+    match control.inner.store.lease_job(owner, &[BUILD], LEASE).await? {
+        Some(job) => work(control, job).await,
+        None => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Whether a lease's owner, `HOST-PROCESS-NUMBER`, was a process of this host (`own` is `HOST-PROCESS`) that is no more. One
@@ -225,7 +233,7 @@ async fn build(
     crash::point("decide");
     let mut surroundings = control.surroundings(application.id, images).await?;
     surroundings.other_images = other_images;
-    let now = Timestamp::now();
+    let now = pluvio_model::clock::now();
     let edit = |operation: &mut Operation| {
         for step in operation.steps.clone() {
             let before = step.name < StepName::Decide;
@@ -485,7 +493,7 @@ impl Sayer {
                     }
                     LogEntry::Step { name, state, note } => {
                         step = name;
-                        let now = Timestamp::now();
+                        let now = pluvio_model::clock::now();
                         let edit = |operation: &mut Operation| match state {
                             StepState::Running => {
                                 operation.begin(name, now);

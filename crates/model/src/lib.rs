@@ -2,12 +2,13 @@
 //!
 //! Everything Pluvio knows about an application is one of the types here: what was asked ([`spec::AppSpec`] in a
 //! [`revision::Revision`]), what was decided ([`release::Release`]), what a runtime is told ([`stage::Stage`]), what it can
-//! do ([`facts::Facts`]) and what is seen ([`observed::Observed`]). The crate holds no I/O, no async and no clock; it may
-//! depend on serialisation and parsing crates only, and every other crate may depend on it.
+//! do ([`facts::Facts`]) and what is seen ([`observed::Observed`]). The crate holds no I/O and no async, and reads no clock but for those
+//! who ask [`clock`]; it may depend on serialisation and parsing crates only, and every other crate may depend on it.
 //!
 //! Start with [`spec`], then [`release`], then [`stage`]. Values that come from people are newtypes that only parsing
 //! builds ([`name::Name`], [`quantity::Cpu`], [`image::ImageReference`] …), so code behind them need not validate.
 
+pub mod clock;
 pub mod event;
 pub mod facts;
 pub mod files;

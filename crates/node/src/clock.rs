@@ -3,9 +3,10 @@
 //! A wall clock that was right when the node started and runs on by the machine's monotonic clock since. Somebody who sets the
 //! machine's clock changes neither how long an instance rests nor how long it drains.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
@@ -16,7 +17,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn start() -> Clock {
         Clock {
-            wall: Timestamp::now(),
+            wall: pluvio_model::clock::now(),
             started: Instant::now(),
         }
     }

@@ -179,7 +179,7 @@ async fn collect(
 /// What the node itself says about an instance, among its lines.
 pub(crate) fn remark(store: &LogStore, source: &Source, text: impl Into<String>) {
     let line = LogLine {
-        at: Timestamp::now(),
+        at: pluvio_model::clock::now(),
         component: source.component.clone(),
         instance: source.instance.clone(),
         stream: LogStream::Pluvio,

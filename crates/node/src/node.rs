@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use pluvio_model::facts::Facts;
+use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
 use pluvio_model::observed::Observed;
@@ -241,7 +241,7 @@ impl Node {
             open_books: Mutex::default(),
             published: Mutex::default(),
             changes: watch::Sender::new(1),
-            started_at: Timestamp::now(),
+            started_at: pluvio_model::clock::now(),
         });
         let tasks = vec![
             tokio::spawn(shared.engine.clone().watch()),
@@ -389,14 +389,18 @@ async fn measure(shared: Arc<Shared>) {
         ticks.tick().await;
         let view = shared.engine.view();
         let readings = meter.read(view.containers());
-        shared.usage.record(Timestamp::now(), readings);
+        shared.usage.record(pluvio_model::clock::now(), readings);
     }
 }
 
 /// Every application that runs has asked for its addresses by then.
 async fn sweep_addresses(shared: Arc<Shared>) {
     tokio::time::sleep(SWEEP).await;
-    shared.inner.sweep().await;
+    let facts = shared.engine.known_facts();
+    // An engine in memory has no network, and the machine's addresses are others'.
+    if facts.is_none_or(|facts| facts.runtime != RuntimeKind::Memory) {
+        shared.inner.sweep().await;
+    }
 }
 
 async fn trim_logs(shared: Arc<Shared>) {
@@ -477,7 +481,7 @@ impl Runtime for Node {
             .map(|(id, one)| (*id, one.now(&in_flight)))
             .collect();
         Ok(Observed {
-            at: Some(Timestamp::now()),
+            at: Some(pluvio_model::clock::now()),
             applications,
         })
     }

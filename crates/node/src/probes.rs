@@ -173,7 +173,7 @@ impl Asking {
 
     /// Waits for what is left of the delay: it counts from the program's start, not from the node's.
     async fn delay(&self, probe: &DecidedProbe) {
-        let run = Timestamp::now().duration_since(self.started_at);
+        let run = pluvio_model::clock::now().duration_since(self.started_at);
         let run = Duration::try_from(run).unwrap_or_default();
         tokio::time::sleep(probe.delay.duration().saturating_sub(run)).await;
     }
@@ -190,7 +190,7 @@ impl Asking {
                 kind,
                 ok,
                 message,
-                at: Timestamp::now(),
+                at: pluvio_model::clock::now(),
                 in_a_row: row.length,
             },
         }

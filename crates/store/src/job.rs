@@ -99,7 +99,7 @@ impl Store {
     ) -> Result<Option<LeasedJob>> {
         let kinds = format!(",{},", kinds.join(","));
         loop {
-            let now = Timestamp::now().as_millisecond();
+            let now = pluvio_model::clock::now().as_millisecond();
             // Looking first costs readers nothing, where taking would hold up the writer.
             let open = sqlx::query(
                 "SELECT id, attempts FROM jobs WHERE ended_at IS NULL AND $1 LIKE '%,' || kind || ',%' AND \
@@ -142,7 +142,7 @@ impl Store {
 
     /// Keeps the lease for `lasting` from now. [`crate::StoreError::Stale`] when it went to another: stop at once.
     pub async fn heartbeat(&self, lease: &Lease, lasting: Duration) -> Result<Pulse> {
-        let now = Timestamp::now().as_millisecond();
+        let now = pluvio_model::clock::now().as_millisecond();
         let keep = sqlx::query(
             "UPDATE jobs SET lease_until = $4 WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'leased' \
              RETURNING operation",

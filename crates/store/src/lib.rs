@@ -98,6 +98,8 @@ struct Inner {
     wake: watch::Sender<u64>,
     /// The newest event this process knows of.
     last_event: AtomicU64,
+    /// Transactions of this process that were committed.
+    commits: watch::Sender<u64>,
 }
 
 impl Store {
@@ -134,6 +136,7 @@ impl Store {
                 home: std::sync::OnceLock::new(),
                 wake: watch::Sender::new(0),
                 last_event: AtomicU64::new(0),
+                commits: watch::Sender::new(0),
             }),
         };
         migrations::migrate(&store).await?;
@@ -194,6 +197,11 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// Counts transactions as they commit: fault scenarios end a process between two of them.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.subscribe()
     }
 
     /// Waits for running transactions and closes the connections.

@@ -98,7 +98,7 @@ impl Store {
         Ok(Tx {
             transaction,
             seal: self.inner.seal.clone(),
-            now: whole_milliseconds(Timestamp::now()),
+            now: whole_milliseconds(pluvio_model::clock::now()),
             told: None,
         })
     }
@@ -112,6 +112,7 @@ impl Store {
         let result = match begun {
             Ok((tx, Ok(value))) => match tx.transaction.commit().await {
                 Ok(()) => {
+                    self.inner.commits.send_modify(|count| *count += 1);
                     if let Some(seq) = tx.told {
                         self.inner.last_event.fetch_max(seq, Ordering::Relaxed);
                         self.inner.wake.send_modify(|count| *count += 1);

@@ -15,8 +15,11 @@ use crate::inner::{Inside, Served, keep_bridge_address};
 impl Application {
     /// Gives each component its virtual address and has it served. Before any instance is made: it is told where the others are.
     pub(crate) async fn lead_inside(&mut self, desired: &Desired) {
+        if !self.may_have_inner_addresses() {
+            return;
+        }
         let inside = match desired.kept.wish() {
-            Some(_) if self.has_inner_addresses().await => self.inside(desired),
+            Some(_) if self.shared.inner.is_available().await => self.inside(desired),
             Some(_) => return,
             None => {
                 for component in std::mem::take(&mut self.virtual_addresses).into_keys() {
@@ -35,11 +38,10 @@ impl Application {
         }
     }
 
-    async fn has_inner_addresses(&self) -> bool {
-        let suits = self.shared.engine.known_facts().is_some_and(|facts| {
+    fn may_have_inner_addresses(&self) -> bool {
+        self.shared.engine.known_facts().is_some_and(|facts| {
             facts.reach == Reach::Bridge && facts.runtime != RuntimeKind::Memory
-        });
-        suits && self.shared.inner.is_available().await
+        })
     }
 
     fn inside(&mut self, desired: &Desired) -> Inside {

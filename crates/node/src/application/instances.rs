@@ -281,7 +281,7 @@ impl Application {
             && health == Some(Health::Ready)
             && memo.ready_at.is_none()
         {
-            memo.ready_at = Some(Timestamp::now());
+            memo.ready_at = Some(pluvio_model::clock::now());
             self.say(name, "ready");
         }
         self.tell_of_failing_probe(name);

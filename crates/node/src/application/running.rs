@@ -60,7 +60,7 @@ impl Running {
             (Some(exit), _) => format!("ended with exit code {}", exit.code),
             (None, _) => "it was not run".to_owned(),
         });
-        self.write(self.book.end(&self.key, end, Timestamp::now()))?;
+        self.write(self.book.end(&self.key, end, pluvio_model::clock::now()))?;
         match remove(&*self.engine.driver, &name).await {
             Ok(()) => {}
             // What is left is tidied up when the engine answers again.
@@ -98,7 +98,7 @@ impl Running {
             }
         }
         self.book
-            .begin(&self.key, Timestamp::now())
+            .begin(&self.key, pluvio_model::clock::now())
             .map_err(|error| Begun::Not(Box::new(cannot_write(&error))))?;
         self.say("started");
         Ok(self.start().await?)
@@ -243,7 +243,7 @@ impl From<Problem> for Begun {
 async fn until(deadline: Option<Timestamp>) {
     match deadline {
         Some(at) => {
-            let left = at.duration_since(Timestamp::now());
+            let left = at.duration_since(pluvio_model::clock::now());
             tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
         }
         None => std::future::pending().await,

@@ -156,12 +156,12 @@ impl MemoryDriver {
                 id,
                 labels: IndexMap::new(),
                 state: ContainerState::Running {
-                    started_at: Timestamp::now(),
+                    started_at: pluvio_model::clock::now(),
                 },
                 address: None,
                 published: IndexMap::new(),
                 pid: None,
-                created_at: Timestamp::now(),
+                created_at: pluvio_model::clock::now(),
             },
             network: None,
             address: None,
@@ -181,6 +181,11 @@ impl MemoryDriver {
             .iter()
             .map(|(name, container)| (name.clone(), container.is_running()))
             .collect()
+    }
+
+    /// The engine's id of a container: another one of the same name has another.
+    pub fn id(&self, name: &str) -> Option<String> {
+        Some(self.state().containers.get(name)?.seen.id.clone())
     }
 
     /// A file in a container, as it was last written.
@@ -231,7 +236,7 @@ impl Container {
             self.seen.state = ContainerState::Exited {
                 code,
                 oom,
-                finished_at: Timestamp::now(),
+                finished_at: pluvio_model::clock::now(),
             };
             self.printed = watch::Sender::new(self.lines.len());
         }
@@ -239,7 +244,7 @@ impl Container {
 
     fn print(&mut self, text: &str) {
         self.lines.push(DriverLogLine {
-            at: Timestamp::now(),
+            at: pluvio_model::clock::now(),
             stream: LogStream::Out,
             text: text.to_owned(),
         });
@@ -385,7 +390,7 @@ impl Driver for MemoryDriver {
                 address: None,
                 published: IndexMap::new(),
                 pid: None,
-                created_at: Timestamp::now(),
+                created_at: pluvio_model::clock::now(),
             },
             network,
             address,
@@ -436,7 +441,7 @@ impl Driver for MemoryDriver {
         let one = state.container(container)?;
         if !one.is_running() {
             one.seen.state = ContainerState::Running {
-                started_at: Timestamp::now(),
+                started_at: pluvio_model::clock::now(),
             };
             one.seen.address = address;
             one.print("begins");
