@@ -256,11 +256,13 @@ async fn step(
             if target.failed {
                 return Ok(IDLE);
             }
+            note_handles(control, target.application, seen).await?;
             finish_failed(control, target, operation, &problem).await?;
             releases.cached.remove(&target.application);
             Ok(Duration::from_millis(50))
         }
         Next::Cancelled => {
+            note_handles(control, target.application, seen).await?;
             ignore_stale(
                 control
                     .inner
@@ -429,6 +431,26 @@ async fn note_volumes(control: &Control, input: &Input<'_>) {
     }
 }
 
+/// Notes volumes of releases that never were live too: whoever deletes them by name later must find them.
+async fn note_handles(
+    control: &Control,
+    application: ApplicationId,
+    seen: Option<&ObservedApplication>,
+) -> Result<(), Problem> {
+    let Some(seen) = seen.filter(|seen| !seen.volumes.is_empty()) else {
+        return Ok(());
+    };
+    let store = &control.inner.store;
+    for row in store.application_volumes(application).await? {
+        if let Some(there) = seen.volumes.get(&row.name)
+            && row.handle.is_none()
+        {
+            store.note_volume(row.id, &there.handle, there.bytes).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the application off the node, its images out of the engine, its rows out of the database, in this order: killed
 /// anywhere, the next look goes on.
 async fn remove(
@@ -443,6 +465,7 @@ async fn remove(
         .running_operations(target.application)
         .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
+    note_handles(control, target.application, seen).await?;
     let gone = seen
         .is_none_or(|s| s.generation >= target.generation && s.settled && s.components.is_empty());
     let told = seen.is_some_and(|s| s.generation >= target.generation);

@@ -35,7 +35,10 @@ pub(crate) async fn known(
             continue;
         }
         let run = seen.into_iter().flat_map(|seen| &seen.runs).find(|run| {
-            run.component == component.name && run.hash == *hash && run.release == release.number
+            run.component == component.name
+                && run.hash == *hash
+                && run.release == release.number
+                && !run.was_cancelled()
         });
         let outcome = match run {
             Some(run) if run.state == RunState::Succeeded => TaskRecordOutcome::Succeeded,

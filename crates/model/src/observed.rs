@@ -91,6 +91,14 @@ pub struct ObservedRun {
     pub problem: Option<crate::problem::Problem>,
 }
 
+impl ObservedRun {
+    /// It was ended because nobody wanted it any more, which says nothing of what it would have come to.
+    pub fn was_cancelled(&self) -> bool {
+        let cancelled = |problem: &crate::problem::Problem| problem.is(crate::problem::CANCELLED);
+        self.problem.as_ref().is_some_and(cancelled)
+    }
+}
+
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -82,6 +82,15 @@ impl RunBook {
         self.change(|pages| pages.runs.push(run))
     }
 
+    /// A later release wants the very same: what it came to, or will, counts for that one.
+    pub(crate) fn adopt(&self, key: &str, release: u64) -> io::Result<()> {
+        self.change(|pages| {
+            if let Some(run) = pages.find_mut(key) {
+                run.release = release;
+            }
+        })
+    }
+
     /// Its program is about to be started.
     pub(crate) fn begin(&self, key: &str, at: Timestamp) -> io::Result<()> {
         self.change(|pages| {

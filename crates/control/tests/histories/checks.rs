@@ -16,6 +16,7 @@ use pluvio_store::{
 };
 
 use crate::history::{History, Wrong};
+use crate::world::flowing;
 
 /// Looks until everything shall have come to rest, each after a longer pause: an hour of the world's time.
 const LOOKS: u64 = 260;
@@ -273,7 +274,8 @@ impl History<'_> {
         }
         for row in &rows {
             hold!(row.released_at.is_some(), "{row:?} belongs to nobody");
-            let deleted = world.control.delete_volume(row, "somebody").await;
+            // The node looks at its engine first, which waits for a moment.
+            let deleted = flowing(world.control.delete_volume(row, "somebody")).await;
             deleted.map_err(text)?;
         }
         let volumes = engine.volumes().await.map_err(text)?;

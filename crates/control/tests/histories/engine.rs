@@ -70,6 +70,18 @@ impl Made {
         self.labels.get(key).map_or("", String::as_str)
     }
 
+    /// Whether both write a volume that is made for one. A release task is its component's own: it works beside the
+    /// instance that serves until the task is done.
+    fn is_against(&self, other: &Made) -> bool {
+        let is_task = |of: &Made| {
+            let run = of.label(label::RUN);
+            run.starts_with("release-")
+        };
+        let own_task = is_task(self) != is_task(other)
+            && self.label(label::COMPONENT) == other.label(label::COMPONENT);
+        !own_task && !self.own.is_disjoint(&other.own)
+    }
+
     /// A task of a content, whatever the release: it must not succeed twice.
     fn task(&self) -> Option<String> {
         let key = self.labels.get(label::RUN)?;
@@ -233,7 +245,7 @@ impl Engine {
                 .find(|other| of.made.get(*other).is_some_and(is))
                 .cloned()
         };
-        if let Some(other) = others(&state, &|other| !other.own.is_disjoint(&this.own)) {
+        if let Some(other) = others(&state, &|other| other.is_against(&this)) {
             state
                 .wrong
                 .push(format!("{name} and {other} write the same exclusive volume"));

@@ -88,7 +88,11 @@ impl<'a> History<'a> {
     }
 
     pub(crate) fn note(&mut self, text: impl Into<String>) {
-        self.trace.push(text.into());
+        let text = text.into();
+        if std::env::var_os("PLUVIO_TELL").is_some() {
+            eprintln!("{text}");
+        }
+        self.trace.push(text);
     }
 
     /// Lives it to its end; how many operations were asked.

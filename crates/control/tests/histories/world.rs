@@ -234,3 +234,21 @@ pub(crate) async fn cut<F: Future>(store: &Store, commits: u64, future: F) -> Op
     })
     .await
 }
+
+/// Awaits what waits for time and for the database too, while time goes on slowly.
+pub(crate) async fn flowing<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let clock = async {
+        loop {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = &mut future => done,
+        () = clock => unreachable!("never ends"),
+    }
+}

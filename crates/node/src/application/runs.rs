@@ -48,6 +48,11 @@ fn task_key(task: &TaskPlan, release: u64) -> String {
     format!("{kind}-{}-{}-r{release}", task.component, task.hash.short())
 }
 
+/// Whether a run is one of a task, in whatever release.
+fn is_of(task: &TaskPlan, run: &ObservedRun) -> bool {
+    run.component == task.component && run.hash == task.hash && run.kind == task.kind
+}
+
 impl Application {
     /// Books what is due, takes up what is booked, ends what nobody wants. Answers when to look again.
     pub(crate) fn run_programs(&mut self, desired: &Desired, ready: bool) -> Option<Timestamp> {
@@ -76,10 +81,10 @@ impl Application {
             return false;
         };
         match run.kind {
-            RunKind::Release | RunKind::Job => desired
-                .tasks
-                .iter()
-                .any(|task| task_key(task, wish.release.number) == run.key),
+            RunKind::Release | RunKind::Job => {
+                run.release == wish.release.number
+                    && desired.tasks.iter().any(|task| is_of(task, run))
+            }
             RunKind::Schedule | RunKind::Asked => {
                 wish.power == Power::On && wish.release.components.contains_key(&run.component)
             }
@@ -114,18 +119,7 @@ impl Application {
         let wish = desired.kept.wish()?;
         let release = wish.release.number;
         for task in &desired.tasks {
-            let key = task_key(task, release);
-            if self.book.get(&key).is_none() {
-                let run = waiting(
-                    &key,
-                    task.kind,
-                    release,
-                    task.instance.run_name(&key),
-                    &task.component,
-                    task.hash.clone(),
-                );
-                self.note(&key, self.book.book(run));
-            }
+            self.book_task(task, release);
         }
         if wish.power == Power::Off {
             return None;
@@ -153,6 +147,51 @@ impl Application {
             }
         }
         again
+    }
+
+    /// One run of a content at a time, and none after one that ended well: a run that an earlier release began is this one's.
+    fn book_task(&self, task: &TaskPlan, release: u64) {
+        let runs = self.book.runs();
+        let mut of_task = runs.iter().filter(|run| is_of(task, run));
+        let well = of_task
+            .clone()
+            .find(|run| run.state == RunState::Succeeded);
+        let last = well.or_else(|| of_task.next_back());
+        if let Some(last) = last {
+            let open = !last.state.is_over();
+            let is_ending = open
+                && self
+                    .attended
+                    .get(&last.key)
+                    .is_some_and(CancellationToken::is_cancelled);
+            if is_ending {
+                // Its end wakes the loop.
+                return;
+            }
+            if open || last.state == RunState::Succeeded {
+                if last.release != release {
+                    self.note(&last.key, self.book.adopt(&last.key, release));
+                }
+                return;
+            }
+            if last.release == release && !last.was_cancelled() {
+                return;
+            }
+        }
+        let first = task_key(task, release);
+        let is_free = |key: &String| runs.iter().all(|run| run.key != *key);
+        let again = (2..).map(|count| format!("{first}-{count}"));
+        let key = std::iter::once(first.clone()).chain(again).find(is_free);
+        let key = key.unwrap_or(first);
+        let run = waiting(
+            &key,
+            task.kind,
+            release,
+            task.instance.run_name(&key),
+            &task.component,
+            task.hash.clone(),
+        );
+        self.note(&key, self.book.book(run));
     }
 
     /// Fires a schedule if it is due; answers when it fires next.
@@ -217,10 +256,7 @@ impl Application {
     fn recipe<'a>(&self, desired: &'a Desired, run: &ObservedRun) -> Option<Recipe<'a>> {
         match run.kind {
             RunKind::Release | RunKind::Job => {
-                let task = desired
-                    .tasks
-                    .iter()
-                    .find(|task| task_key(task, run.release) == run.key)?;
+                let task = desired.tasks.iter().find(|task| is_of(task, run))?;
                 Some(Recipe {
                     instance: &task.instance,
                     wish: desired.kept.wish(),
@@ -351,11 +387,9 @@ impl Application {
     pub(crate) fn observed_runs(&self, desired: &Desired) -> Vec<ObservedRun> {
         let all = self.book.runs();
         let release = desired.kept.wish().map_or(0, |wish| wish.release.number);
-        let named: Vec<String> = desired
-            .tasks
-            .iter()
-            .map(|task| task_key(task, release))
-            .collect();
+        let is_named = |run: &ObservedRun| {
+            run.release == release && desired.tasks.iter().any(|task| is_of(task, run))
+        };
         let is_newest = |run: &ObservedRun| {
             let of =
                 |other: &&ObservedRun| other.component == run.component && other.kind == run.kind;
@@ -364,7 +398,7 @@ impl Application {
                 .is_some_and(|newest| newest.key == run.key)
         };
         all.iter()
-            .filter(|run| named.contains(&run.key) || !run.state.is_over() || is_newest(run))
+            .filter(|run| is_named(run) || !run.state.is_over() || is_newest(run))
             .cloned()
             .collect()
     }
