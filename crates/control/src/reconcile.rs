@@ -466,10 +466,11 @@ async fn remove(
         .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
     note_handles(control, target.application, seen).await?;
-    let gone = seen
-        .is_none_or(|s| s.generation >= target.generation && s.settled && s.components.is_empty());
-    let told = seen.is_some_and(|s| s.generation >= target.generation);
-    if !told || !gone {
+    // A node that has only just started has not looked yet: what it does not tell of is not gone.
+    let gone = seen.is_some_and(|seen| {
+        seen.generation >= target.generation && seen.settled && seen.components.is_empty()
+    });
+    if !gone {
         let stage = Stage {
             cluster: engine,
             application: target.application,
@@ -503,10 +504,7 @@ async fn remove(
             )
             .await?;
         }
-        // The node forgets a gone application once nothing of it is left: then it is not observed any more.
-        if seen.is_some() || !told_before(control, target).await? {
-            return Ok(Duration::from_millis(150));
-        }
+        return Ok(Duration::from_millis(150));
     }
     crash::point("remove");
     let application = control.inner.store.application(target.application).await?;
@@ -530,18 +528,4 @@ async fn remove(
         })
         .await?;
     Ok(Duration::from_millis(50))
-}
-
-/// Asks once more after the stage was handed over: an application that the node does not name then is gone.
-async fn told_before(control: &Control, target: &Target) -> Result<bool, Problem> {
-    let observed = control
-        .inner
-        .node
-        .observe(Scope::Application(target.application))
-        .await
-        .map_err(RuntimeError::into_problem)?;
-    Ok(observed
-        .applications
-        .get(&target.application)
-        .is_none_or(|s| s.settled && s.components.is_empty()))
 }

@@ -279,7 +279,7 @@ impl History<'_> {
             deleted.map_err(text)?;
         }
         let volumes = engine.volumes().await.map_err(text)?;
-        hold!(volumes.is_empty(), "deleted by name, and there: {volumes:?}");
+        hold!(volumes.is_empty(), "deleted by name, and there: {volumes:?}, as {rows:?}");
         Ok(())
     }
 }
