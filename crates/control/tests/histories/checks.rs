@@ -139,8 +139,9 @@ impl History<'_> {
             };
             let of = seen.applications.get(&application.id);
             let current = of.is_some_and(|of| of.generation == target.generation);
-            let at_rest = target.failed || of.is_some_and(|of| of.settled);
-            if !target.is_settled() || !current || !at_rest {
+            // A release that was given up may have been given up before the node was told of it.
+            let at_rest = target.failed || (current && of.is_some_and(|of| of.settled));
+            if !target.is_settled() || !at_rest {
                 return Ok(Some(format!("{name}: {target:?}, seen {of:#?}")));
             }
         }

@@ -33,8 +33,10 @@ pub(crate) struct History<'a> {
     pub(crate) chance: Chance,
     pub(crate) seed: u64,
     pub(crate) apps: Vec<App>,
-    /// Everything that was done and answered, the same for the same seed.
+    /// Everything that was done, answered and came of it.
     pub(crate) trace: Vec<String>,
+    /// What is asked and what breaks: follows from the seed alone.
+    pub(crate) plan: Vec<String>,
     /// The newest generation seen of each.
     pub(crate) generations: BTreeMap<ApplicationId, u64>,
     asked: u64,
@@ -82,6 +84,7 @@ impl<'a> History<'a> {
             seed,
             apps,
             trace: Vec::new(),
+            plan: Vec::new(),
             generations: BTreeMap::new(),
             asked: 0,
         }
@@ -192,18 +195,23 @@ impl<'a> History<'a> {
         let key = format!("{}-{}", self.seed, self.asked);
         let (name, what) = (self.apps[at].name.clone(), wish.name());
         let future = carry_out(self.world.control.clone(), name.clone(), wish.clone(), key.clone());
-        let answer = match self.chance.percent(12) {
+        self.plan.push(format!("{name}: {what}"));
+        let (dies, commits, asks_again) = (
+            self.chance.percent(12),
+            self.chance.below(3),
+            self.chance.percent(70),
+        );
+        let answer = match dies {
             true => {
-                let commits = self.chance.below(3);
                 let answer = cut(&self.world.store, commits, future).await;
-                self.crash().await;
+                self.crash(commits == 0).await;
                 answer
             }
             false => Some(future.await),
         };
         let answer = match answer {
             // Whoever asked sees no answer, and asks again with the same key.
-            None if self.chance.percent(70) => {
+            None if asks_again => {
                 self.note(format!("{name}: {what}: cut"));
                 carry_out(self.world.control.clone(), name.clone(), wish, key).await
             }
@@ -223,6 +231,7 @@ impl<'a> History<'a> {
         let (one, two) = (self.chance.below(count) as usize, self.chance.below(count) as usize);
         let (first, second) = (self.wish(one), self.wish(two));
         let names = [first.name(), second.name()];
+        self.plan.push(names.join(" and "));
         let (seed, asked) = (self.seed, self.asked);
         let control = || self.world.control.clone();
         let of = |at: usize| self.apps[at].name.clone();
@@ -304,7 +313,7 @@ impl<'a> History<'a> {
             Some(commits) => {
                 let _ = cut(store, commits, rounds.look(control)).await;
                 self.note("look: cut");
-                self.crash().await;
+                self.crash(commits == 0).await;
             }
             None => {
                 let _ = rounds.look(control).await;
@@ -320,7 +329,7 @@ impl<'a> History<'a> {
                 Some(commits) => {
                     let _ = cut(&self.world.store, commits, working).await;
                     self.note("work: cut");
-                    self.crash().await;
+                    self.crash(commits == 0).await;
                     return;
                 }
                 None => {
@@ -332,8 +341,7 @@ impl<'a> History<'a> {
         }
     }
 
-    async fn crash(&mut self) {
-        let anew = self.chance.percent(20);
+    async fn crash(&mut self, anew: bool) {
         self.world.restart_control(anew).await;
     }
 
@@ -352,6 +360,8 @@ impl<'a> History<'a> {
             return;
         }
         let what = self.chance.below(12);
+        let which = self.chance.below(1000) as usize;
+        self.plan.push(format!("misfortune {what}"));
         let engine = self.world.engine.clone();
         match what {
             0 | 1 => {
@@ -389,7 +399,7 @@ impl<'a> History<'a> {
             6 | 7 => {
                 let names: Vec<String> = engine.inner.all().into_keys().collect();
                 if !names.is_empty() {
-                    let name = self.chance.one(&names).clone();
+                    let name = names[which % names.len()].clone();
                     match what {
                         6 => engine.end(&name, 137),
                         _ => engine.inner.remove_by_hand(&name),
