@@ -156,10 +156,7 @@ fn every_answer(pluvio: &Pluvio, name: &str, search: &mut Search) {
         &json(pluvio, &format!("{home}/applications/{name}/releases")),
         "number",
     );
-    let operations = texts(
-        &json(pluvio, &format!("{home}/operations?limit=100")),
-        "id",
-    );
+    let operations = texts(&json(pluvio, &format!("{home}/operations?limit=100")), "id");
     let status = json(pluvio, &format!("{home}/applications/{name}")).to_string();
     assert!(
         releases.len() >= 2 && operations.len() >= 3 && status.contains("web"),
@@ -169,7 +166,10 @@ fn every_answer(pluvio: &Pluvio, name: &str, search: &mut Search) {
     let mut asked = 0;
     for (path, _) in paths.iter().filter(|(_, verbs)| verbs["get"].is_object()) {
         // These answer over a connection that is switched, or say an address with its password to whoever may read it.
-        if ["/exec", "/connect", "/url"].iter().any(|end| path.ends_with(end)) {
+        if ["/exec", "/connect", "/url"]
+            .iter()
+            .any(|end| path.ends_with(end))
+        {
             continue;
         }
         let path = path
@@ -242,7 +242,10 @@ fn every_object(pluvio: &Pluvio, name: &str, search: &mut Search) {
         let (_, inspected) = engine.request("GET", &format!("/containers/{called}/json"), None);
         if called.starts_with(&format!("{name}--")) {
             // Its variables and its files are its own; what is said about it is not.
-            search.json(&format!("labels of {called}"), &inspected["Config"]["Labels"]);
+            search.json(
+                &format!("labels of {called}"),
+                &inspected["Config"]["Labels"],
+            );
             search.json(&format!("arguments of {called}"), &inspected["Args"]);
         } else {
             search.json(&format!("container {called}"), &inspected);
@@ -253,7 +256,10 @@ fn every_object(pluvio: &Pluvio, name: &str, search: &mut Search) {
     let images = list("/images/json?all=true");
     for id in texts(&images, "Id") {
         search.json("an image", &list(&format!("/images/{id}/json")));
-        search.json("an image's history", &list(&format!("/images/{id}/history")));
+        search.json(
+            "an image's history",
+            &list(&format!("/images/{id}/history")),
+        );
     }
 }
 
@@ -262,12 +268,17 @@ fn every_object(pluvio: &Pluvio, name: &str, search: &mut Search) {
 fn every_file(folder: &Path, search: &mut Search) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
         if kind.is_dir() {
             every_file(&path, search);
         } else if kind.is_file() {
             let bytes = std::fs::read(&path).unwrap_or_default();
-            if path.parent().is_some_and(|parent| parent.ends_with("node/stages")) {
+            if path
+                .parent()
+                .is_some_and(|parent| parent.ends_with("node/stages"))
+            {
                 let mode = std::fs::metadata(&path).map(|data| data.permissions().mode() & 0o777);
                 assert!(
                     mode.as_ref().is_ok_and(|mode| *mode == 0o600) || mode.is_err(),
@@ -305,26 +316,42 @@ fn p4_no_secret_of_a_whole_application_is_anywhere_else(engine: Engine) {
     hear("deploy", &first);
     let env = pluvio.body(&name, "/env");
     let value = |key: &str| {
-        let line = env.lines().find_map(|line| line.strip_prefix(&format!("{key}=")));
-        line.unwrap_or_else(|| panic!("{key} is not given: {env}")).to_owned()
+        let line = env
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{key}=")));
+        line.unwrap_or_else(|| panic!("{key} is not given: {env}"))
+            .to_owned()
     };
     assert_eq!(value("KEY"), KEY);
     let made = value("MADE");
     let cache = value("CACHE_URL");
-    let password = cache.split('@').next().unwrap().rsplit(':').next().unwrap().to_owned();
+    let password = cache
+        .split('@')
+        .next()
+        .unwrap()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
     assert!(made.len() >= 32 && password.len() >= 32, "{env}");
     assert_eq!(value("SHARED"), format!("shared-{made}"));
     assert_eq!(value("API_TOKEN"), format!("token-{made}"));
     assert_eq!(pluvio.body(&name, "/file?/tmp/hot"), format!("hot={made}"));
     let mut search = Search {
-        forms: [KEY, NEXT, &made, &password].into_iter().flat_map(forms).collect(),
+        forms: [KEY, NEXT, &made, &password]
+            .into_iter()
+            .flat_map(forms)
+            .collect(),
         found: Vec::new(),
     };
 
     // It changes, in variables and in a hot file.
     set(NEXT).ok();
     pluvio.until_serves(&name, "/env", NEXT, Duration::from_secs(30));
-    hear("plan", &pluvio.cli(&["diff", "-f", &pluvio.write("next.yaml", &good("two"))]));
+    hear(
+        "plan",
+        &pluvio.cli(&["diff", "-f", &pluvio.write("next.yaml", &good("two"))]),
+    );
     hear("second deploy", &deploy(&good("two")));
     // Programs that print what they were given, and fail.
     let crash = good("\"said ${secrets.KEY} ${secrets.MADE} ${cache.url}\"")
@@ -349,7 +376,10 @@ fn p4_no_secret_of_a_whole_application_is_anywhere_else(engine: Engine) {
         hear("what is refused", &refused);
     }
     // Requests that carry it, as a careless application has them, stay out of what the gateway writes down.
-    let secret_query = forms(KEY).into_iter().find(|form| form.contains("%2F")).unwrap();
+    let secret_query = forms(KEY)
+        .into_iter()
+        .find(|form| form.contains("%2F"))
+        .unwrap();
     let _ = pluvio.get(&name, &format!("/?token={secret_query}"));
 
     for words in [

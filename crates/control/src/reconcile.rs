@@ -445,7 +445,9 @@ async fn note_handles(
         if let Some(there) = seen.volumes.get(&row.name)
             && row.handle.is_none()
         {
-            store.note_volume(row.id, &there.handle, there.bytes).await?;
+            store
+                .note_volume(row.id, &there.handle, there.bytes)
+                .await?;
         }
     }
     Ok(())

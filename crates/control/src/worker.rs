@@ -74,7 +74,12 @@ pub(crate) async fn run(control: Control, number: usize) {
 
 /// Takes the next job and works on it until it ends; whether there was one.
 pub async fn take_one(control: &Control, owner: &str) -> Result<bool, StoreError> {
-    match control.inner.store.lease_job(owner, &[BUILD], LEASE).await? {
+    match control
+        .inner
+        .store
+        .lease_job(owner, &[BUILD], LEASE)
+        .await?
+    {
         Some(job) => work(control, job).await,
         None => return Ok(false),
     }

@@ -192,14 +192,17 @@ impl BufferState {
             None => parts.headers.get(header::HOST).map(|host| host.as_bytes()),
         };
         put_text(out, "host", host.unwrap_or_default());
+        // What comes after the question mark may be a key, a code to sign in with, an address: not for a file.
+        let path = parts.uri.path_and_query();
         put_text(
             out,
             "path",
-            parts
-                .uri
-                .path_and_query()
-                .map_or(b"*", |path| path.as_str().as_bytes()),
+            path.map_or(b"*", |path| path.path().as_bytes()),
         );
+        if path.is_some_and(|path| path.query().is_some()) {
+            put_key(out, "query");
+            out.extend_from_slice(b"true");
+        }
         let version: &[u8] = match parts.version {
             http::Version::HTTP_2 => b"2",
             http::Version::HTTP_10 => b"1.0",

@@ -132,7 +132,10 @@ impl History<'_> {
                 .await
                 .map_err(text)?;
             if let Some(operation) = running.first() {
-                return Ok(Some(format!("{name}: {operation:?}, seen {:#?}", seen.applications.get(&application.id))));
+                return Ok(Some(format!(
+                    "{name}: {operation:?}, seen {:#?}",
+                    seen.applications.get(&application.id)
+                )));
             }
             let Some(target) = self.target(&application).await? else {
                 continue;
@@ -154,7 +157,9 @@ impl History<'_> {
             let told = match &operation.outcome {
                 None => false,
                 Some(Outcome::Failed { problem }) => {
-                    !problem.code.is_empty() && !problem.cause.is_empty() && !problem.remedy.is_empty()
+                    !problem.code.is_empty()
+                        && !problem.cause.is_empty()
+                        && !problem.remedy.is_empty()
                 }
                 Some(_) => true,
             };
@@ -162,9 +167,17 @@ impl History<'_> {
             hold!(told, "{name}: an operation has no end: {operation:?}");
             let ends = operation.outcome.as_ref().map(|outcome| match outcome {
                 Outcome::Failed { problem } => problem.code.to_string(),
-                other => format!("{other:?}").split(' ').next().unwrap_or_default().to_owned(),
+                other => format!("{other:?}")
+                    .split(' ')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
             });
-            let line = format!("{name}: {:?} ended: {}", operation.kind, ends.unwrap_or_default());
+            let line = format!(
+                "{name}: {:?} ended: {}",
+                operation.kind,
+                ends.unwrap_or_default()
+            );
             self.note(line);
         }
         let engine = &self.world.engine;
@@ -174,11 +187,19 @@ impl History<'_> {
         let ids: BTreeSet<String> = applications.iter().map(|a| a.id.to_string()).collect();
         for container in &containers {
             let of = &container.labels[label::APPLICATION];
-            hold!(ids.contains(of), "the container {} is an orphan", container.name);
+            hold!(
+                ids.contains(of),
+                "the container {} is an orphan",
+                container.name
+            );
         }
         for network in &networks {
             let of = &network.labels[label::APPLICATION];
-            hold!(ids.contains(of), "the network {} is an orphan", network.name);
+            hold!(
+                ids.contains(of),
+                "the network {} is an orphan",
+                network.name
+            );
         }
         for application in &applications {
             self.check_application(application, &containers).await?;
@@ -193,7 +214,10 @@ impl History<'_> {
     ) -> Result<(), Wrong> {
         let name = &application.name;
         hold!(
-            !matches!(application.state, ApplicationState::Deploying | ApplicationState::Deleting),
+            !matches!(
+                application.state,
+                ApplicationState::Deploying | ApplicationState::Deleting
+            ),
             "{name} is {:?} and nothing goes on",
             application.state
         );
@@ -214,27 +238,45 @@ impl History<'_> {
                 target.release
             ));
         }
-        let stored = self.world.store.release(application.id, target.release).await;
+        let stored = self
+            .world
+            .store
+            .release(application.id, target.release)
+            .await;
         let stored = stored.map_err(text)?;
         if target.failed {
             return Ok(());
         }
         let mine = containers.iter().filter(|container| {
             container.labels[label::APPLICATION] == application.id.to_string()
-                && container.labels.get(label::ROLE).is_some_and(|role| role == "main")
+                && container
+                    .labels
+                    .get(label::ROLE)
+                    .is_some_and(|role| role == "main")
         });
         let mut there: BTreeMap<(String, String), u32> = BTreeMap::new();
         for container in mine {
             let runs = matches!(container.state, ContainerState::Running { .. });
-            hold!(runs, "{name}: {} does not run: {:?}", container.name, container.state);
+            hold!(
+                runs,
+                "{name}: {} does not run: {:?}",
+                container.name,
+                container.state
+            );
             let of = |key: &str| container.labels[key].clone();
-            *there.entry((of(label::COMPONENT), of(label::HASH))).or_default() += 1;
+            *there
+                .entry((of(label::COMPONENT), of(label::HASH)))
+                .or_default() += 1;
         }
         let wanted = match target.power {
             Power::On => wanted(&stored.release),
             Power::Off => BTreeMap::new(),
         };
-        hold!(there == wanted, "{name}: {there:?} run, r{} wants {wanted:?}", target.release);
+        hold!(
+            there == wanted,
+            "{name}: {there:?} run, r{} wants {wanted:?}",
+            target.release
+        );
         Ok(())
     }
 
@@ -280,7 +322,10 @@ impl History<'_> {
             deleted.map_err(text)?;
         }
         let volumes = engine.volumes().await.map_err(text)?;
-        hold!(volumes.is_empty(), "deleted by name, and there: {volumes:?}, as {rows:?}");
+        hold!(
+            volumes.is_empty(),
+            "deleted by name, and there: {volumes:?}, as {rows:?}"
+        );
         Ok(())
     }
 }

@@ -37,8 +37,14 @@ pub(crate) fn images() -> Vec<(String, Program)> {
     }
     all.push(("localhost/sick:1".to_owned(), Program::Sick));
     all.push(("localhost/crashes:1".to_owned(), Program::Crashes));
-    all.push(("localhost/pluvio/base-postgres:15".to_owned(), Program::Database));
-    all.push(("localhost/pluvio/base-redis:7".to_owned(), Program::Database));
+    all.push((
+        "localhost/pluvio/base-postgres:15".to_owned(),
+        Program::Database,
+    ));
+    all.push((
+        "localhost/pluvio/base-redis:7".to_owned(),
+        Program::Database,
+    ));
     all
 }
 
@@ -246,9 +252,9 @@ impl Engine {
                 .cloned()
         };
         if let Some(other) = others(&state, &|other| other.is_against(&this)) {
-            state
-                .wrong
-                .push(format!("{name} and {other} write the same exclusive volume"));
+            state.wrong.push(format!(
+                "{name} and {other} write the same exclusive volume"
+            ));
         }
         if let Some(task) = this.task() {
             if state.succeeded.contains(&task) {
@@ -316,12 +322,7 @@ impl Engine {
                 _ => Duration::from_secs(1 + chance.below(20)),
             };
             let is_run = made.label(label::ROLE) == "run" || made.label(label::ROLE) == "init";
-            (
-                self.program(&made.image),
-                is_run,
-                after,
-                chance.percent(90),
-            )
+            (self.program(&made.image), is_run, after, chance.percent(90))
         };
         if is_run {
             let code = match program {
@@ -392,9 +393,9 @@ impl Driver for Engine {
         {
             let mut state = self.state();
             if !state.given_up.contains(name) {
-                state
-                    .wrong
-                    .push(format!("the volume {name} is removed, and nobody asked for it"));
+                state.wrong.push(format!(
+                    "the volume {name} is removed, and nobody asked for it"
+                ));
             }
         }
         let call = self.inner.remove_volume(name);
@@ -451,7 +452,11 @@ impl Driver for Engine {
     /// A probe.
     async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
         let session = self.inner.exec(request).await?;
-        let image = self.state().made.get(&request.instance).map(|made| made.image.clone());
+        let image = self
+            .state()
+            .made
+            .get(&request.instance)
+            .map(|made| made.image.clone());
         if image.map(|image| self.program(&image)) == Some(Program::Sick) {
             let output = futures::stream::iter([ExecOutput::Exit(1)]);
             return Ok(ExecSession {

@@ -166,16 +166,27 @@ impl<'a> History<'a> {
             0..30 => self.deploy(at),
             30..42 => {
                 let value = EnvValue(self.chance.below(4).to_string());
-                let env = [("VERSION".parse().unwrap(), Some(value))].into_iter().collect();
+                let env = [("VERSION".parse().unwrap(), Some(value))]
+                    .into_iter()
+                    .collect();
                 Wish::Patch(OperationKind::Configure, Patch::SetEnv { component, env })
             }
             42..50 => {
                 let instances = self.chance.below(4) as u32;
-                Wish::Patch(OperationKind::Scale, Patch::Scale { component, instances })
+                Wish::Patch(
+                    OperationKind::Scale,
+                    Patch::Scale {
+                        component,
+                        instances,
+                    },
+                )
             }
             50..54 => {
                 let routes = self.chance.percent(50).then(Vec::new);
-                Wish::Patch(OperationKind::Configure, Patch::SetRoutes { component, routes })
+                Wish::Patch(
+                    OperationKind::Configure,
+                    Patch::SetRoutes { component, routes },
+                )
             }
             54..61 => Wish::Patch(OperationKind::Restart, Patch::Restart),
             61..68 => Wish::Power(Power::Off),
@@ -194,7 +205,12 @@ impl<'a> History<'a> {
         self.asked += 1;
         let key = format!("{}-{}", self.seed, self.asked);
         let (name, what) = (self.apps[at].name.clone(), wish.name());
-        let future = carry_out(self.world.control.clone(), name.clone(), wish.clone(), key.clone());
+        let future = carry_out(
+            self.world.control.clone(),
+            name.clone(),
+            wish.clone(),
+            key.clone(),
+        );
         self.plan.push(format!("{name}: {what}"));
         let (dies, commits, asks_again) = (
             self.chance.percent(12),
@@ -228,7 +244,10 @@ impl<'a> History<'a> {
     async fn ask_two(&mut self) -> Result<(), Wrong> {
         self.asked += 2;
         let count = self.apps.len() as u64;
-        let (one, two) = (self.chance.below(count) as usize, self.chance.below(count) as usize);
+        let (one, two) = (
+            self.chance.below(count) as usize,
+            self.chance.below(count) as usize,
+        );
         let (first, second) = (self.wish(one), self.wish(two));
         let names = [first.name(), second.name()];
         self.plan.push(names.join(" and "));

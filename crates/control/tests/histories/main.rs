@@ -65,7 +65,10 @@ fn live_all(seeds: impl Iterator<Item = u64>) -> Vec<String> {
                     Ok(one) => operations += one.operations,
                     Err(failure) => {
                         eprintln!("{failure}\n");
-                        wrong.push(format!("seed {seed}: {}", failure.lines().last().unwrap_or_default()));
+                        wrong.push(format!(
+                            "seed {seed}: {}",
+                            failure.lines().last().unwrap_or_default()
+                        ));
                         break;
                     }
                 }
@@ -92,7 +95,11 @@ fn number(variable: &str) -> Option<u64> {
 /// The same in two processes at once, with other seeds.
 fn some(first: u64) {
     if let Some(seed) = number("PLUVIO_SEED") {
-        let wrong = if seed % 2 == first { live_all(seed..seed + 1) } else { Vec::new() };
+        let wrong = if seed % 2 == first {
+            live_all(seed..seed + 1)
+        } else {
+            Vec::new()
+        };
         assert!(wrong.is_empty(), "{wrong:#?}");
         return;
     }

@@ -95,7 +95,11 @@ impl Shape {
             _ => {
                 set(&mut one, "probes", probe);
                 if chance.percent(35) {
-                    set(&mut one, "release", json!({ "command": ["/migrate", chance.below(2).to_string()] }));
+                    set(
+                        &mut one,
+                        "release",
+                        json!({ "command": ["/migrate", chance.below(2).to_string()] }),
+                    );
                 }
             }
         }
@@ -111,15 +115,24 @@ impl Shape {
                     one["env"]["KEY"] = json!("${secrets.KEY}");
                 }
                 if chance.percent(15) {
-                    let file = json!({ "content": format!("level = {}", chance.below(3)), "hot": true });
+                    let file =
+                        json!({ "content": format!("level = {}", chance.below(3)), "hot": true });
                     set(&mut one, "files", json!({ "/etc/level": file }));
                 }
             }
-            "own" => set(&mut one, "volumes", json!({ "/data": { "name": "own-data" } })),
+            "own" => set(
+                &mut one,
+                "volumes",
+                json!({ "/data": { "name": "own-data" } }),
+            ),
             "set" => {
                 set(&mut one, "kind", json!("stateful"));
                 set(&mut one, "instances", json!(1 + chance.below(2)));
-                set(&mut one, "volumes", json!({ "/data": { "name": "set-data" } }));
+                set(
+                    &mut one,
+                    "volumes",
+                    json!({ "/data": { "name": "set-data" } }),
+                );
             }
             "each" => set(&mut one, "kind", json!("daemon")),
             _ => {}

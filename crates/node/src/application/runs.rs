@@ -48,6 +48,10 @@ fn task_key(task: &TaskPlan, release: u64) -> String {
     format!("{kind}-{}-{}-r{release}", task.component, task.hash.short())
 }
 
+fn is_task(run: &ObservedRun) -> bool {
+    matches!(run.kind, RunKind::Release | RunKind::Job)
+}
+
 /// Whether a run is one of a task, in whatever release.
 fn is_of(task: &TaskPlan, run: &ObservedRun) -> bool {
     run.component == task.component && run.hash == task.hash && run.kind == task.kind
@@ -65,12 +69,19 @@ impl Application {
                 cancel.cancel();
             }
         }
-        for run in open {
-            if !self.attended.contains_key(&run.key)
+        for (at, run) in open.iter().enumerate() {
+            // Two releases' tasks of one component never work side by side: the older one's end wakes the loop.
+            let waits = run.state == RunState::Waiting
+                && is_task(run)
+                && open[..at]
+                    .iter()
+                    .any(|older| is_task(older) && older.component == run.component);
+            if !waits
+                && !self.attended.contains_key(&run.key)
                 && !self.rests(&run.key)
                 && self.part.problem.is_none()
             {
-                self.take_up(desired, &run, ready);
+                self.take_up(desired, run, ready);
             }
         }
         again
@@ -153,9 +164,7 @@ impl Application {
     fn book_task(&self, task: &TaskPlan, release: u64) {
         let runs = self.book.runs();
         let mut of_task = runs.iter().filter(|run| is_of(task, run));
-        let well = of_task
-            .clone()
-            .find(|run| run.state == RunState::Succeeded);
+        let well = of_task.clone().find(|run| run.state == RunState::Succeeded);
         let last = well.or_else(|| of_task.next_back());
         if let Some(last) = last {
             let open = !last.state.is_over();
