@@ -305,7 +305,7 @@ impl History<'_> {
         hold!(networks.is_empty(), "left: {networks:?}");
         let volumes = engine.volumes().await.map_err(text)?;
         let team = world.store.home().team;
-        let rows = world.store.volumes(team, &ALL).await.map_err(text)?.items;
+        let rows = world.store.volumes(team, world.store.home().environment, &ALL).await.map_err(text)?.items;
         for volume in &volumes {
             let known = rows
                 .iter()
@@ -318,7 +318,7 @@ impl History<'_> {
         for row in &rows {
             hold!(row.released_at.is_some(), "{row:?} belongs to nobody");
             // The node looks at its engine first, which waits for a moment.
-            let deleted = flowing(world.control.delete_volume(row, "somebody")).await;
+            let deleted = flowing(world.control.delete_volume(row, true, "somebody")).await;
             deleted.map_err(text)?;
         }
         let volumes = engine.volumes().await.map_err(text)?;

@@ -137,6 +137,7 @@ impl World {
             builds: 1,
             warm_bases: false,
             owner: format!("test-{number}"),
+            volume_grace: Duration::ZERO,
         };
         let node = Client::new(socket_in(data));
         Control::new(config, store.clone(), blobs.clone(), node, builder.clone())
