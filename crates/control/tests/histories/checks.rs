@@ -85,6 +85,13 @@ impl History<'_> {
                     target.generation.0
                 );
                 *seen = target.generation.0;
+                if let (true, Some(live)) = (target.failed, target.live_release) {
+                    hold!(
+                        live == target.release,
+                        "{name}: r{} failed and stays, r{live} was live last",
+                        target.release
+                    );
+                }
             }
             let releases = self.world.store.releases(application.id, &ALL).await;
             let live: Vec<u64> = releases
@@ -305,7 +312,12 @@ impl History<'_> {
         hold!(networks.is_empty(), "left: {networks:?}");
         let volumes = engine.volumes().await.map_err(text)?;
         let team = world.store.home().team;
-        let rows = world.store.volumes(team, world.store.home().environment, &ALL).await.map_err(text)?.items;
+        let rows = world
+            .store
+            .volumes(team, world.store.home().environment, &ALL)
+            .await
+            .map_err(text)?
+            .items;
         for volume in &volumes {
             let known = rows
                 .iter()
