@@ -107,6 +107,7 @@ const permissions = [
   'credential:write',
   'credential:read',
   'audit:view',
+  'team:manage',
 ]
 /** Kept by the person of the mock; nobody signs in with them. */
 export const passkeys = [

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
 import { ofApplication, ofEnvironment, usageOf } from './mock-editing.mjs'
+import { environments } from './mock-environments.mjs'
 import { recordsOf } from './mock-records.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, summary, team } from './mock-views.mjs'
 import { volumesOf } from './mock-volumes.mjs'
@@ -272,6 +273,10 @@ export async function startMock({
       return response.end(kept.text)
     }
     if (kept) return send(...kept)
+    const elsewhere = environments(method, path, body, (app, kind) =>
+      run(app, kind, `${kind} ${app}`, ['decide', 'apply', 'start']),
+    )
+    if (elsewhere) return send(...elsewhere)
     if (path === '/doctor') return send(200, doctor)
     if (path === `/teams/${team}/credentials`)
       return send(200, {

@@ -1,5 +1,6 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
+import { environments } from './environments.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
 import { topology, topologyPages } from './topology.mjs'
@@ -219,6 +220,7 @@ async function flows({ check, open, target, accessible }) {
   await records({ check, open, target, accessible })
   await volumes({ check, open, target, accessible })
   await topology({ check, open, target, accessible })
+  await environments({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })

@@ -11,6 +11,7 @@ both_engines!(
     u3_missing_things_are_named,
     u3_taken_names_and_hosts_are_refused,
     u3_a_taken_port_is_named,
+    u3_contradictions_are_refused_with_their_line,
 );
 
 fn u3_wrong_files_are_refused_with_their_place(engine: Engine) {
@@ -191,5 +192,47 @@ fn u3_a_taken_port_is_named(engine: Engine) {
     }
     assert!(!Path::new(&pluvio.data().join("pluvio.db")).exists());
     pluvio.up(&[]).ok();
+    pluvio.end();
+}
+
+/// What only the server knows is named at its line of the file as well.
+fn u3_contradictions_are_refused_with_their_line(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("u3c");
+    let image = pluvio_tests::image::IMAGE;
+    let web = format!("  web: {{ image: \"{image}\", command: [/serve], routes: [], ");
+    let head = format!("apiVersion: pluvio/v1\nname: {name}\ncomponents:\n");
+    for (more, line, code) in [
+        (
+            "uses: [api] }\n  api: { image: x:1, uses: [web], routes: [] }\n",
+            4,
+            "spec.conflict",
+        ),
+        ("uses: [dbb] }\n", 4, "spec.unknown-reference"),
+        (
+            "env: { KEY: \"${secrets.KEY}\" } }\nsecrets: { KEY: {} }\n",
+            4,
+            "secret.missing",
+        ),
+        (
+            "volumes: { /a: { name: a } } }\n  two: { image: x:1, volumes: { /a: { name: a } } }\n",
+            5,
+            "spec.conflict",
+        ),
+        (
+            "env: { A: b } }\n  night: { kind: cron, image: x:1, schedule: \"0 0 30 2 *\" }\n",
+            5,
+            "spec.invalid",
+        ),
+    ] {
+        let answer = pluvio.deploy(&format!("{head}{web}{more}"));
+        let problem = answer.problem(1, code);
+        assert_eq!(problem["at"]["line"], line, "{more}: {problem:#}");
+        assert!(
+            !problem["remedy"].as_str().unwrap().is_empty(),
+            "{problem:#}"
+        );
+    }
+    assert_eq!(pluvio.made(), Vec::<String>::new());
     pluvio.end();
 }

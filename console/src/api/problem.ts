@@ -1,3 +1,5 @@
+import type { Fix } from './schema'
+
 /** An RFC 9457 problem document as the server sends it, and the few that only the browser can have. */
 export class Problem extends Error {
   readonly status: number
@@ -6,6 +8,8 @@ export class Problem extends Error {
   override readonly cause: string | undefined
   readonly remedy: string | undefined
   readonly help: string | undefined
+  /** What the server offers to mend. */
+  readonly fixes: Fix[]
 
   constructor(fields: {
     status: number
@@ -14,6 +18,7 @@ export class Problem extends Error {
     cause?: string | null
     remedy?: string | null
     help?: string | null
+    fixes?: Fix[]
   }) {
     super(fields.title)
     this.name = 'Problem'
@@ -23,6 +28,7 @@ export class Problem extends Error {
     this.cause = fields.cause ?? undefined
     this.remedy = fields.remedy ?? undefined
     this.help = fields.help ?? undefined
+    this.fixes = fields.fixes ?? []
   }
 
   /** Whatever was thrown, as a problem: a fault in the console's own code included, which is never swallowed. */
@@ -46,6 +52,7 @@ export class Problem extends Error {
       cause: text('cause') ?? text('detail'),
       remedy: text('remedy'),
       help: text('help'),
+      fixes: Array.isArray(body?.fixes) ? body.fixes : [],
     })
   }
 }

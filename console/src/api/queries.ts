@@ -211,6 +211,11 @@ export const scale = (where: Place, app: string, component: string, instances: n
   post<Operation>(`${applicationPath(where, app)}/scale`, { component, instances }).then(started(where))
 export const act = (where: Place, app: string, what: 'restart' | 'stop' | 'start') =>
   post<Operation>(`${applicationPath(where, app)}/${what}`).then(started(where))
+/** The same for chosen components. */
+export const actOn = (where: Place, app: string, what: 'restart' | 'stop' | 'start', components: string[]) =>
+  post<Operation>(
+    `${applicationPath(where, app)}/${what}?components=${encodeURIComponent(components.join(','))}`,
+  ).then(started(where))
 export const rollback = (where: Place, app: string, to: number) =>
   post<Operation>(`${applicationPath(where, app)}/rollback`, { to }).then(started(where))
 export const deleteApplication = (where: Place, app: string) =>

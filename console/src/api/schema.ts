@@ -125,6 +125,8 @@ export type ComponentDetail = {
   kind: string
   status: Status
   status_note: string
+  /** A person stopped it, by itself or with the application. */
+  stopped?: boolean
   image: string
   image_id: string
   instances_wanted: number
@@ -178,8 +180,60 @@ export type ComponentPatch = {
   image?: string | null
 }
 
+/** How far one component is. */
+export type ComponentProgress = {
+  component: Name
+  state: StepState
+  /** `1 of 2 ready`, `waits for db` */
+  note?: string
+}
+
 /** A SHA-256 over a canonical form, as 64 hex digits. Two equal hashes mean equal content. */
 export type ContentHash = string
+
+/** What a copy would be: everything in which it differs. */
+export type CopyPreview = {
+  environment: string
+  name: string
+  /** The original's release that is copied. */
+  release: number
+  rows: CopyRow[]
+  /** What comes along as it is and may not be what is wanted. */
+  notes: string[]
+  /** Secrets that were set by hand and have no value for the copy yet. */
+  missing: string[]
+}
+
+/** A copy of an application. What is absent is as in the original, under the rules of the table. */
+export type CopyRequest = {
+  /** The environment where the copy is made. */
+  to: string
+  /** The copy's name; the original's when absent. */
+  name?: string | null
+  /** By component. */
+  instances?: Record<string, number>
+  /** New hosts, by those that the original's routes say. */
+  hosts?: Record<string, string>
+  /** Other images, by component. */
+  images?: Record<string, string>
+  /** Branches, tags or commits of components that are built from Git. */
+  references?: Record<string, string>
+  /** Values of secrets. */
+  secrets?: Record<string, string>
+  /** Take the values of secrets along that were set by hand. */
+  copy_secrets?: boolean
+}
+
+export type CopyRow = {
+  /** `name`, `host`, `instances`, `image`, `branch`, `machine-port`, `volume`, `secret` */
+  what: string
+  /** The component, the volume or the secret. */
+  about: string
+  /** The key of the specification that differs; empty where none does. */
+  path: string
+  before: string
+  after: string
+}
 
 export type CredentialRequest = {
   /** `registry`, `git-https`, `git-ssh` */
@@ -212,6 +266,8 @@ export type DeployRequest = {
   secrets?: Record<string, string>
   /** Refuse to change an application that exists. */
   create_only?: boolean
+  /** Without a `spec`: only these components are built or pulled anew; all when none is named. */
+  components?: string[]
   /** Of an apply: undo what was changed elsewhere since the last one. */
   take_over?: boolean
 }
@@ -285,6 +341,18 @@ export type EnvRow = {
   secret: boolean
   /** `yours`, `group NAME`, `from db`, `pluvio` (PORT). */
   origin: string
+}
+
+export type EnvironmentRequest = {
+  name: string
+}
+
+export type EnvironmentSummary = {
+  name: string
+  /** The one that the team began with; it stays. */
+  first: boolean
+  applications: number
+  created_at: string
 }
 
 /** A row of the event log. `seq` grows over the whole installation and is what `Last-Event-ID` holds. */
@@ -367,6 +435,17 @@ export type FileRow = {
   content: string
   hot: boolean
   secret: boolean
+}
+
+/** An offer to mend what a problem tells of. */
+export type Fix = {
+  component: string
+  /** What the port shall be called. */
+  name: string
+  port: number
+  /** `http`, `http2`, `tcp`, `udp` */
+  protocol: string
+  fix: "open-port"
 }
 
 /** A folder's entries, by name; folders first. */
@@ -529,6 +608,8 @@ export type Operation = {
   /** The release it made, once decided. */
   release?: number | null
   steps: Step[]
+  /** How far each component is that the operation changes, in the order in which they were met. */
+  components?: ComponentProgress[]
   outcome?: Outcome | null
   /** Someone asked to cancel it. */
   cancel_requested?: boolean
@@ -538,7 +619,7 @@ export type Operation = {
 
 export type OperationId = string
 
-export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete" | "copy-volume"
+export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete" | "copy-volume" | "copy" | "promote"
 
 /** A line of an operation's log. */
 export type OperationLogEntry = {
@@ -562,7 +643,18 @@ export type Origin = {
   to: number
   kind: "rollback"
 } | {
+  components?: Name[]
   kind: "restart"
+} | {
+  application: Name
+  environment: Name
+  release: number
+  kind: "copy"
+} | {
+  application: Name
+  environment: Name
+  release: number
+  kind: "promote"
 }
 
 export type Outcome = {
@@ -648,6 +740,18 @@ export type Page_CredentialSummary = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_EnvironmentSummary = {
+  items: {
+    name: string
+    /** The one that the team began with; it stays. */
+    first: boolean
+    applications: number
+    created_at: string
+  }[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_ObservedRun = {
   items: ({
     /** Names it in its application. */
@@ -684,6 +788,8 @@ export type Page_Operation = {
     /** The release it made, once decided. */
     release?: number | null
     steps: Step[]
+    /** How far each component is that the operation changes, in the order in which they were met. */
+    components?: ComponentProgress[]
     outcome?: Outcome | null
     /** Someone asked to cancel it. */
     cancel_requested?: boolean
@@ -907,8 +1013,32 @@ export type Problem = {
   at?: Location | null
   /** Lines that show it: the probe's answer, the end of a log. */
   evidence?: string[]
+  /** What Pluvio can do about it by itself, when asked to. */
+  fixes?: Fix[]
   /** Where the code's page is. */
   help?: string
+}
+
+/** What a promotion would change where it comes. */
+export type PromotePreview = ChangePreview & {
+  environment: string
+  name: string
+  /** The release that is brought. */
+  from_release: number
+  /** What is more than other images, a line each: to be confirmed. */
+  beyond_images: string[]
+}
+
+/** Brings the release that an application has here to its counterpart in another environment. */
+export type PromoteRequest = {
+  /** The environment that it is brought to. */
+  to: string
+  /** The counterpart's name; the same when absent. */
+  name?: string | null
+  /** Everything but the images stays as it is there. */
+  images_only?: boolean
+  /** Do it also where more than images changes. */
+  confirm?: boolean
 }
 
 /** How the gateway reaches instances. */
@@ -1429,6 +1559,26 @@ export type Operations = {
     body: undefined
     answer: AuditReport
   }
+  /** The team's environments, in the order in which they were made. */
+  'GET /api/v1/teams/{team}/environments': {
+    query: undefined
+    body: undefined
+    answer: Page_EnvironmentSummary
+  }
+  /** Makes an environment. */
+  'POST /api/v1/teams/{team}/environments': {
+    query: undefined
+    body: EnvironmentRequest
+    answer: EnvironmentSummary
+  }
+  /** Deletes an environment that no application is in. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}': {
+    query: {
+      confirm: string
+    }
+    body: undefined
+    answer: string
+  }
   /** What a first look needs: what runs, what is at work, what needs somebody. */
   'GET /api/v1/teams/{team}/environments/{environment}/overview': {
     query: undefined
@@ -1548,21 +1698,27 @@ export type Operations = {
     body: ScaleRequest
     answer: Operation
   }
-  /** New instances of the same release. */
+  /** New instances of the same release; of the chosen components alone, if some are named. */
   'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/restart': {
-    query: undefined
+    query: {
+      components?: string
+    }
     body: undefined
     answer: Operation
   }
-  /** Stops the application; data and history stay. */
+  /** Stops the application, or chosen components; data and history stay. What others use stops after them. */
   'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/stop': {
-    query: undefined
+    query: {
+      components?: string
+    }
     body: undefined
     answer: Operation
   }
-  /** Starts a stopped application. */
+  /** Starts a stopped application, or chosen components. What others use starts before them. */
   'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/start': {
-    query: undefined
+    query: {
+      components?: string
+    }
     body: undefined
     answer: Operation
   }
@@ -1570,6 +1726,34 @@ export type Operations = {
   'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/rollback': {
     query: undefined
     body: RollbackRequest
+    answer: Operation
+  }
+  /** What a copy would be: a table of everything in which it differs. Nothing is kept. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/copy/preview': {
+    query: undefined
+    body: CopyRequest
+    answer: CopyPreview
+  }
+  /** Makes a copy of the application in another environment (or under another name): the same images, nothing is built again. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/copy': {
+    query: undefined
+    body: CopyRequest
+    answer: Operation
+  }
+  /** What bringing this application's release to its counterpart would change. Nothing is kept. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/promote/preview': {
+    query: undefined
+    body: PromoteRequest
+    answer: PromotePreview
+  }
+  /**
+   * Brings the release that runs here to the application's counterpart in another environment: the same images, with the
+   * hosts, instance counts, secrets and data of there. What changes more than images is refused (409, `conflict`, the lines as
+   * its evidence) unless `confirm` is set.
+   */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/promote': {
+    query: undefined
+    body: PromoteRequest
     answer: Operation
   }
   /** Names and versions of the application's secrets; never values. */

@@ -14,9 +14,11 @@ export type {
   ChangePreview,
   ComponentDetail,
   ComponentDiff,
+  CopyPreview,
   CredentialSummary,
   DoctorReport,
   EdgeTraffic,
+  EnvironmentSummary,
   EnvRow,
   ExitRecord,
   FileEntry,
@@ -36,6 +38,7 @@ export type {
   PasskeyOptions,
   PasskeySummary,
   Problem as ProblemBody,
+  PromotePreview,
   ReleaseDiff,
   ReleaseStatus,
   ReleaseSummary,
@@ -112,6 +115,13 @@ export interface RouteSpec {
 }
 
 export type SpecReading = Omit<schema.SpecReading, 'spec'> & { spec?: Spec | null }
+/** What the server offers to mend by itself. */
+export type ProblemFix = schema.Fix
+
+/** What is absent is as in the original. */
+export type CopyRequest = Pick<schema.CopyRequest, 'to'> & Partial<schema.CopyRequest>
+export type PromoteRequest = Pick<schema.PromoteRequest, 'to'> & Partial<schema.PromoteRequest>
+
 export type PlanReport = Omit<schema.PlanReport, 'spec'> & { spec: Spec }
 export type SpecDocument = Omit<schema.SpecDocument, 'spec'> & { spec: Spec }
 export type DeployRequest = Omit<schema.DeployRequest, 'spec'> & { spec?: Spec }

@@ -2,7 +2,7 @@
 import { Box, Check, Globe, HardDrive, Lock, Rocket, TriangleAlert } from 'lucide-react'
 import { useId } from 'react'
 import { Problem } from '../api/problem'
-import type { ComponentSpec, PlanReport } from '../api/types'
+import type { ComponentSpec, PlanReport, ProblemFix } from '../api/types'
 import { useI18n } from '../i18n'
 import { shortUrl } from '../pages/application-view'
 import { kindWord } from '../topology/words'
@@ -10,6 +10,7 @@ import { Button, Input, Kbd } from '../ui/controls'
 import { ProblemLine } from '../ui/panels'
 import { Prose } from '../ui/prose'
 import { Tag } from '../ui/status'
+import { OpenPorts } from './open-ports'
 
 const slug = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
 export const nameOk = (name: string) => slug.test(name) && name.length <= 63 && !name.includes('--')
@@ -29,6 +30,7 @@ export function PlanPanel({
   busy,
   problem,
   onDeploy,
+  onOpenPorts,
 }: {
   plan: PlanReport
   name: string
@@ -40,6 +42,7 @@ export function PlanPanel({
   busy: boolean
   problem: Problem | undefined
   onDeploy: () => void
+  onOpenPorts: (fixes: ProblemFix[]) => void
 }) {
   const { t, known, list } = useI18n()
   const id = useId()
@@ -47,6 +50,8 @@ export function PlanPanel({
   const toGive = secretsToGive(plan)
   const generated = Object.entries(plan.spec.secrets ?? {}).filter(([, secret]) => secret.generate)
   const refused = plan.errors.length > 0
+  // Of the plan itself, or of what the server found when the images were there.
+  const fixes = [...plan.errors.flatMap((error) => error.fixes ?? []), ...(problem?.fixes ?? [])]
   return (
     <section
       aria-label={t('create.plan')}
@@ -60,6 +65,7 @@ export function PlanPanel({
         {plan.errors.map((error) => (
           <ProblemLine key={`${error.code}-${error.cause}`} problem={new Problem(error)} />
         ))}
+        <OpenPorts fixes={fixes} onOpen={() => onOpenPorts(fixes)} />
         <div>
           <label htmlFor={id} className="eyebrow mb-1 block">
             {t('create.name')}

@@ -1,4 +1,5 @@
 import { create } from './en-create'
+import { environments } from './en-environments'
 import { problems } from './en-problems'
 import { records } from './en-records'
 import { spec } from './en-spec'
@@ -591,4 +592,5 @@ export const en = {
   ...volumes,
   ...spec,
   ...topology,
+  ...environments,
 } as const

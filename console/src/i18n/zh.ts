@@ -4,6 +4,7 @@
  */
 import type { Catalogue } from '.'
 import { create } from './zh-create'
+import { environments } from './zh-environments'
 import { problems } from './zh-problems'
 import { records } from './zh-records'
 import { spec } from './zh-spec'
@@ -577,4 +578,5 @@ export const zh: Catalogue = {
   ...volumes,
   ...spec,
   ...topology,
+  ...environments,
 }

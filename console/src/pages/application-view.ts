@@ -24,6 +24,8 @@ export const shortName = (name: string) => name.split('--').slice(1).join('-') |
 export function releaseTitle({ origin, title, built_from }: ReleaseSummary, { t }: I18n): string {
   if (origin.kind === 'rollback') return t('release.origin.rollback', { release: `r${origin.to}` })
   if (origin.kind === 'restart') return t('release.origin.restart')
+  if (origin.kind === 'copy' || origin.kind === 'promote')
+    return t(`release.origin.${origin.kind}`, { release: `r${origin.release}`, env: origin.environment })
   if (origin.kind === 'apply') return t('release.origin.apply')
   return built_from?.message?.split('\n')[0] || title
 }

@@ -2,7 +2,7 @@
 import { Link } from '@tanstack/react-router'
 import { Box, Plus, Search } from 'lucide-react'
 import { useRef, useState } from 'react'
-import { useApplications } from '../api/queries'
+import { useApplications, useMay } from '../api/queries'
 import { useI18n } from '../i18n'
 import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
@@ -12,6 +12,7 @@ import { Button, ButtonLink, Input, Kbd } from '../ui/controls'
 import { Empty, LoadingRows, ProblemPanel } from '../ui/panels'
 import { asState, Status } from '../ui/status'
 import { hintOf, shortUrl } from './application-view'
+import { BatchBar, Tick, useBatch, useChosen } from './batch'
 import { useRowKeys } from './rows'
 
 export default function Apps() {
@@ -26,6 +27,9 @@ export default function Apps() {
     `${app.name} ${app.display_name ?? ''} ${app.urls.join(' ')}`.toLowerCase().includes(find.toLowerCase()),
   )
   const row = useRowKeys(shown.length)
+  const picked = useChosen(shown.map((app) => app.name))
+  const batch = useBatch()
+  const mayOperate = useMay('application:operate')
   return (
     <>
       <Top
@@ -73,6 +77,15 @@ export default function Apps() {
                 className="!pl-8"
               />
             </div>
+            {picked.chosen.length > 0 && (
+              <BatchBar
+                count={picked.chosen.length}
+                may={mayOperate}
+                busy={batch.busy}
+                onAct={(what) => void batch.run(what, picked.chosen).then(picked.none)}
+                onNone={picked.none}
+              />
+            )}
             {shown.length === 0 ? (
               <p className="px-1 text-sm text-fg-2">{t('apps.noneFound', { text: find })}</p>
             ) : (
@@ -80,12 +93,19 @@ export default function Apps() {
                 {shown.map((app, index) => {
                   const memory = app.memory_bytes != null ? bytes(app.memory_bytes) : undefined
                   return (
-                    <li key={app.id}>
+                    <li key={app.id} className="flex items-center hover:bg-hover">
+                      <span className="flex pl-4">
+                        <Tick
+                          name={app.name}
+                          checked={picked.has(app.name)}
+                          onChange={() => picked.toggle(app.name)}
+                        />
+                      </span>
                       <Link
                         ref={row(index)}
                         to="/t/$team/e/$env/apps/$app"
                         params={{ ...place, app: app.name }}
-                        className="grid min-h-[54px] grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 px-4 py-2 outline-offset-[-2px] hover:bg-hover md:grid-cols-[minmax(0,1.2fr)_130px_minmax(0,1fr)_76px_64px_84px]"
+                        className="grid min-h-[54px] min-w-0 flex-1 grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 px-4 py-2 outline-offset-[-2px] md:grid-cols-[minmax(0,1.2fr)_130px_minmax(0,1fr)_76px_64px_84px]"
                       >
                         <span className="min-w-0">
                           <span className="block truncate text-base font-semibold">

@@ -7,6 +7,7 @@ import { plan as askPlan, deploy, upload } from '../api/queries'
 import type { PlanReport, SourceRequest } from '../api/types'
 import { pack } from '../create/folder'
 import { emptySpec } from '../create/parts-start'
+import { withOpenPorts } from '../create/open-ports'
 import { nameOk, PlanPanel } from '../create/plan-panel'
 import { type Chosen, FolderSource, GitSource, ImageSource, icons, type SourceKind } from '../create/source'
 import { type Key, useI18n } from '../i18n'
@@ -230,6 +231,10 @@ export default function Create() {
               busy={starting}
               problem={refused}
               onDeploy={() => void start()}
+              onOpenPorts={(fixes) => {
+                setPlan(withOpenPorts(plan, fixes))
+                setRefused(undefined)
+              }}
             />
           ) : (
             <section

@@ -18,6 +18,7 @@ import { Prose } from '../ui/prose'
 import { Status, Tag } from '../ui/status'
 import { StepStrip, StepsDown, type StepView } from '../ui/steps'
 import { toast } from '../ui/toast'
+import { ComponentsDown } from './operation-components'
 import { current, elapsed, stateOf, stepViews, titleOf, usual } from './operation-view'
 
 export default function OperationPage() {
@@ -156,6 +157,7 @@ function Loaded({
       <div className="flex min-h-0 flex-1 max-md:flex-col">
         <div className="shrink-0 overflow-auto bg-surface p-3 md:w-[308px] md:border-r">
           <StepsDown steps={steps} />
+          <ComponentsDown operation={operation} />
           <Ending operation={operation} place={place} />
         </div>
         <section

@@ -19,7 +19,7 @@ import { type ReactNode, useEffect } from 'react'
 import { useLive } from '../api/live'
 import { useMay, useOverview, useSession } from '../api/queries'
 import { useI18n } from '../i18n'
-import { Avatar, Kbd, Mark } from '../ui/controls'
+import { Avatar, Kbd } from '../ui/controls'
 import { cx } from '../ui/cx'
 import { StaleBar } from '../ui/panels'
 import { asState, StatusDot } from '../ui/status'
@@ -29,6 +29,7 @@ import { KeysHelp } from './keys-help'
 import { openPalette, Palette } from './palette'
 import { PersonMenuItems } from './person'
 import { usePlace } from './place'
+import { PlaceSwitcher } from './switcher'
 import { RunningCard } from './tray'
 
 const paths = {
@@ -104,12 +105,8 @@ function Side() {
   const name = session.data?.user.display_name ?? session.data?.user.name ?? ''
   return (
     <nav aria-label={t('nav.main')} className="hidden min-h-0 flex-col border-r bg-bg px-2.5 pb-2.5 md:flex">
-      <div className="-mx-0.5 mt-2.5 flex items-center gap-2.5 px-2 py-1.5">
-        <Mark size={26} />
-        <span className="min-w-0 flex-1">
-          <b className="block truncate text-sm font-semibold leading-4">{place.team}</b>
-          <span className="block truncate text-xs text-fg-3">{place.env}</span>
-        </span>
+      <div className="-mx-0.5 mt-2.5 flex">
+        <PlaceSwitcher size={26} />
       </div>
       <button
         type="button"
@@ -184,15 +181,10 @@ function Side() {
 
 function PhoneTop() {
   const { t } = useI18n()
-  const place = usePlace()
   const session = useSession()
   return (
     <div className="flex h-14 shrink-0 items-center gap-2.5 border-b bg-surface px-4 md:hidden">
-      <Mark size={28} />
-      <span className="min-w-0">
-        <b className="block truncate text-base font-semibold leading-[18px]">{place.team}</b>
-        <span className="block truncate text-xs text-fg-3">{place.env}</span>
-      </span>
+      <PlaceSwitcher size={28} />
       <button
         type="button"
         aria-label={t('nav.search')}

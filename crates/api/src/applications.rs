@@ -85,6 +85,9 @@ pub struct ComponentDetail {
     pub kind: String,
     pub status: Status,
     pub status_note: String,
+    /// A person stopped it, by itself or with the application.
+    #[serde(default)]
+    pub stopped: bool,
     pub image: String,
     pub image_id: String,
     pub instances_wanted: u32,
@@ -291,6 +294,9 @@ pub struct DeployRequest {
     /// Refuse to change an application that exists.
     #[serde(default)]
     pub create_only: bool,
+    /// Without a `spec`: only these components are built or pulled anew; all when none is named.
+    #[serde(default)]
+    pub components: Vec<String>,
     /// Of an apply: undo what was changed elsewhere since the last one.
     #[serde(default)]
     pub take_over: bool,

@@ -23,6 +23,7 @@ pub mod applications;
 pub mod audit;
 pub mod client;
 pub mod editing;
+pub mod environments;
 pub mod identity;
 pub mod platform;
 pub mod releases;

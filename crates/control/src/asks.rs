@@ -10,7 +10,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, SourceRecord};
 use pluvio_model::spec::AppSpec;
-use pluvio_model::stage::{Power, SecretValue};
+use pluvio_model::stage::SecretValue;
 use pluvio_plan::patch::Patch;
 use pluvio_store::{
     Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, TakeVolume,
@@ -44,6 +44,8 @@ pub struct DeployAsk {
     pub create_only: bool,
     /// Undo what others changed since the last apply.
     pub take_over: bool,
+    /// Build or pull only these components anew; all when none is named.
+    pub only: Vec<Name>,
 }
 
 /// An imperative change.
@@ -52,6 +54,8 @@ pub struct PatchAsk {
     pub kind: OperationKind,
     pub title: String,
     pub patches: Vec<Patch>,
+    /// Of a restart: the components that are meant; all when none is named.
+    pub components: Vec<Name>,
     /// New values of secrets; they are set with the change or not at all.
     pub secrets: Vec<(EnvName, SecretValue)>,
 }
@@ -64,6 +68,14 @@ pub(crate) struct BuildJob {
     pub(crate) source_note: SourceRecord,
     #[serde(default)]
     pub(crate) pull: bool,
+    /// Only these are built or pulled anew; all when none is named.
+    #[serde(default)]
+    pub(crate) only: Vec<Name>,
+    /// Images that are there, whatever the specification says of where they come from: of a copy.
+    #[serde(default)]
+    pub(crate) pinned: BTreeMap<Name, ImageAtHand>,
+    #[serde(default)]
+    pub(crate) other_pinned: BTreeMap<String, ImageAtHand>,
 }
 
 /// The kind of job that [`crate::worker`] takes.
@@ -109,10 +121,15 @@ impl Surroundings {
 /// One problem to answer with; the others are its evidence, so that none is lost.
 pub fn first(problems: Vec<Problem>) -> Problem {
     let mut problems = problems.into_iter();
-    let first = problems.next().unwrap_or_else(|| {
+    let mut first = problems.next().unwrap_or_else(|| {
         problem::INTERNAL.problem("A decision failed without a reason.", "Please report it.")
     });
-    first.evidence(problems.map(|p| format!("{}: {}", p.title, p.cause)))
+    for other in problems {
+        let line = format!("{}: {}", other.title, other.cause);
+        first.fixes.extend(other.fixes);
+        first = first.evidence([line]);
+    }
+    first
 }
 
 pub(crate) fn waiting(names: &[StepName]) -> Vec<Step> {
@@ -175,6 +192,11 @@ impl Control {
         if !problems.is_empty() {
             return Err(first(problems));
         }
+        // Named before anything is built; what images alone tell is found when they are there.
+        let foreseen = pluvio_plan::foreseen(&deploy.spec);
+        if !foreseen.is_empty() {
+            return Err(first(foreseen));
+        }
         for (name, component) in &deploy.spec.components {
             if matches!(
                 &component.source,
@@ -229,6 +251,8 @@ impl Control {
             upload: deploy.upload,
             source_note: deploy.source_note,
             pull: deploy.pull,
+            only: deploy.only,
+            ..BuildJob::default()
         };
         let job = NewJob {
             kind: BUILD.to_owned(),
@@ -240,32 +264,6 @@ impl Control {
             .ask_deploy(ask, &deploy.spec, deploy.origin, Then::Job(job))
             .await
             .map_err(Problem::from)
-    }
-
-    /// Deploys the target's specification again: builds its sources anew, resolves its image names anew.
-    pub async fn redeploy(
-        &self,
-        by: Asker,
-        scope: &Scope,
-        application: &Application,
-        upload: Option<String>,
-        note: SourceRecord,
-        pull: bool,
-    ) -> Result<Asked, Problem> {
-        let revision = self.target_revision(application).await?;
-        let job = self.last_upload(application).await;
-        let deploy = DeployAsk {
-            scope: scope.clone(),
-            spec: revision.spec,
-            upload: upload.or(job),
-            source_note: note,
-            pull,
-            secrets: Vec::new(),
-            origin: Origin::Deploy,
-            create_only: false,
-            take_over: false,
-        };
-        self.deploy(by, deploy).await
     }
 
     /// The archive of the newest deploy that had one, as its revision's build recorded it.
@@ -335,6 +333,7 @@ impl Control {
                 },
                 create_only: false,
                 take_over: false,
+                only: Vec::new(),
             };
             return self.deploy(by, deploy).await;
         }
@@ -361,7 +360,9 @@ impl Control {
         ask.secrets = patch.secrets;
         ask.volumes = volumes;
         let origin = match patch.kind {
-            OperationKind::Restart => Origin::Restart,
+            OperationKind::Restart => Origin::Restart {
+                components: patch.components.clone(),
+            },
             _ => Origin::Patch { what: patch.title },
         };
         let change = |spec: &AppSpec| {
@@ -378,153 +379,12 @@ impl Control {
         };
         self.inner
             .store
-            .patch(ask, origin, change, |seen| surroundings.decide(seen))
-            .await
-            .map_err(Problem::from)
-    }
-
-    /// Goes back to a release: its specification and images, today's instance counts.
-    pub async fn rollback(
-        &self,
-        by: Asker,
-        application: &Application,
-        to: Option<u64>,
-    ) -> Result<Asked, Problem> {
-        let current = application.release.ok_or_else(|| {
-            problem::RELEASE_GONE.problem(
-                format!("{} has no release yet.", application.name),
-                "Deploy it first.",
-            )
-        })?;
-        let number = match to {
-            Some(number) => number,
-            None => self.release_before(application, current).await?,
-        };
-        let current = self
-            .inner
-            .store
-            .release(application.id, current)
-            .await
-            .map_err(Problem::from)?
-            .release;
-        let stored = self
-            .inner
-            .store
-            .release(application.id, number)
-            .await
-            .map_err(|_| {
-                problem::NOT_FOUND.problem(
-                    format!("{} has no release r{number}.", application.name),
-                    "`pluvio releases` lists those there are.",
-                )
-            })?;
-        let revision = self
-            .inner
-            .store
-            .revision(application.id, number)
-            .await
-            .map_err(Problem::from)?;
-        let back = pluvio_plan::rollback::rollback(&revision, &stored.release, &current)?;
-        let mut images = BTreeMap::new();
-        for (component, image) in &back.images {
-            if let Some(image) = self.kept_image(component.as_str(), number, image).await? {
-                images.insert(component.clone(), image);
-            }
-        }
-        let mut surroundings = self.surroundings(application.id, images).await?;
-        for (reference, image) in &back.other_images {
-            let kept = self
-                .kept_image("a sidecar or init step", number, image)
-                .await?;
-            surroundings
-                .other_images
-                .extend(kept.map(|image| (reference.clone(), image)));
-        }
-        let ask = self
-            .ask(
-                by,
-                Whose::Existing(application.id),
-                OperationKind::Rollback,
-                format!("Roll {} back to r{number}", application.name),
-                waiting(&ROLLOUT),
-            )
-            .await?;
-        let mut decide = |seen: &Deciding| {
-            let next = surroundings.decide(seen)?;
-            pluvio_plan::rollback::refuse_lost_data(&stored.release, &next)?;
-            Ok(next)
-        };
-        self.inner
-            .store
-            .ask_deploy(
-                ask,
-                &back.spec,
-                Origin::Rollback { to: number },
-                Then::Decide(&mut decide),
-            )
-            .await
-            .map_err(Problem::from)
-    }
-
-    async fn release_before(
-        &self,
-        application: &Application,
-        current: u64,
-    ) -> Result<u64, Problem> {
-        let page = pluvio_store::PageRequest {
-            limit: 200,
-            after: None,
-        };
-        let rows = self
-            .inner
-            .store
-            .releases(application.id, &page)
-            .await
-            .map_err(Problem::from)?
-            .items;
-        let served = |row: &&pluvio_store::ReleaseRow| {
-            row.number < current
-                && matches!(
-                    row.state,
-                    pluvio_store::ReleaseState::Live | pluvio_store::ReleaseState::Retired
-                )
-        };
-        rows.iter()
-            .find(served)
-            .map(|row| row.number)
-            .ok_or_else(|| {
-                problem::RELEASE_GONE.problem(
-                    format!(
-                        "No release of {} served before r{current}.",
-                        application.name
-                    ),
-                    "Name the release to go back to; `pluvio releases` lists them.",
-                )
+            .patch(ask, origin, change, |seen| {
+                if let Some(parent) = &seen.parent {
+                    pluvio_plan::power::known(parent, &patch.components)?;
+                }
+                surroundings.decide(seen)
             })
-    }
-
-    pub async fn set_power(
-        &self,
-        by: Asker,
-        application: &Application,
-        power: Power,
-    ) -> Result<Asked, Problem> {
-        let (kind, verb, steps) = match power {
-            Power::On => (OperationKind::Start, "Start", vec![StepName::Start]),
-            Power::Off => (OperationKind::Stop, "Stop", vec![StepName::Stop]),
-        };
-        let ask = self
-            .ask(
-                by,
-                Whose::Existing(application.id),
-                kind,
-                format!("{verb} {}", application.name),
-                waiting(&steps),
-            )
-            .await?;
-        self.inner
-            .store
-            .set_power(ask, power)
             .await
             .map_err(Problem::from)
     }

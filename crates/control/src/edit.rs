@@ -75,6 +75,7 @@ impl Control {
                 origin,
                 create_only: false,
                 take_over: false,
+                only: Vec::new(),
             };
             return self.deploy(by, deploy).await;
         }

@@ -11,11 +11,13 @@
 //! Start with `asks`, then [`worker`], then [`reconcile`].
 
 mod asks;
+mod copy;
 pub mod crash;
 mod database;
 mod edit;
 mod files;
 mod kept;
+mod operate;
 mod oplog;
 mod preview;
 mod reading;
@@ -39,8 +41,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use asks::{Asker, DeployAsk, PatchAsk, first};
+pub use copy::{CopyAsk, CopyPlan, PromotePlan};
 pub use edit::EditPreview;
 pub use files::FileContent;
+pub use operate::{RedeployAsk, title};
 pub use oplog::{Line as OperationLine, OperationLog, read_log};
 
 /// What control is told once, at its start.

@@ -1,6 +1,6 @@
 //! What a change or a rollback would do, decided without being kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pluvio_model::problem::Problem;
 use pluvio_model::release::Release;
@@ -58,7 +58,7 @@ impl Control {
                 .settings(application.id)
                 .await
                 .map_err(Problem::from)?,
-            hosts_of_others: BTreeSet::new(),
+            hosts_of_others: self.hosts_of_others(application).await?,
         };
         let next = self
             .surroundings(application.id, BTreeMap::new())
@@ -73,36 +73,34 @@ impl Control {
         application: &Application,
         number: u64,
     ) -> Result<(Option<Release>, Release, u64), Problem> {
-        let current = match application.release {
-            Some(current) => Some(
-                self.inner
-                    .store
-                    .release(application.id, current)
-                    .await
-                    .map_err(Problem::from)?
-                    .release,
-            ),
-            None => None,
-        };
-        let target = self
-            .inner
-            .store
-            .release(application.id, number)
-            .await
-            .map_err(Problem::from)?
+        let (back, stored) = self.going_back(application, Some(number)).await?;
+        let store = &self.inner.store;
+        let revision = self.target_revision(application).await?;
+        let current = store
+            .release(application.id, revision.number)
+            .await?
             .release;
-        let next = match &current {
-            Some(current) => {
-                let mut next = target.clone();
-                for (name, component) in &mut next.components {
-                    if let Some(now) = current.components.get(name) {
-                        component.instances = now.instances;
-                    }
-                }
-                next
-            }
-            None => target,
+        let secrets = store.secrets(application.id).await?;
+        let next = application.revision.unwrap_or(revision.number) + 1;
+        let seen = Deciding {
+            application: application.clone(),
+            revision: Revision {
+                number: next,
+                spec: back.spec,
+                origin: Origin::Rollback { to: number },
+                ..revision
+            },
+            parent: Some(current.clone()),
+            target: None,
+            secrets: secrets.into_iter().map(|s| (s.name, s.version)).collect(),
+            settings: store.settings(application.id).await?,
+            hosts_of_others: self.hosts_of_others(application).await?,
         };
-        Ok((current, next, application.revision.unwrap_or(0) + 1))
+        let images = self.pinned(&back.images, number).await?;
+        let mut surroundings = self.surroundings(application.id, images).await?;
+        surroundings.other_images = self.pinned_others(&back.other_images).await?;
+        let decided = surroundings.decide(&seen)?;
+        pluvio_plan::rollback::refuse_lost_data(&stored, &decided)?;
+        Ok((Some(current), decided, next))
     }
 }

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use jiff::Timestamp;
 use pluvio_model::id::{ApplicationId, ClusterId, OperationId};
-use pluvio_model::observed::{InstanceState, ObservedApplication};
-use pluvio_model::operation::{Operation, StepName, StepState};
+use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
+use pluvio_model::operation::{ComponentProgress, Operation, OperationKind, StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
+use pluvio_model::spec::Kind;
 use pluvio_model::stage::{RunWish, Stage, Wish};
 use pluvio_plan::next_step::{Input, Next, StepNote, next_step};
 use pluvio_runtime::{LogQuery, Logs, Runtime, RuntimeError, Scope};
-use pluvio_store::{StoreError, Target};
+use pluvio_store::{StoreError, Target, TaskRecordOutcome};
 
 use crate::{Control, crash};
 
@@ -160,6 +161,7 @@ async fn step(
         target: &release,
         generation: target.generation,
         power: target.power,
+        stopped: &target.stopped,
         live: target.live_release,
         observed: seen,
         since: operation.map(|_| target.moved_at),
@@ -169,7 +171,12 @@ async fn step(
         now: pluvio_model::clock::now(),
     };
     match next_step(&input) {
-        Next::ApplyStage { components, tasks } => {
+        Next::ApplyStage {
+            components,
+            tasks,
+            stopped,
+            power,
+        } => {
             crash::point("apply");
             let wanted = release.secrets();
             let purpose = format!("r{} at generation {}", target.release, target.generation);
@@ -180,7 +187,8 @@ async fn step(
                 release,
                 components,
                 tasks,
-                power: target.power,
+                power,
+                stopped,
                 secrets,
             };
             let stage = Stage {
@@ -201,7 +209,7 @@ async fn step(
         }
         Next::Wait(wait) => {
             if let Some(operation) = operation {
-                note(control, operation.id, &wait.steps).await?;
+                note(control, operation.id, &wait.steps, &wait.components).await?;
             }
             Ok(wait
                 .again_in
@@ -225,6 +233,9 @@ async fn step(
             let noun = if wanted == 1 { "instance" } else { "instances" };
             let edit = |operation: &mut Operation| {
                 settle(operation, now);
+                for component in seen.into_iter().flat_map(|s| &s.components) {
+                    replaced(operation, component, release.number);
+                }
                 if let Some(step) = operation
                     .steps
                     .iter_mut()
@@ -257,6 +268,7 @@ async fn step(
                 return Ok(IDLE);
             }
             note_handles(control, target.application, seen).await?;
+            let problem = with_what_stays(control, target, &release, *problem).await?;
             finish_failed(control, target, operation, &problem).await?;
             releases.cached.remove(&target.application);
             Ok(Duration::from_millis(50))
@@ -278,6 +290,28 @@ async fn step(
             releases.cached.remove(&target.application);
             Ok(Duration::from_millis(50))
         }
+    }
+}
+
+/// What was replaced so quickly that nobody saw it under way is among what the operation changed.
+fn replaced(
+    operation: &mut Operation,
+    (name, seen): (&pluvio_model::name::Name, &ObservedComponent),
+    release: u64,
+) {
+    let known = operation.components.iter().any(|c| c.component == *name);
+    let new = seen
+        .instances
+        .iter()
+        .filter(|i| i.release == release)
+        .count();
+    let power = matches!(operation.kind, OperationKind::Start | OperationKind::Stop);
+    if new > 0 && !known && !power && operation.release == Some(release) {
+        operation.components.push(ComponentProgress {
+            component: name.clone(),
+            state: StepState::Done,
+            note: format!("{new} of {} ready", seen.wanted_instances),
+        });
     }
 }
 
@@ -329,11 +363,52 @@ async fn finish_failed(
                 target.cluster,
                 target.generation,
                 problem,
-                |_| {},
+                |operation| {
+                    // What was brought up already goes back with the rest.
+                    let up = operation
+                        .components
+                        .iter_mut()
+                        .filter(|component| component.state == StepState::Done);
+                    for component in up {
+                        if let Some(live) = target.live_release.filter(|l| *l != target.release) {
+                            component.note = format!("was ready; goes back to r{live}");
+                        }
+                    }
+                },
             )
             .await,
     )?;
     Ok(())
+}
+
+/// Names the release tasks and jobs of a failed release that ran to their end: going back does not undo them.
+async fn with_what_stays(
+    control: &Control,
+    target: &Target,
+    release: &Release,
+    problem: Problem,
+) -> Result<Problem, Problem> {
+    let store = &control.inner.store;
+    let records = store.tasks(target.application, target.cluster).await?;
+    let ran = records.into_iter().filter(|record| {
+        record.release == release.number && record.outcome == TaskRecordOutcome::Succeeded
+    });
+    let lines = ran.map(|record| {
+        let job = release
+            .components
+            .get(&record.component)
+            .is_some_and(|component| component.kind == Kind::Job);
+        let what = if job {
+            "the job"
+        } else {
+            "the release task of"
+        };
+        format!(
+            "Not undone: {what} {} ran to its end before the release failed.",
+            record.component
+        )
+    });
+    Ok(problem.evidence(lines))
 }
 
 /// The target moved on between the look and the write: the next look decides anew.
@@ -348,9 +423,13 @@ async fn note(
     control: &Control,
     operation: OperationId,
     notes: &[StepNote],
+    components: &[ComponentProgress],
 ) -> Result<(), Problem> {
     let now = pluvio_model::clock::now();
     let edit = |operation: &mut Operation| {
+        for component in components {
+            operation.progress(component.clone());
+        }
         for note in notes {
             let step = operation.step_mut(note.name);
             match note.state {
@@ -503,6 +582,7 @@ async fn remove(
                     state: StepState::Running,
                     note: text,
                 }],
+                &[],
             )
             .await?;
         }

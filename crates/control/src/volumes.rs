@@ -79,6 +79,7 @@ impl Control {
             kind: OperationKind::Configure,
             title,
             patches: vec![patch],
+            components: Vec::new(),
             secrets: Vec::new(),
         };
         let take = TakeVolume {
@@ -126,6 +127,7 @@ impl Control {
             kind: OperationKind::Configure,
             title: format!("Detach {name}"),
             patches,
+            components: Vec::new(),
             secrets: Vec::new(),
         };
         self.patch_taking(by, application, ask, Vec::new()).await

@@ -10,17 +10,17 @@ use pluvio_model::facts::ImageAtHand;
 use pluvio_model::id::OperationId;
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
-use pluvio_model::operation::{Operation, StepName, StepState};
+use pluvio_model::operation::{Operation, OperationKind, Outcome, StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
-use pluvio_model::revision::Revision;
+use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::{BuildSpec, ComponentSpec};
 use pluvio_plan::{ImageNeed, images_needed, other_images_needed};
 use pluvio_store::{Application, LeasedJob, Pulse, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::asks::{BUILD, BuildJob};
+use crate::asks::{Asker, BUILD, BuildJob};
 use crate::{Control, OperationLog, crash};
 
 /// How long a silent worker keeps its job.
@@ -148,6 +148,37 @@ async fn work(control: &Control, job: LeasedJob) {
             tracing::warn!(%error, "a failed build was not recorded; its lease runs out");
         }
     }
+    if let Err(problem) = undo_copy(control, &job).await {
+        tracing::warn!(
+            cause = problem.cause,
+            "what is left of a copy that failed was not removed"
+        );
+    }
+}
+
+/// A copy that could not be made leaves no application behind that has nothing in it.
+async fn undo_copy(control: &Control, job: &LeasedJob) -> Result<(), Problem> {
+    let (Some(application), Some(operation)) = (job.job.application, job.job.operation) else {
+        return Ok(());
+    };
+    let (operation, _) = control.inner.store.operation(operation).await?;
+    let ended = operation
+        .outcome
+        .is_some_and(|outcome| outcome != Outcome::Succeeded);
+    if operation.kind != OperationKind::Copy || !ended {
+        return Ok(());
+    }
+    let application = control.inner.store.application(application).await?;
+    if application.release.is_some() {
+        return Ok(());
+    }
+    let by = Asker {
+        actor: "pluvio".to_owned(),
+        idempotency: None,
+        if_revision: None,
+    };
+    control.delete(by, &application).await?;
+    Ok(())
 }
 
 async fn build(
@@ -183,11 +214,19 @@ async fn build(
     }
     let (mut sayer, notes) = Sayer::open(control, &operation).await;
     let mut images = BTreeMap::new();
-    let needs = images_needed(
-        &revision.spec,
-        &revision.origin,
-        parent.as_ref().map(|(spec, release)| (spec, release)),
-    );
+    let of_parent = parent.as_ref().map(|(spec, release)| (spec, release));
+    let mut needs = images_needed(&revision.spec, &revision.origin, of_parent);
+    if !payload.only.is_empty() {
+        // The others keep what they have, as after a change of settings.
+        let settings = Origin::Patch {
+            what: String::new(),
+        };
+        let kept = images_needed(&revision.spec, &settings, of_parent);
+        needs.extend(
+            kept.into_iter()
+                .filter(|(name, _)| !payload.only.contains(name)),
+        );
+    }
     let mut other_images = BTreeMap::new();
     let others = other_images_needed(
         &revision.spec,
@@ -196,6 +235,10 @@ async fn build(
     );
     let outcome: Result<(), Problem> = async {
         for (name, need) in needs {
+            if let Some(pinned) = payload.pinned.get(&name) {
+                images.insert(name, pinned.clone());
+                continue;
+            }
             let component = &revision.spec.components[&name];
             if let Some(image) = obtain(
                 control,
@@ -238,6 +281,9 @@ async fn build(
     crash::point("decide");
     let mut surroundings = control.surroundings(application.id, images).await?;
     surroundings.other_images = other_images;
+    surroundings
+        .other_images
+        .extend(payload.other_pinned.clone());
     let now = pluvio_model::clock::now();
     let edit = |operation: &mut Operation| {
         for step in operation.steps.clone() {

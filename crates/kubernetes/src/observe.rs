@@ -10,7 +10,7 @@ use pluvio_model::observed::*;
 use pluvio_model::problem::Problem;
 use pluvio_model::release::DecidedComponent;
 use pluvio_model::spec::Kind;
-use pluvio_model::stage::{Power, RunWish, Stage, Wish};
+use pluvio_model::stage::{RunWish, Stage, Wish};
 use pluvio_plan::lower::kubernetes::key;
 use pluvio_plan::schedule::Schedule;
 
@@ -49,6 +49,8 @@ pub(crate) fn application(
         return out;
     };
     out.stage.clone_from(&wish.components);
+    let names = wish.release.components.keys();
+    out.stopped = names.filter(|name| !wish.is_on(name)).cloned().collect();
     out.runs = runs::runs(held, &view.notes);
     let mut seen = Seen {
         cache,
@@ -62,7 +64,7 @@ pub(crate) fn application(
         if let Some(observed) = seen.component(component) {
             out.components.insert(component.name.clone(), observed);
         }
-        if let Some(next) = next_time(component, wish.power, now) {
+        if let Some(next) = next_time(component, wish.is_on(&component.name), now) {
             out.schedules.insert(component.name.clone(), next);
         }
     }
@@ -83,8 +85,8 @@ fn no_others(held: &Held, wish: &RunWish) -> bool {
         .all(|name| wish.release.components.contains_key(&name))
 }
 
-fn next_time(component: &DecidedComponent, power: Power, now: Timestamp) -> Option<Timestamp> {
-    let schedule = component.schedule.as_ref().filter(|_| power == Power::On)?;
+fn next_time(component: &DecidedComponent, on: bool, now: Timestamp) -> Option<Timestamp> {
+    let schedule = component.schedule.as_ref().filter(|_| on)?;
     Schedule::new(schedule).ok()?.next(now)
 }
 
@@ -135,9 +137,9 @@ impl Seen<'_> {
             (true, _) | (false, None) => component.hash.clone(),
             (false, Some(began)) => began.hash.clone(),
         };
-        let wanted_instances = match self.wish.power {
-            Power::On => component.instances,
-            Power::Off => 0,
+        let wanted_instances = match self.wish.is_on(&component.name) {
+            true => component.instances,
+            false => 0,
         };
         let settled = self.is_settled(component, &all, wanted_instances);
         let leaving = all.iter().any(|one| one.state == InstanceState::Stopping);

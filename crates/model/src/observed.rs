@@ -21,6 +21,9 @@ pub struct ObservedApplication {
     /// The components that the stage names: those whose wish is the release's. In no particular order.
     #[serde(default)]
     pub stage: Vec<Name>,
+    /// The components that the stage keeps without instances.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<Name>,
     pub components: BTreeMap<Name, ObservedComponent>,
     /// Of components outside each address, as if it were an instance.
     #[serde(default)]

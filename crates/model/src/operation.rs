@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, OperationId};
+use crate::name::Name;
 use crate::problem::Problem;
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -21,6 +22,10 @@ pub enum OperationKind {
     Delete,
     /// A copy of a volume's data.
     CopyVolume,
+    /// A new application like another, in another environment.
+    Copy,
+    /// What runs in one environment, brought to another.
+    Promote,
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -71,6 +76,17 @@ pub struct Step {
     pub usual_ms: Option<u64>,
 }
 
+/// How far one component is.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentProgress {
+    pub component: Name,
+    pub state: StepState,
+    /// `1 of 2 ready`, `waits for db`
+    #[serde(default)]
+    pub note: String,
+}
+
 impl Step {
     pub fn waiting(name: StepName) -> Step {
         Step {
@@ -112,6 +128,9 @@ pub struct Operation {
     /// The release it made, once decided.
     pub release: Option<u64>,
     pub steps: Vec<Step>,
+    /// How far each component is that the operation changes, in the order in which they were met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentProgress>,
     /// `None` while it runs.
     pub outcome: Option<Outcome>,
     /// Someone asked to cancel it.
@@ -139,6 +158,19 @@ impl Operation {
                 self.steps.push(Step::waiting(name));
                 self.steps.last_mut().expect("just pushed")
             }
+        }
+    }
+
+    /// Notes how far a component is. One that is done already when it is first met has nothing to do here.
+    pub fn progress(&mut self, now: ComponentProgress) {
+        let known = self
+            .components
+            .iter_mut()
+            .find(|known| known.component == now.component);
+        match known {
+            Some(known) => *known = now,
+            None if now.state != StepState::Done => self.components.push(now),
+            None => {}
         }
     }
 
@@ -177,6 +209,17 @@ impl Operation {
                     step.ended_at = Some(now);
                 }
                 StepState::Waiting => step.state = StepState::Skipped,
+                _ => {}
+            }
+        }
+        for component in &mut self.components {
+            match (component.state, outcome == Outcome::Succeeded) {
+                (StepState::Running, false) => component.state = StepState::Failed,
+                (StepState::Waiting, false) => component.state = StepState::Skipped,
+                (StepState::Running | StepState::Waiting, true) => {
+                    component.state = StepState::Done;
+                    component.note.clear();
+                }
                 _ => {}
             }
         }

@@ -25,9 +25,28 @@ pub struct Problem {
     /// Lines that show it: the probe's answer, the end of a log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// What Pluvio can do about it by itself, when asked to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<Fix>,
     /// Where the code's page is.
     #[serde(default)]
     pub help: String,
+}
+
+/// An offer to mend what a problem tells of.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fix", rename_all = "kebab-case")]
+pub enum Fix {
+    /// Declare a port of a component, so that others reach it (`--open-ports`).
+    OpenPort {
+        component: String,
+        /// What the port shall be called.
+        name: String,
+        port: u16,
+        /// `http`, `http2`, `tcp`, `udp`
+        protocol: String,
+    },
 }
 
 /// A place in a text: line and column from 1, and the path of keys.
@@ -171,6 +190,7 @@ impl Code {
             remedy: remedy.into(),
             at: None,
             evidence: Vec::new(),
+            fixes: Vec::new(),
             help: format!("pluvio explain {}", self.code),
         }
     }
@@ -196,6 +216,12 @@ impl Problem {
     #[must_use]
     pub fn evidence(mut self, lines: impl IntoIterator<Item = String>) -> Problem {
         self.evidence.extend(lines);
+        self
+    }
+
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Problem {
+        self.fixes.push(fix);
         self
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::ApplicationId;
+use crate::name::Name;
 use crate::spec::AppSpec;
 
 /// Where a revision came from.
@@ -19,7 +20,23 @@ pub enum Origin {
     Rollback {
         to: u64,
     },
-    Restart,
+    /// New instances of the same content, of these components; of all when none is named.
+    Restart {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        components: Vec<Name>,
+    },
+    /// A copy of another application's release.
+    Copy {
+        application: Name,
+        environment: Name,
+        release: u64,
+    },
+    /// Another environment's release, with the hosts, counts and secrets of this one.
+    Promote {
+        application: Name,
+        environment: Name,
+        release: u64,
+    },
 }
 
 /// The application's full specification at one moment. Holds references to secrets, never values.

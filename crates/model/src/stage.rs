@@ -38,6 +38,9 @@ pub struct RunWish {
     #[serde(default)]
     pub tasks: Vec<TaskWish>,
     pub power: Power,
+    /// Components that shall have no instances while others run: stopped by a person, or not started yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<Name>,
     pub secrets: BTreeMap<String, SecretValue>,
 }
 
@@ -51,6 +54,10 @@ pub struct TaskWish {
 }
 
 impl RunWish {
+    /// Whether a component shall have instances, fire by its schedule, be run.
+    pub fn is_on(&self, component: &Name) -> bool {
+        self.power == Power::On && !self.stopped.contains(component)
+    }
     /// The key of a secret in [`RunWish::secrets`].
     pub fn key(secret: &SecretRef) -> String {
         format!("{}@{}", secret.name, secret.version)

@@ -9,7 +9,6 @@ use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
 use pluvio_model::observed::ObservedRun;
 use pluvio_model::problem;
-use pluvio_model::stage::Power;
 use pluvio_plan::lower::engine::{label, volume_name};
 use pluvio_runtime::driver::{ContainerState, SeenContainer};
 use pluvio_runtime::{
@@ -160,11 +159,11 @@ impl Runs for Node {
         let run = {
             let stages = self.shared.stages();
             let wish = stages.get(application).and_then(|kept| kept.wish());
-            let wish = wish.filter(|wish| wish.power == Power::On);
+            let wish = wish.filter(|wish| wish.is_on(component));
             let decided = wish.and_then(|wish| wish.release.components.get(component));
             let (Some(wish), Some(decided)) = (wish, decided) else {
                 return Err(RuntimeError::NotFound {
-                    what: format!("the component {component} of an application that is on"),
+                    what: format!("the component {component} that is not stopped"),
                 });
             };
             if decided.schedule.is_none() {

@@ -9,13 +9,17 @@
 //! May depend on `model` and serialisation only. Deliberately absent: anything that fetches. Facts are fetched first
 //! ([`pluvio_model::facts::DecideFacts`], [`pluvio_model::observed::Observed`]), then decided upon.
 
+pub mod copy;
 mod decide;
 pub mod diff;
 pub mod lower;
 pub mod next_step;
+pub mod openings;
 pub mod patch;
 pub mod permissions;
+pub mod power;
 pub mod preview;
+pub mod promote;
 pub mod rollback;
 pub mod rollout;
 #[cfg(test)]
@@ -24,5 +28,14 @@ pub mod schedule;
 pub mod undone;
 
 pub use decide::{
-    ImageNeed, decide, images_needed, other_images_needed, refuse_other_data, volume_of,
+    ImageNeed, decide, images_needed, other_images_needed, refuse_other_data, volume_of, wrong_schedules,
 };
+
+
+/// What a specification tells by itself, before anything is built or fetched, and what its shape does not: schedules that
+/// never come, ports that are dialled and not open.
+pub fn foreseen(spec: &pluvio_model::spec::AppSpec) -> Vec<pluvio_model::problem::Problem> {
+    let mut problems = wrong_schedules(spec);
+    problems.extend(openings::of_spec(spec));
+    problems
+}

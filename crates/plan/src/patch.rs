@@ -8,8 +8,8 @@ use pluvio_model::image::ImageReference;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::spec::{
-    AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, Probes, Resources,
-    RouteSpec, SecretSpec, VolumeAccess,
+    AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, PortProtocol, Probes,
+    Resources, RouteSpec, SecretSpec, VolumeAccess,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,13 @@ pub enum Patch {
     /// Changes nothing of the specification: the revision's origin
     /// ([`pluvio_model::revision::Origin::Restart`]) makes new instances of the same content.
     Restart,
+    /// Declares a port that others need; one of that number that is there stays as it is.
+    OpenPort {
+        component: Name,
+        name: Name,
+        port: u16,
+        protocol: PortProtocol,
+    },
 }
 
 impl Patch {
@@ -157,6 +164,15 @@ impl Patch {
                 }
             },
             Patch::Restart => {}
+            Patch::OpenPort {
+                component,
+                name,
+                port,
+                protocol,
+            } => {
+                let component = find(&mut spec, component)?;
+                crate::openings::open(component, name.clone(), *port, *protocol);
+            }
         }
         Ok(spec)
     }

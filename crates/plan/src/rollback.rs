@@ -35,10 +35,28 @@ pub fn rollback(
     current: &Release,
 ) -> Result<Rollback, Problem> {
     let mut spec = target.spec.clone();
-    let mut images = IndexMap::new();
-    let mut other_images = IndexMap::new();
-    for (name, component) in &mut spec.components {
-        if component.kind == Kind::External {
+    keep_todays(&mut spec, current);
+    let pins = pin(&spec, release)?;
+    Ok(Rollback {
+        spec,
+        images: pins.images,
+        other_images: pins.other_images,
+    })
+}
+
+/// What a release's containers run, by what it really is.
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    pub(crate) images: IndexMap<Name, PinnedImage>,
+    /// Those of sidecars and init steps, by reference.
+    pub(crate) other_images: IndexMap<String, PinnedImage>,
+}
+
+/// The images that the release has for the components of the specification.
+pub(crate) fn pin(spec: &AppSpec, release: &Release) -> Result<Pins, Problem> {
+    let mut pins = Pins::default();
+    for (name, component) in &spec.components {
+        if matches!(component.kind, Kind::External | Kind::Vm) {
             continue;
         }
         let Some(decided) = release.components.get(name) else {
@@ -50,32 +68,42 @@ pub fn rollback(
                 "Deploy that version's source or image again.",
             ));
         };
+        let content = &decided.content;
+        let image = PinnedImage {
+            built: decided.build.clone(),
+            ..pinned(&content.main)
+        };
+        pins.images.insert(name.clone(), image);
+        for container in content.sidecars.values().chain(content.init.values()) {
+            pins.other_images
+                .insert(container.image.to_string(), pinned(container));
+        }
+    }
+    Ok(pins)
+}
+
+/// Takes today's instance counts, larger sizes and classes of volumes over.
+pub(crate) fn keep_todays(spec: &mut AppSpec, current: &Release) {
+    for (name, component) in &mut spec.components {
         if let Some(today) = current.components.get(name) {
             component.instances = Some(today.instances);
         }
         let database = component
             .database()
             .map(|database| crate::decide::database_volume(name, &database));
-        for mount in component.volumes.values_mut() {
-            keep_size_and_class(mount, database.as_ref(), current);
-        }
-        let content = &decided.content;
-        images.insert(
-            name.clone(),
-            PinnedImage {
-                built: decided.build.clone(),
-                ..pinned(&content.main)
-            },
-        );
-        for container in content.sidecars.values().chain(content.init.values()) {
-            other_images.insert(container.image.to_string(), pinned(container));
+        let further = component
+            .sidecars
+            .values_mut()
+            .chain(component.init.values_mut())
+            .flat_map(|container| &mut container.volumes);
+        for (target, mount) in component.volumes.iter_mut().chain(further) {
+            let unnamed = match &database {
+                Some(volume) => Some(volume.clone()),
+                None => crate::decide::volume_of(name, target, mount),
+            };
+            keep_size_and_class(mount, unnamed.as_ref(), current);
         }
     }
-    Ok(Rollback {
-        spec,
-        images,
-        other_images,
-    })
 }
 
 /// Refuses to go back to a release whose data are not to be had under their names any more: a new, empty volume in their place
@@ -203,6 +231,148 @@ mod tests {
         assert_eq!(r3.volumes["data"].id, r1.volumes["data"].id);
         assert_eq!(r3.volumes["data"].size, r2.volumes["data"].size);
         assert_eq!(r3.volumes["data"].class.as_deref(), Some("fast"));
+    }
+
+    /// Decides `new` after `old` and goes back; what is refused is refused before anything starts.
+    fn there_and_back(
+        old: &AppSpec,
+        new: &AppSpec,
+    ) -> Result<(Release, Release, Release), Problem> {
+        let first = sample::revision(1, old, Origin::Deploy);
+        let mut all = sample::facts(old);
+        for (name, database) in [old, new].into_iter().flat_map(|spec| &spec.components) {
+            if let Some(database) = database.database() {
+                all.images.insert(
+                    name.clone(),
+                    image(&format!("localhost/{database}").replace('@', ":")),
+                );
+                all.secrets
+                    .insert(pluvio_model::spec::password_secret(name), 1);
+            }
+        }
+        let with = |spec: &AppSpec, all: &DecideFacts| {
+            let mut facts = sample::facts(spec);
+            for (name, component) in &spec.components {
+                if let Some(database) = component.database() {
+                    let text = format!("localhost/{database}").replace('@', ":");
+                    facts.images.insert(name.clone(), image(&text));
+                }
+            }
+            facts.secrets.extend(all.secrets.clone());
+            facts
+        };
+        let r1 = decide(&first, None, &with(old, &all));
+        let second = sample::revision(2, new, Origin::Apply);
+        let mut facts = with(new, &all);
+        facts.kept_volumes = r1
+            .volumes
+            .iter()
+            .map(|(name, volume)| (name.clone(), volume.id))
+            .collect();
+        let ids = &mut sample::volume_ids().skip(20);
+        let r2 = crate::decide(&second, Some(&r1), &facts, ids).map_err(|all| all[0].clone())?;
+        let back = rollback(&first, &r1, &r2)?;
+        facts.images = back
+            .images
+            .iter()
+            .map(|(name, pinned)| {
+                let mut image = image(&pinned.image.to_string());
+                image.facts.id.clone_from(&pinned.image_id);
+                (name.clone(), image)
+            })
+            .collect();
+        let third = sample::revision(3, &back.spec, Origin::Rollback { to: 1 });
+        let ids = &mut sample::volume_ids().skip(40);
+        let r3 = crate::decide(&third, Some(&r2), &facts, ids).map_err(|all| all[0].clone())?;
+        Ok((r1, r2, r3))
+    }
+
+    fn image(reference: &str) -> ImageAtHand {
+        ImageAtHand {
+            reference: reference.parse().unwrap(),
+            facts: ImageFacts {
+                id: format!("sha256:{reference}"),
+                exposed: vec![8080],
+                ..ImageFacts::default()
+            },
+            built: None,
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_volume_without_a_name_stays_too() {
+        let of = |size: &str| web(json!({ "volumes": { "/data": { "size": size } } }));
+        let (_, r2, r3) = there_and_back(&of("1Gi"), &of("5Gi")).unwrap();
+        assert_eq!(r3.volumes, r2.volumes);
+    }
+
+    #[test]
+    fn a_database_of_another_major_version_is_refused_before_anything_starts() {
+        let of = |database: &str| {
+            sample::shop(json!({
+                "web": { "image": "localhost/shop:1" },
+                "db": { "kind": "database", "database": database },
+            }))
+        };
+        // From one minor version to the next, data go along: back as well.
+        let (r1, _, r3) = there_and_back(&of("postgres@15.4"), &of("postgres@15.6")).unwrap();
+        assert_eq!(r3.components["db"].content, r1.components["db"].content);
+        assert_eq!(r3.volumes, r1.volumes);
+        // Another major version can only be there under the same name when the older was taken out in between.
+        let without = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
+        let (r1, _, r3) = there_and_back(&of("postgres@15"), &without).unwrap();
+        assert_eq!(r3.volumes, r1.volumes, "the data of before are bound again");
+        let first = sample::revision(1, &of("postgres@15"), Origin::Deploy);
+        let (newer, ..) = there_and_back(&of("postgres@17"), &without).unwrap();
+        let back = rollback(&first, &r1, &newer).unwrap();
+        let third = sample::revision(3, &back.spec, Origin::Rollback { to: 1 });
+        let mut facts = sample::facts(&back.spec);
+        facts
+            .images
+            .insert("db".parse().unwrap(), image("localhost/postgres:15"));
+        facts.secrets.insert("DB_PASSWORD".parse().unwrap(), 1);
+        let refused =
+            crate::decide(&third, Some(&newer), &facts, &mut sample::volume_ids()).unwrap_err();
+        assert_eq!(refused[0].code, "refused");
+        assert!(
+            refused[0]
+                .cause
+                .starts_with("db holds the data of postgres@17"),
+            "{}",
+            refused[0]
+        );
+    }
+
+    #[test]
+    fn a_renamed_component_comes_back_whole() {
+        let old = sample::shop(json!({
+            "web": { "image": "localhost/shop:1", "uses": ["jobs"] },
+            "jobs": { "image": "localhost/jobs:1", "routes": [], "instances": 2, "volumes": { "/own": {}, "/data": { "name": "data", "size": "2Gi" } } },
+        }));
+        let new = sample::shop(json!({
+            "web": { "image": "localhost/shop:1", "uses": ["worker"] },
+            "worker": { "image": "localhost/jobs:2", "routes": [], "volumes": { "/own": {}, "/data": { "name": "data", "size": "4Gi" } } },
+        }));
+        // Two instances of an exclusive volume are none; what matters here are names.
+        let mut old = old;
+        old.components["jobs"].instances = None;
+        let (r1, r2, r3) = there_and_back(&old, &new).unwrap();
+        assert_eq!(
+            r3.components.keys().collect::<Vec<_>>(),
+            r1.components.keys().collect::<Vec<_>>()
+        );
+        assert_eq!(r3.components["jobs"].content, r1.components["jobs"].content);
+        // A volume with a name is the same data all along; one without is that of before, and the other is kept aside.
+        assert_eq!(r3.volumes["data"].id, r2.volumes["data"].id);
+        assert_eq!(r3.volumes["data"].size, r2.volumes["data"].size);
+        assert_eq!(r3.volumes["jobs-own"].id, r1.volumes["jobs-own"].id);
+        assert!(!r3.volumes.contains_key("worker-own"));
+        let told = crate::preview::preview(Some(&r2), &r3).notes;
+        assert!(
+            told.iter()
+                .any(|note| note.text.contains("worker-own is no longer used")),
+            "{told:?}"
+        );
     }
 
     #[test]

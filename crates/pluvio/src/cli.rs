@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::audit::{AuditArgs, AuditCommand};
+use crate::commands::environment::*;
 mod deploy;
 
 pub(crate) use deploy::{ComposeArgs, DeployArgs, PlanArgs};
@@ -187,15 +189,27 @@ pub(crate) enum Command {
     /// Run the program of a scheduled component now, and wait for its end
     #[command(after_help = "Examples:\n  pluvio trigger report\n  pluvio trigger report --no-wait")]
     Trigger { component: String },
-    /// New instances of the same release
-    #[command(alias = "ps:restart")]
-    Restart,
-    /// Start a stopped application
-    #[command(alias = "ps:start")]
-    Start,
-    /// Stop the application; its data and history stay
-    #[command(alias = "ps:stop")]
-    Stop,
+    /// New instances of the same release, of the whole application or of some components
+    #[command(alias = "ps:restart", after_help = RESTART)]
+    Restart(ChosenArgs),
+    /// Start a stopped application, or some of its components
+    #[command(alias = "ps:start", after_help = START)]
+    Start(ChosenArgs),
+    /// Stop the application, or some of its components; data and history stay
+    #[command(alias = "ps:stop", after_help = STOP)]
+    Stop(ChosenArgs),
+    /// Build sources and resolve image names again, of the whole application or of some components
+    #[command(alias = "upgrade", after_help = REDEPLOY)]
+    Redeploy(RedeployArgs),
+    /// Make a copy of the application in another environment; shows first what will differ
+    #[command(after_help = COPY)]
+    Copy(CopyArgs),
+    /// Bring what runs here to the application's counterpart in another environment: the same images, the hosts, counts and secrets of there
+    #[command(after_help = PROMOTE)]
+    Promote(PromoteArgs),
+    /// Environments of the team: places to run, each with applications and secrets of its own
+    #[command(visible_alias = "env", subcommand)]
+    Environment(EnvironmentCommand),
     /// Delete the application; data volumes are kept and listed
     Delete {
         /// Do not ask for the name
@@ -353,6 +367,9 @@ pub(crate) struct ApplyArgs {
     /// Undo what was changed elsewhere since the last apply
     #[arg(long)]
     pub(crate) take_over: bool,
+    /// Open ports that components dial and others do not declare
+    #[arg(long)]
+    pub(crate) open_ports: bool,
 }
 
 #[derive(Debug, Args)]
@@ -479,42 +496,6 @@ pub(crate) enum CredentialCommand {
     Remove {
         name: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditArgs {
-    /// Of the whole installation: every team's, sign-ins, users, tokens
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Only what this one did
-    #[arg(long)]
-    pub(crate) actor: Option<String>,
-    /// Only this, as application:deploy or application
-    #[arg(long)]
-    pub(crate) action: Option<String>,
-    /// Only what was done to something with this in its name
-    #[arg(long)]
-    pub(crate) object: Option<String>,
-    /// Only with this result, as done or refused
-    #[arg(long)]
-    pub(crate) result: Option<String>,
-    /// Only since: a span (24h) or a time
-    #[arg(long)]
-    pub(crate) since: Option<String>,
-    /// Only before: a span (1h) or a time
-    #[arg(long)]
-    pub(crate) until: Option<String>,
-    /// The last so many records
-    #[arg(short = 'n', long, default_value_t = 50)]
-    pub(crate) limit: usize,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Who did what (the default)
-    List(AuditArgs),
-    /// Check that no record was altered or taken away; exits 1 when one was
-    Verify,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,12 +14,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, audit, change, database, declare, deploy, follow, history, instances, plan,
-    reference, runs, topology, up, volumes,
+    Done, access, apps, audit, change, database, declare, deploy, environment, follow, history,
+    instances, plan, reference, runs, topology, up, volumes,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::stage::Power;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -77,7 +76,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Plan(args) => plan::plan(context, &args).await,
         Command::Init { folder, force } => deploy::init(context, &folder, force),
         Command::Deploy(args) => deploy::deploy(context, &args).await,
-        Command::Apply(args) => declare::apply(context, &args.file.file, args.take_over).await,
+        Command::Apply(args) => declare::apply(context, &args).await,
         Command::Diff(args) => declare::diff(context, &args.file).await,
         Command::Export { to } => declare::export(context, &to).await,
         Command::Apps => apps::apps(context).await,
@@ -92,9 +91,13 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Scale { instances } => change::scale(context, &instances).await,
         Command::Runs { component } => runs::list(context, component.as_deref()).await,
         Command::Trigger { component } => runs::trigger(context, &component).await,
-        Command::Restart => context.operate("restart", &()).await,
-        Command::Start => context.operate(power_verb(Power::On), &()).await,
-        Command::Stop => context.operate(power_verb(Power::Off), &()).await,
+        Command::Restart(chosen) => environment::batch(context, "restart", &chosen).await,
+        Command::Start(chosen) => environment::batch(context, "start", &chosen).await,
+        Command::Stop(chosen) => environment::batch(context, "stop", &chosen).await,
+        Command::Redeploy(args) => environment::redeploy(context, &args).await,
+        Command::Copy(args) => environment::copy(context, &args).await,
+        Command::Promote(args) => environment::promote(context, &args).await,
+        Command::Environment(command) => environment::run(context, &command).await,
         Command::Delete { yes } => change::delete(context, yes).await,
         Command::Config {
             command: None | Some(ConfigCommand::List),
@@ -147,7 +150,7 @@ async fn run(context: &Context, command: Command) -> Done {
             CredentialCommand::Remove { name } => access::credential_remove(context, &name).await,
         },
         Command::Audit {
-            command: Some(AuditCommand::Verify),
+            command: Some(audit::AuditCommand::Verify),
             ..
         } => audit::verify(context).await,
         Command::Audit {
@@ -155,7 +158,7 @@ async fn run(context: &Context, command: Command) -> Done {
             command: None,
         }
         | Command::Audit {
-            command: Some(AuditCommand::List(args)),
+            command: Some(audit::AuditCommand::List(args)),
             ..
         } => audit::list(context, &args).await,
         Command::Token { command } => match command {
@@ -185,13 +188,6 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Schema { what } => reference::schema(context, &what),
         Command::Completion { shell } => reference::completion(context, &shell),
         Command::Version => reference::version(context).await,
-    }
-}
-
-fn power_verb(power: Power) -> &'static str {
-    match power {
-        Power::On => "start",
-        Power::Off => "stop",
     }
 }
 

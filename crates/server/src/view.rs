@@ -151,6 +151,10 @@ pub(crate) fn component_status(
     seen: &Seen,
 ) -> (Status, String) {
     let (whole, note) = status(application, seen);
+    let left = seen.observed.and_then(|o| o.components.get(&decided.name));
+    if is_stopped(decided, seen) && left.is_none_or(|seen| seen.instances.is_empty()) {
+        return (Status::Stopped, String::new());
+    }
     if !matches!(
         whole,
         Status::Running | Status::Degraded | Status::Failed | Status::Deploying | Status::Building
@@ -174,6 +178,12 @@ pub(crate) fn component_status(
         _ => Status::Degraded,
     };
     (word, format!("{is} of {wanted} ready"))
+}
+
+/// Whether a person stopped it, by itself or with the application.
+fn is_stopped(decided: &DecidedComponent, seen: &Seen) -> bool {
+    seen.target
+        .is_some_and(|t| t.power == Power::Off || t.stopped.contains(&decided.name))
 }
 
 /// Of what runs to its end: its newest run says how it is.
@@ -217,6 +227,7 @@ pub(crate) fn component(
     let observed = seen.observed.and_then(|o| o.components.get(&decided.name));
     let main = &decided.content.main;
     let wanted = observed.map_or(decided.instances, |o| o.wanted_instances);
+    let stopped = is_stopped(decided, seen);
     let (status, status_note) = component_status(application, decided, seen);
     let env = main.env.iter().map(|(name, value)| {
         let own = spec.is_some_and(|s| s.env.contains_key(name));
@@ -271,6 +282,7 @@ pub(crate) fn component(
         kind: format!("{:?}", decided.kind).to_lowercase(),
         status,
         status_note,
+        stopped,
         image: main.image.to_string(),
         image_id: main.image_id.clone(),
         instances_wanted: wanted,
@@ -515,7 +527,28 @@ pub(crate) fn release(row: &ReleaseRow, application: &Application) -> ReleaseSum
     let title = match (&row.commit_message, &row.origin) {
         (_, Origin::Patch { what }) => what.clone(),
         (_, Origin::Rollback { to }) => format!("Roll back to r{to}"),
-        (_, Origin::Restart) => "Restart".into(),
+        (_, Origin::Restart { components }) => {
+            let names: Vec<&str> = components.iter().map(|name| name.as_str()).collect();
+            format!("Restart {}", names.join(", "))
+                .trim_end()
+                .to_owned()
+        }
+        (
+            _,
+            Origin::Copy {
+                application,
+                environment,
+                release,
+            },
+        ) => format!("Copy of {application} r{release} in {environment}"),
+        (
+            _,
+            Origin::Promote {
+                environment,
+                release,
+                ..
+            },
+        ) => format!("Promote r{release} from {environment}"),
         (Some(message), _) => message.lines().next().unwrap_or_default().to_owned(),
         (None, _) => match &row.image {
             Some(image) if row.commit.is_none() && !image.starts_with("localhost/pluvio/") => {

@@ -20,6 +20,7 @@ pub mod credential;
 pub mod deploy;
 mod dialect;
 mod edits;
+mod environment;
 mod error;
 pub mod event;
 pub mod host;
@@ -48,6 +49,7 @@ pub use deploy::{
     Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Objection, Reverted, Then,
     Whose,
 };
+pub use environment::Environment;
 pub use error::StoreError;
 pub use event::{EventFilter, Hint};
 pub use job::{Job, JobState, Lease, LeasedJob, NewJob, Pulse};

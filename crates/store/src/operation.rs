@@ -28,8 +28,8 @@ impl Store {
     /// An operation and where it belongs (for the permission check: it outlives its application).
     pub async fn operation(&self, id: OperationId) -> Result<(Operation, Scope)> {
         let query = sqlx::query(
-            "SELECT o.body, o.team, t.name AS team_name, o.environment, e.name AS environment_name \
-             FROM operations o JOIN teams t ON t.id = o.team JOIN environments e ON e.id = o.environment \
+            "SELECT o.body, o.team, t.name AS team_name, o.environment, COALESCE(e.name, 'gone') AS environment_name \
+             FROM operations o JOIN teams t ON t.id = o.team LEFT JOIN environments e ON e.id = o.environment \
              WHERE o.id = $1",
         )
         .bind(id.to_string());

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use pluvio_model::event::EventBody;
 use pluvio_model::id::{ApplicationId, ClusterId, Generation, OperationId, TeamId};
+use pluvio_model::name::Name;
 use pluvio_model::stage::Power;
 
 use sqlx::any::AnyRow;
 
-use crate::row::{Columns, word};
+use crate::row::{Columns, json, word};
 use crate::transaction::Tx;
 use crate::{Result, Store, StoreError};
 
@@ -20,6 +21,8 @@ pub struct Target {
     pub release: u64,
     pub generation: Generation,
     pub power: Power,
+    /// Components that are stopped while it is on.
+    pub stopped: Vec<Name>,
     /// The last release that ran as decided.
     pub live_release: Option<u64>,
     /// The last generation that was reached, whatever it wished.
@@ -132,6 +135,7 @@ pub(crate) struct Move {
     pub(crate) cluster: ClusterId,
     pub(crate) release: u64,
     pub(crate) power: Power,
+    pub(crate) stopped: Vec<Name>,
     pub(crate) gone: bool,
     pub(crate) operation: Option<OperationId>,
 }
@@ -149,6 +153,7 @@ pub(crate) async fn advance(
         release: to.release,
         generation: from.map(|t| t.generation).unwrap_or_default().next(),
         power: to.power,
+        stopped: to.stopped,
         live_release: from.and_then(|t| t.live_release),
         live_generation: from.and_then(|t| t.live_generation),
         failed: false,
@@ -173,7 +178,7 @@ pub(crate) async fn advance(
 pub(crate) async fn save(tx: &mut Tx, expected: Generation, target: &Target) -> Result<()> {
     let update = sqlx::query(
         "UPDATE targets SET release = $4, generation = $5, power = $6, live_release = $7, live_generation = $8, \
-         failed = $9, gone = $10, operation = $11, moved_at = $12 \
+         failed = $9, gone = $10, operation = $11, moved_at = $12, stopped = $13 \
          WHERE application = $1 AND cluster = $2 AND generation = $3",
     )
     .bind(target.application.to_string())
@@ -187,7 +192,8 @@ pub(crate) async fn save(tx: &mut Tx, expected: Generation, target: &Target) -> 
     .bind(i64::from(target.failed))
     .bind(i64::from(target.gone))
     .bind(target.operation.map(|id| id.to_string()))
-    .bind(target.moved_at.as_millisecond());
+    .bind(target.moved_at.as_millisecond())
+    .bind(json(&target.stopped));
     match tx.run(update).await? {
         0 => Err(StoreError::Stale { what: "the target" }),
         _ => Ok(()),
@@ -196,8 +202,8 @@ pub(crate) async fn save(tx: &mut Tx, expected: Generation, target: &Target) -> 
 
 async fn insert(tx: &mut Tx, target: &Target) -> Result<()> {
     let insert = sqlx::query(
-        "INSERT INTO targets (application, cluster, release, generation, power, failed, gone, operation, moved_at) \
-         VALUES ($1, $2, $3, $4, $5, 0, $8, $6, $7)",
+        "INSERT INTO targets (application, cluster, release, generation, power, failed, gone, operation, moved_at, stopped) \
+         VALUES ($1, $2, $3, $4, $5, 0, $8, $6, $7, $9)",
     )
     .bind(target.application.to_string())
     .bind(target.cluster.to_string())
@@ -206,7 +212,8 @@ async fn insert(tx: &mut Tx, target: &Target) -> Result<()> {
     .bind(word(target.power))
     .bind(target.operation.map(|id| id.to_string()))
     .bind(target.moved_at.as_millisecond())
-    .bind(i64::from(target.gone));
+    .bind(i64::from(target.gone))
+    .bind(json(&target.stopped));
     tx.run(insert).await?;
     Ok(())
 }
@@ -218,6 +225,7 @@ fn read(row: &AnyRow) -> Result<Target> {
         release: row.count("release")?,
         generation: Generation(row.count("generation")?),
         power: row.word("power")?,
+        stopped: row.json("stopped")?,
         live_release: row.maybe_count("live_release")?,
         live_generation: row.maybe_count("live_generation")?.map(Generation),
         failed: row.flag("failed")?,

@@ -3,6 +3,8 @@ import { Menu } from '@base-ui/react/menu'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import {
   Box,
+  CircleArrowUp,
+  CopyPlus,
   Ellipsis,
   ExternalLink,
   FileText,
@@ -29,6 +31,7 @@ import { LoadingCards, LoadingRows, ProblemLine, ProblemPanel } from '../../ui/p
 import { asState, Status } from '../../ui/status'
 import { toast } from '../../ui/toast'
 import { AppProvider, useAppName } from './context'
+import { CopyDialog, PromoteDialog } from './elsewhere'
 
 const item =
   'touch flex h-8 cursor-default items-center gap-2 rounded-md px-2 text-sm outline-none data-[highlighted]:bg-hover data-[disabled]:text-fg-3'
@@ -43,6 +46,7 @@ export default function AppLayout() {
   const mayOperate = useMay('application:operate')
   const mayDeploy = useMay('application:deploy')
   const [deploying, setDeploying] = useState(false)
+  const [going, setGoing] = useState<'copy' | 'promote'>()
   const [picked, setPicked] = useState<string>()
   const path = useRouterState({ select: (state) => state.location.pathname })
   const app = application.data
@@ -120,6 +124,8 @@ export default function AppLayout() {
           icon: Undo2,
           run: go(`${root}/releases`),
         },
+        { id: 'copy', label: t('copy.menu'), icon: CopyPlus, run: () => setGoing('copy') },
+        { id: 'promote', label: t('promote.menu'), icon: CircleArrowUp, run: () => setGoing('promote') },
         ...(off ? [] : [{ id: 'stop', label: t('app.stop'), icon: Square, run: run('stop') }]),
       ],
     }
@@ -239,6 +245,8 @@ export default function AppLayout() {
       <AppProvider value={{ app, component, etag: application.etag, refresh: application.refresh }}>
         <Outlet />
       </AppProvider>
+      <CopyDialog app={name} open={going === 'copy'} onClose={() => setGoing(undefined)} />
+      <PromoteDialog app={name} open={going === 'promote'} onClose={() => setGoing(undefined)} />
       <DeployDialog
         app={name}
         open={deploying}

@@ -18,6 +18,7 @@ import { toast } from '../../ui/toast'
 import { releaseTitle, shortName, shortUrl } from '../application-view'
 import { elapsed, stepViews, titleOf, usual } from '../operation-view'
 import { Addresses } from './addresses'
+import { ComponentsCard } from './components-card'
 import { useApp } from './context'
 import { Instances, LastEnd } from './instances'
 import { comesToAnEnd, Runs } from './runs'
@@ -49,6 +50,7 @@ export default function AppOverview() {
             <ProblemPanel problem={new Problem(app.problem)} />
           )}
           {app.power === 'off' && <Stopped app={app} />}
+          <ComponentsCard app={app} />
           {!ends && <InstancesCard app={app} component={component} now={now} />}
           {component && <Runs key={component.name} app={app} component={component} />}
           <div className="grid gap-4 lg:grid-cols-2">

@@ -11,7 +11,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Span;
 use pluvio_model::release::{DecidedPort, DecidedRollout, Strategy};
 use pluvio_model::spec::RestartPolicy;
-use pluvio_model::stage::{Power, RunWish};
+use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::engine::{
     self, ComponentPlan, InstancePlace, NetworkPlan, TaskPlan, VolumePlan,
 };
@@ -129,10 +129,7 @@ impl Desired {
     }
 
     pub(crate) fn component(&self, name: &Name) -> Asked {
-        let off = self
-            .kept
-            .wish()
-            .is_some_and(|wish| wish.power == Power::Off);
+        let off = self.kept.wish().is_some_and(|wish| !wish.is_on(name));
         if let Some(Wanted { plan, .. }) = self.components.get(name) {
             return Asked {
                 wish: if off {

@@ -11,6 +11,7 @@ use pluvio_model::observed::{
 };
 use pluvio_model::release::Strategy;
 use pluvio_model::route::InstanceKey;
+use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::engine::label;
 use pluvio_plan::rollout::{ComponentWish, Health, StopReason, start_again_at};
 use pluvio_runtime::driver::ContainerState;
@@ -65,6 +66,12 @@ impl Published {
     }
 }
 
+/// The components that a wish keeps without instances.
+fn off(wish: &RunWish) -> Vec<Name> {
+    let names = wish.release.components.keys();
+    names.filter(|name| !wish.is_on(name)).cloned().collect()
+}
+
 impl Application {
     pub(crate) fn publish(&mut self) {
         let observed = self.observed();
@@ -108,6 +115,7 @@ impl Application {
                 .wish()
                 .map(|wish| wish.components.clone())
                 .unwrap_or_default(),
+            stopped: kept.wish().map(off).unwrap_or_default(),
             ..ObservedApplication::default()
         };
         observed.problem = self.problem();

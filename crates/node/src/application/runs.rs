@@ -97,7 +97,7 @@ impl Application {
                     && desired.tasks.iter().any(|task| is_of(task, run))
             }
             RunKind::Schedule | RunKind::Asked => {
-                wish.power == Power::On && wish.release.components.contains_key(&run.component)
+                wish.is_on(&run.component) && wish.release.components.contains_key(&run.component)
             }
         }
     }
@@ -140,6 +140,9 @@ impl Application {
             let Some(asked) = &wanted.plan.schedule else {
                 continue;
             };
+            if !wish.is_on(name) {
+                continue;
+            }
             let Ok(schedule) = Schedule::new(asked) else {
                 continue;
             };
@@ -416,14 +419,11 @@ impl Application {
         &self,
         desired: &Desired,
     ) -> std::collections::BTreeMap<Name, Timestamp> {
-        let off = desired
-            .kept
-            .wish()
-            .is_none_or(|wish| wish.power == Power::Off);
+        let on = |name: &Name| desired.kept.wish().is_some_and(|wish| wish.is_on(name));
         desired
             .components
             .iter()
-            .filter(|_| !off)
+            .filter(|(name, _)| on(name))
             .filter_map(|(name, wanted)| {
                 let schedule = Schedule::new(wanted.plan.schedule.as_ref()?).ok()?;
                 let from = self.book.fired(name)?.at;

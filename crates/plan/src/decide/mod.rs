@@ -93,7 +93,7 @@ pub fn decide(
         spec,
         parent,
         facts,
-        restarts: u64::from(revision.origin == Origin::Restart),
+        origin: &revision.origin,
         ports: &all_ports,
         environments: Environments::new(spec, facts, &all_ports),
         volumes: Volumes::new(parent, facts, volume_ids),
@@ -142,6 +142,12 @@ pub fn decide(
         urls: routes.urls,
         objects: spec.objects.clone(),
     };
+    if !matches!(
+        revision.origin,
+        Origin::Rollback { .. } | Origin::Restart { .. }
+    ) {
+        problems.extend(crate::openings::of_release(spec, &release, parent));
+    }
     match facts.runtime.runtime {
         RuntimeKind::Kubernetes => {}
         RuntimeKind::Docker | RuntimeKind::Podman | RuntimeKind::Memory => {
@@ -176,8 +182,8 @@ struct Deciding<'a> {
     spec: &'a AppSpec,
     parent: Option<&'a Release>,
     facts: &'a DecideFacts,
-    /// Added to the parent's.
-    restarts: u64,
+    /// A restart makes new instances of what it names.
+    origin: &'a Origin,
     ports: &'a IndexMap<Name, Ports>,
     environments: Environments<'a>,
     volumes: Volumes<'a>,
@@ -273,7 +279,7 @@ impl Deciding<'_> {
             // A restart is not a reason to run a job again.
             restarts: match component.kind {
                 Kind::Job | Kind::Cron => 0,
-                _ => before + self.restarts,
+                _ => before + u64::from(self.restarts(name)),
             },
         };
         Some(DecidedComponent {
@@ -289,6 +295,13 @@ impl Deciding<'_> {
             database: component.database(),
             build: image.built.clone(),
         })
+    }
+
+    fn restarts(&self, name: &Name) -> bool {
+        match self.origin {
+            Origin::Restart { components } => components.is_empty() || components.contains(name),
+            _ => false,
+        }
     }
 
     /// Sidecars or init steps.
@@ -403,7 +416,8 @@ impl Deciding<'_> {
             );
         }
         if let Some(asked) = &component.schedule {
-            self.schedule(name, component.kind, &schedule(asked));
+            let wrong = wrong_schedule(name, component.kind, &schedule(asked));
+            self.problems.extend(wrong);
         }
         let Some(placement) = &component.placement else {
             return;
@@ -425,11 +439,21 @@ impl Deciding<'_> {
     }
 }
 
-impl Deciding<'_> {
-    fn schedule(&mut self, name: &Name, kind: Kind, asked: &ScheduleIn) {
-        let path = format!("components.{name}.schedule");
-        let (cause, remedy) = match Schedule::new(asked) {
-            Ok(_) if kind == Kind::Cron => return,
+/// Schedules that are none, or that nothing runs by: told before anything is built.
+pub fn wrong_schedules(spec: &AppSpec) -> Vec<Problem> {
+    let components = spec.components.iter();
+    components
+        .filter_map(|(name, component)| {
+            let asked = schedule(component.schedule.as_ref()?);
+            wrong_schedule(name, component.kind, &asked)
+        })
+        .collect()
+}
+
+fn wrong_schedule(name: &Name, kind: Kind, asked: &ScheduleIn) -> Option<Problem> {
+    let path = format!("components.{name}.schedule");
+    let (cause, remedy) = match Schedule::new(asked) {
+            Ok(_) if kind == Kind::Cron => return None,
             Ok(_) => (
                 format!("{name} has a schedule, and is none that runs by one."),
                 "Write `kind: cron`, or take `schedule` out.".to_owned(),
@@ -447,9 +471,7 @@ impl Deciding<'_> {
                 "Correct the day of the month or the month.".to_owned(),
             ),
         };
-        self.problems
-            .push(SPEC_INVALID.problem(cause, remedy).path(path));
-    }
+    Some(SPEC_INVALID.problem(cause, remedy).path(path))
 }
 
 fn schedule(schedule: &ScheduleSpec) -> ScheduleIn {

@@ -15,6 +15,9 @@ use pluvio_model::spec::{AppSpec, Kind, PortProtocol, RouteSpec};
 
 use super::ports::{self, Ports};
 
+/// The environment that a team starts with: its applications have the short hosts, whatever others come first.
+const FIRST_ENVIRONMENT: &str = "production";
+
 /// Routes for the gateway, and URLs for people, the best first.
 #[derive(Default)]
 pub(super) struct Routes {
@@ -159,12 +162,13 @@ impl Deciding<'_> {
         }
     }
 
-    /// `APP.DOMAIN`, or `COMPONENT--APP.DOMAIN`; with environment and team where the short host is another application's.
+    /// `APP.DOMAIN`, or `COMPONENT--APP.DOMAIN`; with environment and team in another environment than the first, and where
+    /// the short host is another application's.
     fn host_of(&self, component: Option<&Name>) -> String {
         let mut parts = Vec::new();
         parts.extend(component.map(Name::as_str));
         parts.push(self.spec.name.as_str());
-        if self.facts.short_host_taken {
+        if self.facts.short_host_taken || self.facts.environment.as_str() != FIRST_ENVIRONMENT {
             parts.extend([self.facts.environment.as_str(), self.facts.team.as_str()]);
         }
         format!("{}.{}", derived(&parts), self.facts.domain)

@@ -12,7 +12,7 @@ use pluvio_model::release::DecidedComponent;
 use pluvio_model::spec::PortProtocol;
 use pluvio_model::stage::Power;
 
-use super::{Input, of_target, ready};
+use super::{Input, is_off, of_target, ready};
 
 /// Ends without ever having been ready after which a new instance is not hoped for any more.
 const EXITS: u32 = 3;
@@ -44,7 +44,8 @@ pub(super) fn find(input: &Input, observed: &ObservedApplication, due: &[Name]) 
     if input.power == Power::Off {
         return None;
     }
-    due.iter().find_map(|name| {
+    let on = due.iter().filter(|name| !is_off(input, name));
+    on.into_iter().find_map(|name| {
         let component = input.target.components.get(name)?;
         match observed.components.get(name) {
             Some(seen) => of_component(input, observed, since, component, seen),

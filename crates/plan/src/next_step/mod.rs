@@ -12,7 +12,7 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, ObservedInstance,
 };
-use pluvio_model::operation::{StepName, StepState};
+use pluvio_model::operation::{ComponentProgress, StepName, StepState};
 use pluvio_model::problem::Problem;
 use pluvio_model::quantity::Span;
 use pluvio_model::release::{DecidedComponent, Release};
@@ -25,6 +25,8 @@ pub struct Input<'a> {
     pub target: &'a Release,
     pub generation: Generation,
     pub power: Power,
+    /// Components that a person stopped while the others run.
+    pub stopped: &'a [Name],
     /// The release that was last live.
     pub live: Option<u64>,
     /// `None` when the runtime knows nothing of the application.
@@ -49,10 +51,13 @@ pub enum TaskOutcome {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Hand the runtime a stage that names these components, and these tasks (of the target, with `generation` and `power`).
+    /// Hand the runtime a stage that names these components, and these tasks (of the target, with `generation`), and keeps
+    /// these without instances. `power` is off once all are to stop: those that others use stop after them.
     ApplyStage {
         components: Vec<Name>,
         tasks: Vec<TaskWish>,
+        stopped: Vec<Name>,
+        power: Power,
     },
     Wait(Wait),
     /// Everything is as it shall be.
@@ -67,6 +72,8 @@ pub enum Next {
 pub struct Wait {
     /// For the operation: the steps from `Apply` on.
     pub steps: Vec<StepNote>,
+    /// How far each component is.
+    pub components: Vec<ComponentProgress>,
     /// Look again after this, if nothing hints before.
     pub again_in: Span,
 }
@@ -93,6 +100,14 @@ pub fn next_step(input: &Input) -> Next {
     let hand_over = || Next::ApplyStage {
         components: due.now.clone(),
         tasks: due.tasks.clone(),
+        stopped: match due.all_off {
+            true => Vec::new(),
+            false => due.stopped.clone(),
+        },
+        power: match due.all_off {
+            true => Power::Off,
+            false => Power::On,
+        },
     };
     let Some(observed) = input.observed else {
         return match cancelled(input) && due.now.is_empty() {
@@ -106,6 +121,7 @@ pub fn next_step(input: &Input) -> Next {
     }
     let handed_over = observed.generation == input.generation
         && due.now.iter().all(|name| observed.stage.contains(name))
+        && same_names(&due.stopped, &observed.stopped)
         && due
             .tasks
             .iter()
@@ -144,6 +160,38 @@ struct Due {
     is_all: bool,
     /// Which must run to their end before it is their components' turn.
     tasks: Vec<TaskWish>,
+    /// Which have no instances in this stage: those whose turn to stop it is, and those whose turn to start it is not.
+    stopped: Vec<Name>,
+    /// The whole application is to be off, and no component waits for another to stop.
+    all_off: bool,
+}
+
+/// Whether a component shall have no instances.
+fn is_off(input: &Input, name: &Name) -> bool {
+    input.power == Power::Off || input.stopped.contains(name)
+}
+
+/// Whether nothing of a component is left at work.
+fn is_down(input: &Input, name: &Name) -> bool {
+    let Some(observed) = input.observed else {
+        return true;
+    };
+    let at_work = observed
+        .components
+        .get(name)
+        .is_some_and(|seen| !seen.instances.is_empty());
+    !at_work && observed.stopped.contains(name)
+}
+
+/// Whether those that use a component, and are to stop with it, have stopped.
+fn users_are_down(input: &Input, name: &Name) -> bool {
+    input.target.components.values().all(|user| {
+        !user.after.contains(name) || !is_off(input, &user.name) || is_down(input, &user.name)
+    })
+}
+
+fn same_names(some: &[Name], others: &[Name]) -> bool {
+    some.len() == others.len() && some.iter().all(|name| others.contains(name))
 }
 
 fn due(input: &Input) -> Result<Due, Box<Next>> {
@@ -151,14 +199,31 @@ fn due(input: &Input) -> Result<Due, Box<Next>> {
         now: Vec::new(),
         is_all: true,
         tasks: Vec::new(),
+        stopped: Vec::new(),
+        all_off: false,
+    };
+    // What was stopped rests until its turn to start: the stages of before would have it run at once.
+    let rests = |name: &Name| {
+        input
+            .observed
+            .is_some_and(|observed| observed.stopped.contains(name))
     };
     for component in input.target.components.values() {
-        if input.power == Power::Off {
-            due.now.push(component.name.clone());
+        let name = &component.name;
+        if is_off(input, name) {
+            if rests(name) || users_are_down(input, name) {
+                due.now.push(name.clone());
+                due.stopped.push(name.clone());
+            } else {
+                due.is_all = false;
+            }
             continue;
         }
         let waits = component.after.iter().any(|before| !is_up(input, before));
         if waits {
+            if rests(name) {
+                due.stopped.push(name.clone());
+            }
             due.is_all = false;
             continue;
         }
@@ -173,6 +238,9 @@ fn due(input: &Input) -> Result<Due, Box<Next>> {
             }
             // One at work stays named, or the runtime would end it.
             Some(TaskOutcome::Running) | None => {
+                if rests(name) {
+                    due.stopped.push(name.clone());
+                }
                 due.is_all = false;
                 due.tasks.push(TaskWish {
                     component: component.name.clone(),
@@ -181,6 +249,7 @@ fn due(input: &Input) -> Result<Due, Box<Next>> {
             }
         }
     }
+    due.all_off = input.power == Power::Off && due.is_all;
     Ok(due)
 }
 
@@ -196,6 +265,10 @@ fn is_up(input: &Input, name: &Name) -> bool {
     let Some(component) = input.target.components.get(name) else {
         return true;
     };
+    if is_off(input, name) {
+        // Who stopped it does not want others to wait for it.
+        return true;
+    }
     if component.kind == Kind::Job {
         return input.tasks.get(&component.hash) == Some(&TaskOutcome::Succeeded);
     }
@@ -205,6 +278,13 @@ fn is_up(input: &Input, name: &Name) -> bool {
     let Some(seen) = seen else {
         return component.instances == 0;
     };
+    if input
+        .observed
+        .is_some_and(|observed| observed.stopped.contains(name))
+    {
+        // As it shall be until it is told to start.
+        return false;
+    }
     seen.wanted == component.hash
         && (seen.settled || ready(seen, component) >= component.instances as usize)
 }
@@ -213,14 +293,16 @@ fn is_settled(input: &Input, observed: &ObservedApplication) -> bool {
     observed.settled
         && input.target.components.values().all(|component| {
             match observed.components.get(&component.name) {
-                Some(seen) if input.power == Power::Off => seen.settled,
+                Some(seen) if is_off(input, &component.name) => {
+                    seen.settled && seen.instances.is_empty()
+                }
                 // The runtime may have taken the stage and not yet turned to the component.
                 Some(seen) => {
                     seen.settled
                         && seen.wanted == component.hash
                         && seen.wanted_instances == component.instances
                 }
-                None => input.power == Power::Off || component.instances == 0,
+                None => is_off(input, &component.name) || component.instances == 0,
             }
         })
 }
@@ -245,6 +327,7 @@ fn ready(seen: &ObservedComponent, component: &DecidedComponent) -> usize {
 fn wait(input: &Input, observed: &ObservedApplication, due: &Due, again_in: Span) -> Next {
     Next::Wait(Wait {
         steps: notes::steps(input, observed, due),
+        components: notes::components(input, observed, due),
         again_in,
     })
 }

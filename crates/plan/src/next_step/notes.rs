@@ -1,10 +1,12 @@
 //! What an operation tells while it waits.
 
+use pluvio_model::name::Name;
 use pluvio_model::observed::{InstanceState, ObservedApplication};
-use pluvio_model::operation::{StepName, StepState};
+use pluvio_model::operation::{ComponentProgress, StepName, StepState};
+use pluvio_model::release::DecidedComponent;
 use pluvio_model::stage::Power;
 
-use super::{Due, Input, StepNote, of_target, ready};
+use super::{Due, Input, StepNote, is_off, is_up, of_target, ready};
 
 /// The steps from `Apply` on, those that have begun.
 pub(super) fn steps(input: &Input, observed: &ObservedApplication, due: &Due) -> Vec<StepNote> {
@@ -49,7 +51,7 @@ pub(super) fn steps(input: &Input, observed: &ObservedApplication, due: &Due) ->
         };
         tell(StepName::Start, state, counts.start_note());
     }
-    if started || input.power == Power::Off {
+    if started {
         let state = if counts.old_serving > 0 {
             StepState::Running
         } else {
@@ -85,6 +87,106 @@ pub(super) fn steps(input: &Input, observed: &ObservedApplication, due: &Due) ->
     steps
 }
 
+/// How far each component is, in the order of the release; those that leave come last.
+pub(super) fn components(
+    input: &Input,
+    observed: &ObservedApplication,
+    due: &Due,
+) -> Vec<ComponentProgress> {
+    let mut all: Vec<ComponentProgress> = input
+        .target
+        .components
+        .values()
+        .map(|component| {
+            let (state, note) = component_state(input, observed, due, component);
+            ComponentProgress {
+                component: component.name.clone(),
+                state,
+                note,
+            }
+        })
+        .collect();
+    for (name, seen) in &observed.components {
+        if !input.target.components.contains_key(name) && !seen.instances.is_empty() {
+            all.push(ComponentProgress {
+                component: name.clone(),
+                state: StepState::Running,
+                note: format!("leaving, {} left", seen.instances.len()),
+            });
+        }
+    }
+    all
+}
+
+fn component_state(
+    input: &Input,
+    observed: &ObservedApplication,
+    due: &Due,
+    component: &DecidedComponent,
+) -> (StepState, String) {
+    let name = &component.name;
+    let seen = observed.components.get(name);
+    let left = seen.map_or(0, |seen| seen.instances.len());
+    let told = observed.generation >= input.generation;
+    if is_off(input, name) {
+        return match (left, due.stopped.contains(name)) {
+            (0, true) if told => (StepState::Done, "stopped".to_owned()),
+            (_, true) => (StepState::Running, format!("stopping, {left} left")),
+            (_, false) => (
+                StepState::Waiting,
+                format!("stops after {}", users(input, name).join(", ")),
+            ),
+        };
+    }
+    let wanted = component.instances as usize;
+    let rests = observed.stopped.contains(name);
+    let (up, current, settled) = seen.map_or((0, false, wanted == 0), |seen| {
+        let current = seen.wanted == component.hash;
+        (ready(seen, component).min(wanted), current, seen.settled)
+    });
+    if current && settled && !rests && up >= wanted {
+        // As it shall be, whoever else is under way.
+        return (StepState::Done, format!("{up} of {wanted} ready"));
+    }
+    if due.tasks.iter().any(|task| task.component == *name) {
+        return (StepState::Running, "its task runs".to_owned());
+    }
+    let before: Vec<&str> = component
+        .after
+        .iter()
+        .filter(|before| !is_up(input, before))
+        .map(Name::as_str)
+        .collect();
+    if !before.is_empty() {
+        return (
+            StepState::Waiting,
+            format!("waits for {}", before.join(", ")),
+        );
+    }
+    match wanted {
+        _ if !told => (StepState::Waiting, String::new()),
+        0 if settled => (StepState::Done, String::new()),
+        _ if current && up >= wanted => {
+            let old = left.saturating_sub(wanted);
+            (
+                StepState::Running,
+                format!("{up} of {wanted} ready, {old} old to leave"),
+            )
+        }
+        _ => (StepState::Running, format!("{up} of {wanted} ready")),
+    }
+}
+
+/// Those that use a component and have not stopped yet.
+fn users<'a>(input: &'a Input, name: &Name) -> Vec<&'a str> {
+    let all = input.target.components.values();
+    all.filter(|user| {
+        user.after.contains(name) && is_off(input, &user.name) && !super::is_down(input, &user.name)
+    })
+    .map(|user| user.name.as_str())
+    .collect()
+}
+
 #[derive(Default)]
 struct Counts {
     wanted: usize,
@@ -102,10 +204,10 @@ impl Counts {
     fn of(input: &Input, observed: &ObservedApplication) -> Counts {
         let mut counts = Counts::default();
         for component in input.target.components.values() {
-            let wanted = if input.power == Power::On {
-                component.instances as usize
-            } else {
+            let wanted = if is_off(input, &component.name) {
                 0
+            } else {
+                component.instances as usize
             };
             counts.wanted += wanted;
             if let Some(seen) = observed.components.get(&component.name) {
@@ -133,7 +235,7 @@ impl Counts {
                     }
                     InstanceState::Stopping => counts.stopping += 1,
                     InstanceState::Ready | InstanceState::NotReady
-                        if Some(&instance.hash) != hash || input.power == Power::Off =>
+                        if Some(&instance.hash) != hash || is_off(input, name) =>
                     {
                         counts.old_serving += 1;
                     }

@@ -20,6 +20,7 @@ struct Case {
     tasks: BTreeMap<ContentHash, TaskOutcome>,
     last_lines: BTreeMap<String, Vec<String>>,
     power: Power,
+    stopped: Vec<Name>,
     live: Option<u64>,
     operation: bool,
     cancel: bool,
@@ -34,6 +35,7 @@ impl Case {
             tasks: BTreeMap::new(),
             last_lines: BTreeMap::new(),
             power: Power::On,
+            stopped: Vec::new(),
             live: None,
             operation: true,
             cancel: false,
@@ -99,6 +101,7 @@ impl Case {
             target: &self.release,
             generation: Generation(5),
             power: self.power,
+            stopped: &self.stopped,
             live: self.live,
             observed: self.observed.as_ref(),
             since: self.operation.then(|| at(0)),
@@ -111,12 +114,24 @@ impl Case {
 
     fn check(&self, want: Expect) {
         let shown = match self.next() {
-            Next::ApplyStage { components, tasks } => {
+            Next::ApplyStage {
+                components,
+                tasks,
+                stopped,
+                power,
+            } => {
                 let tasks: Vec<&Name> = tasks.iter().map(|task| &task.component).collect();
-                match tasks.is_empty() {
-                    true => format!("apply {components:?}\n"),
-                    false => format!("apply {components:?} and run tasks of {tasks:?}\n"),
+                let mut shown = match power {
+                    Power::On => format!("apply {components:?}"),
+                    Power::Off => "switch off".to_owned(),
+                };
+                if !tasks.is_empty() {
+                    shown += &format!(" and run tasks of {tasks:?}");
                 }
+                if !stopped.is_empty() {
+                    shown += &format!(" without {stopped:?}");
+                }
+                shown + "\n"
             }
             Next::Live => "live\n".to_owned(),
             Next::Cancelled => "cancelled\n".to_owned(),
@@ -464,6 +479,7 @@ fn stopped_means_no_instances() {
     leaving.settled = false;
     let mut case = case.seen(&["web"], vec![leaving]);
     case.power = Power::Off;
+    case.observed.as_mut().unwrap().stopped = vec!["web".parse().unwrap()];
     case.now = 1000;
     case.check(expect![[r#"
         wait 1s
@@ -475,6 +491,7 @@ fn stopped_means_no_instances() {
     gone.settled = true;
     let mut case = case.seen(&["web"], vec![gone]);
     case.power = Power::Off;
+    case.observed.as_mut().unwrap().stopped = vec!["web".parse().unwrap()];
     case.check(expect![[r#"
         live
     "#]]);
@@ -520,3 +537,5 @@ fn a_sidecar_that_ends_again_and_again_fails_the_release() {
           | no place to write to
     "#]]);
 }
+
+mod order;

@@ -84,4 +84,7 @@ pub(crate) struct DeployArgs {
     /// Deploy without what the plan refuses
     #[arg(long)]
     pub(crate) accept_refused: bool,
+    /// Open ports that components dial and others do not declare
+    #[arg(long)]
+    pub(crate) open_ports: bool,
 }

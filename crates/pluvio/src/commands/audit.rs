@@ -1,11 +1,47 @@
 //! `audit`: who did what, and whether the log is as it was written.
 
+use clap::{Args, Subcommand};
 use pluvio_api::applications::Page;
 use pluvio_api::audit::{AuditReport, AuditRow};
 
 use super::{Done, moment};
-use crate::cli::AuditArgs;
 use crate::context::{Context, escape};
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Of the whole installation: every team's, sign-ins, users, tokens
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only what this one did
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only this, as application:deploy or application
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only what was done to something with this in its name
+    #[arg(long)]
+    pub(crate) object: Option<String>,
+    /// Only with this result, as done or refused
+    #[arg(long)]
+    pub(crate) result: Option<String>,
+    /// Only since: a span (24h) or a time
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only before: a span (1h) or a time
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// The last so many records
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Who did what (the default)
+    List(AuditArgs),
+    /// Check that no record was altered or taken away; exits 1 when one was
+    Verify,
+}
 
 pub(crate) async fn list(context: &Context, args: &AuditArgs) -> Done {
     let mut path = if args.all {

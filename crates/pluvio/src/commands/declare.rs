@@ -9,11 +9,14 @@ use pluvio_model::spec::{AppSpec, SourceSpec};
 
 use super::Done;
 use super::deploy::{refuse_errors, send};
+use super::openings::send_mended;
 use super::source::{name_source, plan_here};
+use crate::cli::ApplyArgs;
 use crate::context::{Context, escape};
 use crate::output::Tone;
 
-pub(crate) async fn apply(context: &Context, file: &str, take_over: bool) -> Done {
+pub(crate) async fn apply(context: &Context, args: &ApplyArgs) -> Done {
+    let file = args.file.file.as_str();
     let named = name_source(file)?;
     let planned = plan_here(context, &named, None)?.ok_or_else(|| {
         problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
@@ -32,22 +35,26 @@ pub(crate) async fn apply(context: &Context, file: &str, take_over: bool) -> Don
             .unwrap_or(Path::new("."));
         upload = Some(send(context, folder).await?);
     }
-    let request = DeployRequest {
-        spec: Some(serde_json::to_value(&planned.spec).expect("a spec serialises")),
-        upload,
-        take_over,
-        ..DeployRequest::default()
-    };
     let path = format!(
         "{}/applications/{}/spec",
         context.environment_path(),
         escape(planned.spec.name.as_str())
     );
-    let operation: Operation = context
-        .client()?
-        .call(http::Method::PUT, &path, Some(&request))
-        .await?;
-    let ended = context.finish(operation).await?;
+    let client = context.client()?;
+    let mut spec = planned.spec;
+    let ended = send_mended(context, &named, &mut spec, args.open_ports, async |spec| {
+        let request = DeployRequest {
+            spec: Some(serde_json::to_value(spec).expect("a spec serialises")),
+            upload: upload.clone(),
+            take_over: args.take_over,
+            ..DeployRequest::default()
+        };
+        let operation: Operation = client
+            .call(http::Method::PUT, &path, Some(&request))
+            .await?;
+        context.finish(operation).await
+    })
+    .await?;
     if context.out.json && !context.global.no_wait {
         context.out.document(&ended);
     }

@@ -14,6 +14,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::{AppSpec, BuilderChoice, EnvValue, PortProtocol, PortSpec, SourceSpec};
 use tokio_util::io::ReaderStream;
 
+use super::openings::send_mended;
 use super::source::{
     Named, UnpackedHere, asked_of, parse_name, plan_here, plan_here_as, refuse_refused,
 };
@@ -171,25 +172,24 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
     if !is_compose {
         adjust(&mut spec, args)?;
     }
-    let request = DeployRequest {
-        spec: Some(serde_json::to_value(&spec).expect("a spec serialises")),
-        upload,
-        source_note: note,
-        pull: args.pull,
-        secrets,
-        ..DeployRequest::default()
-    };
-    let operation: Operation = client
-        .post(
-            &format!(
-                "{}/applications/{}/deploy",
-                context.environment_path(),
-                escape(spec.name.as_str())
-            ),
-            &request,
-        )
-        .await?;
-    let ended = context.finish(operation).await?;
+    let path = format!(
+        "{}/applications/{}/deploy",
+        context.environment_path(),
+        escape(spec.name.as_str())
+    );
+    let ended = send_mended(context, &named, &mut spec, args.open_ports, async |spec| {
+        let request = DeployRequest {
+            spec: Some(serde_json::to_value(spec).expect("a spec serialises")),
+            upload: upload.clone(),
+            source_note: note.clone(),
+            pull: args.pull,
+            secrets: secrets.clone(),
+            ..DeployRequest::default()
+        };
+        let operation: Operation = client.post(&path, &request).await?;
+        context.finish(operation).await
+    })
+    .await?;
     if context.global.no_wait {
         return Ok(());
     }

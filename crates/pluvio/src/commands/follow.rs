@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use pluvio_api::applications::OperationLogEntry;
-use pluvio_model::operation::{Operation, Outcome, StepName, StepState};
+use pluvio_model::operation::{ComponentProgress, Operation, Outcome, StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 
 use super::Done;
@@ -79,6 +79,7 @@ impl Context {
                     "operation" => {
                         if let Ok(now) = serde_json::from_str::<Operation>(&event.data) {
                             printer.steps(self, &now);
+                            printer.components(self, &now);
                             operation = now;
                         }
                     }
@@ -113,6 +114,8 @@ impl Context {
 #[derive(Debug, Default)]
 struct Printer {
     seen: Vec<(StepName, StepState, String)>,
+    /// Components, where there are several.
+    components: Vec<ComponentProgress>,
 }
 
 impl Printer {
@@ -160,6 +163,29 @@ impl Printer {
                     step.note
                 )),
                 _ => {}
+            }
+        }
+    }
+
+    /// A line for each component whose state changed; one alone is what the steps tell of.
+    fn components(&mut self, context: &Context, operation: &Operation) {
+        if operation.components.len() < 2 {
+            return;
+        }
+        for now in &operation.components {
+            let known = self
+                .components
+                .iter_mut()
+                .find(|known| known.component == now.component);
+            let changed = known.as_ref().is_none_or(|known| known.state != now.state);
+            match known {
+                Some(known) => known.clone_from(now),
+                None => self.components.push(now.clone()),
+            }
+            if changed && !context.out.json && !context.out.quiet {
+                context
+                    .out
+                    .say(format!("    {}", component_line(context, now)));
             }
         }
     }
@@ -230,6 +256,21 @@ pub(crate) async fn cancel(context: &Context, id: &str) -> Done {
     Ok(())
 }
 
+fn component_line(context: &Context, component: &ComponentProgress) -> String {
+    let (mark, tone) = match component.state {
+        StepState::Done => ("✓", Tone::Good),
+        StepState::Failed => ("✗", Tone::Bad),
+        StepState::Running => ("…", Tone::Accent),
+        StepState::Waiting | StepState::Skipped => ("·", Tone::Faint),
+    };
+    format!(
+        "{} {:<16} {}",
+        context.out.paint(tone, mark),
+        component.component,
+        component.note
+    )
+}
+
 fn print(context: &Context, operation: &Operation) {
     let out = &context.out;
     out.line(format!(
@@ -255,6 +296,9 @@ fn print(context: &Context, operation: &Operation) {
             format!("{:?}", step.name),
             step.note
         ));
+    }
+    for component in &operation.components {
+        out.line(format!("    {}", component_line(context, component)));
     }
     match &operation.outcome {
         None => out.line("running"),

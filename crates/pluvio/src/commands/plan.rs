@@ -25,7 +25,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         .transpose()?;
     let (named, asked) = asked_of(Some(&args.source), &args.compose, &args.env, &args.env_file)?;
     let work;
-    let planned = match (
+    let mut planned = match (
         &named,
         plan_here_as(context, &named, name.as_ref(), &asked)?,
     ) {
@@ -87,6 +87,8 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         }
         _ => unreachable!("only Git addresses are not planned here"),
     };
+    let closed = super::openings::located(&named, &planned.spec);
+    planned.errors.extend(closed);
     if args.runtime.is_some() || args.output.is_some() {
         return manifests(
             context,
@@ -315,6 +317,7 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
         release,
         tasks: Vec::new(),
         power: Power::On,
+        stopped: Vec::new(),
         secrets,
     })
 }

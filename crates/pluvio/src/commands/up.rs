@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pluvio_api::applications::{ApplicationSummary, Page};
 use pluvio_api::client::{Address, Client};
+use pluvio_api::environments::EnvironmentSummary;
 use pluvio_api::identity::{Session, SigninLink};
 use pluvio_api::platform::ClusterDetail;
 use pluvio_api::volumes::VolumeSummary;
@@ -354,36 +355,17 @@ pub(crate) async fn uninstall(
         )?;
     }
     let client = context.client()?;
-    loop {
-        let page: Page<ApplicationSummary> = client
-            .get(&format!(
-                "{}/applications?limit=200",
-                context.environment_path()
-            ))
-            .await?;
-        if page.items.is_empty() {
-            break;
-        }
-        for app in &page.items {
-            let path = format!(
-                "{}/applications/{}?confirm={}",
-                context.environment_path(),
-                escape(&app.name),
-                escape(&app.name)
-            );
-            match client.delete::<Operation>(&path).await {
-                Ok(operation) => {
-                    let ended = context.follow(operation).await?;
-                    if let Some(pluvio_model::operation::Outcome::Failed { problem }) =
-                        ended.outcome
-                    {
-                        return Err(*problem);
-                    }
-                }
-                Err(problem) if problem.is(problem::NOT_FOUND) => {}
-                Err(problem) => return Err(problem),
-            }
-        }
+    let environments = format!(
+        "/api/v1/teams/{}/environments",
+        escape(&context.global.team)
+    );
+    let all: Vec<EnvironmentSummary> = super::apps::all(context, &environments).await?;
+    for environment in all {
+        delete_all(
+            context,
+            &format!("{environments}/{}", escape(&environment.name)),
+        )
+        .await?;
     }
     let mut kept = Vec::new();
     let volumes: Vec<VolumeSummary> =
@@ -460,4 +442,33 @@ pub(crate) async fn uninstall(
         ));
     }
     Ok(())
+}
+
+/// Deletes every application of an environment, by its path.
+async fn delete_all(context: &Context, environment: &str) -> Done {
+    let client = context.client()?;
+    loop {
+        let page: Page<ApplicationSummary> = client
+            .get(&format!("{environment}/applications?limit=200"))
+            .await?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        for app in &page.items {
+            let name = escape(&app.name);
+            let path = format!("{environment}/applications/{name}?confirm={name}");
+            match client.delete::<Operation>(&path).await {
+                Ok(operation) => {
+                    let ended = context.follow(operation).await?;
+                    if let Some(pluvio_model::operation::Outcome::Failed { problem }) =
+                        ended.outcome
+                    {
+                        return Err(*problem);
+                    }
+                }
+                Err(problem) if problem.is(problem::NOT_FOUND) => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+    }
 }

@@ -41,6 +41,7 @@ impl Example {
             components: vec![component.name.clone()],
             tasks: Vec::new(),
             power: self.power,
+            stopped: Vec::new(),
             secrets: Default::default(),
             release: Release {
                 application: self.application,

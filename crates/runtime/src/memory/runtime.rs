@@ -13,7 +13,7 @@ use pluvio_model::observed::{
     ObservedVolume, ProbeAnswer, ProbeKind, RolloutStep,
 };
 use pluvio_model::release::{DecidedComponent, Strategy};
-use pluvio_model::stage::{Power, RunWish, Stage, Wish};
+use pluvio_model::stage::{RunWish, Stage, Wish};
 use tokio::sync::watch;
 
 use crate::{Changes, Runtime, RuntimeError, Scope};
@@ -150,6 +150,13 @@ impl State {
     fn run(&self, wish: &RunWish, mut before: ObservedApplication) -> ObservedApplication {
         let mut seen = ObservedApplication {
             stage: wish.components.clone(),
+            stopped: wish
+                .release
+                .components
+                .keys()
+                .filter(|name| !wish.is_on(name))
+                .cloned()
+                .collect(),
             volumes: std::mem::take(&mut before.volumes),
             ..ObservedApplication::default()
         };
@@ -164,7 +171,8 @@ impl State {
         for (name, decided) in &wish.release.components {
             let before = before.components.remove(name);
             let named = wish.components.contains(name);
-            let component = match (named, before) {
+            // A stop counts at once, whichever stage the component goes by.
+            let component = match (named || !wish.is_on(name), before) {
                 (true, before) => self.component(wish, decided, before),
                 (false, Some(before)) => before,
                 (false, None) => continue,
@@ -191,7 +199,7 @@ impl State {
             .unwrap_or_default()
             .into_iter()
             .partition(|instance| instance.hash == decided.hash);
-        let wanted = if wish.power == Power::On {
+        let wanted = if wish.is_on(&decided.name) {
             decided.instances
         } else {
             0

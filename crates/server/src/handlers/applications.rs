@@ -220,12 +220,11 @@ async fn overview(
         )
         .await?;
     let items = summaries(&app, &scope, &applications.items).await?;
-    let total = store
-        .count_applications(scope.team)
-        .await?
+    let environments = store.environment_list(scope.team).await?;
+    let total = environments
         .iter()
-        .map(|(_, count)| count)
-        .sum();
+        .find(|one| one.id == scope.environment)
+        .map_or(0, |one| one.applications);
     let lately = OperationFilter {
         team: scope.team,
         environment: Some(scope.environment),

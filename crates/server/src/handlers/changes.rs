@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::*;
 use pluvio_api::releases::ChangePreview;
-use pluvio_control::{DeployAsk, PatchAsk};
+use pluvio_control::{DeployAsk, PatchAsk, RedeployAsk};
 use pluvio_model::id::TeamId;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{Operation, OperationKind};
@@ -126,6 +126,12 @@ async fn deploy(
         tree: None,
     };
     let asked = match &request.spec {
+        Some(_) if !request.components.is_empty() => {
+            return Err(Refusal(problem::REQUEST_INVALID.problem(
+                "`components` goes without a `spec`: it says what is deployed again as it is.",
+                "Leave one of the two out.",
+            )));
+        }
         Some(value) => {
             let spec = parse_spec(value)?;
             if spec.name.as_str() != name {
@@ -148,6 +154,7 @@ async fn deploy(
                 origin: Origin::Deploy,
                 create_only: request.create_only,
                 take_over: true,
+                only: Vec::new(),
             };
             app.control.deploy(by, ask).await?
         }
@@ -164,7 +171,17 @@ async fn deploy(
                 .await?
                 .ok_or_else(|| crate::refusal::not_found("application"))?;
             app.control
-                .redeploy(by, &scope, &application, request.upload, note, request.pull)
+                .redeploy(
+                    by,
+                    &scope,
+                    &application,
+                    RedeployAsk {
+                        upload: request.upload,
+                        note,
+                        pull: request.pull,
+                        components: chosen(&request.components)?,
+                    },
+                )
                 .await?
         }
     };
@@ -224,6 +241,7 @@ async fn replace(
         origin: Origin::Apply,
         create_only: request.create_only,
         take_over: request.take_over,
+        only: Vec::new(),
     };
     Ok(accepted(app.control.deploy(by, ask).await?))
 }
@@ -394,6 +412,18 @@ fn patches(component: &Name, patch: &ComponentPatch) -> Result<(Vec<Patch>, Stri
     Ok((out, title))
 }
 
+/// The components that are meant, each once.
+pub(super) fn chosen(names: &[String]) -> Result<Vec<Name>, Refusal> {
+    let mut chosen = Vec::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let name = component_name(name)?;
+        if !chosen.contains(&name) {
+            chosen.push(name);
+        }
+    }
+    Ok(chosen)
+}
+
 pub(super) fn component_name(text: &str) -> Result<Name, Refusal> {
     text.parse()
         .map_err(|_| crate::refusal::not_found("component"))
@@ -448,6 +478,7 @@ async fn patch(
         kind,
         title,
         patches,
+        components: Vec::new(),
         secrets: Vec::new(),
     };
     Ok(accepted(app.control.patch(by, &application, ask).await?))

@@ -4,8 +4,10 @@
 mod applications;
 mod audit;
 mod changes;
+mod copies;
 mod credentials;
 mod editing;
+mod environments;
 mod files;
 pub(crate) mod health;
 mod live;
@@ -43,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(platform::routes())
         .merge(credentials::routes())
         .merge(audit::routes())
+        .merge(environments::routes())
         .nest(
             "/teams/{team}/environments/{environment}",
             applications::routes()
@@ -50,6 +53,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
                 .merge(editing::routes())
                 .merge(topology::routes())
                 .merge(operate::routes())
+                .merge(copies::routes())
                 .merge(secrets::routes())
                 .merge(volumes::routes())
                 .merge(files::routes())

@@ -14,7 +14,7 @@ use pluvio_plan::patch::Patch;
 use pluvio_store::Application;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::changes::{accepted, component_name};
+use super::changes::{accepted, chosen, component_name};
 use super::{Confirm, asker};
 use crate::App;
 use crate::access::Caller;
@@ -28,6 +28,22 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(start))
         .routes(routes!(rollback))
         .routes(routes!(delete))
+}
+
+/// `?components=web,worker`
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Chosen {
+    /// Names of components, separated by commas; the whole application when absent.
+    components: Option<String>,
+}
+
+impl Chosen {
+    fn names(&self) -> Result<Vec<Name>, Refusal> {
+        let names = self.components.iter().flat_map(|names| names.split(','));
+        let names: Vec<String> = names.map(|name| name.trim().to_owned()).collect();
+        chosen(&names)
+    }
 }
 
 /// Changes the number of instances.
@@ -82,6 +98,7 @@ async fn scale(
                     kind: OperationKind::Scale,
                     title,
                     patches,
+                    components: Vec::new(),
                     secrets: Vec::new(),
                 },
             )
@@ -101,13 +118,14 @@ async fn only_component(app: &App, application: &Application) -> Result<Name, Re
     }
 }
 
-/// New instances of the same release.
-#[utoipa::path(post, path = "/applications/{application}/restart", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+/// New instances of the same release; of the chosen components alone, if some are named.
+#[utoipa::path(post, path = "/applications/{application}/restart", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), Chosen),
+    responses((status = 400, body = Problem), (status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
 async fn restart(
     State(app): State<App>,
     caller: Caller,
     Path((team, environment, name)): Path<(String, String, String)>,
+    Query(chosen): Query<Chosen>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (_, application) = caller
@@ -119,16 +137,24 @@ async fn restart(
             Permission::ApplicationOperate,
         )
         .await?;
+    let components = chosen.names()?;
     let by = asker(
         &app,
         &caller,
         &headers,
-        &["restart", &team, &environment, &name],
+        &[
+            "restart",
+            &team,
+            &environment,
+            &name,
+            &format!("{components:?}"),
+        ],
     )?;
     let ask = PatchAsk {
         kind: OperationKind::Restart,
-        title: format!("Restart {name}"),
+        title: pluvio_control::title("Restart", &application, &components),
         patches: vec![Patch::Restart],
+        components,
         secrets: Vec::new(),
     };
     Ok(accepted(app.control.patch(by, &application, ask).await?))
@@ -138,6 +164,7 @@ async fn power(
     app: &App,
     caller: &Caller,
     names: (String, String, String),
+    chosen: &Chosen,
     headers: &HeaderMap,
     power: Power,
 ) -> Result<Response, Refusal> {
@@ -151,39 +178,50 @@ async fn power(
             Permission::ApplicationOperate,
         )
         .await?;
+    let components = chosen.names()?;
     let by = asker(
         app,
         caller,
         headers,
-        &["power", &team, &environment, &name, &format!("{power:?}")],
+        &[
+            "power",
+            &team,
+            &environment,
+            &name,
+            &format!("{power:?} {components:?}"),
+        ],
     )?;
-    Ok(accepted(
-        app.control.set_power(by, &application, power).await?,
-    ))
+    let asked = app
+        .control
+        .set_power(by, &application, power, &components)
+        .await?;
+    Ok(accepted(asked))
 }
 
-/// Stops the application; data and history stay.
-#[utoipa::path(post, path = "/applications/{application}/stop", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+/// Stops the application, or chosen components; data and history stay. What others use stops after them.
+#[utoipa::path(post, path = "/applications/{application}/stop", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), Chosen),
+    responses((status = 400, body = Problem), (status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
 async fn stop(
     State(app): State<App>,
     caller: Caller,
     Path(names): Path<(String, String, String)>,
+    Query(chosen): Query<Chosen>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    power(&app, &caller, names, &headers, Power::Off).await
+    power(&app, &caller, names, &chosen, &headers, Power::Off).await
 }
 
-/// Starts a stopped application.
-#[utoipa::path(post, path = "/applications/{application}/start", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)),
-    responses((status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
+/// Starts a stopped application, or chosen components. What others use starts before them.
+#[utoipa::path(post, path = "/applications/{application}/start", tag = "changes", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), Chosen),
+    responses((status = 400, body = Problem), (status = 202, body = Operation), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:operate"))))]
 async fn start(
     State(app): State<App>,
     caller: Caller,
     Path(names): Path<(String, String, String)>,
+    Query(chosen): Query<Chosen>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    power(&app, &caller, names, &headers, Power::On).await
+    power(&app, &caller, names, &chosen, &headers, Power::On).await
 }
 
 /// Goes back to an earlier release: its code and settings, today's instance counts.

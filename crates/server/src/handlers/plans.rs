@@ -264,7 +264,9 @@ async fn of_folder(
         .map_err(Refusal)
 }
 
-fn report(app: &App, planned: pluvio_build::plan_source::Planned) -> PlanReport {
+fn report(app: &App, mut planned: pluvio_build::plan_source::Planned) -> PlanReport {
+    let foreseen = pluvio_plan::foreseen(&planned.spec);
+    planned.errors.extend(foreseen);
     let host = format!("{}.{}", planned.spec.name, app.control.config().domain);
     let port = app.control.config().gateway_port;
     let url = if port == 80 {

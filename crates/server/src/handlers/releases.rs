@@ -179,7 +179,7 @@ fn diff_of(a: &Release, b: &Release) -> Vec<ComponentDiff> {
 
 /// What going back to this release would do.
 #[utoipa::path(get, path = "/applications/{application}/releases/{release}/preview", tag = "releases", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path), ("release" = String, Path)),
-    responses((status = 200, body = ChangePreview), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
+    responses((status = 200, body = ChangePreview), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
 async fn preview(
     State(app): State<App>,
     caller: Caller,
@@ -202,7 +202,7 @@ async fn preview(
 }
 
 /// A unit variant as serde writes it.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value)
         .ok()
         .and_then(|v| v.as_str().map(str::to_owned))

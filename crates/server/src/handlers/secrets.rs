@@ -104,6 +104,7 @@ async fn set_secret(
             title: format!("New value of secret {secret}"),
             patches: Vec::new(),
             // With the change, not before it: a refused change leaves the old value.
+            components: Vec::new(),
             secrets: vec![(secret, value)],
         };
         return Ok(accepted(app.control.patch(by, &application, ask).await?));

@@ -43,8 +43,10 @@ async fn describe(
 ) -> Result<Session, Refusal> {
     let membership = user.memberships.first().ok_or_else(|| not_found("team"))?;
     let environments = app.control.store().environments(membership.team).await?;
+    // The one that the team began with: ids grow.
     let environment = environments
-        .first()
+        .iter()
+        .min_by_key(|scope| scope.environment.to_string())
         .ok_or_else(|| not_found("environment"))?;
     let passkeys = app.control.store().passkeys(user.id).await?;
     Ok(Session {

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use crate::scene::{Answer, HOME, Scene, deploy, token};
 
 /// Changes nothing: says what would be, or what a browser shall answer to.
-const LOOKS: [&str; 7] = [
+const LOOKS: [&str; 9] = [
     "POST /api/v1/teams/{team}/environments/{environment}/spec/read",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec/preview",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/copy/preview",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/promote/preview",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/components/{component}/preview",
     "POST /api/v1/teams/{team}/environments/{environment}/plan",
     "POST /api/v1/audit/verify",
@@ -134,7 +136,32 @@ async fn every_change_leaves_a_record() {
             Some(json!({ "env": { "LOG": "debug" } })),
         ),
         (Method::PATCH, app("/spec"), Some(edited)),
-        (Method::POST, app("/restart"), None),
+        (Method::POST, app("/restart?components=web"), None),
+        (
+            Method::POST,
+            "/api/v1/teams/main/environments".into(),
+            Some(json!({ "name": "staging" })),
+        ),
+        (
+            Method::POST,
+            "/api/v1/teams/main/environments".into(),
+            Some(json!({ "name": "empty" })),
+        ),
+        (
+            Method::DELETE,
+            "/api/v1/teams/main/environments/empty?confirm=empty".into(),
+            None,
+        ),
+        (
+            Method::POST,
+            app("/copy"),
+            Some(json!({ "to": "staging", "copy_secrets": true })),
+        ),
+        (
+            Method::POST,
+            app("/promote"),
+            Some(json!({ "to": "staging", "confirm": true })),
+        ),
         (
             Method::PUT,
             app("/secrets/KEY"),

@@ -2,6 +2,7 @@
 //! hosts, projections, event and audit row commit together.
 
 mod complete;
+mod power;
 mod remove;
 mod settle;
 
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::event::EventBody;
 use pluvio_model::id::{ApplicationId, ClusterId, OperationId};
-use pluvio_model::name::EnvName;
+use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{Operation, OperationKind, Outcome, Step};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
@@ -225,43 +226,6 @@ impl Store {
             Ok(begun.asked(Some(revision)))
         })
     }
-
-    /// Stops or starts: the same release at a new generation. Where that is so already, the operation ends at once; a
-    /// release that failed is tried again by a start.
-    pub async fn set_power(&self, ask: Ask, power: Power) -> Result<Asked> {
-        transaction!(self, tx => {
-            let mut begun = match start(&mut tx, &ask).await? {
-                Start::Again(asked) => return Ok(*asked),
-                Start::New(begun) => *begun,
-            };
-            let Some(target) = begun.target.clone() else {
-                return Err(nothing_deployed(&begun.application));
-            };
-            begun.operation.release = Some(target.release);
-            if target.power == power && !target.failed {
-                begun.operation.end(Outcome::Succeeded, tx.now);
-                operation::insert(&mut tx, &begun.place, &begun.operation).await?;
-                return Ok(begun.asked(None));
-            }
-            operation::insert(&mut tx, &begun.place, &begun.operation).await?;
-            let to = Move {
-                application: target.application,
-                cluster: target.cluster,
-                release: target.release,
-                power,
-                gone: false,
-                operation: Some(begun.operation.id),
-            };
-            let team = begun.application.team;
-            begun.target = Some(target::advance(&mut tx, team, Some(&target), to).await?);
-            begun.application.state = match power {
-                Power::On => ApplicationState::Deploying,
-                Power::Off => ApplicationState::Stopped,
-            };
-            application::save(&mut tx, &mut begun.application).await?;
-            Ok(begun.asked(None))
-        })
-    }
 }
 
 /// Whether a change replaces the specification or alters a part of it: who changes a part does not undo others.
@@ -332,6 +296,7 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
         ended_at: None,
         release: None,
         steps: ask.steps.clone(),
+        components: Vec::new(),
         outcome: None,
         cancel_requested: false,
         title: ask.title.clone(),
@@ -484,15 +449,27 @@ impl Begun {
         if scale == Scale::Whole {
             self.supersede_earlier(tx).await?;
         }
-        let power = self
+        let mut power = self
             .target
             .as_ref()
             .map_or(Power::On, |target| target.power);
+        let mut stopped: Vec<Name> = self
+            .target
+            .iter()
+            .flat_map(|target| target.stopped.iter().cloned())
+            .filter(|name| release.components.contains_key(name))
+            .collect();
+        if !stopped.is_empty() && stopped.len() == release.components.len() {
+            // Those that ran are gone from the application: it is off.
+            power = Power::Off;
+            stopped.clear();
+        }
         let to = Move {
             application: id,
             cluster,
             release: release.number,
             power,
+            stopped,
             gone: false,
             operation: Some(self.operation.id),
         };
@@ -569,9 +546,11 @@ fn nothing_deployed(application: &Application) -> StoreError {
 /// The permission under which an operation of this kind is asked, for the audit row.
 fn permission(kind: OperationKind) -> &'static str {
     match kind {
-        OperationKind::Deploy | OperationKind::Apply | OperationKind::Rollback => {
-            "application:deploy"
-        }
+        OperationKind::Deploy
+        | OperationKind::Apply
+        | OperationKind::Rollback
+        | OperationKind::Promote => "application:deploy",
+        OperationKind::Copy => "application:create",
         OperationKind::Scale
         | OperationKind::Restart
         | OperationKind::Stop

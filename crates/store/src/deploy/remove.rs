@@ -50,6 +50,7 @@ impl Store {
                     cluster: target.as_ref().map_or(ask.cluster, |t| t.cluster),
                     release: target.as_ref().map_or(0, |t| t.release),
                     power: target.as_ref().map_or(Power::Off, |t| t.power),
+                    stopped: Vec::new(),
                     gone: true,
                     operation: Some(begun.operation.id),
                 };

@@ -109,6 +109,7 @@ impl Store {
                 cluster,
                 release,
                 power,
+                stopped: target.stopped.clone(),
                 gone: false,
                 operation: None,
             };

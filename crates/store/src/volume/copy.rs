@@ -55,6 +55,7 @@ impl Store {
                 ended_at: None,
                 release: None,
                 steps: vec![Step::waiting(StepName::Copy)],
+                components: Vec::new(),
                 outcome: None,
                 cancel_requested: false,
                 title: new.title.clone(),

@@ -59,7 +59,9 @@ pub(crate) async fn a_deleted_application_leaves_its_volumes_only(world: World) 
     let late = store
         .patch(
             ask,
-            pluvio_model::revision::Origin::Restart,
+            pluvio_model::revision::Origin::Restart {
+                components: Vec::new(),
+            },
             |spec| Ok(spec.clone()),
             decide,
         )

@@ -8,6 +8,7 @@ mod audit;
 mod crashes;
 mod deleting;
 mod deploying;
+mod environments;
 mod events;
 mod jobs;
 mod lists;
@@ -56,6 +57,8 @@ macro_rules! suite {
 }
 
 suite! {
+    environments::an_environment_is_made_and_deleted_when_nothing_is_in_it,
+    environments::some_components_are_stopped_and_stay_so,
     accounts::a_session_opens_ends_and_proves_who_asks,
     accounts::a_password_is_checked_and_its_change_ends_other_sessions,
     accounts::a_token_is_shown_once_and_stops_with_its_end,

@@ -397,6 +397,7 @@ impl Scene {
                 },
                 tasks: Vec::new(),
                 power: Power::On,
+                stopped: Vec::new(),
                 secrets: Default::default(),
             })),
         }

@@ -410,7 +410,13 @@ fn a_restart_makes_new_content_and_later_releases_keep_it() {
     };
     let hash = |release: &Release| release.components["web"].hash.clone();
     let first = decide(1, Origin::Deploy, None);
-    let second = decide(2, Origin::Restart, Some(&first));
+    let second = decide(
+        2,
+        Origin::Restart {
+            components: Vec::new(),
+        },
+        Some(&first),
+    );
     let third = decide(3, Origin::Apply, Some(&second));
     assert_ne!(hash(&first), hash(&second));
     assert_eq!(hash(&second), hash(&third));

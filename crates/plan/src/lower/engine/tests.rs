@@ -15,6 +15,7 @@ fn lower(release: Release, facts: &Facts) -> Result<EnginePlan, Vec<Problem>> {
         release,
         tasks: Vec::new(),
         power: Power::On,
+        stopped: Vec::new(),
         secrets: Default::default(),
     };
     engine(&wish, sample::application(), Generation(7), facts)
@@ -511,6 +512,7 @@ fn names_are_short_readable_and_never_shared() {
             release: release.clone(),
             tasks: Vec::new(),
             power: Power::On,
+            stopped: Vec::new(),
             secrets: Default::default(),
         };
         let plan = engine(
@@ -583,6 +585,7 @@ fn only_the_components_of_the_stage_are_lowered() {
         release,
         tasks: Vec::new(),
         power: Power::On,
+        stopped: Vec::new(),
         secrets: Default::default(),
     };
     let plan = engine(

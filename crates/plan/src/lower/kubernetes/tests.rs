@@ -45,6 +45,7 @@ fn wish(spec: &AppSpec) -> RunWish {
         release,
         tasks: Vec::new(),
         power: Power::On,
+        stopped: Vec::new(),
         secrets: [("KEY@3".to_owned(), SecretValue("hunter2".to_owned()))].into(),
     }
 }

@@ -2,7 +2,6 @@
 
 use pluvio_model::release::{DecidedComponent, DecidedTask, Strategy};
 use pluvio_model::spec::{Kind, RestartPolicy};
-use pluvio_model::stage::Power;
 use serde_json::{Value, json};
 
 use super::api::{PodTemplate, Spec};
@@ -14,7 +13,7 @@ impl Lowering<'_> {
     pub(super) fn workload(&mut self, component: &DecidedComponent) {
         let pods = self.pods(component);
         let selector = json!({ "matchLabels": self.selector(Some(&component.name)) });
-        let is_on = self.wish.power == Power::On;
+        let is_on = self.wish.is_on(&component.name);
         let replicas = if is_on { component.instances } else { 0 };
         match component.kind {
             // A database has one volume and is replaced by stopping it first: `strategy` says so.

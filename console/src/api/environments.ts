@@ -1,0 +1,55 @@
+/** Environments of a team, and what goes from one to another. */
+import { base, type Place, usePlace } from '../shell/place'
+import { get, post, remove } from './client'
+import { applicationPath, operationChanged } from './queries'
+import { invalidate, useResource } from './resource'
+import type {
+  CopyPreview,
+  CopyRequest,
+  EnvironmentSummary,
+  Operation,
+  Page,
+  PromotePreview,
+  PromoteRequest,
+} from './types'
+
+const list = (team: string) => `/teams/${team}/environments`
+
+export const useEnvironments = () => useResource<Page<EnvironmentSummary>>(list(usePlace().team))
+
+export async function createEnvironment(team: string, name: string) {
+  const made = await post<EnvironmentSummary>(list(team), { name })
+  // The list itself, not what is below each of its entries.
+  await refresh(team)
+  return made
+}
+
+export async function deleteEnvironment(team: string, name: string) {
+  await remove(`${list(team)}/${name}?confirm=${name}`)
+  await refresh(team)
+}
+
+const refresh = (team: string) => get(list(team)).then(() => invalidate(list(team)))
+
+export const previewCopy = (where: Place, app: string, body: CopyRequest) =>
+  post<CopyPreview>(`${applicationPath(where, app)}/copy/preview`, body)
+
+/** The operation belongs to the copy: it is shown where that is made. */
+export const copyApplication = (where: Place, app: string, body: CopyRequest) =>
+  post<Operation>(`${applicationPath(where, app)}/copy`, body).then(
+    shownIn({ team: where.team, env: body.to }),
+  )
+
+export const previewPromotion = (where: Place, app: string, body: PromoteRequest) =>
+  post<PromotePreview>(`${applicationPath(where, app)}/promote/preview`, body)
+
+export const promoteApplication = (where: Place, app: string, body: PromoteRequest) =>
+  post<Operation>(`${applicationPath(where, app)}/promote`, body).then(
+    shownIn({ team: where.team, env: body.to }),
+  )
+
+const shownIn = (there: Place) => (operation: Operation) => {
+  operationChanged(operation, there)
+  invalidate(`${base(there)}/applications`)
+  return operation
+}

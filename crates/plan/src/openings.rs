@@ -1,0 +1,390 @@
+//! Ports that a component dials and the other does not open: found before anything starts, with the offer to open them.
+//!
+//! A component that uses another reaches it through an address that answers on the ports the other declares. What names one
+//! on another port, `http://api:9000` in a variable or a command, would fail at run time. Only names of used components
+//! count: whatever else a text holds says nothing of who is dialled.
+
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{Fix, Problem, SPEC_CONFLICT};
+use pluvio_model::release::{DecidedComponent, DecidedPort, Release};
+use pluvio_model::spec::{AppSpec, ComponentSpec, Kind, PortProtocol, PortSpec};
+
+/// A port that somebody dials and nobody opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Opening<'a> {
+    user: &'a Name,
+    used: &'a Name,
+    port: u16,
+    path: String,
+}
+
+/// What the specification tells by itself: of components that declare their ports.
+pub fn of_spec(spec: &AppSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (user, component) in &spec.components {
+        for used in component.uses.iter().map(|used| used.component()) {
+            let Some(other) = spec.components.get(used) else {
+                continue;
+            };
+            let own: IndexMap<Name, DecidedPort> = match other.database() {
+                Some(_) => continue,
+                None => other.ports.iter().map(decided).collect(),
+            };
+            if own.is_empty() || !listens(other.kind) {
+                continue;
+            }
+            let host = format!("${{{used}.host}}");
+            let texts = texts_of(user, component, spec, used, other);
+            let found = texts.into_iter().flat_map(|(path, text)| {
+                let text = text.replace(&host, used.as_str());
+                dialled(&text, used.as_str())
+                    .into_iter()
+                    .map(move |port| (path.clone(), port))
+            });
+            tell(user, used, &own, found, &mut problems);
+        }
+    }
+    problems
+}
+
+/// What a decision tells, with the ports that images expose. What was so in `parent` already is not told again.
+pub(crate) fn of_release(
+    spec: &AppSpec,
+    release: &Release,
+    parent: Option<&Release>,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (user, component) in &release.components {
+        for used in &component.after {
+            let (Some(other), Some(asked)) =
+                (release.components.get(used), spec.components.get(used))
+            else {
+                continue;
+            };
+            if !listens(other.kind) || asked.database().is_some() {
+                continue;
+            }
+            let before = closed_before(parent, user, used);
+            let found = rendered(user, component)
+                .into_iter()
+                .flat_map(|(path, text)| {
+                    dialled(&text, used.as_str())
+                        .into_iter()
+                        .map(move |port| (path.clone(), port))
+                });
+            let found = found.filter(|(_, port)| !before.contains(port));
+            tell(user, used, &other.content.ports, found, &mut problems);
+        }
+    }
+    problems
+}
+
+/// The specification with what the fixes offer.
+pub fn mend(spec: &AppSpec, fixes: &[Fix]) -> AppSpec {
+    let mut spec = spec.clone();
+    for fix in fixes {
+        let Fix::OpenPort {
+            component,
+            name,
+            port,
+            protocol,
+        } = fix;
+        let found = spec
+            .components
+            .iter_mut()
+            .find(|(key, _)| key.as_str() == component);
+        if let (Some((_, component)), Ok(name)) = (found, name.parse::<Name>()) {
+            let protocol = match protocol.as_str() {
+                "http" => PortProtocol::Http,
+                "http2" => PortProtocol::Http2,
+                "udp" => PortProtocol::Udp,
+                _ => PortProtocol::Tcp,
+            };
+            open(component, name, *port, protocol);
+        }
+    }
+    spec
+}
+
+/// Declares a port, unless one of that number or name is there.
+pub(crate) fn open(component: &mut ComponentSpec, name: Name, port: u16, protocol: PortProtocol) {
+    let there = component.ports.values().any(|known| known.port == port);
+    if !there {
+        component
+            .ports
+            .entry(name)
+            .or_insert(PortSpec { port, protocol });
+    }
+}
+
+fn decided((name, port): (&Name, &PortSpec)) -> (Name, DecidedPort) {
+    let decided = DecidedPort {
+        port: port.port,
+        protocol: port.protocol,
+    };
+    (name.clone(), decided)
+}
+
+/// Whether anything of this kind can be dialled by its name here.
+fn listens(kind: Kind) -> bool {
+    match kind {
+        Kind::Service | Kind::Stateful | Kind::Daemon | Kind::Database => true,
+        Kind::Job | Kind::Cron | Kind::Vm | Kind::External => false,
+    }
+}
+
+/// The texts in which a component may say whom it dials, with their places.
+fn texts_of(
+    user: &Name,
+    component: &ComponentSpec,
+    spec: &AppSpec,
+    used: &Name,
+    other: &ComponentSpec,
+) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    for (key, value) in &component.env {
+        texts.push((format!("components.{user}.env.{key}"), value.0.clone()));
+    }
+    for group in &component.groups {
+        for (key, value) in spec.groups.get(group).into_iter().flat_map(|g| &g.env) {
+            texts.push((format!("groups.{group}.env.{key}"), value.0.clone()));
+        }
+    }
+    for (key, value) in &other.exports {
+        texts.push((format!("components.{used}.exports.{key}"), value.0.clone()));
+    }
+    for (what, command) in [
+        ("entrypoint", &component.entrypoint),
+        ("command", &component.command),
+    ] {
+        for word in command.iter().flat_map(|command| command.words()) {
+            texts.push((format!("components.{user}.{what}"), word));
+        }
+    }
+    texts
+}
+
+fn rendered(user: &Name, component: &DecidedComponent) -> Vec<(String, String)> {
+    let main = &component.content.main;
+    let env = main
+        .env
+        .iter()
+        .map(|(key, value)| (format!("components.{user}.env.{key}"), value.masked()));
+    let words = [("entrypoint", &main.entrypoint), ("command", &main.command)];
+    let words = words.into_iter().flat_map(|(what, words)| {
+        let path = format!("components.{user}.{what}");
+        words
+            .iter()
+            .flatten()
+            .map(move |word| (path.clone(), word.clone()))
+    });
+    env.chain(words).collect()
+}
+
+/// Ports that the parent had as closed as they are: what has run like that is not refused when something else changes.
+fn closed_before(parent: Option<&Release>, user: &Name, used: &Name) -> Vec<u16> {
+    let Some(parent) = parent else {
+        return Vec::new();
+    };
+    let (Some(component), Some(other)) = (parent.components.get(user), parent.components.get(used))
+    else {
+        return Vec::new();
+    };
+    let ports = &other.content.ports;
+    rendered(user, component)
+        .into_iter()
+        .flat_map(|(_, text)| dialled(&text, used.as_str()))
+        .filter(|port| !ports.values().any(|open| open.port == *port))
+        .collect()
+}
+
+fn tell(
+    user: &Name,
+    used: &Name,
+    own: &IndexMap<Name, DecidedPort>,
+    found: impl Iterator<Item = (String, u16)>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut told: Vec<u16> = Vec::new();
+    for (path, port) in found {
+        if told.contains(&port) || own.values().any(|open| open.port == port) {
+            continue;
+        }
+        told.push(port);
+        problems.push(problem(
+            &Opening {
+                user,
+                used,
+                port,
+                path,
+            },
+            own,
+        ));
+    }
+}
+
+fn problem(opening: &Opening, own: &IndexMap<Name, DecidedPort>) -> Problem {
+    let Opening {
+        user, used, port, ..
+    } = opening;
+    let ports: Vec<String> = own.values().map(|open| open.port.to_string()).collect();
+    let has = match ports.as_slice() {
+        [] => format!("{used} opens no port"),
+        [one] => format!("{used} opens {one} alone"),
+        many => format!("{used} opens {}", many.join(", ")),
+    };
+    let name = format!("tcp-{port}");
+    let mut problem = SPEC_CONFLICT
+        .problem(
+            format!("{user} dials {used} at port {port}, which is not open: {has}."),
+            format!(
+                "Open it: `--open-ports`, or `ports: {{ {name}: {{ port: {port}, protocol: tcp }} }}` in {used}. Else write a port that it has."
+            ),
+        )
+        .path(opening.path.clone());
+    // Declaring one port takes the place of what the image exposes: those that are open stay so.
+    for (name, port) in own {
+        problem = problem.fix(Fix::OpenPort {
+            component: used.to_string(),
+            name: name.to_string(),
+            port: port.port,
+            protocol: format!("{:?}", port.protocol).to_lowercase(),
+        });
+    }
+    problem.fix(Fix::OpenPort {
+        component: used.to_string(),
+        name,
+        port: *port,
+        // Not `http`: that would publish it.
+        protocol: "tcp".to_owned(),
+    })
+}
+
+/// The ports at which a text names a host: `9000` of `http://api:9000/v1` for `api`.
+fn dialled(text: &str, host: &str) -> Vec<u16> {
+    let mut ports = Vec::new();
+    for (at, _) in text.match_indices(host) {
+        let (before, after) = (&text[..at], &text[at + host.len()..]);
+        let begins = match before.chars().next_back() {
+            None => true,
+            // `registry/api:1` is an image, `//api:1` an address.
+            Some('/') => before.ends_with("//"),
+            Some(c) => !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')),
+        };
+        let Some(digits) = after.strip_prefix(':').filter(|_| begins) else {
+            continue;
+        };
+        let end = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let ends = digits[end..]
+            .chars()
+            .next()
+            .is_none_or(|c| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')));
+        if let Ok(port) = digits[..end].parse::<u16>()
+            && ends
+            && port != 0
+            && !ports.contains(&port)
+        {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn only_addresses_are_dialled() {
+        for (text, ports) in [
+            ("http://api:9000/v1", &[9000][..]),
+            ("api:9000", &[9000]),
+            ("tcp://user:pw@api:5000,api:5001", &[5000, 5001]),
+            ("HOST=api:80 next", &[80]),
+            ("registry.test/api:80", &[]),
+            ("my-api:9000 api.test:9000 api2:9000", &[]),
+            ("api:1.27 api:80-alpine api:0 api:70000 api:", &[]),
+        ] {
+            assert_eq!(dialled(text, "api"), ports, "{text}");
+        }
+    }
+
+    fn shop(web: Value, api: Value) -> AppSpec {
+        sample::shop(json!({ "web": web, "api": api }))
+    }
+
+    #[test]
+    fn c4_a_closed_port_is_named_at_once_with_the_offer_to_open_it() {
+        let web = |url: &str| {
+            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [{ "path": "/" }],
+                "env": { "API": url } })
+        };
+        let api = json!({ "image": "localhost/api:1", "routes": [],
+            "ports": { "http": { "port": 8080 } } });
+        let spec = shop(web("http://${api.host}:9000"), api);
+        let told = of_spec(&spec);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(
+            told[0].cause,
+            "web dials api at port 9000, which is not open: api opens 8080 alone."
+        );
+        assert_eq!(told[0].at.as_ref().unwrap().path, "components.web.env.API");
+        // The decision says the same, and takes the mended specification.
+        let refused = sample::decide(1, &spec, None).unwrap_err();
+        assert_eq!(refused, told);
+        let mended = mend(&spec, &told[0].fixes);
+        let release = sample::decide(1, &mended, None).unwrap();
+        let ports = |release: &Release| -> Vec<u16> {
+            let ports = &release.components["api"].content.ports;
+            ports.values().map(|port| port.port).collect()
+        };
+        assert_eq!(ports(&release), [8080, 9000]);
+        assert_eq!(of_spec(&mended), []);
+    }
+
+    #[test]
+    fn what_the_image_exposes_stays_open_when_another_port_is_opened() {
+        let spec = shop(
+            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [{ "path": "/" }],
+                "command": ["serve", "--api", "http://api:9000"] }),
+            json!({ "image": "localhost/api:1", "routes": [] }),
+        );
+        assert_eq!(of_spec(&spec), [], "its ports are the image's to tell");
+        let refused = sample::decide(1, &spec, None).unwrap_err();
+        let mended = mend(&spec, &refused[0].fixes);
+        let ports: Vec<u16> = mended.components["api"]
+            .ports
+            .values()
+            .map(|port| port.port)
+            .collect();
+        assert_eq!(ports, [8080, 9000]);
+        sample::decide(1, &mended, None).unwrap();
+    }
+
+    #[test]
+    fn what_ran_like_that_before_is_not_refused_for_something_else() {
+        let spec = shop(
+            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [{ "path": "/" }],
+                "env": { "API": "api:8080" } }),
+            json!({ "image": "localhost/api:1", "routes": [] }),
+        );
+        let mut before = sample::decide(1, &spec, None).unwrap();
+        let api = before.components.get_mut("api").unwrap();
+        api.content.ports.clear();
+        let mut next = spec.clone();
+        next.components[1].ports = [(
+            "other".parse().unwrap(),
+            PortSpec {
+                port: 7000,
+                protocol: PortProtocol::Tcp,
+            },
+        )]
+        .into();
+        assert!(sample::decide(2, &next, None).is_err());
+        sample::decide(2, &next, Some(&before)).unwrap();
+    }
+}

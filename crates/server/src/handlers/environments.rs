@@ -1,0 +1,93 @@
+//! Environments of a team: list, make, delete.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use pluvio_api::applications::Page;
+use pluvio_api::environments::{EnvironmentRequest, EnvironmentSummary};
+use pluvio_model::permission::Permission;
+use pluvio_model::problem::{self, Problem};
+use pluvio_store::Environment;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Confirm, page};
+use crate::App;
+use crate::access::Caller;
+use crate::refusal::{Json, Path, Query, Refusal};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_environments, create_environment))
+        .routes(routes!(delete_environment))
+}
+
+fn summary(environment: Environment) -> EnvironmentSummary {
+    EnvironmentSummary {
+        name: environment.name.to_string(),
+        first: environment.first,
+        applications: environment.applications,
+        created_at: environment.created_at,
+    }
+}
+
+/// The team's environments, in the order in which they were made.
+#[utoipa::path(get, path = "/teams/{team}/environments", tag = "environments", params(("team" = String, Path)),
+    responses((status = 200, body = Page<EnvironmentSummary>), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("team:read"))))]
+async fn list_environments(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<String>,
+) -> Result<Json<Page<EnvironmentSummary>>, Refusal> {
+    let team = caller.team(&team, Permission::TeamRead)?;
+    let rows = app.control.store().environment_list(team).await?;
+    Ok(Json(page(rows.into_iter().map(summary).collect())))
+}
+
+/// Makes an environment.
+#[utoipa::path(post, path = "/teams/{team}/environments", tag = "environments", params(("team" = String, Path)), request_body = EnvironmentRequest,
+    responses((status = 201, body = EnvironmentSummary), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)), extensions(("x-permission" = json!("team:manage"))))]
+async fn create_environment(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<String>,
+    Json(request): Json<EnvironmentRequest>,
+) -> Result<Response, Refusal> {
+    let team = caller.team(&team, Permission::TeamManage)?;
+    let name = request
+        .name
+        .parse()
+        .map_err(|error: pluvio_model::name::InvalidName| {
+            let remedy = error.suggestion.as_ref().map_or_else(
+                || "Choose a name of a-z, 0-9 and single dashes.".to_owned(),
+                |name| format!("Use {name}."),
+            );
+            Refusal(
+                problem::SPEC_INVALID
+                    .problem(error.to_string(), remedy)
+                    .path("name"),
+            )
+        })?;
+    let store = app.control.store();
+    let made = store
+        .create_environment(team, &name, &caller.actor())
+        .await?;
+    Ok((StatusCode::CREATED, Json(summary(made))).into_response())
+}
+
+/// Deletes an environment that no application is in.
+#[utoipa::path(delete, path = "/teams/{team}/environments/{environment}", tag = "environments", params(("team" = String, Path), ("environment" = String, Path), Confirm),
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)), extensions(("x-permission" = json!("team:manage"))))]
+async fn delete_environment(
+    State(app): State<App>,
+    caller: Caller,
+    Path((team, environment)): Path<(String, String)>,
+    Query(query): Query<Confirm>,
+) -> Result<StatusCode, Refusal> {
+    let scope = caller
+        .enter(&app, &team, &environment, Permission::TeamManage)
+        .await?;
+    query.is(&environment)?;
+    let store = app.control.store();
+    store.delete_environment(&scope, &caller.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
