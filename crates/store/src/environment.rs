@@ -105,6 +105,10 @@ impl Store {
                     format!("Delete them first: `pluvio delete -e {} -a APP`.", scope.environment_name),
                 ))));
             }
+            // Volumes that were kept there are listed wherever somebody looks from now on.
+            let volumes = sqlx::query("UPDATE volumes SET environment = NULL WHERE environment = $1")
+                .bind(scope.environment.to_string());
+            tx.run(volumes).await?;
             let delete = sqlx::query("DELETE FROM environments WHERE id = $1")
                 .bind(scope.environment.to_string());
             tx.run(delete).await?;

@@ -32,7 +32,8 @@ pub(crate) async fn send_mended(
                 if !open_ports && !agreed(&problem) {
                     return Err(problem);
                 }
-                *spec = pluvio_plan::openings::mend(spec, &problem.fixes);
+                let before =
+                    std::mem::replace(spec, pluvio_plan::openings::mend(spec, &problem.fixes));
                 for Fix::OpenPort {
                     component,
                     name,
@@ -40,6 +41,13 @@ pub(crate) async fn send_mended(
                     ..
                 } in &problem.fixes
                 {
+                    let known = before.components.iter().any(|(key, known)| {
+                        key.as_str() == component
+                            && known.ports.values().any(|open| open.port == *port)
+                    });
+                    if known {
+                        continue;
+                    }
                     context.out.say(format!(
                         "{} Open     port {port} of {component}; write it into app.yaml: `ports: {{ {name}: {{ port: {port} }} }}`",
                         context.out.paint(Tone::Good, "✓")

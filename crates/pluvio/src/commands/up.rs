@@ -1,5 +1,6 @@
 //! `up`, `down`, `uninstall`: control and node as two processes of this machine.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -360,7 +361,7 @@ pub(crate) async fn uninstall(
         escape(&context.global.team)
     );
     let all: Vec<EnvironmentSummary> = super::apps::all(context, &environments).await?;
-    for environment in all {
+    for environment in &all {
         delete_all(
             context,
             &format!("{environments}/{}", escape(&environment.name)),
@@ -368,20 +369,19 @@ pub(crate) async fn uninstall(
         .await?;
     }
     let mut kept = Vec::new();
-    let volumes: Vec<VolumeSummary> =
-        super::apps::all(context, &format!("{}/volumes", context.environment_path())).await?;
-    for volume in volumes {
-        if delete_data.contains(&volume.name) {
-            client
-                .delete::<VolumeSummary>(&format!(
-                    "{}/volumes/{}?confirm={}&now=true",
-                    context.environment_path(),
-                    volume.id,
-                    escape(&volume.name)
-                ))
-                .await?;
-        } else {
-            kept.push(volume.name);
+    let mut met = HashSet::new();
+    for environment in &all {
+        let path = format!("{environments}/{}/volumes", escape(&environment.name));
+        let volumes: Vec<VolumeSummary> = super::apps::all(context, &path).await?;
+        // One whose environment is gone is listed in each.
+        for volume in volumes.into_iter().filter(|v| met.insert(v.id)) {
+            if delete_data.contains(&volume.name) {
+                let (id, name) = (volume.id, escape(&volume.name));
+                let path = format!("{path}/{id}?confirm={name}&now=true");
+                client.delete::<VolumeSummary>(&path).await?;
+            } else {
+                kept.push(volume.name);
+            }
         }
     }
     end(&context.data, "control").await;
