@@ -143,7 +143,7 @@ fn each_is_refused_at_its_line_with_a_remedy() {
                 && problem.remedy.contains(remedy)
         });
         if !found {
-            wrong += &format!("{text}");
+            wrong += text;
             for problem in &problems {
                 let line = problem.at.as_ref().and_then(|at| at.line);
                 wrong += &format!("    {line:?} {problem} → {}\n", problem.remedy);

@@ -38,6 +38,10 @@ pub type Changes = tokio::sync::watch::Receiver<u64>;
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 #[derive(Debug, thiserror::Error)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "errors are few, and each is told to somebody"
+)]
 pub enum RuntimeError {
     #[error("the runtime has generation {held}, which is newer than {offered}")]
     Stale {
