@@ -369,6 +369,7 @@ pub(crate) fn external(
         kind: "external".to_owned(),
         status,
         status_note,
+        stopped: false,
         image: String::new(),
         image_id: String::new(),
         instances_wanted: wanted,

@@ -147,6 +147,7 @@ impl<'a> History<'a> {
             false => Vec::new(),
         };
         Wish::Deploy(Box::new(DeployAsk {
+            only: Vec::new(),
             scope,
             spec,
             upload: None,
@@ -477,6 +478,7 @@ async fn carry_out(
         Wish::Deploy(_) => unreachable!("asked above"),
         Wish::Patch(kind, patch) => {
             let ask = PatchAsk {
+                components: Vec::new(),
                 kind,
                 title: "a patch".to_owned(),
                 patches: vec![patch],
@@ -484,7 +486,10 @@ async fn carry_out(
             };
             control.patch(by, &application, ask).await.map(id)
         }
-        Wish::Power(power) => control.set_power(by, &application, power).await.map(id),
+        Wish::Power(power) => control
+            .set_power(by, &application, power, &[])
+            .await
+            .map(id),
         Wish::Rollback(to) => control.rollback(by, &application, to).await.map(id),
         Wish::Delete => control.delete(by, &application).await.map(id),
         Wish::Cancel => {

@@ -182,8 +182,24 @@ fn images_beside_a_component_are_looked_up_on_a_deploy_and_kept_otherwise() {
     };
     let both = ["localhost/log:1", "localhost/wait:1"];
     assert_eq!(needed(&Origin::Deploy, Some(&release)), both);
-    assert_eq!(needed(&Origin::Restart, None), both);
-    assert!(needed(&Origin::Restart, Some(&release)).is_empty());
+    assert_eq!(
+        needed(
+            &Origin::Restart {
+                components: Vec::new()
+            },
+            None
+        ),
+        both
+    );
+    assert!(
+        needed(
+            &Origin::Restart {
+                components: Vec::new()
+            },
+            Some(&release)
+        )
+        .is_empty()
+    );
     let content = &release.components["web"].content;
     assert_eq!(content.sidecars["own"].image_id, content.main.image_id);
 }
