@@ -16,7 +16,6 @@ pub mod crash;
 mod database;
 mod edit;
 mod files;
-mod kept;
 mod operate;
 mod oplog;
 mod preview;

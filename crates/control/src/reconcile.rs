@@ -11,11 +11,10 @@ use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedCompone
 use pluvio_model::operation::{ComponentProgress, Operation, OperationKind, StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
-use pluvio_model::spec::Kind;
 use pluvio_model::stage::{RunWish, Stage, Wish};
 use pluvio_plan::next_step::{Input, Next, StepNote, next_step};
 use pluvio_runtime::{LogQuery, Logs, Runtime, RuntimeError, Scope};
-use pluvio_store::{StoreError, Target, TaskRecordOutcome};
+use pluvio_store::{StoreError, Target};
 
 use crate::{Control, crash};
 
@@ -268,7 +267,8 @@ async fn step(
                 return Ok(IDLE);
             }
             note_handles(control, target.application, seen).await?;
-            let problem = with_what_stays(control, target, &release, *problem).await?;
+            let problem =
+                crate::tasks::with_what_stays(control, target, &release, *problem).await?;
             finish_failed(control, target, operation, &problem).await?;
             releases.cached.remove(&target.application);
             Ok(Duration::from_millis(50))
@@ -379,36 +379,6 @@ async fn finish_failed(
             .await,
     )?;
     Ok(())
-}
-
-/// Names the release tasks and jobs of a failed release that ran to their end: going back does not undo them.
-async fn with_what_stays(
-    control: &Control,
-    target: &Target,
-    release: &Release,
-    problem: Problem,
-) -> Result<Problem, Problem> {
-    let store = &control.inner.store;
-    let records = store.tasks(target.application, target.cluster).await?;
-    let ran = records.into_iter().filter(|record| {
-        record.release == release.number && record.outcome == TaskRecordOutcome::Succeeded
-    });
-    let lines = ran.map(|record| {
-        let job = release
-            .components
-            .get(&record.component)
-            .is_some_and(|component| component.kind == Kind::Job);
-        let what = if job {
-            "the job"
-        } else {
-            "the release task of"
-        };
-        format!(
-            "Not undone: {what} {} ran to its end before the release failed.",
-            record.component
-        )
-    });
-    Ok(problem.evidence(lines))
 }
 
 /// The target moved on between the look and the write: the next look decides anew.

@@ -7,6 +7,7 @@ use pluvio_model::observed::{ObservedApplication, ObservedRun, RunKind, RunState
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::Origin;
+use pluvio_model::spec::Kind;
 use pluvio_plan::next_step::TaskOutcome;
 use pluvio_store::{Target, TaskRecord, TaskRecordOutcome};
 
@@ -119,4 +120,34 @@ fn failure(run: &ObservedRun) -> Problem {
         ),
     };
     problem.path(format!("components.{name}")).evidence(lines)
+}
+
+/// Names the release tasks and jobs of a failed release that ran to their end: going back does not undo them.
+pub(crate) async fn with_what_stays(
+    control: &Control,
+    target: &Target,
+    release: &Release,
+    problem: Problem,
+) -> Result<Problem, Problem> {
+    let store = &control.inner.store;
+    let records = store.tasks(target.application, target.cluster).await?;
+    let ran = records.into_iter().filter(|record| {
+        record.release == release.number && record.outcome == TaskRecordOutcome::Succeeded
+    });
+    let lines = ran.map(|record| {
+        let job = release
+            .components
+            .get(&record.component)
+            .is_some_and(|component| component.kind == Kind::Job);
+        let what = if job {
+            "the job"
+        } else {
+            "the release task of"
+        };
+        format!(
+            "Not undone: {what} {} ran to its end before the release failed.",
+            record.component
+        )
+    });
+    Ok(problem.evidence(lines))
 }

@@ -2,6 +2,11 @@
 //! transactions. Store, control and node are the real ones, over the engine in memory; hours pass in milliseconds.
 //!
 //! `PLUVIO_HISTORIES=5000` lives so many (a few hundred without), `PLUVIO_SEED=17` the one of that seed, telling all of it.
+#![expect(
+    clippy::large_futures,
+    clippy::large_enum_variant,
+    reason = "a history lives once, on its own thread"
+)]
 
 mod chance;
 mod checks;
