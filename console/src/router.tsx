@@ -133,6 +133,12 @@ const tree = rootRoute.addChildren([
       }),
       component: lazy(() => import('./pages/create')),
     }),
+    createRoute({
+      getParentRoute: () => placeRoute,
+      path: '/create/database',
+      validateSearch: (search: Record<string, unknown>): { app?: string } => ({ app: text(search.app) }),
+      component: lazy(() => import('./pages/create-database')),
+    }),
     page('/apps', () => import('./pages/apps')),
     page('/operations', () => import('./pages/operations')),
     page('/operations/$id', () => import('./pages/operation')),
@@ -204,6 +210,7 @@ const tree = rootRoute.addChildren([
         }),
         component: lazy(() => import('./pages/app/terminal')),
       }),
+      tab('/database', () => import('./pages/app/database')),
       tab('/environment', () => import('./pages/app/environment')),
       createRoute({
         getParentRoute: () => appRoute,

@@ -431,7 +431,12 @@ export function world() {
     requests_per_second: null,
     volumes: [],
     secrets: [],
-    components: [ended('report', 'cron'), ended('seed', 'job'), ended('purge', 'cron')],
+    components: [
+      ended('report', 'cron'),
+      ended('seed', 'job'),
+      ended('purge', 'cron'),
+      ended('db', 'database'),
+    ],
     schedules: { report: { cron: '0 3 * * 1-5', timeZone: 'Europe/Berlin' }, purge: '*/15 * * * *' },
   })
   return { apps, operations }

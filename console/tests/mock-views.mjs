@@ -95,6 +95,8 @@ const permissions = [
   'application:operate',
   'application:delete',
   'instance:exec',
+  'database:read',
+  'database:manage',
   'log:read',
   'secret:write',
   'operation:read',

@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
+import { databasesOf } from './mock-database.mjs'
 import { ofApplication, ofEnvironment, usageOf } from './mock-editing.mjs'
 import { environments } from './mock-environments.mjs'
 import { recordsOf } from './mock-records.mjs'
@@ -22,6 +23,7 @@ export async function startMock({
   pace = 120,
   still = false,
   passwordUnset = false,
+  noBackups = false,
   /** A permission that its person does not have. */
   without,
   /** So many components in the topology of `storefront`. */
@@ -145,6 +147,7 @@ export async function startMock({
 
   const records = recordsOf(state, { here, pace, still, page })
   const volumes = volumesOf({ here, run })
+  const databases = databasesOf({ noBackups, here, run })
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://x')
@@ -277,6 +280,8 @@ export async function startMock({
       run(app, kind, `${kind} ${app}`, ['decide', 'apply', 'start']),
     )
     if (elsewhere) return send(...elsewhere)
+    const own = databases(method, path, body)
+    if (own) return send(...own)
     if (path === '/doctor') return send(200, doctor)
     if (path === `/teams/${team}/credentials`)
       return send(200, {

@@ -1,5 +1,6 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
+import { databases } from './database.mjs'
 import { environments } from './environments.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
@@ -221,6 +222,7 @@ async function flows({ check, open, target, accessible }) {
   await volumes({ check, open, target, accessible })
   await topology({ check, open, target, accessible })
   await environments({ check, open, target, accessible })
+  await databases({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
     const page = await open(server, { signedIn: false })

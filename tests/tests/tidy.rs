@@ -448,10 +448,14 @@ fn nothing_is_left_unfinished() {
 fn sql_is_written_in_the_store_alone() {
     let words = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "UPDATE "];
     // What people's own databases are asked, by their own clients, is none of the store's business.
-    let others = "crates/pluvio/src/commands/database.rs";
+    let others = [
+        "crates/plan/src/database/",
+        "crates/control/src/databases/keep.rs",
+    ];
     let broken = sources()
         .into_iter()
-        .filter(|path| !path.starts_with("crates/store/") && path != others)
+        .filter(|path| !path.starts_with("crates/store/"))
+        .filter(|path| !others.iter().any(|other| path.starts_with(other)))
         .flat_map(|path| {
             let text = read(&path);
             let found = text

@@ -1,4 +1,5 @@
 import { create } from './en-create'
+import { database } from './en-database'
 import { environments } from './en-environments'
 import { problems } from './en-problems'
 import { records } from './en-records'
@@ -588,6 +589,7 @@ export const en = {
 
   ...create,
   ...problems,
+  ...database,
   ...records,
   ...volumes,
   ...spec,

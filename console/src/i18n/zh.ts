@@ -4,6 +4,7 @@
  */
 import type { Catalogue } from '.'
 import { create } from './zh-create'
+import { database } from './zh-database'
 import { environments } from './zh-environments'
 import { problems } from './zh-problems'
 import { records } from './zh-records'
@@ -574,6 +575,7 @@ export const zh: Catalogue = {
 
   ...create,
   ...problems,
+  ...database,
   ...records,
   ...volumes,
   ...spec,

@@ -1,6 +1,6 @@
 /** What do you want to run? The whole plan is shown before anything starts. */
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { Ban, Check, CornerDownRight, ShieldCheck } from 'lucide-react'
+import { Ban, Check, CornerDownRight, Database, ShieldCheck } from 'lucide-react'
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Problem } from '../api/problem'
 import { plan as askPlan, deploy, upload } from '../api/queries'
@@ -181,6 +181,15 @@ export default function Create() {
                 </button>
               )
             })}
+            <Link
+              to="/t/$team/e/$env/create/database"
+              params={place}
+              search={{ app }}
+              className="touch flex h-7 items-center gap-1.5 rounded-full border border-line-2 px-2.5 text-fg-2 text-xs hover:bg-hover"
+            >
+              <Database size={13} aria-hidden />
+              {t('db.create')}
+            </Link>
           </fieldset>
         </div>
         <div

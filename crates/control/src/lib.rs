@@ -14,6 +14,7 @@ mod asks;
 mod copy;
 pub mod crash;
 mod database;
+pub mod databases;
 mod edit;
 mod files;
 mod operate;
@@ -41,6 +42,7 @@ use tokio_util::task::TaskTracker;
 
 pub use asks::{Asker, DeployAsk, PatchAsk, first};
 pub use copy::{CopyAsk, CopyPlan, PromotePlan};
+pub use databases::{Inside, RestoreAsk};
 pub use edit::EditPreview;
 pub use files::FileContent;
 pub use operate::{RedeployAsk, title};
@@ -80,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) cluster: tokio::sync::watch::Sender<Option<Cluster>>,
     pub(crate) readings: reading::Readings,
     pub(crate) measuring: volumes::Measuring,
+    pub(crate) looks: databases::Looks,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -101,6 +104,7 @@ impl Control {
             cluster: tokio::sync::watch::Sender::new(None),
             readings: reading::Readings::default(),
             measuring: volumes::Measuring::default(),
+            looks: databases::Looks::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -130,6 +134,13 @@ impl Control {
             futures::future::join_all(numbers.map(|number| worker::run(control.clone(), number)))
                 .await;
         });
+        let control = self.clone();
+        self.inner.tasks.spawn(async move {
+            let numbers = 0..databases::worker::AT_ONCE;
+            let all = numbers.map(|number| databases::worker::run(control.clone(), number));
+            futures::future::join_all(all).await;
+        });
+        spawn(Box::pin(databases::clock::run(self.clone())));
         spawn(Box::pin(housekeeping(self.clone())));
         spawn(Box::pin(volumes::keep(self.clone())));
         spawn(Box::pin(seal_audit(self.clone())));
@@ -287,6 +298,14 @@ async fn housekeeping(control: Control) {
             && let Err(error) = control.inner.store.prune(jiff::Timestamp::now()).await
         {
             tracing::warn!(%error, "the database was not pruned");
+        }
+        if minutes.is_multiple_of(60)
+            && let Err(problem) = control.sweep_backups().await
+        {
+            tracing::warn!(
+                cause = problem.cause,
+                "backups that are nobody's were not removed"
+            );
         }
         minutes = minutes.wrapping_add(1);
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -25,7 +25,7 @@ id! {
     OrganizationId, TeamId, EnvironmentId, ApplicationId,
     /// One release of one application.
     ReleaseId,
-    OperationId, JobId, VolumeId, UserId, TokenId, PasskeyId,
+    OperationId, JobId, VolumeId, BackupId, UserId, TokenId, PasskeyId,
     /// A runtime target: an engine (by the identity it keeps) or a Kubernetes cluster.
     ClusterId,
 }

@@ -26,6 +26,20 @@ pub enum OperationKind {
     Copy,
     /// What runs in one environment, brought to another.
     Promote,
+    /// A dump of a database that the platform keeps.
+    Backup,
+    /// Puts a kept dump into a database.
+    Restore,
+}
+
+impl OperationKind {
+    /// Goes on beside the application: it moves no release, and how it ends says nothing of how the application is.
+    pub fn is_aside(self) -> bool {
+        matches!(
+            self,
+            OperationKind::CopyVolume | OperationKind::Backup | OperationKind::Restore
+        )
+    }
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -48,6 +62,14 @@ pub enum StepName {
     Drain,
     Stop,
     Remove,
+    /// Write what a database holds.
+    Dump,
+    /// Read what was kept from its beginning to its end.
+    Verify,
+    /// Put it into a database.
+    Restore,
+    /// Let go of old ones.
+    Prune,
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -39,6 +39,8 @@ permissions! {
     VolumeCopy = "volume:copy";
     VolumeFilesView = "volume-files:view";
     VolumeFilesWrite = "volume-files:write";
+    DatabaseRead = "database:read";
+    DatabaseManage = "database:manage";
     CredentialWrite = "credential:write";
     CredentialRead = "credential:read";
     ClusterRead = "cluster:read";

@@ -64,6 +64,9 @@ pub struct DecidedComponent {
     /// `kind: database`: what its data were made by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
+    /// `kind: database`: when it is backed up, and what is kept of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<DecidedBackups>,
     /// How its image was made; for history, not for running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildRecord>,
@@ -245,6 +248,20 @@ pub struct DecidedVolume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedNetwork {
     pub internal: bool,
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedBackups {
+    pub cron: String,
+    /// IANA time zone; UTC when absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// So many of those made by the clock are kept; 0: as many as there are.
+    pub keep: u32,
+    /// Those made by the clock go when they are older. The newest good one never goes.
+    #[serde(default)]
+    pub keep_for: Option<Span>,
 }
 
 /// How an image was made.

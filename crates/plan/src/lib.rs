@@ -10,6 +10,8 @@
 //! ([`pluvio_model::facts::DecideFacts`], [`pluvio_model::observed::Observed`]), then decided upon.
 
 pub mod copy;
+pub mod backups;
+pub mod database;
 mod decide;
 pub mod diff;
 pub mod lower;

@@ -8,7 +8,8 @@ use pluvio_model::image::ImageReference;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::spec::{
-    AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, PortProtocol, Probes,
+    AbsolutePath, AppSpec, BackupSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, PortProtocol,
+    Probes,
     Resources, RouteSpec, SecretSpec, VolumeAccess,
 };
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,16 @@ pub enum Patch {
     DetachVolume {
         component: Name,
         path: AbsolutePath,
+    },
+    /// `None` removes the parameter, and what follows from the memory counts again.
+    SetParameters {
+        component: Name,
+        parameters: IndexMap<String, Option<EnvValue>>,
+    },
+    /// All of it; `None` for no backups by the clock.
+    SetBackups {
+        component: Name,
+        backups: Option<BackupSpec>,
     },
     SetImage {
         component: Name,
@@ -147,6 +158,13 @@ impl Patch {
                         "`pluvio volume list` shows which are mounted where.",
                     ));
                 }
+            }
+            Patch::SetParameters {
+                component,
+                parameters,
+            } => merge(&mut find(&mut spec, component)?.parameters, parameters),
+            Patch::SetBackups { component, backups } => {
+                find(&mut spec, component)?.backups.clone_from(backups);
             }
             Patch::SetImage { component, image } => {
                 let component = find(&mut spec, component)?;

@@ -151,11 +151,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pluvio logs -f\n  pluvio logs --tail 100 --contains error"
     )]
     Logs(LogsArgs),
-    /// Databases of an application: addresses, a shell, dump and restore
+    /// Databases of an application: a shell, backups, users, settings, figures
     #[command(
         alias = "db",
         subcommand,
-        after_help = "Examples:\n  pluvio database list\n  pluvio database shell db\n  pluvio database dump db > shop.sql\n  pluvio database restore db < shop.sql"
+        after_help = "Examples:\n  pluvio database list\n  pluvio database shell db\n  pluvio database dump db > shop.sql\n  pluvio database restore db < shop.sql\n  pluvio database backup db\n  pluvio database restore db --from latest --into db-copy\n  pluvio database schedule db \"0 3 * * *\" --keep 7"
     )]
     Database(crate::commands::database::DatabaseCommand),
     /// Run a command in an instance

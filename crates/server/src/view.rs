@@ -9,7 +9,7 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::{
     InstanceState, ObservedApplication, ObservedComponent, RunKind, RunState,
 };
-use pluvio_model::operation::{Operation, OperationKind, StepName, StepState};
+use pluvio_model::operation::{Operation, StepName, StepState};
 use pluvio_model::release::{
     BuildRecord, Check, DecidedComponent, DecidedExternal, DecidedPort, DecidedProbe, Release,
     Strategy,
@@ -44,7 +44,7 @@ pub(crate) fn ready(component: &ObservedComponent) -> u32 {
 
 /// Whether an operation is one that the application's state shows. A copy of its data leaves it as it is.
 pub(crate) fn moves(operation: &Operation) -> bool {
-    operation.kind != OperationKind::CopyVolume
+    !operation.kind.is_aside()
 }
 
 /// The worst state that is not intended, and what there is to say about it.

@@ -260,7 +260,8 @@ pub(crate) async fn settled_state(
     if application.state == ApplicationState::Deleting {
         return Ok(ApplicationState::Deleting);
     }
-    if !operation::running(tx, application.id).await?.is_empty() {
+    let running = operation::running(tx, application.id).await?;
+    if running.iter().any(|operation| !operation.kind.is_aside()) {
         return Ok(ApplicationState::Deploying);
     }
     Ok(match target {

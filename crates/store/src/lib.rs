@@ -14,6 +14,7 @@
 pub mod account;
 pub mod application;
 pub mod audit;
+pub mod backup;
 mod blobs;
 pub mod cluster;
 pub mod credential;
@@ -42,6 +43,7 @@ pub mod volume;
 pub use account::{Home, Membership, NewToken, Opened, Scope, Session, Token, User};
 pub use application::{Application, ApplicationFilter, ApplicationState, NewApplication};
 pub use audit::{AuditFilter, AuditRecord, AuditVerdict, NewAudit};
+pub use backup::{Firing, KeptFile, NewBackup};
 pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
 pub use cluster::Cluster;
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_audit_head.sql"),
     include_str!("../migrations/0004_tasks.sql"),
     include_str!("../migrations/0005_volumes.sql"),
+    include_str!("../migrations/0006_backups.sql"),
     include_str!("../migrations/0007_stopped.sql"),
 ];
 

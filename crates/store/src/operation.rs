@@ -232,6 +232,9 @@ pub(crate) async fn settle_application(
     at: &Place,
     operation: &Operation,
 ) -> Result<()> {
+    if operation.kind.is_aside() {
+        return Ok(());
+    }
     let mut application = match application::load(tx, operation.application).await {
         Err(crate::StoreError::NotFound { .. }) => return Ok(()),
         other => other?,

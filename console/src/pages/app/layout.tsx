@@ -59,6 +59,9 @@ export default function AppLayout() {
     { id: 'overview', label: t('app.tab.overview'), to: root },
     { id: 'topology', label: t('app.tab.topology'), to: `${root}/topology` },
     { id: 'components', label: t('app.tab.components'), to: `${root}/components` },
+    ...(component?.kind === 'database'
+      ? [{ id: 'database', label: t('app.tab.database'), to: `${root}/database` }]
+      : []),
     { id: 'logs', label: t('app.tab.logs'), to: `${root}/logs` },
     { id: 'terminal', label: t('app.tab.terminal'), to: `${root}/terminal` },
     {

@@ -57,6 +57,11 @@ fn tidy_component(component: &mut Map<String, Json>) {
     if let Some(Json::Object(build)) = component.get_mut("build") {
         drop_default(build, "builder", &"auto".into());
     }
+    if let Some(Json::Object(backups)) = component.get_mut("backups")
+        && let Some(Json::Object(schedule)) = backups.get_mut("schedule")
+    {
+        drop_default(schedule, "overlap", &false.into());
+    }
     if let Some(Json::Object(schedule)) = component.get_mut("schedule") {
         drop_default(schedule, "overlap", &false.into());
     }

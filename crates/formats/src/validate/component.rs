@@ -112,6 +112,18 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
         (None, _) => {}
     }
     external::check(path, component, found);
+    for (key, present) in [
+        ("parameters", !component.parameters.is_empty()),
+        ("backups", component.backups.is_some()),
+    ] {
+        if present && kind != Kind::Database {
+            found.conflict(
+                format!("{path}.{key}"),
+                format!("`{key}` belongs to `kind: database`; this is a {word}."),
+                format!("Add `kind: database`, or remove `{key}`."),
+            );
+        }
+    }
     match (&component.schedule, kind) {
         (None, Kind::Cron) => found.invalid(
             path,

@@ -4,7 +4,8 @@ use pluvio_model::spec::{
     Command, ComponentSpec, Database, DatabaseEngine, VolumeAccess, VolumeKind,
 };
 
-use super::Found;
+use super::{Found, cron};
+use crate::suggest::nearest;
 
 /// Where the data of each engine lie: there `volumes` may give a size, a class or a name.
 fn data(engine: DatabaseEngine) -> &'static str {
@@ -88,6 +89,8 @@ pub(super) fn check(path: &str, text: &str, component: &ComponentSpec, found: &m
             );
         }
     }
+    parameters(path, database.engine, component, found);
+    backups(path, component, found);
     for (target, mount) in &component.volumes {
         let on_disk = mount.kind == VolumeKind::Disk
             && mount.access == VolumeAccess::Exclusive
@@ -99,6 +102,95 @@ pub(super) fn check(path: &str, text: &str, component: &ComponentSpec, found: &m
                 "Leave `type`, `access` and `readOnly` out; `size`, `class` and `name` may be set.",
             );
         }
+    }
+}
+
+fn parameters(path: &str, engine: DatabaseEngine, component: &ComponentSpec, found: &mut Found) {
+    let title = engine.title();
+    let memory = component.resources.as_ref();
+    let memory = memory.and_then(|resources| resources.memory.as_ref()?.limit);
+    for (name, value) in &component.parameters {
+        let at = format!("{path}.parameters.{name}");
+        if let Some(why) = engine.forbidden(name) {
+            found.conflict(
+                at,
+                format!("`{name}` of {title} is not set by hand: {why}."),
+                "Remove it, or run its image: `kind: stateful`.",
+            );
+            continue;
+        }
+        let Some(parameter) = engine.parameter(name) else {
+            let known = engine.parameters().iter().map(|parameter| parameter.name);
+            let remedy = match nearest(name, known) {
+                Some(near) => format!("Did you mean `{near}`?"),
+                None => format!(
+                    "`pluvio database parameters` lists those there are; any other goes through `command`, as an argument of {title}."
+                ),
+            };
+            found.invalid(
+                at,
+                format!("{title} has no parameter `{name}` that is known."),
+                remedy,
+            );
+            continue;
+        };
+        match engine.parameter_value(parameter, &value.0) {
+            Err(wrong) => found.invalid(at, wrong.cause, wrong.remedy),
+            Ok(_) if engine.takes_memory(name) => {
+                let asked = pluvio_model::spec::size(&value.0).unwrap_or(0);
+                if let Some(limit) = memory
+                    && asked > 0
+                    && asked.unsigned_abs() >= limit.0
+                {
+                    found.conflict(
+                        at,
+                        format!("{name} is {}, and its container may take {limit} altogether: the machine would end it.", value.0),
+                        "Write less, or raise `resources.memory.limit`.",
+                    );
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn backups(path: &str, component: &ComponentSpec, found: &mut Found) {
+    let Some(backups) = &component.backups else {
+        return;
+    };
+    let schedule = backups.schedule();
+    if let Err(why) = cron::check(&schedule.cron) {
+        found.invalid(
+            format!("{path}.backups.schedule"),
+            format!("`{}` is no schedule: {why}.", schedule.cron),
+            "Write five fields, minute hour day month weekday: `0 3 * * *` is every day at three.",
+        );
+    }
+    if let Some(zone) = schedule.time_zone.as_deref()
+        && !cron::looks_like_zone(zone)
+    {
+        found.invalid(
+            format!("{path}.backups.schedule.timeZone"),
+            format!("`{zone}` is not a time zone's name."),
+            "Write one as in the time zone database: Europe/Berlin, Asia/Shanghai, UTC.",
+        );
+    }
+    if backups.keep.is_some_and(|keep| !(1..=1000).contains(&keep)) {
+        found.invalid(
+            format!("{path}.backups.keep"),
+            "Between 1 and 1,000 backups are kept.",
+            "Write `keep: 7`, or `keepFor: 30d`.",
+        );
+    }
+    if backups
+        .keep_for
+        .is_some_and(|span| span.millis() < 3_600_000)
+    {
+        found.invalid(
+            format!("{path}.backups.keepFor"),
+            "A backup is kept for an hour at least.",
+            "Write how long, such as `keepFor: 30d`.",
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 
+use super::backups::BackupSpec;
 use super::container::*;
 use super::external::ExternalSpec;
 use super::source::*;
@@ -56,6 +57,12 @@ pub struct ComponentSpec {
     /// `kind: database`: engine and version: `postgres@17`, `mariadb@11.8`, `redis@7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// `kind: database`: settings of the server: `{ max_connections: 200, shared_buffers: 256MB }`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub parameters: IndexMap<String, EnvValue>,
+    /// `kind: database`: dumps by the clock, kept by the platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<BackupSpec>,
     /// `kind: external`: where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalSpec>,

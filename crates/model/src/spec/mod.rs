@@ -4,16 +4,20 @@
 //! needs (sidecars, networks, raw objects, placement …), so that revisions stored today stay readable. What a runtime
 //! cannot do is refused by name when it is lowered, never dropped.
 
+mod backups;
 mod component;
 mod container;
 mod database;
 mod external;
+mod parameters;
 mod source;
 
+pub use backups::*;
 pub use component::*;
 pub use container::*;
 pub use database::*;
 pub use external::*;
+pub use parameters::*;
 pub use source::*;
 
 use indexmap::IndexMap;

@@ -98,7 +98,10 @@ fn write_out(name: &Name, component: &mut ComponentSpec, database: &Database) {
         DatabaseEngine::Redis => vec!["redis-server".to_owned(), format!("{OWN}/redis.conf")],
         DatabaseEngine::Mariadb => vec!["mariadbd".to_owned()],
     };
-    component.command = Some(Command::Words(start.into_iter().chain(more).collect()));
+    let set = parameters(engine, component);
+    // What is written as arguments comes last, where it counts.
+    let words = start.into_iter().chain(set).chain(more);
+    component.command = Some(Command::Words(words.collect()));
     if engine == DatabaseEngine::Postgres {
         // Ends the connections; SIGTERM would wait for programs that hold them for ever.
         component.stop_signal = Some("SIGINT".to_owned());
@@ -139,6 +142,33 @@ fn write_out(name: &Name, component: &mut ComponentSpec, database: &Database) {
     rollout.grace.get_or_insert(GRACE);
     rollout.deadline.get_or_insert(DEADLINE);
     rollout.drain.get_or_insert(DRAIN);
+}
+
+/// What follows from the memory it may take, and what is asked, as arguments of the server. What is no value was refused
+/// when the specification was checked.
+fn parameters(engine: DatabaseEngine, component: &ComponentSpec) -> Vec<String> {
+    let limit = component.resources.as_ref();
+    let limit = limit.and_then(|resources| resources.memory.as_ref()?.limit);
+    let mut set: IndexMap<&str, String> = IndexMap::new();
+    for (name, value) in limit
+        .map(|limit| engine.parameters_for(limit.0))
+        .unwrap_or_default()
+    {
+        set.insert(name, value);
+    }
+    for (name, value) in &component.parameters {
+        if let Some(parameter) = engine.parameter(name)
+            && let Ok(value) = engine.parameter_value(parameter, &value.0)
+        {
+            set.insert(parameter.name, value);
+        }
+    }
+    let argument = |(name, value): (&str, String)| match engine {
+        DatabaseEngine::Postgres => vec!["-c".to_owned(), format!("{name}={value}")],
+        DatabaseEngine::Mariadb => vec![format!("--{name}={value}")],
+        DatabaseEngine::Redis => vec![format!("--{name}"), value],
+    };
+    set.into_iter().flat_map(argument).collect()
 }
 
 /// The folder with its data.

@@ -43,7 +43,9 @@ use pluvio_model::release::{
     Content, DecidedComponent, DecidedContainer, DecidedNetwork, DecidedTask, Release,
 };
 use pluvio_model::revision::{Origin, Revision};
-use pluvio_model::spec::{AppSpec, ComponentSpec, ContainerSpec, Kind, ScheduleIn, ScheduleSpec};
+use pluvio_model::spec::{
+    AppSpec, BackupSpec, ComponentSpec, ContainerSpec, Kind, ScheduleIn, ScheduleSpec,
+};
 use pluvio_model::template::Rendered;
 
 /// How long a release task may take when nothing is said.
@@ -293,6 +295,7 @@ impl Deciding<'_> {
             after,
             schedule: component.schedule.as_ref().map(schedule),
             database: component.database(),
+            backups: component.backups.as_ref().map(BackupSpec::decided),
             build: image.built.clone(),
         })
     }
@@ -416,7 +419,13 @@ impl Deciding<'_> {
             );
         }
         if let Some(asked) = &component.schedule {
-            let wrong = wrong_schedule(name, component.kind, &schedule(asked));
+            let path = format!("components.{name}.schedule");
+            let wrong = wrong_schedule(name, component.kind == Kind::Cron, &schedule(asked), path);
+            self.problems.extend(wrong);
+        }
+        if let Some(asked) = &component.backups {
+            let path = format!("components.{name}.backups.schedule");
+            let wrong = wrong_schedule(name, true, &asked.schedule(), path);
             self.problems.extend(wrong);
         }
         let Some(placement) = &component.placement else {
@@ -441,19 +450,24 @@ impl Deciding<'_> {
 
 /// Schedules that are none, or that nothing runs by: told before anything is built.
 pub fn wrong_schedules(spec: &AppSpec) -> Vec<Problem> {
-    let components = spec.components.iter();
-    components
-        .filter_map(|(name, component)| {
-            let asked = schedule(component.schedule.as_ref()?);
-            wrong_schedule(name, component.kind, &asked)
-        })
-        .collect()
+    let mut found = Vec::new();
+    for (name, component) in &spec.components {
+        if let Some(asked) = &component.schedule {
+            let path = format!("components.{name}.schedule");
+            let may = component.kind == Kind::Cron;
+            found.extend(wrong_schedule(name, may, &schedule(asked), path));
+        }
+        if let Some(asked) = &component.backups {
+            let path = format!("components.{name}.backups.schedule");
+            found.extend(wrong_schedule(name, true, &asked.schedule(), path));
+        }
+    }
+    found
 }
 
-fn wrong_schedule(name: &Name, kind: Kind, asked: &ScheduleIn) -> Option<Problem> {
-    let path = format!("components.{name}.schedule");
+fn wrong_schedule(name: &Name, may: bool, asked: &ScheduleIn, path: String) -> Option<Problem> {
     let (cause, remedy) = match Schedule::new(asked) {
-            Ok(_) if kind == Kind::Cron => return None,
+            Ok(_) if may => return None,
             Ok(_) => (
                 format!("{name} has a schedule, and is none that runs by one."),
                 "Write `kind: cron`, or take `schedule` out.".to_owned(),

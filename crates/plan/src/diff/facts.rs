@@ -134,6 +134,17 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
         let zone = schedule.time_zone.as_deref().unwrap_or("UTC");
         facts.add("schedule", format!("{} {zone}", schedule.cron));
     }
+    if let Some(backups) = &component.backups {
+        let zone = backups.time_zone.as_deref().unwrap_or("UTC");
+        let mut text = format!("{} {zone}", backups.cron);
+        if backups.keep > 0 {
+            text.push_str(&format!(", {} kept", backups.keep));
+        }
+        if let Some(span) = backups.keep_for {
+            text.push_str(&format!(", for {span}"));
+        }
+        facts.add("backups", text);
+    }
     if let Some(task) = &content.release_task {
         facts.add_exact("release task".to_owned(), shell(&task.command), task, None);
     }

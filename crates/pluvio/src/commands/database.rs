@@ -5,10 +5,12 @@ use std::io::{IsTerminal, Write};
 
 use clap::Subcommand;
 use pluvio_api::applications::{ApplicationDetail, ComponentDetail};
+use pluvio_api::databases::{BackupSchedule, RestoreRequest};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::DatabaseEngine;
+use pluvio_plan::database::{NO_DUMP, NOT_EMPTY, Restore, dump, restore, shell, words};
 
-use super::{Done, instances};
+use super::{Done, backups, database_users, instances};
 use crate::context::Context;
 
 #[derive(Debug, Subcommand)]
@@ -21,18 +23,70 @@ pub(crate) enum DatabaseCommand {
     Shell { component: String },
     /// Write all data to standard output: SQL, or an RDB file of Redis
     Dump { component: String },
-    /// Read a dump from standard input into an empty database
+    /// Put a dump from standard input, or a kept backup (`--from`), into an empty database
     Restore {
         component: String,
-        /// Replace the data that are there
-        #[arg(long)]
+        /// Replace the data that are there with the dump of standard input
+        #[arg(long, conflicts_with_all = ["from", "into", "confirm"])]
         replace: bool,
+        /// A kept backup of this database; `latest` is the newest good one
+        #[arg(long)]
+        from: Option<String>,
+        /// Another database of the same engine; one that is not there is made
+        #[arg(long, requires = "from")]
+        into: Option<String>,
+        /// The name of the database whose data are replaced, to be sure
+        #[arg(long, requires = "from")]
+        confirm: Option<String>,
     },
+    /// Add a database to the application
+    Create {
+        component: String,
+        /// Engine and version, as postgres@17
+        database: String,
+        /// Settings of the server
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+    },
+    /// Make a backup that the platform keeps
+    Backup { component: String },
+    /// The backups that are kept, and those that failed
+    Backups { component: String },
+    /// Write a kept backup, compressed with gzip, to standard output
+    Download { component: String, backup: String },
+    /// Keep a dump from standard input, plain or compressed with gzip, as a backup
+    Upload { component: String },
+    /// Delete a kept backup for good
+    Forget { component: String, backup: String },
+    /// Have it backed up by the clock
+    Schedule {
+        component: String,
+        /// Five fields of cron, as "0 3 * * *"; shows what is set when absent
+        #[arg(conflicts_with = "off")]
+        cron: Option<String>,
+        #[arg(long)]
+        time_zone: Option<String>,
+        /// How many are kept; 7 when absent
+        #[arg(long)]
+        keep: Option<u32>,
+        /// How long they are kept, as 30d; the newest good one stays
+        #[arg(long)]
+        keep_for: Option<String>,
+        /// No more backups by the clock; those there are stay
+        #[arg(long)]
+        off: bool,
+    },
+    /// Settings of the server: show them, set (NAME=VALUE), remove (NAME-)
+    Parameters {
+        component: String,
+        change: Vec<String>,
+    },
+    /// Size, connections, rate, hit ratio, what takes longest: asked of it now
+    Figures { component: String },
+    /// Users of the database
+    #[command(subcommand)]
+    User(database_users::UserCommand),
 }
-
-/// How the scripts below say what is wrong.
-const NOT_EMPTY: i64 = 41;
-const NO_DUMP: i64 = 42;
 
 pub(crate) async fn run(context: &Context, command: &DatabaseCommand) -> Done {
     match command {
@@ -58,11 +112,11 @@ pub(crate) async fn run(context: &Context, command: &DatabaseCommand) -> Done {
         DatabaseCommand::Shell { component } => {
             let place = Place::find(context, component).await?;
             let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-            let words = script(shell(place.engine));
+            let program = words(shell(place.engine));
             let code = instances::run(
                 context,
                 &place.instance,
-                &words,
+                &program,
                 tty,
                 &mut std::io::stdout(),
             )
@@ -78,13 +132,63 @@ pub(crate) async fn run(context: &Context, command: &DatabaseCommand) -> Done {
             }
             let place = Place::find(context, component).await?;
             let mut out = Tail::new(std::io::stdout());
-            let words = script(dump(place.engine));
-            match instances::run(context, &place.instance, &words, false, &mut out).await? {
+            let program = words(dump(place.engine));
+            match instances::run(context, &place.instance, &program, false, &mut out).await? {
                 0 => Ok(()),
                 _ => Err(place.failed("The dump failed; what was written is not whole", &out.last)),
             }
         }
-        DatabaseCommand::Restore { component, replace } => {
+        DatabaseCommand::Create {
+            component,
+            database,
+            set,
+        } => backups::create(context, component, database, set).await,
+        DatabaseCommand::Backup { component } => backups::make(context, component).await,
+        DatabaseCommand::Backups { component } => backups::list(context, component).await,
+        DatabaseCommand::Download { component, backup } => {
+            backups::download(context, component, backup).await
+        }
+        DatabaseCommand::Upload { component } => backups::upload(context, component).await,
+        DatabaseCommand::Forget { component, backup } => {
+            backups::forget(context, component, backup).await
+        }
+        DatabaseCommand::Schedule {
+            component,
+            cron,
+            time_zone,
+            keep,
+            keep_for,
+            off,
+        } => {
+            let schedule = cron.as_ref().map(|cron| BackupSchedule {
+                cron: cron.clone(),
+                time_zone: time_zone.clone(),
+                keep: *keep,
+                keep_for: keep_for.clone(),
+            });
+            backups::schedule(context, component, schedule, *off).await
+        }
+        DatabaseCommand::Parameters { component, change } => {
+            backups::parameters(context, component, change).await
+        }
+        DatabaseCommand::Figures { component } => backups::figures(context, component).await,
+        DatabaseCommand::User(command) => database_users::run(context, command).await,
+        DatabaseCommand::Restore {
+            component,
+            from: Some(backup),
+            into,
+            confirm,
+            ..
+        } => {
+            let request = RestoreRequest {
+                into: into.clone(),
+                confirm: confirm.clone(),
+            };
+            backups::restore(context, component, backup, &request).await
+        }
+        DatabaseCommand::Restore {
+            component, replace, ..
+        } => {
             if std::io::stdin().is_terminal() {
                 return Err(problem::REFUSED.problem(
                     "A dump is read from standard input, which is a terminal.",
@@ -93,8 +197,14 @@ pub(crate) async fn run(context: &Context, command: &DatabaseCommand) -> Done {
             }
             let place = Place::find(context, component).await?;
             let mut said = Vec::new();
-            let words = script(&restore(place.engine, *replace));
-            match instances::run(context, &place.instance, &words, false, &mut said).await? {
+            let program = words(&restore(
+                place.engine,
+                Restore {
+                    replace: *replace,
+                    bytes: None,
+                },
+            ));
+            match instances::run(context, &place.instance, &program, false, &mut said).await? {
                 0 => {
                     context.out.say(format!("{component} holds the data of the dump."));
                     Ok(())
@@ -246,87 +356,5 @@ impl<W: Write> Write for Tail<W> {
     }
     fn flush(&mut self) -> std::io::Result<()> {
         self.to.flush()
-    }
-}
-
-fn script(text: &str) -> Vec<String> {
-    vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()]
-}
-
-fn shell(engine: DatabaseEngine) -> &'static str {
-    match engine {
-        DatabaseEngine::Postgres => "exec psql -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\"",
-        DatabaseEngine::Redis => "REDISCLI_AUTH=$(cat /run/pluvio/password) exec redis-cli",
-        DatabaseEngine::Mariadb => {
-            "exec mariadb --defaults-file=/run/pluvio/client.cnf \"$MARIADB_DATABASE\""
-        }
-    }
-}
-
-/// What the program complains of comes after what it wrote, and only when it failed: both go the same way.
-fn dump(engine: DatabaseEngine) -> &'static str {
-    match engine {
-        DatabaseEngine::Postgres => {
-            "said=$(mktemp) && { pg_dump -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" --no-owner --no-privileges 2>\"$said\" || { code=$?; cat \"$said\"; rm \"$said\"; exit $code; }; rm \"$said\"; }"
-        }
-        DatabaseEngine::Redis => {
-            "said=$(mktemp) && { REDISCLI_AUTH=$(cat /run/pluvio/password) redis-cli --rdb \"$said.rdb\" >\"$said\" 2>&1 && cat \"$said.rdb\" && rm \"$said.rdb\" || { code=$?; cat \"$said\"; rm \"$said\"; exit $code; }; rm \"$said\"; }"
-        }
-        DatabaseEngine::Mariadb => {
-            "said=$(mktemp) && { mariadb-dump --defaults-file=/run/pluvio/client.cnf --single-transaction --routines --triggers --no-tablespaces \"$MARIADB_DATABASE\" 2>\"$said\" || { code=$?; cat \"$said\"; rm \"$said\"; exit $code; }; rm \"$said\"; }"
-        }
-    }
-}
-
-/// Looks first, then takes the whole dump into a file, and begins only when its end is there: a broken connection changes
-/// nothing. PostgreSQL takes all of it in one transaction. Redis follows a second server that holds the dump, as a replica
-/// does, which replaces its data at once.
-fn restore(engine: DatabaseEngine, replace: bool) -> String {
-    let taken = "data=$(mktemp); trap 'rm -f \"$data\"' EXIT; cat >\"$data\"";
-    let keep = if replace { "false" } else { "true" };
-    match engine {
-        DatabaseEngine::Postgres => {
-            let clear = if replace {
-                "-c 'DROP SCHEMA public CASCADE' -c 'CREATE SCHEMA public'"
-            } else {
-                ""
-            };
-            format!(
-                "set -eu; export PGUSER=\"$POSTGRES_USER\" PGDATABASE=\"$POSTGRES_DB\"
-                if {keep} && [ \"$(psql -Atc \"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')\")\" != 0 ]; then exit {NOT_EMPTY}; fi
-                {taken}
-                tail -c 1000 \"$data\" | grep -q 'PostgreSQL database dump complete' || exit {NO_DUMP}
-                psql -q -v ON_ERROR_STOP=1 --single-transaction {clear} -f \"$data\" 2>&1 >/dev/null"
-            )
-        }
-        DatabaseEngine::Mariadb => {
-            let clear = if replace {
-                "run -e \"DROP DATABASE \\`$MARIADB_DATABASE\\`; CREATE DATABASE \\`$MARIADB_DATABASE\\`\""
-            } else {
-                ":"
-            };
-            format!(
-                "set -eu; run() {{ mariadb --defaults-file=/run/pluvio/client.cnf \"$@\"; }}
-                if {keep} && [ \"$(run -Ne \"SELECT count(*) FROM information_schema.tables WHERE table_schema = '$MARIADB_DATABASE'\")\" != 0 ]; then exit {NOT_EMPTY}; fi
-                {taken}
-                tail -c 1000 \"$data\" | grep -q '^-- Dump completed' || exit {NO_DUMP}
-                {clear}
-                run \"$MARIADB_DATABASE\" <\"$data\""
-            )
-        }
-        DatabaseEngine::Redis => format!(
-            "set -eu; REDISCLI_AUTH=$(cat /run/pluvio/password); export REDISCLI_AUTH
-            if {keep} && [ \"$(redis-cli dbsize)\" != 0 ]; then exit {NOT_EMPTY}; fi
-            folder=$(mktemp -d); second=; trap 'test -z \"$second\" || kill \"$second\"; rm -rf \"$folder\"' EXIT
-            cat >\"$folder/dump.rdb\"
-            redis-check-rdb \"$folder/dump.rdb\" >/dev/null 2>&1 || exit {NO_DUMP}
-            printf 'port 16379\\nbind 127.0.0.1\\ndir %s\\nsave \"\"\\nrequirepass %s\\n' \"$folder\" \"$REDISCLI_AUTH\" | redis-server - >\"$folder/said\" 2>&1 & second=$!
-            until [ \"$(redis-cli -p 16379 ping 2>/dev/null)\" = PONG ]; do kill -0 \"$second\" || {{ cat \"$folder/said\"; exit 1; }}; sleep 0.2; done
-            printf %s \"$REDISCLI_AUTH\" | redis-cli -x config set masterauth >/dev/null
-            redis-cli replicaof 127.0.0.1 16379 >/dev/null
-            until redis-cli info replication | grep -q '^master_link_status:up'; do kill -0 \"$second\"; sleep 0.2; done
-            redis-cli replicaof no one >/dev/null
-            redis-cli config set masterauth '' >/dev/null"
-        ),
     }
 }

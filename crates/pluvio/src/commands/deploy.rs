@@ -315,16 +315,20 @@ pub(super) async fn send(context: &Context, folder: &Path) -> Result<String, Pro
         .upload(
             "/api/v1/uploads",
             "application/gzip",
-            SyncStream(std::sync::Mutex::new(Box::pin(
-                ReaderStream::with_capacity(reader, 64 * 1024),
-            ))),
+            SyncStream::new(ReaderStream::with_capacity(reader, 64 * 1024)),
         )
         .await?;
     Ok(receipt.upload)
 }
 
 /// A body must be `Sync`; a reader's stream is only `Send`. Polling has `&mut`, so the lock is never waited for.
-struct SyncStream(std::sync::Mutex<std::pin::Pin<Box<ReaderStream<tokio::fs::File>>>>);
+pub(super) struct SyncStream(std::sync::Mutex<std::pin::Pin<Box<ReaderStream<tokio::fs::File>>>>);
+
+impl SyncStream {
+    pub(super) fn new(stream: ReaderStream<tokio::fs::File>) -> SyncStream {
+        SyncStream(std::sync::Mutex::new(Box::pin(stream)))
+    }
+}
 
 impl futures::Stream for SyncStream {
     type Item = std::io::Result<Bytes>;

@@ -3,8 +3,10 @@
 pub(crate) mod access;
 pub(crate) mod apps;
 pub(crate) mod audit;
+pub(crate) mod backups;
 pub(crate) mod change;
 pub(crate) mod database;
+pub(crate) mod database_users;
 pub(crate) mod declare;
 pub(crate) mod deploy;
 pub(crate) mod environment;

@@ -157,6 +157,7 @@ impl Example {
             hot_files: [("/tmp/example/hot.conf".parse().expect("a path"), hot)].into(),
             after: Vec::new(),
             database: None,
+            backups: None,
             build: None,
             schedule: None,
         }

@@ -3,9 +3,12 @@
 
 mod applications;
 mod audit;
+mod backups;
 mod changes;
 mod copies;
 mod credentials;
+mod database_users;
+mod databases;
 mod editing;
 mod environments;
 mod files;
@@ -59,6 +62,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
                 .merge(files::routes())
                 .merge(releases::routes())
                 .merge(runs::routes())
+                .merge(databases::routes())
+                .merge(backups::routes())
+                .merge(database_users::routes())
                 .merge(plans::routes())
                 .merge(live::routes())
                 .merge(streams::environment_routes())

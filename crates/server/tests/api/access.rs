@@ -120,6 +120,9 @@ fn example(root: &Value, schema: &Value) -> Value {
             return example(root, first);
         }
     }
+    if let Some(word) = schema["enum"].get(0) {
+        return word.clone();
+    }
     let kind = match &schema["type"] {
         Value::Array(kinds) => kinds[0].clone(),
         kind => kind.clone(),

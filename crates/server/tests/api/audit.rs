@@ -20,8 +20,21 @@ const LOOKS: [&str; 9] = [
     "POST /api/v1/passkeys/options",
     "POST /api/v1/session/passkey/options",
 ];
-/// Needs an authenticator. That they are recorded is in `pluvio-store`'s suite.
-const ELSEWHERE: [&str; 4] = [
+/// Needs a database that runs (recorded in `databases_kept.rs`) or an authenticator.
+/// That they are recorded is in `pluvio-store`'s suite.
+const ELSEWHERE: [&str; 16] = [
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/address",
+    "PATCH /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/parameters",
+    "PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/schedule",
+    "DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/schedule",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/upload",
+    "DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/{backup}",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/{backup}/restore",
+    "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users",
+    "PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users/{user}",
+    "DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users/{user}",
     "POST /api/v1/passkeys",
     "PATCH /api/v1/passkeys/{passkey}",
     "DELETE /api/v1/passkeys/{passkey}",

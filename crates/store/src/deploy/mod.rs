@@ -1,6 +1,7 @@
 //! The verbs that change what an application shall be. Each is one transaction: revision, operation, job or release, target,
 //! hosts, projections, event and audit row commit together.
 
+mod aside;
 mod complete;
 mod power;
 mod remove;
@@ -558,5 +559,6 @@ fn permission(kind: OperationKind) -> &'static str {
         OperationKind::Configure => "application:configure",
         OperationKind::Delete => "application:delete",
         OperationKind::CopyVolume => "volume:copy",
+        OperationKind::Backup | OperationKind::Restore => "database:manage",
     }
 }

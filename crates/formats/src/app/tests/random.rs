@@ -289,6 +289,13 @@ fn container() -> BoxedStrategy<ContainerSpec> {
         )
         .boxed()
 }
+/// Whatever is written for variables may be written for parameters.
+fn parameters(env: &IndexMap<EnvName, EnvValue>) -> IndexMap<String, EnvValue> {
+    env.iter()
+        .map(|(name, value)| (name.to_string(), value.clone()))
+        .collect()
+}
+
 fn schedule() -> BoxedStrategy<ScheduleSpec> {
     prop_oneof![
         text().prop_map(ScheduleSpec::Cron),
@@ -372,6 +379,12 @@ fn component() -> BoxedStrategy<ComponentSpec> {
                 image,
                 database,
                 external,
+                parameters: parameters(&env),
+                backups: schedule.clone().map(|schedule| BackupSpec {
+                    schedule,
+                    keep: instances,
+                    keep_for: release.as_ref().and_then(|(_, timeout)| *timeout),
+                }),
                 schedule,
                 entrypoint: command.clone(),
                 command,

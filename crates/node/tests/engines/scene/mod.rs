@@ -339,6 +339,7 @@ impl Scene {
             hot_files,
             after: Vec::new(),
             database: None,
+            backups: None,
             build: None,
             schedule: None,
         }

@@ -27,6 +27,13 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Give the component an image, or take it out.",
             );
         }
+        if component.backups.is_some() {
+            refuse(
+                format!("{path}.backups"),
+                "Backups by the clock are made where Pluvio runs the database itself.",
+                "Take `backups` out.",
+            );
+        }
         if !content.networks.is_empty() {
             refuse(
                 format!("{path}.networks"),
