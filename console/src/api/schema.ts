@@ -79,6 +79,48 @@ export type AuditRow = {
   sealed: boolean
 }
 
+/** A dump that the platform keeps, or was to keep. */
+export type Backup = {
+  id: BackupId
+  /** The database component that it is of. */
+  component: string
+  /** Engine and version that wrote it: `postgres@17`. */
+  database: string
+  reason: BackupReason
+  state: BackupState
+  actor: string
+  operation?: OperationId | null
+  /** The time that its schedule named. */
+  scheduled_at?: string | null
+  begun_at: string
+  ended_at?: string | null
+  /** As kept, compressed. */
+  bytes?: number | null
+  /** As dumped. */
+  plain_bytes?: number | null
+  /** Of the file as kept, and as it is downloaded. */
+  sha256?: string | null
+  /** When it was last read from its beginning to its end and found whole. */
+  verified_at?: string | null
+  problem?: Problem | null
+}
+
+export type BackupId = string
+
+export type BackupReason = "asked" | "schedule" | "upload"
+
+export type BackupSchedule = {
+  /** Five fields of cron. */
+  cron: string
+  /** IANA time zone; UTC when absent. */
+  time_zone?: string | null
+  keep?: number | null
+  /** `30d` */
+  keep_for?: string | null
+}
+
+export type BackupState = "running" | "kept" | "failed"
+
 export type BuiltFrom = {
   builder: string
   commit?: string | null
@@ -251,6 +293,86 @@ export type CredentialSummary = {
   host: string
   username?: string | null
   set_at: string
+}
+
+export type DatabaseAddress = {
+  component: string
+  url: string
+}
+
+/** How a database is, read from it when somebody asks. */
+export type DatabaseFigures = {
+  at?: string | null
+  /** As the server names itself: `17.6`. */
+  version?: string | null
+  uptime_seconds?: number | null
+  /** Of the data: on the disk (PostgreSQL, MariaDB), in memory (Redis). */
+  size_bytes?: number | null
+  /** Tables, or keys of Redis. */
+  objects?: number | null
+  connections?: number | null
+  connections_limit?: number | null
+  /** Transactions (PostgreSQL), statements (MariaDB) or commands (Redis) a second. */
+  per_second?: number | null
+  /** Of all reads, those that were answered from memory: 0 to 1. */
+  hit_ratio?: number | null
+  /** What takes longest: statements at work now, or of Redis the slow log. */
+  slowest?: SlowStatement[]
+}
+
+export type DatabaseParameter = {
+  name: string
+  value: string
+  /** False where it follows from the memory it may take. */
+  asked: boolean
+}
+
+/** A database more for an application. */
+export type DatabaseRequest = {
+  component: string
+  /** `postgres@17` */
+  database: string
+  parameters?: Record<string, string>
+  backups?: BackupSchedule | null
+}
+
+export type DatabaseSummary = {
+  component: string
+  /** postgres, mariadb, redis */
+  engine: string
+  /** As asked: `17`, `10.11` */
+  version: string
+  /** Whether an instance answers. */
+  ready: boolean
+  instance?: string | null
+  host: string
+  port: number
+  user: string
+  database: string
+  parameters: DatabaseParameter[]
+  /** The names that may be set. */
+  known_parameters: string[]
+  backups?: DecidedBackups | null
+  protection: Protection
+  last_good?: Backup | null
+  last_failed?: Backup | null
+  next_backup_at?: string | null
+}
+
+export type DatabaseUser = {
+  name: string
+  rights: UserRights
+  /** The application's own, which its secret is the password of: neither changed nor removed. */
+  own: boolean
+}
+
+export type DecidedBackups = {
+  cron: string
+  /** IANA time zone; UTC when absent. */
+  time_zone?: string | null
+  /** So many of those made by the clock are kept; 0: as many as there are. */
+  keep: number
+  keep_for?: Span | null
 }
 
 /** Deploys; makes the application if it is not there. */
@@ -619,7 +741,7 @@ export type Operation = {
 
 export type OperationId = string
 
-export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete" | "copy-volume" | "copy" | "promote"
+export type OperationKind = "deploy" | "apply" | "rollback" | "scale" | "configure" | "restart" | "stop" | "start" | "delete" | "copy-volume" | "copy" | "promote" | "backup" | "restore"
 
 /** A line of an operation's log. */
 export type OperationLogEntry = {
@@ -728,6 +850,35 @@ export type Page_AuditRow = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_Backup = {
+  items: ({
+    id: BackupId
+    /** The database component that it is of. */
+    component: string
+    /** Engine and version that wrote it: `postgres@17`. */
+    database: string
+    reason: BackupReason
+    state: BackupState
+    actor: string
+    operation?: OperationId | null
+    /** The time that its schedule named. */
+    scheduled_at?: string | null
+    begun_at: string
+    ended_at?: string | null
+    /** As kept, compressed. */
+    bytes?: number | null
+    /** As dumped. */
+    plain_bytes?: number | null
+    /** Of the file as kept, and as it is downloaded. */
+    sha256?: string | null
+    /** When it was last read from its beginning to its end and found whole. */
+    verified_at?: string | null
+    problem?: Problem | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_CredentialSummary = {
   items: ({
     name: string
@@ -736,6 +887,44 @@ export type Page_CredentialSummary = {
     username?: string | null
     set_at: string
   })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_DatabaseSummary = {
+  items: ({
+    component: string
+    /** postgres, mariadb, redis */
+    engine: string
+    /** As asked: `17`, `10.11` */
+    version: string
+    /** Whether an instance answers. */
+    ready: boolean
+    instance?: string | null
+    host: string
+    port: number
+    user: string
+    database: string
+    parameters: DatabaseParameter[]
+    /** The names that may be set. */
+    known_parameters: string[]
+    backups?: DecidedBackups | null
+    protection: Protection
+    last_good?: Backup | null
+    last_failed?: Backup | null
+    next_backup_at?: string | null
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_DatabaseUser = {
+  items: {
+    name: string
+    rights: UserRights
+    /** The application's own, which its secret is the password of: neither changed nor removed. */
+    own: boolean
+  }[]
   next?: string | null
 }
 
@@ -899,6 +1088,11 @@ export type Page_VolumeSummary = {
   next?: string | null
 }
 
+/** `null` removes a parameter. */
+export type ParametersRequest = {
+  parameters: Record<string, string | null>
+}
+
 export type PasskeyName = {
   /** 1 to 60 characters. */
   name: string
@@ -1041,6 +1235,9 @@ export type PromoteRequest = {
   confirm?: boolean
 }
 
+/** Whether a database is backed up, in one word. */
+export type Protection = "never" | "by-hand" | "scheduled" | "waiting" | "failing"
+
 /** How the gateway reaches instances. */
 export type Reach = "bridge" | "published-loopback"
 
@@ -1095,6 +1292,17 @@ export type ResourcesPatch = {
 export type ResourcesRow = {
   cpu_limit_millis?: number | null
   memory_limit_bytes?: number | null
+}
+
+export type RestoreRequest = {
+  /** The database it goes into: its own when absent; one that is not there is made. */
+  into?: string | null
+  /** The name of the database whose data are replaced, to be sure. */
+  confirm?: string | null
+}
+
+export type RightsRequest = {
+  rights: UserRights
 }
 
 export type RollbackRequest = {
@@ -1173,6 +1381,13 @@ export type SigninLink = {
   expires_at: string
 }
 
+export type SlowStatement = {
+  milliseconds: number
+  user: string
+  /** Its beginning. Empty for those who may not read what is in the database. */
+  text: string
+}
+
 export type SourceNote = {
   commit?: string | null
   message?: string | null
@@ -1196,6 +1411,9 @@ export type SourceRequest = {
   /** A sample that Pluvio carries: `node`, `python`, `go`, `static`, `dockerfile`. */
   sample: string
 }
+
+/** A span of time in milliseconds: `500ms`, `5s`, `1m30s`, `2h`, `7d`; a plain number is seconds. */
+export type Span = string
 
 /** The specification of the target, as it is edited. */
 export type SpecDocument = {
@@ -1244,7 +1462,7 @@ export type Step = {
   usual_ms?: number | null
 }
 
-export type StepName = "fetch" | "base" | "build" | "keep" | "pull" | "copy" | "decide" | "task" | "apply" | "start" | "shift" | "drain" | "stop" | "remove"
+export type StepName = "fetch" | "base" | "build" | "keep" | "pull" | "copy" | "decide" | "task" | "apply" | "start" | "shift" | "drain" | "stop" | "remove" | "dump" | "verify" | "restore" | "prune"
 
 export type StepState = "waiting" | "running" | "done" | "skipped" | "failed"
 
@@ -1337,6 +1555,23 @@ export type UsageReport = {
   /** By instance, oldest first. */
   instances: Record<string, UsagePoint[]>
 }
+
+/** A user that was made. Its password is told this once and kept nowhere. */
+export type UserMade = {
+  name: string
+  rights: UserRights
+  password: string
+  /** The address with the password, inside the application. */
+  url: string
+}
+
+export type UserRequest = {
+  name: string
+  rights: UserRights
+}
+
+/** What a user of a database may do. */
+export type UserRights = "read-only" | "read-write" | "owner" | "other"
 
 export type UserSummary = {
   name: string
@@ -1914,6 +2149,116 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: RunStarted
+  }
+  /** The databases of an application. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases': {
+    query: undefined
+    body: undefined
+    answer: Page_DatabaseSummary
+  }
+  /** Adds a database to an application: deploys it with one component more. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases': {
+    query: undefined
+    body: DatabaseRequest
+    answer: Operation
+  }
+  /** One database. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}': {
+    query: undefined
+    body: undefined
+    answer: DatabaseSummary
+  }
+  /** The address with its password, as the application's components get it. That it was read is recorded. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/address': {
+    query: undefined
+    body: undefined
+    answer: DatabaseAddress
+  }
+  /** How a database is now: asked of it, at most every five seconds. Statements are told to those only who may read what is in it. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/figures': {
+    query: undefined
+    body: undefined
+    answer: DatabaseFigures
+  }
+  /** Sets or removes parameters of the server: a new release, in which the database is restarted. */
+  'PATCH /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/parameters': {
+    query: undefined
+    body: ParametersRequest
+    answer: Operation
+  }
+  /** Has a database backed up by the clock. */
+  'PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/schedule': {
+    query: undefined
+    body: BackupSchedule
+    answer: Operation
+  }
+  /** Ends the backups of a database by the clock; those that are kept stay. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/schedule': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** The backups of a database, the newest first: kept, at work and failed. Those of a database that is gone are listed, too. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups': {
+    query: undefined
+    body: undefined
+    answer: Page_Backup
+  }
+  /** Makes a backup that is kept until it is deleted. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups': {
+    query: undefined
+    body: undefined
+    answer: Operation
+  }
+  /** Keeps a dump that is sent, plain or compressed with gzip, after it was read and found whole. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/upload': {
+    query: undefined
+    body: undefined
+    answer: Backup
+  }
+  /** A backup as it is kept: compressed with gzip. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/{backup}/file': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** Deletes a backup for good. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/{backup}': {
+    query: undefined
+    body: undefined
+    answer: string
+  }
+  /** Puts a backup into its database, another of the same engine, or a new one. What is there is replaced only when its name is repeated. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/backups/{backup}/restore': {
+    query: undefined
+    body: RestoreRequest
+    answer: Operation
+  }
+  /** The users of a database. */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users': {
+    query: undefined
+    body: undefined
+    answer: Page_DatabaseUser
+  }
+  /** Makes a user with a password of its own, which is told this once. */
+  'POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users': {
+    query: undefined
+    body: UserRequest
+    answer: UserMade
+  }
+  /** Gives a user other rights. */
+  'PUT /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users/{user}': {
+    query: undefined
+    body: RightsRequest
+    answer: string
+  }
+  /** Removes a user and ends its connections; what it made stays, as the application's own user's. */
+  'DELETE /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/users/{user}': {
+    query: {
+      confirm: string
+    }
+    body: undefined
+    answer: string
   }
   /** Says what a source is and what would run. Nothing is kept but the upload, and nothing runs. */
   'POST /api/v1/teams/{team}/environments/{environment}/plan': {

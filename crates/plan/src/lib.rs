@@ -9,8 +9,8 @@
 //! May depend on `model` and serialisation only. Deliberately absent: anything that fetches. Facts are fetched first
 //! ([`pluvio_model::facts::DecideFacts`], [`pluvio_model::observed::Observed`]), then decided upon.
 
-pub mod copy;
 pub mod backups;
+pub mod copy;
 pub mod database;
 mod decide;
 pub mod diff;

@@ -9,8 +9,7 @@ use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, BackupSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, PortProtocol,
-    Probes,
-    Resources, RouteSpec, SecretSpec, VolumeAccess,
+    Probes, Resources, RouteSpec, SecretSpec, VolumeAccess,
 };
 use serde::{Deserialize, Serialize};
 
