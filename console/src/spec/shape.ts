@@ -111,6 +111,28 @@ const host = f(
     f('sysctls', { t: 'pairs', name: 'net.core.somaxconn' }),
   ]),
 )
+const options = f(
+  'options',
+  group([
+    f('tty', flag),
+    f('stdin', flag),
+    f('readOnly', flag),
+    f('init', flag),
+    f('hostname', text()),
+    f('domainname', text()),
+    f('dns', list('10.0.0.53')),
+    f('dnsSearch', list('example.org')),
+    f('dnsOptions', list('ndots:2')),
+    f('groups', list('video')),
+    f('shmSize', text('64Mi')),
+    f('ulimits', { t: 'json' }),
+  ]),
+)
+const schedule: Shape = {
+  t: 'group',
+  short: 'cron',
+  fields: [f('cron', text('0 3 * * *')), f('timeZone', text('Europe/Berlin')), f('overlap', flag)],
+}
 const container: readonly Field[] = [
   f('image', text('registry/name:tag')),
   f('entrypoint', command),
@@ -134,6 +156,8 @@ export const componentSections: readonly Section[] = [
       f('displayName', text()),
       f('image', text('registry/name:tag')),
       f('database', text('postgres@17')),
+      f('parameters', { t: 'pairs', name: 'max_connections' }),
+      f('backups', group([f('schedule', schedule), f('keep', number('7')), f('keepFor', text('30d'))])),
       f(
         'source',
         group([
@@ -162,18 +186,18 @@ export const componentSections: readonly Section[] = [
           f('command', command),
           f('output', text('dist')),
           f('dockerfile', text('Dockerfile')),
+          f('dockerfileText', { t: 'text', many: true }),
           f('target', text()),
           f('args', { t: 'pairs', name: 'ARG' }),
           f('env', { t: 'pairs', name: 'NAME' }),
           f('secrets', list('NPM_TOKEN')),
         ]),
       ),
-      f('external', group([f('addresses', list('db.example.org:5432')), f('check', probe)])),
-      f('schedule', {
-        t: 'group',
-        short: 'cron',
-        fields: [f('cron', text('0 3 * * *')), f('timeZone', text('Europe/Berlin')), f('overlap', flag)],
-      }),
+      f(
+        'external',
+        group([f('addresses', list('db.example.org:5432')), f('check', probe), f('local', flag)]),
+      ),
+      f('schedule', schedule),
     ],
   },
   {
@@ -192,6 +216,7 @@ export const componentSections: readonly Section[] = [
     id: 'network',
     fields: [
       f('ports', { t: 'map', name: 'http', fields: [f('port', number('8080')), f('protocol', protocol)] }),
+      f('imagePorts', flag),
       f('routes', {
         t: 'rows',
         none: true,
@@ -253,6 +278,7 @@ export const componentSections: readonly Section[] = [
     id: 'machine',
     fields: [
       host,
+      options,
       f(
         'placement',
         group([f('clusters', list()), f('spread', flag), f('nodeLabels', { t: 'pairs', name: 'label' })]),
@@ -304,6 +330,8 @@ const only: Record<string, readonly Kind[]> = {
   source: run,
   build: run,
   database: ['database'],
+  parameters: ['database'],
+  backups: ['database'],
   external: ['external'],
   schedule: ['cron'],
   entrypoint: run,
@@ -327,6 +355,8 @@ const only: Record<string, readonly Kind[]> = {
   sidecars: run,
   init: run,
   host: run,
+  options: run,
+  imagePorts: run,
   placement: [...run, 'database'],
   patch: [...run, 'database'],
   aliases: [...run, 'database'],

@@ -50,5 +50,5 @@ fn its_examples_are_right() {
         assert_eq!(problems, [], "{text}");
         examples += 1;
     }
-    assert_eq!(examples, 2);
+    assert_eq!(examples, 3);
 }

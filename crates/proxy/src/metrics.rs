@@ -441,7 +441,7 @@ mod tests {
             }
             series.sample(start + Duration::from_secs(second), HOUR);
         }
-        let now = start + Duration::from_secs(7199);
+        let now = start + Duration::from_secs(7195);
         let rate = |window: u64| {
             let window = Duration::from_secs(window);
             let traffic = series.traffic(start, now, window).unwrap();

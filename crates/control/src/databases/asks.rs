@@ -312,9 +312,9 @@ impl Control {
                 }
             }
             None => {
-                let deploy = self
-                    .make_beside(by.clone(), scope, application, component, &into, &from)
-                    .await?;
+                let made =
+                    self.make_beside(by.clone(), scope, application, component, &into, &from);
+                let deploy = Box::pin(made).await?;
                 job_of.after = Some(deploy.operation.id);
             }
         }

@@ -142,9 +142,10 @@ pub struct ComponentSpec {
     pub extra_hosts: IndexMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostOptions>,
-    /// Where instances may run.
+    /// What else a container of an engine can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<ContainerOptions>,
+    /// Where instances may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementSpec>,
     /// Per-runtime escapes, shown in every diff.
