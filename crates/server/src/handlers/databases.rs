@@ -190,10 +190,10 @@ async fn add(
         backups: request.backups.map(schedule).transpose()?,
         ..ComponentSpec::default()
     };
-    let asked = app
+    let adding = app
         .control
-        .add_database(by, &scope, &application, &component, spec)
-        .await?;
+        .add_database(by, &scope, &application, &component, spec);
+    let asked = Box::pin(adding).await?;
     Ok(accepted(asked))
 }
 
