@@ -40,6 +40,17 @@ pub(crate) struct ObjectName {
     pub(crate) name: String,
 }
 
+impl ObjectName {
+    pub(crate) fn new(api_version: &str, kind: &str, namespace: &str, name: String) -> ObjectName {
+        ObjectName {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name,
+        }
+    }
+}
+
 impl std::fmt::Display for ObjectName {
     fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(out, "{} {}", self.kind, self.name)

@@ -1,7 +1,7 @@
 //! Pods as instances.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::observed::{ExitRecord, InstanceState, ObservedInstance, ProbeAnswer, ProbeKind};
@@ -162,25 +162,35 @@ fn next_start(status: &ContainerStatus) -> Option<Timestamp> {
         .ok()
 }
 
-/// How the program last ended, and when it had begun.
-fn last_exit(status: Option<&ContainerStatus>) -> Option<(ExitRecord, Option<Timestamp>)> {
-    let status = status?;
-    let of = |state: Option<&ContainerState>| state.and_then(|state| state.terminated.clone());
-    let ended = of(status.state.as_ref()).or_else(|| of(status.last_state.as_ref()))?;
-    let message = ended.message.unwrap_or_default();
-    let lines: Vec<&str> = message.lines().collect();
+/// How a program ended, with its last lines.
+pub(crate) fn exit_record(ended: &ContainerStateTerminated) -> ExitRecord {
+    let lines: Vec<&str> = ended
+        .message
+        .as_deref()
+        .unwrap_or_default()
+        .lines()
+        .collect();
     let from = lines.len().saturating_sub(LAST_LINES);
-    let exit = ExitRecord {
+    ExitRecord {
         code: i64::from(ended.exit_code),
         oom: ended.reason.as_deref() == Some("OOMKilled"),
         at: ended
             .finished_at
+            .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         last_lines: lines[from..]
             .iter()
             .map(|line| (*line).to_owned())
             .collect(),
-    };
+    }
+}
+
+/// How the program last ended, and when it had begun.
+fn last_exit(status: Option<&ContainerStatus>) -> Option<(ExitRecord, Option<Timestamp>)> {
+    let status = status?;
+    let of = |state: Option<&ContainerState>| state.and_then(|state| state.terminated.clone());
+    let ended = of(status.state.as_ref()).or_else(|| of(status.last_state.as_ref()))?;
+    let exit = exit_record(&ended);
     Some((exit, ended.started_at.map(|time| time.0)))
 }
 

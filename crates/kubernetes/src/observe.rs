@@ -11,7 +11,7 @@ use pluvio_model::problem::Problem;
 use pluvio_model::release::DecidedComponent;
 use pluvio_model::spec::Kind;
 use pluvio_model::stage::{RunWish, Stage, Wish};
-use pluvio_plan::lower::kubernetes::key;
+use pluvio_plan::lower::kubernetes::{component_object, key};
 use pluvio_plan::schedule::Schedule;
 
 use crate::book::Notes;
@@ -88,6 +88,18 @@ fn no_others(held: &Held, wish: &RunWish) -> bool {
 fn next_time(component: &DecidedComponent, on: bool, now: Timestamp) -> Option<Timestamp> {
     let schedule = component.schedule.as_ref().filter(|_| on)?;
     Schedule::new(schedule).ok()?.next(now)
+}
+
+/// A controller's own word on how far it is, the same for every kind of workload.
+struct Rolled {
+    generation: Option<i64>,
+    observed: Option<i64>,
+    /// How many it wants; told by a DaemonSet only.
+    wanted: i32,
+    all: i32,
+    ready: i32,
+    updated: i32,
+    is_new: bool,
 }
 
 struct Seen<'a> {
@@ -180,58 +192,72 @@ impl Seen<'_> {
         let (Some(written), true) = (written, good && self.view.is_applied) else {
             return false;
         };
-        let name = pluvio_model::name::derived(&[
-            self.wish.release.application_name.as_str(),
-            component.name.as_str(),
-        ]);
-        let namespace = self.view.notes.namespace.as_str();
+        let Some(rolled) = self.rolled(component) else {
+            return false;
+        };
         let count = i32::try_from(all.len()).unwrap_or(i32::MAX);
-        match component.kind {
-            Kind::Stateful => self
-                .cache
-                .stateful_sets
-                .get(&ObjectRef::new(&name).within(namespace))
-                .is_some_and(|set| {
-                    let status = set.status.clone().unwrap_or_default();
-                    let current = set.metadata.generation.unwrap_or_default() >= written
-                        && status.observed_generation >= set.metadata.generation;
-                    // Revisions are the same once every pod is the new one.
-                    let done = wanted == 0
-                        || status.update_revision == status.current_revision
-                        || status.updated_replicas == Some(count);
-                    current
-                        && done
-                        && count == i32::try_from(wanted).unwrap_or(i32::MAX)
-                        && status.ready_replicas.unwrap_or_default() == count
-                }),
-            Kind::Daemon => self
-                .cache
-                .daemon_sets
-                .get(&ObjectRef::new(&name).within(namespace))
-                .is_some_and(|set| {
-                    let status = set.status.clone().unwrap_or_default();
-                    let current = set.metadata.generation.unwrap_or_default() >= written
-                        && status.observed_generation >= set.metadata.generation;
-                    current
-                        && status.desired_number_scheduled == count
-                        && status.number_ready == count
-                        && (count == 0 || status.updated_number_scheduled == Some(count))
-                }),
-            _ => self
-                .cache
-                .deployments
-                .get(&ObjectRef::new(&name).within(namespace))
-                .is_some_and(|set| {
-                    let status = set.status.clone().unwrap_or_default();
-                    let current = set.metadata.generation.unwrap_or_default() >= written
-                        && status.observed_generation >= set.metadata.generation;
-                    current
-                        && count == i32::try_from(wanted).unwrap_or(i32::MAX)
-                        && status.replicas.unwrap_or_default() == count
-                        && status.updated_replicas.unwrap_or_default() == count
-                        && status.ready_replicas.unwrap_or_default() == count
-                }),
-        }
+        let wanted = match component.kind {
+            // As many as the cluster has nodes for.
+            Kind::Daemon => rolled.wanted,
+            _ => i32::try_from(wanted).unwrap_or(i32::MAX),
+        };
+        rolled.generation >= Some(written)
+            && rolled.observed >= rolled.generation
+            && count == wanted
+            && rolled.ready == count
+            && (count == 0 || rolled.is_new || rolled.updated == count)
+            && rolled.all == count
+    }
+
+    /// What the component's controller says of its pods.
+    fn rolled(&self, component: &DecidedComponent) -> Option<Rolled> {
+        let name = component_object(&self.wish.release, &component.name);
+        let namespace = self.view.notes.namespace.as_str();
+        Some(match component.kind {
+            Kind::Stateful => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                let set = self.cache.stateful_sets.get(&reference)?;
+                let status = set.status.clone().unwrap_or_default();
+                Rolled {
+                    generation: set.metadata.generation,
+                    observed: status.observed_generation,
+                    wanted: 0,
+                    all: status.replicas,
+                    ready: status.ready_replicas.unwrap_or_default(),
+                    updated: status.updated_replicas.unwrap_or_default(),
+                    // The count of updated pods is left out once all are.
+                    is_new: status.update_revision == status.current_revision,
+                }
+            }
+            Kind::Daemon => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                let set = self.cache.daemon_sets.get(&reference)?;
+                let status = set.status.clone().unwrap_or_default();
+                Rolled {
+                    generation: set.metadata.generation,
+                    observed: status.observed_generation,
+                    wanted: status.desired_number_scheduled,
+                    all: status.desired_number_scheduled,
+                    ready: status.number_ready,
+                    updated: status.updated_number_scheduled.unwrap_or_default(),
+                    is_new: false,
+                }
+            }
+            _ => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                let deployment = self.cache.deployments.get(&reference)?;
+                let status = deployment.status.clone().unwrap_or_default();
+                Rolled {
+                    generation: deployment.metadata.generation,
+                    observed: status.observed_generation,
+                    wanted: 0,
+                    all: status.replicas.unwrap_or_default(),
+                    ready: status.ready_replicas.unwrap_or_default(),
+                    updated: status.updated_replicas.unwrap_or_default(),
+                    is_new: false,
+                }
+            }
+        })
     }
 }
 

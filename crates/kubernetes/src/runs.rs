@@ -1,6 +1,5 @@
 //! Jobs as runs of programs that come to an end.
 
-use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use pluvio_model::observed::{ExitRecord, ObservedRun, RunKind, RunState};
@@ -9,6 +8,7 @@ use pluvio_plan::lower::kubernetes::key;
 
 use crate::book::{Notes, RunOf};
 use crate::cache::Held;
+use crate::instances::exit_record;
 
 /// Every Job of the application that is known to be a run, the newest first.
 pub(crate) fn runs(held: &Held, notes: &Notes) -> Vec<ObservedRun> {
@@ -110,18 +110,8 @@ fn newest_pod<'a>(job: &str, pods: &'a [std::sync::Arc<Pod>]) -> Option<&'a Pod>
 
 fn exit(pod: &Pod) -> Option<ExitRecord> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let ended = statuses.first()?.state.as_ref()?.terminated.as_ref()?;
-    let message = ended.message.clone().unwrap_or_default();
-    let lines: Vec<String> = message.lines().map(str::to_owned).collect();
-    Some(ExitRecord {
-        code: i64::from(ended.exit_code),
-        oom: ended.reason.as_deref() == Some("OOMKilled"),
-        at: ended
-            .finished_at
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        last_lines: lines[lines.len().saturating_sub(20)..].to_vec(),
-    })
+    let state = statuses.first()?.state.as_ref()?;
+    state.terminated.as_ref().map(exit_record)
 }
 
 fn failure(

@@ -392,15 +392,8 @@ impl Worker {
                 Kind::Daemon => "DaemonSet",
                 _ => continue,
             };
-            let name = ObjectName {
-                api_version: "apps/v1".to_owned(),
-                kind: kind.to_owned(),
-                namespace: Some(options.namespace.clone()),
-                name: derived(&[
-                    wish.release.application_name.as_str(),
-                    component.name.as_str(),
-                ]),
-            };
+            let object = lower::component_object(&wish.release, &component.name);
+            let name = ObjectName::new("apps/v1", kind, &options.namespace, object);
             if let Some(generation) = self.writer.generation(&name) {
                 written.insert(component.name.clone(), generation);
             }
@@ -416,15 +409,11 @@ impl Worker {
         options: &Options,
         anew: bool,
     ) -> Result<(), Box<Problem>> {
-        let service = derived(&[wish.release.application_name.as_str()]);
+        let service = lower::application_object(&wish.release);
         let mut endpoints = Vec::new();
         for component in wish.release.components.keys() {
-            let name = ObjectName {
-                api_version: "v1".to_owned(),
-                kind: "Service".to_owned(),
-                namespace: Some(options.namespace.clone()),
-                name: derived(&[wish.release.application_name.as_str(), component.as_str()]),
-            };
+            let object = lower::component_object(&wish.release, component);
+            let name = ObjectName::new("v1", "Service", &options.namespace, object);
             let Some(address) = self.writer.address(&name) else {
                 continue;
             };
@@ -577,12 +566,13 @@ fn component_of(object: &Object) -> Option<Name> {
 }
 
 fn slice_name(wish: &RunWish, options: &Options) -> ObjectName {
-    ObjectName {
-        api_version: "discovery.k8s.io/v1".to_owned(),
-        kind: "EndpointSlice".to_owned(),
-        namespace: Some(options.namespace.clone()),
-        name: derived(&[wish.release.application_name.as_str(), "names"]),
-    }
+    let name = derived(&[wish.release.application_name.as_str(), "names"]);
+    ObjectName::new(
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        &options.namespace,
+        name,
+    )
 }
 
 fn first(problems: Vec<Problem>) -> Box<Problem> {

@@ -160,6 +160,16 @@ pub fn kubernetes(
     }
 }
 
+/// The name of what an application has once: `APP`.
+pub fn application_object(release: &Release) -> String {
+    derived(&[release.application_name.as_str()])
+}
+
+/// The name of a component's workload and of its Service: `APP--COMPONENT`.
+pub fn component_object(release: &Release, component: &Name) -> String {
+    derived(&[release.application_name.as_str(), component.as_str()])
+}
+
 /// The Job of a component's release task; `None` if it has none.
 pub fn release_task(
     wish: &RunWish,
@@ -243,9 +253,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// `APP--COMPONENT`
     fn name(&self, component: &Name) -> String {
-        derived(&[self.release.application_name.as_str(), component.as_str()])
+        component_object(self.release, component)
     }
 
     /// `APP--COMPONENT--WHAT`

@@ -58,7 +58,7 @@ impl Lowering<'_> {
 
     fn inner_name(&self) -> String {
         // Components' Services are called `APP--COMPONENT`, so this name is free.
-        derived(&[self.release.application_name.as_str()])
+        super::application_object(self.release)
     }
 
     /// Where pods look bare names up.
