@@ -35,9 +35,14 @@ pub(crate) struct Loader<'l> {
     pub(crate) header_port: Option<u16>,
     /// Told once each.
     unset: HashSet<String>,
+    /// Bytes that variables have put into values.
+    filled: usize,
     pub(super) items: usize,
     pub(super) bodies: IndexMap<String, Item>,
 }
+
+/// What variables may make of all values together, in bytes.
+const FILLED_MAX: usize = 16 << 20;
 
 /// The variables of one file.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +77,7 @@ impl<'l> Loader<'l> {
             secret_rule: None,
             header_port: None,
             unset: HashSet::new(),
+            filled: 0,
             items: 0,
             bodies: IndexMap::new(),
         }
@@ -288,6 +294,20 @@ impl<'l> Loader<'l> {
                 "Write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+value}; for a dollar write $$.",
             );
         }
+        let made = made.filter(|(filled, _)| {
+            let before = self.filled;
+            self.filled += filled.len();
+            if before <= FILLED_MAX && self.filled > FILLED_MAX {
+                self.told.error(
+                    problem::SPEC_TOO_LARGE,
+                    at,
+                    path,
+                    format!("Variables make more than {FILLED_MAX} bytes of the files."),
+                    "Put less into variables that many values name.",
+                );
+            }
+            self.filled <= FILLED_MAX
+        });
         match made {
             Some((text, template)) => {
                 // What was put in is looked at again: `${PORT}` may be a number.
@@ -399,11 +419,10 @@ impl<'l> Loader<'l> {
                         ..Place::default()
                     };
                     let scalar = {
-                        let known = into.clone();
                         let mut settings = Settings::default();
                         std::mem::swap(&mut settings, &mut self.settings);
                         // What a .env file says of itself is no setting of its own.
-                        let scalar = self.scalar(value, Resolved::Text, at, &known, &name);
+                        let scalar = self.scalar(value, Resolved::Text, at, into, &name);
                         self.settings = settings;
                         scalar
                     };

@@ -465,3 +465,22 @@ proptest::proptest! {
         let _ = read_text(&format!("services:\n  web:\n    image: a\n    {key}:\n      a: {value}\n"));
     }
 }
+
+/// A `.env` of a megabyte may name a long value in each of its lines.
+#[test]
+fn variables_cannot_make_a_small_text_large() {
+    let mut env = format!("A={}\n", "x".repeat(500_000));
+    for number in 0..60_000 {
+        env.push_str(&format!("B{number}=$A\n"));
+    }
+    let env: &'static str = env.leak();
+    let import = read_files(&[
+        (
+            "compose.yaml",
+            "services: { web: { image: localhost/web:1 } }\n",
+        ),
+        (".env", env),
+    ]);
+    let codes: Vec<&str> = import.errors.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(codes, ["spec.too-large"]);
+}

@@ -72,6 +72,19 @@ impl Node {
         }
     }
 
+    /// The bytes of all texts in it, keys included.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Scalar { text, .. } => text.len(),
+            Value::List(items) => items.iter().map(Node::bytes).sum(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|entry| entry.key.len() + entry.value.bytes())
+                .sum(),
+            Value::Gone => 0,
+        }
+    }
+
     pub fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,

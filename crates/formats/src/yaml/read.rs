@@ -17,6 +17,8 @@ pub struct Limits {
     pub depth: usize,
     /// Nodes once aliases are resolved, so that a small text cannot become a large value.
     pub nodes: usize,
+    /// Bytes of text that aliases may copy.
+    pub copied: usize,
     /// Read what compose's files hold besides: `!reset` gives [`Value::Gone`], `!override` a map of that one key, and `<<`
     /// takes a list of `K=V` too.
     pub compose: bool,
@@ -28,6 +30,7 @@ impl Default for Limits {
             size: 1 << 20,
             depth: 64,
             nodes: 100_000,
+            copied: 16 << 20,
             compose: false,
         }
     }
@@ -50,6 +53,7 @@ pub fn read(text: &str, limits: &Limits) -> Result<Node, Vec<Problem>> {
         limits,
         anchors: HashMap::new(),
         nodes: 0,
+        copied: 0,
         problems: Vec::new(),
         trail: Vec::new(),
     };
@@ -67,12 +71,20 @@ struct Reader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     limits: &'t Limits,
     /// By anchor id; `None` while the anchored node is still being read.
-    anchors: HashMap<usize, Option<(Node, usize)>>,
+    anchors: HashMap<usize, Option<Anchored>>,
     nodes: usize,
+    copied: usize,
     /// What is wrong but does not stop the reading.
     problems: Vec<Problem>,
     /// The keys and indexes that lead to what is being read.
     trail: Vec<Step>,
+}
+
+/// A value that aliases may repeat, and what a copy of it costs.
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    bytes: usize,
 }
 
 type Fatal = Box<Problem>;
@@ -167,6 +179,25 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
+    /// A copy of a value is about to be made.
+    fn copy(&mut self, nodes: usize, bytes: usize, at: Position) -> Result<(), Fatal> {
+        self.count(nodes, at)?;
+        self.copied += bytes;
+        if self.copied > self.limits.copied {
+            return Err(Box::new(problem_at(
+                problem::SPEC_TOO_LARGE,
+                at,
+                "",
+                format!(
+                    "With its aliases written out, the file has more than {} bytes.",
+                    self.limits.copied
+                ),
+                "Use fewer aliases (`*name`) of long values.",
+            )));
+        }
+        Ok(())
+    }
+
     fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, Fatal> {
         let before = self.nodes;
         self.count(1, at)?;
@@ -207,7 +238,7 @@ impl<'t> Reader<'t> {
                 (anchor, Value::Map(self.mapping(depth)?))
             }
             Event::Alias(id) => {
-                let Some(Some((node, size))) = self.anchors.get(&id).cloned() else {
+                let Some(Some(anchored)) = self.anchors.get(&id) else {
                     return Err(Box::new(syntax(
                         at,
                         format!(
@@ -217,7 +248,9 @@ impl<'t> Reader<'t> {
                         "An alias stands for a value that ended before it.",
                     )));
                 };
-                self.count(size, at)?;
+                let (nodes, bytes) = (anchored.nodes, anchored.bytes);
+                let node = anchored.node.clone();
+                self.copy(nodes, bytes, at)?;
                 return Ok(node);
             }
             _ => {
@@ -239,10 +272,12 @@ impl<'t> Reader<'t> {
         };
         let node = Node { at, value };
         if anchor != 0 {
-            let size = self.nodes - before;
+            let (nodes, bytes) = (self.nodes - before, node.bytes());
             // The copy that is kept counts too: anchors within anchors would hold the same text many times.
-            self.count(size, at)?;
-            self.anchors.insert(anchor, Some((node.clone(), size)));
+            self.copy(nodes, bytes, at)?;
+            let node = node.clone();
+            let anchored = Anchored { node, nodes, bytes };
+            self.anchors.insert(anchor, Some(anchored));
         }
         Ok(node)
     }

@@ -507,6 +507,14 @@ fn a_small_text_cannot_become_a_large_value() {
     let problems = read(&bomb, "app.yaml").unwrap_err();
     assert_eq!(problems[0].code, "spec.too-large");
 
+    let repeated = format!(
+        "a: &a {}\nb: [{}]\n",
+        "x".repeat(500_000),
+        vec!["*a"; 90_000].join(",")
+    );
+    let problems = read(&repeated, "app.yaml").unwrap_err();
+    assert_eq!(problems[0].code, "spec.too-large");
+
     let deep = format!("a: {}{}", "[".repeat(5000), "]".repeat(5000));
     let problems = read(&deep, "app.yaml").unwrap_err();
     assert_eq!(problems[0].code, "spec.syntax", "{problems:?}");
