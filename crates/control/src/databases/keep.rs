@@ -31,7 +31,7 @@ pub(crate) fn key(id: BackupId) -> BlobKey {
 
 /// What was found when a file was read from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checked {
+pub(crate) struct Checked {
     pub file: KeptFile,
     pub whole: bool,
 }
@@ -52,13 +52,12 @@ pub(crate) fn compressed(
         // Without its other end the program would be hung up on.
         let _open = input;
         let mut out = GzEncoder::new(Vec::with_capacity(PIECE * 2), Compression::new(5));
-        let (mut err, mut last, mut plain) = (Vec::new(), Vec::new(), 0_u64);
+        let (mut err, mut plain) = (Vec::new(), 0_u64);
         let failed = || std::io::Error::other("the dump failed");
         let said = loop {
             match output.next().await {
                 Some(ExecOutput::Out(bytes)) => {
                     plain += bytes.len() as u64;
-                    keep_end(&mut last, &bytes, 2048);
                     if out.write_all(&bytes).is_err() {
                         break Err(broke_off());
                     }
@@ -74,12 +73,8 @@ pub(crate) fn compressed(
                 Some(ExecOutput::Exit(code)) => {
                     break Ok(Said {
                         code,
-                        // The end of a failed dump is what the program complained of.
-                        out: if code == 0 {
-                            String::new()
-                        } else {
-                            end_of(&last)
-                        },
+                        // What it wrote is data, which nobody is told of.
+                        out: String::new(),
                         err: String::from_utf8_lossy(&err).into_owned(),
                     });
                 }
@@ -95,10 +90,6 @@ pub(crate) fn compressed(
         let _ = ended.send(said);
     });
     (tokio_stream::wrappers::ReceiverStream::new(stream), end)
-}
-
-fn end_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What somebody sends: kept as it is when it is compressed already, else compressed.

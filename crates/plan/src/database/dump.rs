@@ -11,17 +11,17 @@ pub fn shell(engine: DatabaseEngine) -> &'static str {
     }
 }
 
-/// Writes all data to standard output. What the program complains of comes after what it wrote, and only when it failed.
+/// Writes all data to standard output. What the program complains of goes to standard error, and only when it failed.
 pub fn dump(engine: DatabaseEngine) -> &'static str {
     match engine {
         DatabaseEngine::Postgres => {
-            "said=$(mktemp) && { pg_dump -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" --no-owner --no-privileges 2>\"$said\" || { code=$?; cat \"$said\"; rm \"$said\"; exit $code; }; rm \"$said\"; }"
+            "said=$(mktemp) && { pg_dump -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" --no-owner --no-privileges 2>\"$said\" || { code=$?; cat \"$said\" >&2; rm \"$said\"; exit $code; }; rm \"$said\"; }"
         }
         DatabaseEngine::Redis => {
-            "said=$(mktemp) && { REDISCLI_AUTH=$(cat /run/pluvio/password) redis-cli --rdb \"$said.rdb\" >\"$said\" 2>&1 && cat \"$said.rdb\" && rm \"$said.rdb\" || { code=$?; cat \"$said\"; rm -f \"$said\" \"$said.rdb\"; exit $code; }; rm \"$said\"; }"
+            "said=$(mktemp) && { REDISCLI_AUTH=$(cat /run/pluvio/password) redis-cli --rdb \"$said.rdb\" >\"$said\" 2>&1 && cat \"$said.rdb\" && rm \"$said.rdb\" || { code=$?; cat \"$said\" >&2; rm -f \"$said\" \"$said.rdb\"; exit $code; }; rm \"$said\"; }"
         }
         DatabaseEngine::Mariadb => {
-            "said=$(mktemp) && { mariadb-dump --defaults-file=/run/pluvio/client.cnf --single-transaction --routines --triggers --no-tablespaces \"$MARIADB_DATABASE\" 2>\"$said\" || { code=$?; cat \"$said\"; rm \"$said\"; exit $code; }; rm \"$said\"; }"
+            "said=$(mktemp) && { mariadb-dump --defaults-file=/run/pluvio/client.cnf --single-transaction --routines --triggers --no-tablespaces \"$MARIADB_DATABASE\" 2>\"$said\" || { code=$?; cat \"$said\" >&2; rm \"$said\"; exit $code; }; rm \"$said\"; }"
         }
     }
 }

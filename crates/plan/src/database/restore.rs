@@ -67,7 +67,7 @@ pub fn restore(engine: DatabaseEngine, how: Restore) -> String {
 {look}
 {taken}
 tail -c 1000 \"$data\" | grep -q 'PostgreSQL database dump complete' || exit {NO_DUMP}
-psql -X -q -v ON_ERROR_STOP=1 --single-transaction {clear} -f \"$data\" 2>&1 >/dev/null"
+psql -X -q -v ON_ERROR_STOP=1 -v VERBOSITY=terse --single-transaction {clear} -f \"$data\" 2>&1 >/dev/null"
             )
         }
         DatabaseEngine::Mariadb => format!(

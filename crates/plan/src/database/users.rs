@@ -165,17 +165,19 @@ fn postgres(own: &str, database: &str, name: &str, change: &UserChange) -> Strin
         ));
         text
     };
+    // Connections keep the rights that they began with.
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {};\n",
+        literal(name)
+    );
     match change {
         UserChange::Create { rights, password } => format!(
-            "SET log_statement = 'none';\nSET log_min_error_statement = 'panic';\nCREATE ROLE {user} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {};\n{}",
+            "SET log_statement = 'none';\nSET log_min_error_statement = 'panic';\nSET log_min_duration_statement = -1;\nSET log_min_duration_sample = -1;\nSET log_duration = off;\nCREATE ROLE {user} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {};\n{}",
             literal(password),
             give(*rights)
         ),
-        UserChange::Rights(rights) => format!("{clear}{}", give(*rights)),
-        UserChange::Remove => format!(
-            "{clear}SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {};\nDROP ROLE {user};\n",
-            literal(name)
-        ),
+        UserChange::Rights(rights) => format!("{clear}{}{end}", give(*rights)),
+        UserChange::Remove => format!("{clear}{end}DROP ROLE {user};\n"),
     }
 }
 
