@@ -56,6 +56,11 @@ impl Connection {
     pub async fn open(credential: &Credential) -> Result<Connection, Problem> {
         let kubeconfig = Kubeconfig::from_yaml(&credential.kubeconfig)
             .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
+        if let Some(named) = names_a_file(&kubeconfig) {
+            return Err(unusable(format!(
+                "The kubeconfig names {named} of the machine that reads it, which Pluvio does not follow."
+            )));
+        }
         if let Some(program) = runs_a_program(&kubeconfig) {
             return Err(unusable(format!(
                 "The kubeconfig gets its credential from the program {program:?}, which Pluvio does not run."
@@ -100,6 +105,38 @@ impl Connection {
             platform: version.platform,
         })
     }
+}
+
+/// A kubeconfig may name files and proxies. Followed here, a kubeconfig from elsewhere would read this machine's files, and send
+/// them to the server that it names.
+fn names_a_file(kubeconfig: &Kubeconfig) -> Option<&'static str> {
+    let users = kubeconfig.auth_infos.iter();
+    let named = users
+        .filter_map(|user| user.auth_info.as_ref())
+        .find_map(|user| {
+            let files = [
+                (user.token_file.is_some(), "a token's file"),
+                (user.client_certificate.is_some(), "a certificate's file"),
+                (user.client_key.is_some(), "a key's file"),
+            ];
+            files.into_iter().find(|(is, _)| *is)
+        });
+    let clusters = kubeconfig.clusters.iter();
+    let of_cluster = || {
+        clusters
+            .filter_map(|cluster| cluster.cluster.as_ref())
+            .find_map(|cluster| {
+                let files = [
+                    (
+                        cluster.certificate_authority.is_some(),
+                        "a certificate's file",
+                    ),
+                    (cluster.proxy_url.is_some(), "a proxy"),
+                ];
+                files.into_iter().find(|(is, _)| *is)
+            })
+    };
+    named.or_else(of_cluster).map(|(_, what)| what)
 }
 
 /// A kubeconfig may name programs that hand out tokens. Run here, they would run as Pluvio's own user on its machine.

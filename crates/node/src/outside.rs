@@ -47,25 +47,52 @@ impl Guard {
         if address.is_loopback() || is_link_local(address) || is_the_machine(address) {
             return Some("it is this machine itself");
         }
-        let v4 = match address {
-            IpAddr::V4(v4) => v4,
-            IpAddr::V6(_) => return None,
+        if tells_of_the_machine(address) {
+            return Some("it is where a cloud tells its machines what only they shall know");
+        }
+        let routes = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+        let device = match address {
+            IpAddr::V4(v4) => device_to(&routes("/proc/net/route"), v4),
+            IpAddr::V6(v6) => device_to_v6(&routes("/proc/net/ipv6_route"), v6),
         };
-        let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-        device_to(&routes, v4)
+        device
             .is_some_and(|device| is_of_an_engine(&device))
             .then_some("it is in a network of this machine's container engine")
     }
 }
 
-/// The IPv4 address that a translated one (RFC 6052) leads to.
+/// The IPv4 address that a translated one (RFC 6052, RFC 8215) or a tunnelled one (6to4, RFC 3056) leads to.
 fn embedded(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let octets = v6.octets();
+    let at = |from: usize| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|next| octets[from + next]);
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] => at(12),
+        [0x2002, ..] => at(2),
+        _ => address,
+    }
+}
+
+/// Where clouds answer their machines' questions besides link-local addresses, in the order: Amazon (IPv6), Google (IPv6),
+/// Alibaba, Azure, Oracle. (Sources: their documents of instance metadata.)
+fn tells_of_the_machine(address: IpAddr) -> bool {
+    const V6: [Ipv6Addr; 2] = [
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    ];
+    const V4: [Ipv4Addr; 3] = [
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(168, 63, 129, 16),
+        Ipv4Addr::new(192, 0, 0, 192),
+    ];
     match address {
-        IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let [.., a, b, c, d] = v6.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-        }
-        other => other,
+        IpAddr::V4(v4) => V4.contains(&v4),
+        IpAddr::V6(v6) => V6.contains(&v6),
     }
 }
 
@@ -116,6 +143,24 @@ fn device_to(routes: &str, address: Ipv4Addr) -> Option<String> {
         (u32::from(address) & mask == destination).then(|| (mask, (*words[0]).to_owned()))
     });
     rows.max_by_key(|(mask, _)| *mask).map(|(_, device)| device)
+}
+
+/// The same in the table of IPv6: destination and length of its prefix in hexadecimal, the device last.
+fn device_to_v6(routes: &str, address: Ipv6Addr) -> Option<String> {
+    let rows = routes.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let destination = u128::from_str_radix(words.first()?, 16).ok()?;
+        let length = u32::from_str_radix(words.get(1)?, 16).ok()?.min(128);
+        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+        (u128::from(address) & mask == destination & mask).then(|| {
+            (
+                length,
+                (*words.last().expect("a line has words")).to_owned(),
+            )
+        })
+    });
+    rows.max_by_key(|(length, _)| *length)
+        .map(|(_, device)| device)
 }
 
 /// Bridges as Docker, Podman and CNI call them.
@@ -237,6 +282,13 @@ mod tests {
             "fe80::1",
             "::ffff:127.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
         ] {
             let address: IpAddr = address.parse().unwrap();
             assert!(guard(false).refusal(address).is_some(), "{address}");
@@ -283,6 +335,23 @@ mod tests {
         assert_eq!(device("172.17.0.2").as_deref(), Some("docker0"));
         assert_eq!(device("172.18.0.2").as_deref(), Some("eth1"));
         assert_eq!(device("192.0.2.1").as_deref(), Some("eth0"));
+        let row = |device: &str, destination: &str, length: u32| {
+            let address: Ipv6Addr = destination.parse().unwrap();
+            let (address, next) = (u128::from(address), 0_u128);
+            format!(
+                "{address:032x} {length:02x} {next:032x} 00 {next:032x} 00000000 00000001 00000000 00000001 {device:>8}\n"
+            )
+        };
+        let routes = [
+            row("eth0", "::", 0),
+            row("docker0", "fd00:1::", 64),
+            row("eth1", "fd00::", 16),
+        ]
+        .concat();
+        let device = |address: &str| device_to_v6(&routes, address.parse().unwrap());
+        assert_eq!(device("fd00:1::2").as_deref(), Some("docker0"));
+        assert_eq!(device("fd00:2::2").as_deref(), Some("eth1"));
+        assert_eq!(device("2001:db8::1").as_deref(), Some("eth0"));
         assert!(is_of_an_engine("docker0") && is_of_an_engine("podman1"));
         assert!(!is_of_an_engine("eth0") && !is_of_an_engine("br0"));
     }
