@@ -184,7 +184,7 @@ impl Control {
             target: None,
             secrets,
             settings: store.settings(application.id).await?,
-            hosts_of_others: BTreeSet::new(),
+            hosts_of_others: self.hosts_of_others(application).await?,
         };
         let surroundings = self.surroundings(application.id, images).await?;
         let next = surroundings.decide(&seen)?;
