@@ -15,14 +15,12 @@ export const environments = {
   'place.applications': '{n, plural, =0 {empty} one {# application} other {# applications}}',
 
   'batch.pick': 'Choose {name}',
-  'batch.pickAll': 'Choose all',
   'batch.chosen': '{n} chosen',
   'batch.asked': '{n, plural, one {# operation asked for} other {# operations asked for}}',
   'batch.failed': '{name} was not asked',
   'batch.components': 'Components',
   'batch.componentsHint': 'what others use starts before them and stops after them',
   'batch.clear': 'Choose none',
-  'batch.stopped': 'Stopped',
 
   'operation.copy': 'Copy to {app}',
   'operation.promote': 'Promote {app}',

@@ -205,7 +205,6 @@ export const spec = {
   'components.kind.database': 'PostgreSQL, MariaDB, Redis',
   'components.kind.external': 'an address outside',
   'create.kind.parts': 'Components',
-  'create.partsTitle': 'Component by component',
   'create.partsText': 'Add components, then see the plan.',
   'create.partsPlan': 'Show the plan',
   'create.partsName': 'Name of the application',

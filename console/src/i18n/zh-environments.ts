@@ -16,14 +16,12 @@ export const environments: Record<keyof typeof en, string> = {
   'place.applications': '{n, plural, =0 {空} other {# 个应用}}',
 
   'batch.pick': '选择 {name}',
-  'batch.pickAll': '全选',
   'batch.chosen': '已选 {n} 个',
   'batch.asked': '{n, plural, other {已请求 # 个操作}}',
   'batch.failed': '{name} 的请求未被接受',
   'batch.components': '组件',
   'batch.componentsHint': '被依赖的组件先启动、后停止',
   'batch.clear': '取消选择',
-  'batch.stopped': '已停止',
 
   'operation.copy': '复制为 {app}',
   'operation.promote': '晋级 {app}',

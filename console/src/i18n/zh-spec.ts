@@ -206,7 +206,6 @@ export const spec: Record<keyof typeof en, string> = {
   'components.kind.database': 'PostgreSQL、MariaDB、Redis',
   'components.kind.external': '外部地址',
   'create.kind.parts': '组件',
-  'create.partsTitle': '逐个组件',
   'create.partsText': '添加组件，然后查看计划。',
   'create.partsPlan': '显示计划',
   'create.partsName': '应用名称',

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pluvio_model::id::{OperationId, VolumeId};
+use pluvio_model::id::VolumeId;
 use pluvio_model::name::Name;
 use pluvio_model::operation::{Operation, OperationKind, Outcome, StepName};
 use pluvio_model::problem::{self, Problem};
@@ -165,21 +165,6 @@ impl Control {
         };
         let operation = self.inner.store.begin_copy(new).await?;
         Ok((operation, id))
-    }
-
-    /// Waits for the end of a copy that [`Control::clone_volume`] began.
-    pub async fn copied(&self, operation: OperationId) -> Result<(), Problem> {
-        loop {
-            match self.inner.store.operation(operation).await?.0.outcome {
-                None => tokio::time::sleep(COPYING).await,
-                Some(Outcome::Succeeded) => return Ok(()),
-                Some(Outcome::Failed { problem }) => return Err(*problem),
-                Some(_) => {
-                    return Err(problem::REFUSED
-                        .problem("The copy of the volume was cancelled.", "Begin it again."));
-                }
-            }
-        }
     }
 
     /// Deletes a volume that nothing uses: after the grace period, until when it can be had back; at once with `now`.
@@ -461,21 +446,6 @@ fn said(copied: &Copied, source: &str) -> String {
     note
 }
 
-/// As people read it; sizes of copies need no more than a digit behind the point.
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return match unit {
-                "B" => format!("{bytes} B"),
-                _ => format!("{value:.1} {unit}"),
-            };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
 /// Nothing of the copy stays: first on the engine, then here, so that what is cut off in between is found again.
 async fn abandon(
     control: &Control,
@@ -513,5 +483,19 @@ async fn end(control: &Control, row: &VolumeRow, actor: &str) -> Result<(), Prob
     {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// `12.3 MiB`
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes} B"),
+        _ => format!("{value:.1} {}", UNITS[unit]),
     }
 }

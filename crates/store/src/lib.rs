@@ -60,7 +60,7 @@ pub use page::{LIMIT_MAX, Page, PageRequest};
 pub use passkey::{NewPasskey, Passkey};
 pub use release::{ReleaseRow, ReleaseState, StoredRelease};
 pub use seal::Seal;
-pub use secret::SecretRow;
+pub use secret::{SecretRow, generated};
 pub use target::Target;
 pub use task::{TaskRecord, TaskRecordOutcome};
 pub use volume::{NewCopy, TakeVolume, VolumeBinding, VolumeRow};

@@ -311,8 +311,8 @@ fn place(application: ApplicationId, name: &EnvName, version: u32) -> String {
     format!("secrets/{application}/{name}/{version}")
 }
 
-/// Letters and digits, each equally likely.
-fn generated(length: usize) -> Result<String> {
+/// Letters and digits, each equally likely: they stand in an address as they are.
+pub fn generated(length: usize) -> Result<String> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::with_capacity(length);
     while text.len() < length {

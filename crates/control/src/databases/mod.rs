@@ -17,4 +17,3 @@ pub use asks::BackedUp;
 pub use asks::{RestoreAsk, parameters_of};
 pub(crate) use figures::Looks;
 pub use inside::Inside;
-pub use keep::Checked;

@@ -11,23 +11,6 @@ use pluvio_store::Application;
 use super::Inside;
 use crate::Control;
 
-/// Letters and digits that stand in an address as they are.
-const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-fn fresh_password() -> Result<String, Problem> {
-    let mut text = String::new();
-    while text.len() < 32 {
-        let mut bytes = [0_u8; 64];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| problem::INTERNAL.problem(error.to_string(), "Try again."))?;
-        // Those beyond the last multiple would make some letters likelier.
-        let fair = bytes.iter().filter(|byte| **byte < 248);
-        text.extend(fair.map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])));
-    }
-    text.truncate(32);
-    Ok(text)
-}
-
 impl Control {
     pub async fn database_users(
         &self,
@@ -63,7 +46,7 @@ impl Control {
         rights: UserRights,
     ) -> Result<String, Problem> {
         self.look_up(application, inside, name, false).await?;
-        let password = fresh_password()?;
+        let password = pluvio_store::generated(32)?;
         let change = UserChange::Create {
             rights,
             password: password.clone(),

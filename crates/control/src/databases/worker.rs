@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::asks::{BACKUP, BackupJob, RESTORE, RestoreJob};
 use super::inside::listen;
 use super::{Inside, keep};
+use crate::volumes::size;
 use crate::{Control, OperationLog, crash};
 
 /// Two at once: a large one does not hold all others up.
@@ -213,20 +214,6 @@ async fn reach(
             return Ok(inside);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// `12.3 MiB`
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{value:.1} {}", UNITS[unit]),
     }
 }
 

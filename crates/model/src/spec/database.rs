@@ -63,6 +63,18 @@ impl DatabaseEngine {
         }
     }
 
+    /// The address that clients take. MariaDB's call themselves after MySQL.
+    pub fn url(self, user: &str, password: &str, host: &str, database: &str) -> String {
+        let scheme = match self {
+            DatabaseEngine::Mariadb => "mysql",
+            other => other.as_str(),
+        };
+        format!(
+            "{scheme}://{user}:{password}@{host}:{}/{database}",
+            self.port()
+        )
+    }
+
     /// What its exports begin with. Programs call both MySQL and MariaDB by the older name.
     const fn prefix(self) -> &'static str {
         match self {
@@ -130,12 +142,12 @@ impl Database {
     pub fn exports(&self, name: &Name) -> IndexMap<EnvName, EnvValue> {
         let password = format!("${{secrets.{}}}", password_secret(name));
         let port = self.engine.port();
-        let (scheme, user, database) = match self.engine {
-            DatabaseEngine::Postgres => ("postgres", "${POSTGRES_USER}", "${POSTGRES_DB}"),
-            DatabaseEngine::Mariadb => ("mysql", "${MARIADB_USER}", "${MARIADB_DATABASE}"),
-            DatabaseEngine::Redis => ("redis", "default", "0"),
+        let (user, database) = match self.engine {
+            DatabaseEngine::Postgres => ("${POSTGRES_USER}", "${POSTGRES_DB}"),
+            DatabaseEngine::Mariadb => ("${MARIADB_USER}", "${MARIADB_DATABASE}"),
+            DatabaseEngine::Redis => ("default", "0"),
         };
-        let url = format!("{scheme}://{user}:{password}@{name}:{port}/{database}");
+        let url = self.engine.url(user, &password, name.as_str(), database);
         [
             ("HOST", name.to_string()),
             ("PORT", port.to_string()),

@@ -17,7 +17,7 @@ use tokio_util::io::ReaderStream;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::asker;
-use super::changes::{accepted, component_name};
+use super::changes::{accepted, component_name, new_name};
 use super::databases::{Names, enter, record};
 use crate::App;
 use crate::access::Caller;
@@ -207,19 +207,7 @@ async fn restore(
         ],
     )?;
     let into = request.into.as_deref().filter(|into| !into.is_empty());
-    let into = into
-        .map(str::parse)
-        .transpose()
-        .map_err(|e: pluvio_model::name::InvalidName| {
-            Refusal(
-                problem::SPEC_INVALID
-                    .problem(
-                        e.to_string(),
-                        "Choose a name of a-z, 0-9 and single dashes.",
-                    )
-                    .path("into"),
-            )
-        })?;
+    let into = into.map(|into| new_name(into, "into")).transpose()?;
     if into.is_some() {
         caller.may_in(scope.team, Permission::ApplicationDeploy)?;
     }

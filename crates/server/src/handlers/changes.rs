@@ -424,6 +424,22 @@ pub(super) fn chosen(names: &[String]) -> Result<Vec<Name>, Refusal> {
     Ok(chosen)
 }
 
+/// A name that is given to something new; `path` says where in the request.
+pub(super) fn new_name(text: &str, path: &str) -> Result<Name, Refusal> {
+    text.parse()
+        .map_err(|error: pluvio_model::name::InvalidName| {
+            let remedy = error.suggestion.as_ref().map_or_else(
+                || "Choose a name of a-z, 0-9 and single dashes.".to_owned(),
+                |name| format!("Use {name}."),
+            );
+            Refusal(
+                problem::SPEC_INVALID
+                    .problem(error.to_string(), remedy)
+                    .path(path),
+            )
+        })
+}
+
 pub(super) fn component_name(text: &str) -> Result<Name, Refusal> {
     text.parse()
         .map_err(|_| crate::refusal::not_found("component"))

@@ -8,7 +8,6 @@ use pluvio_api::databases::{RightsRequest, UserMade, UserRequest};
 use pluvio_model::database::{DatabaseUser, UserRights};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::spec::DatabaseEngine;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Confirm;
@@ -74,17 +73,9 @@ async fn create(
     .await?;
     let password = made?;
     let engine = inside.database.engine;
-    let scheme = match engine {
-        DatabaseEngine::Mariadb => "mysql",
-        other => other.as_str(),
-    };
     let (_, database) = inside.identity();
     let made = UserMade {
-        url: format!(
-            "{scheme}://{name}:{password}@{}:{}/{database}",
-            inside.name,
-            engine.port()
-        ),
+        url: engine.url(&name, &password, inside.name.as_str(), &database),
         name,
         rights: request.rights,
         password,

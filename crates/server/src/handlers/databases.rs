@@ -16,7 +16,7 @@ use pluvio_store::{Application, NewAudit, Scope};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::asker;
-use super::changes::accepted;
+use super::changes::{accepted, new_name};
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Json, Path, Refusal};
@@ -167,19 +167,7 @@ async fn add(
         &headers,
         &["add database", &team, &environment, &name, &text],
     )?;
-    let component = request
-        .component
-        .parse()
-        .map_err(|e: pluvio_model::name::InvalidName| {
-            Refusal(
-                problem::SPEC_INVALID
-                    .problem(
-                        e.to_string(),
-                        "Choose a name of a-z, 0-9 and single dashes.",
-                    )
-                    .path("component"),
-            )
-        })?;
+    let component = new_name(&request.component, "component")?;
     let parameters = request.parameters.into_iter();
     let spec = ComponentSpec {
         kind: Kind::Database,

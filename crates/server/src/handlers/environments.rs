@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::Page;
 use pluvio_api::environments::{EnvironmentRequest, EnvironmentSummary};
 use pluvio_model::permission::Permission;
-use pluvio_model::problem::{self, Problem};
+use pluvio_model::problem::Problem;
 use pluvio_store::Environment;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::changes::new_name;
 use super::{Confirm, page};
 use crate::App;
 use crate::access::Caller;
@@ -53,20 +54,7 @@ async fn create_environment(
     Json(request): Json<EnvironmentRequest>,
 ) -> Result<Response, Refusal> {
     let team = caller.team(&team, Permission::TeamManage)?;
-    let name = request
-        .name
-        .parse()
-        .map_err(|error: pluvio_model::name::InvalidName| {
-            let remedy = error.suggestion.as_ref().map_or_else(
-                || "Choose a name of a-z, 0-9 and single dashes.".to_owned(),
-                |name| format!("Use {name}."),
-            );
-            Refusal(
-                problem::SPEC_INVALID
-                    .problem(error.to_string(), remedy)
-                    .path("name"),
-            )
-        })?;
+    let name = new_name(&request.name, "name")?;
     let store = app.control.store();
     let made = store
         .create_environment(team, &name, &caller.actor())

@@ -16,6 +16,7 @@ use pluvio_model::spec::{GitSource, SourceSpec};
 use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::changes::new_name;
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Json, Path, Refusal};
@@ -84,19 +85,8 @@ async fn plan(
     let scope = caller
         .enter(&app, &team, &environment, Permission::ApplicationCreate)
         .await?;
-    let name: Option<Name> = match &request.name {
-        Some(name) => Some(name.parse().map_err(|e: pluvio_model::name::InvalidName| {
-            Refusal(
-                problem::SPEC_INVALID
-                    .problem(
-                        e.to_string(),
-                        "Choose a name of a-z, 0-9 and single dashes.",
-                    )
-                    .path("name"),
-            )
-        })?),
-        None => None,
-    };
+    let name = request.name.as_deref();
+    let name = name.map(|name| new_name(name, "name")).transpose()?;
     let folder = tempfile::tempdir()
         .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?;
     let work = folder.path().to_owned();

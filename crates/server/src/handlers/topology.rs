@@ -19,6 +19,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::releases::word;
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Json, Path, Query, Refusal};
@@ -256,7 +257,7 @@ impl Graph {
         let last = last.filter_map(|one| seen.usage.get(&one.name)?.last());
         let last: Vec<_> = last.collect();
         let declared = spec.components.get(&decided.name);
-        let node = self.node(name, name, &word(decided.kind));
+        let node = self.node(name, name, &word(&decided.kind));
         (node.status, node.status_note) = (status, note);
         node.instances_ready = own.map_or(0, view::ready);
         node.instances_wanted = own.map_or(decided.instances, |c| c.wanted_instances);
@@ -279,7 +280,7 @@ impl Graph {
             .map(|(name, port)| PortDetail {
                 name: name.to_string(),
                 port: port.port,
-                protocol: word(port.protocol),
+                protocol: word(&port.protocol),
             })
             .collect();
         node.next_run_at = observed
@@ -302,7 +303,7 @@ impl Graph {
     /// What nobody has decided yet.
     fn asked(&mut self, spec: &AppSpec) {
         for (name, component) in &spec.components {
-            let node = self.node(name.as_str(), name.as_str(), &word(component.kind));
+            let node = self.node(name.as_str(), name.as_str(), &word(&component.kind));
             node.status = Status::Waiting;
         }
         self.declared(spec);
@@ -375,7 +376,7 @@ impl Graph {
                 }
             };
             let protocol = ports.iter().find(|(name, _)| name.as_str() == port);
-            let protocol = protocol.map_or_else(|| "tcp".to_owned(), |(_, p)| word(p.protocol));
+            let protocol = protocol.map_or_else(|| "tcp".to_owned(), |(_, p)| word(&p.protocol));
             let counted = traffic(counted, port, &protocol, None);
             self.edge(from, component).traffic.push(counted);
         }
@@ -461,14 +462,6 @@ impl Graph {
                 self.edge(from, &to.name).declared = true;
             }
         }
-    }
-}
-
-/// Lower-case, as the specification writes it.
-fn word(value: impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(text)) => text,
-        _ => String::new(),
     }
 }
 
