@@ -103,23 +103,22 @@ impl Drop for Record {
             backend.series.end(passed);
         }
         // The access log tells of those who came from outside.
-        if self.client.edge.is_some() {
-            return;
+        if self.client.edge.is_none() {
+            worker.log.put(&Line {
+                client: &self.client,
+                parts: &self.parts,
+                // What proxies log for a client that left before there was an answer.
+                status: if self.status == 0 { 499 } else { self.status },
+                complete: self.complete,
+                received,
+                sent: self.sent,
+                duration: self.began.elapsed(),
+                application: self.route.as_ref().map(|route| route.application.as_str()),
+                route: self.route.as_ref().map(|route| route.id.as_str()),
+                instance: self.instance.as_ref().map(|instance| instance.as_str()),
+                refusal: self.refusal,
+            });
         }
-        worker.log.put(&Line {
-            client: &self.client,
-            parts: &self.parts,
-            // What proxies log for a client that left before there was an answer.
-            status: if self.status == 0 { 499 } else { self.status },
-            complete: self.complete,
-            received,
-            sent: self.sent,
-            duration: self.began.elapsed(),
-            application: self.route.as_ref().map(|route| route.application.as_str()),
-            route: self.route.as_ref().map(|route| route.id.as_str()),
-            instance: self.instance.as_ref().map(|instance| instance.as_str()),
-            refusal: self.refusal,
-        });
         self.client.end();
     }
 }

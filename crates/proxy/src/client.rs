@@ -223,6 +223,8 @@ impl Client {
         }
         match phase {
             Phase::Head if over(since, limits.header_time) => Some(Command::Cut),
+            // A pool of an instance keeps its connections as long as it likes: an end of ours could cross a request of its.
+            Phase::Idle if self.edge.is_some() => None,
             // One that does not end when asked to (HTTP/2, in the middle of a head) is not asked twice.
             Phase::Idle if over(since, limits.idle + limits.header_time) => Some(Command::Cut),
             Phase::Idle if over(since, limits.idle) => Some(Command::Close),

@@ -12,7 +12,7 @@ use std::{
 use hyper::{Request, Response, body::Incoming};
 use pluvio_model::route::BackendState;
 use pluvio_proxy::{
-    Drain, Gateway, GatewayConfig, InnerClient, InnerListener, InnerProtocol, edge_of,
+    ClientLimits, Drain, Gateway, GatewayConfig, InnerClient, InnerListener, InnerProtocol, edge_of,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -151,6 +151,31 @@ async fn d1_kept_inner_connections_outlive_the_instances_behind_them() {
     for client in clients {
         client.await.unwrap();
     }
+}
+
+/// A pool of an instance may keep a connection for as long as it likes, and yet the head of each request has its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_inner_connection_is_not_closed_and_its_next_head_is_limited() {
+    let origin = Origin::saying("here").await;
+    let address = free();
+    let gateway = gateway(GatewayConfig {
+        limits: ClientLimits {
+            header_time: Duration::from_millis(500),
+            idle: Duration::from_millis(500),
+            ..ClientLimits::default()
+        },
+        ..GatewayConfig::default()
+    });
+    gateway.set_endpoints(&endpoints([("shop/api/http", serving(&[&origin]))]));
+    let inner = listener(address, InnerProtocol::Http1);
+    assert!(gateway.set_inner(vec![inner]).is_empty());
+    let mut kept = Wire::to(address).await;
+    assert_eq!(kept.get("api", "/").await.status, 200);
+    // Longer than a visitor's connection would be kept, and then cut.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(kept.get("api", "/").await.status, 200);
+    kept.send("GET / HT").await;
+    assert!(kept.closes_within(Duration::from_secs(5)).await);
 }
 
 /// Sends back what it gets, with its name before it.
