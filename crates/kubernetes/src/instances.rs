@@ -77,7 +77,7 @@ fn ordinal(pod: &Pod) -> Option<u32> {
 }
 
 /// Of the component's own program: it is the first container.
-fn main_status(pod: &Pod) -> Option<&ContainerStatus> {
+pub(crate) fn main_status(pod: &Pod) -> Option<&ContainerStatus> {
     let name = pod.spec.as_ref()?.containers.first()?.name.as_str();
     let all = pod.status.as_ref()?.container_statuses.as_ref()?;
     all.iter().find(|status| status.name == name)

@@ -8,7 +8,7 @@ use pluvio_plan::lower::kubernetes::key;
 
 use crate::book::{Notes, RunOf};
 use crate::cache::Held;
-use crate::instances::exit_record;
+use crate::instances::{exit_record, main_status};
 
 /// Every Job of the application that is known to be a run, the newest first.
 pub(crate) fn runs(held: &Held, notes: &Notes) -> Vec<ObservedRun> {
@@ -65,7 +65,7 @@ fn run(job: &Job, of: &RunOf, pods: &[std::sync::Arc<Pod>]) -> ObservedRun {
         _ if status.active.unwrap_or_default() > 0 => (RunState::Running, None),
         _ => (RunState::Waiting, None),
     };
-    let problem = is("Failed").map(|failed| {
+    let problem = is("Failed").and_then(|failed| {
         failure(
             of,
             failed.reason.as_deref(),
@@ -109,31 +109,24 @@ fn newest_pod<'a>(job: &str, pods: &'a [std::sync::Arc<Pod>]) -> Option<&'a Pod>
 }
 
 fn exit(pod: &Pod) -> Option<ExitRecord> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let state = statuses.first()?.state.as_ref()?;
+    let state = main_status(pod)?.state.as_ref()?;
     state.terminated.as_ref().map(exit_record)
 }
 
+/// Why it failed, where its exit does not tell: whoever asks for the run words an exit.
 fn failure(
     of: &RunOf,
     reason: Option<&str>,
     message: Option<&str>,
     exit: Option<&ExitRecord>,
-) -> Problem {
+) -> Option<Problem> {
     let component = &of.component;
     let (how, remedy) = match (reason, exit) {
         (Some("DeadlineExceeded"), _) => (
             "took longer than it may".to_owned(),
             "Raise its `timeout`, or find out what takes the time.",
         ),
-        (_, Some(exit)) if exit.oom => (
-            "was killed for memory".to_owned(),
-            "Raise `resources.memory.limit`.",
-        ),
-        (_, Some(exit)) => (
-            format!("ended with exit code {}", exit.code),
-            "Its last lines say why. Correct it, then deploy again.",
-        ),
+        (_, Some(_)) => return None,
         (_, None) => (
             format!(
                 "could not be run: {}",
@@ -142,11 +135,5 @@ fn failure(
             "Correct it, then deploy again.",
         ),
     };
-    problem::RELEASE_TASK
-        .problem(format!("The task of {component} {how}."), remedy)
-        .path(format!("components.{component}"))
-        .evidence(
-            exit.into_iter()
-                .flat_map(|exit| exit.last_lines.iter().cloned()),
-        )
+    Some(problem::RELEASE_TASK.problem(format!("The task of {component} {how}."), remedy))
 }
