@@ -3,9 +3,9 @@
 //! What takes time is not a job but a state that rows are in (being filled, deleted), looked at again and again by [`keep`]: a
 //! copy goes on in its container whoever looks, and a control plane that is killed finds it as far as it came.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pluvio_model::id::VolumeId;
@@ -41,7 +41,7 @@ pub struct Attach {
 }
 
 /// Volumes that are being measured: each by one at a time.
-pub(crate) type Measuring = Mutex<HashSet<VolumeId>>;
+pub(crate) type Measuring = Mutex<HashMap<VolumeId, Option<Instant>>>;
 
 impl Control {
     /// Mounts a volume in a component, as a change of the application's specification like any other.
@@ -203,9 +203,14 @@ impl Control {
             .iter()
             .filter(old)
             .filter(usable)
-            .filter(|row| measuring.insert(row.id))
+            .filter(|row| match measuring.get(&row.id) {
+                None => true,
+                Some(None) => false,
+                Some(Some(failed)) => failed.elapsed() > FRESH,
+            })
             .cloned()
             .collect();
+        measuring.extend(wanted.iter().map(|row| (row.id, None)));
         drop(measuring);
         if wanted.is_empty() {
             return;
@@ -214,6 +219,7 @@ impl Control {
         tokio::spawn(async move {
             for row in wanted {
                 let measured = control.measure(&row).await;
+                let failed = measured.is_err().then(Instant::now);
                 let noted = match (&measured, &row.handle) {
                     (Ok(measured), Some(handle)) => {
                         let bytes = Some(measured.bytes);
@@ -227,7 +233,11 @@ impl Control {
                 }
                 let measuring = &control.inner.measuring;
                 let mut measuring = measuring.lock().expect("no panic while held");
-                measuring.remove(&row.id);
+                match failed {
+                    // What cannot be measured is not tried again at each look.
+                    Some(at) => measuring.insert(row.id, Some(at)),
+                    None => measuring.remove(&row.id),
+                };
             }
         });
     }
