@@ -24,14 +24,32 @@ const MOST: usize = 64;
 
 /// What may be dialled.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Guard {
+pub(crate) struct Guard<'a> {
     /// Applications' networks.
     pub(crate) pool: Pool,
     /// The deployer may lead to the machine itself, and did.
     pub(crate) local: bool,
+    pub(crate) routes: &'a Routes,
 }
 
-impl Guard {
+/// The kernel's tables of routes, as they were read.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    v4: String,
+    v6: String,
+}
+
+impl Routes {
+    pub(crate) fn read() -> Routes {
+        let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+        Routes {
+            v4: read("/proc/net/route"),
+            v6: read("/proc/net/ipv6_route"),
+        }
+    }
+}
+
+impl Guard<'_> {
     /// Why an address is not dialled.
     pub(crate) fn refusal(self, address: IpAddr) -> Option<&'static str> {
         let address = embedded(address.to_canonical());
@@ -50,10 +68,9 @@ impl Guard {
         if tells_of_the_machine(address) {
             return Some("it is where a cloud tells its machines what only they shall know");
         }
-        let routes = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
         let device = match address {
-            IpAddr::V4(v4) => device_to(&routes("/proc/net/route"), v4),
-            IpAddr::V6(v6) => device_to_v6(&routes("/proc/net/ipv6_route"), v6),
+            IpAddr::V4(v4) => device_to(&self.routes.v4, v4),
+            IpAddr::V6(v6) => device_to_v6(&self.routes.v6, v6),
         };
         device
             .is_some_and(|device| is_of_an_engine(&device))
@@ -265,8 +282,9 @@ impl Watched {
 mod tests {
     use super::*;
 
-    fn guard(local: bool) -> Guard {
+    fn guard(local: bool) -> Guard<'static> {
         Guard {
+            routes: Box::leak(Box::new(Routes::read())),
             pool: "10.201.0.0/16".parse().unwrap(),
             local,
         }

@@ -19,7 +19,7 @@ use pluvio_plan::rollout::Health;
 use super::Application;
 use super::desired::Desired;
 use crate::collect::{Source, remark};
-use crate::outside::{Guard, Known, Watched};
+use crate::outside::{Guard, Known, Routes, Watched};
 use crate::probes::{Prober, Target, Verdict};
 use crate::traffic::endpoint;
 
@@ -108,13 +108,18 @@ impl Application {
                 self.shared.traffic.set_component(self.id, &name, nothing);
             }
         }
+        // Bridges may come later: read at each turn, and once for all.
+        let routes = match wanted.is_empty() {
+            true => Routes::default(),
+            false => Routes::read(),
+        };
         for external in wanted {
             let before = self.externals.remove(&external.name);
             let mut outside = before.filter(|_| !off).unwrap_or_default();
             outside.release = release;
             outside.hash = Some(ContentHash::of(&external));
             if !off {
-                self.follow_outside(&external, &mut outside);
+                self.follow_outside(&external, &mut outside, &routes);
             }
             self.lead_outside(&external, &outside, off);
             self.externals.insert(external.name.clone(), outside);
@@ -122,10 +127,11 @@ impl Application {
     }
 
     /// Resolves, guards, asks.
-    fn follow_outside(&self, external: &DecidedExternal, outside: &mut Outside) {
+    fn follow_outside(&self, external: &DecidedExternal, outside: &mut Outside, routes: &Routes) {
         let guard = Guard {
             pool: self.shared.pool,
             local: external.local,
+            routes,
         };
         let mut names = std::mem::take(&mut outside.names);
         let mut hosts = std::mem::take(&mut outside.hosts);
@@ -207,7 +213,7 @@ impl Application {
             ready: Some(check.clone()),
             ..DecidedProbes::default()
         };
-        let now = Timestamp::now();
+        let now = pluvio_model::clock::now();
         Host {
             ip,
             port,

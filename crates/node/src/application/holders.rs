@@ -103,15 +103,12 @@ impl Application {
             there.or_else(|| self.another_with(claim))
         };
         let Some(holder) = holder else {
-            self.waiting.remove(name);
             return true;
         };
         // Whatever becomes of the holder wakes the loop.
-        let news = self
-            .waiting
-            .insert(name.to_owned(), holder.clone())
-            .as_ref()
-            != Some(&holder);
+        let before = self.waiting.insert(name.to_owned(), holder.clone());
+        let before = before.as_ref().or(self.waited.get(name));
+        let news = before != Some(&holder);
         if news {
             tracing::info!(application = %self.id, name, holder, "it waits for its volume");
             self.say(

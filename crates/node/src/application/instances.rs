@@ -213,7 +213,6 @@ impl Application {
         self.memo.instances.remove(name);
         self.troubles.remove(name);
         self.made.remove(name);
-        self.waiting.remove(name);
         self.shared
             .addresses
             .take_back(name, self.shared.clock.now());

@@ -85,6 +85,8 @@ pub(crate) struct Application {
     making: HashMap<String, holders::Claim>,
     /// What waits for an exclusive volume, and who has it.
     waiting: HashMap<String, String>,
+    /// The same of the turn before, so that each wait is told of once.
+    waited: HashMap<String, String>,
     /// What failed and is tried again later, by instance, network or volume.
     troubles: BTreeMap<String, Trouble>,
     ensured: surroundings::Ensured,
@@ -147,6 +149,7 @@ impl Application {
             made: HashSet::new(),
             making: HashMap::new(),
             waiting: HashMap::new(),
+            waited: HashMap::new(),
             troubles: BTreeMap::new(),
             ensured: surroundings::Ensured::default(),
             externals: BTreeMap::new(),
@@ -226,6 +229,8 @@ impl Application {
         if self.part.known
             && let Some(desired) = self.desired.take()
         {
+            // Whoever still waits says so again in this turn.
+            self.waited = std::mem::take(&mut self.waiting);
             self.attend_externals(&desired);
             let ready = self.part.problem.is_none() && self.prepare(&desired).await;
             if ready || desired.is_gone() {
