@@ -47,8 +47,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "pluvio",
         &[
-            "model", "formats", "plan", "runtime", "store", "build", "engine", "node", "control",
-            "api", "server",
+            "model",
+            "formats",
+            "plan",
+            "runtime",
+            "store",
+            "build",
+            "engine",
+            "kubernetes",
+            "node",
+            "control",
+            "api",
+            "server",
         ],
     ),
     // They start the binary and speak its API.

@@ -10,6 +10,9 @@ use crate::releases::ChangePreview;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EnvironmentRequest {
     pub name: String,
+    /// The cluster that its applications run on; the engine when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -18,6 +21,8 @@ pub struct EnvironmentSummary {
     /// The one that the team began with; it stays.
     pub first: bool,
     pub applications: u64,
+    /// The cluster that its applications run on; `local` is the engine.
+    pub cluster: String,
     pub created_at: jiff::Timestamp,
 }
 

@@ -22,6 +22,7 @@ macro_rules! masked {
 pub mod applications;
 pub mod audit;
 pub mod client;
+pub mod clusters;
 pub mod databases;
 pub mod editing;
 pub mod environments;

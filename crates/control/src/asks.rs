@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pluvio_model::facts::{DecideFacts, Facts, ImageAtHand};
-use pluvio_model::id::{ApplicationId, OperationId, VolumeId};
+use pluvio_model::id::{ApplicationId, ClusterId, OperationId, VolumeId};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{Operation, OperationKind, Step, StepName};
 use pluvio_model::problem::{self, Problem};
@@ -147,14 +147,16 @@ pub(crate) const ROLLOUT: [StepName; 5] = [
 impl Control {
     pub(crate) async fn surroundings(
         &self,
+        at: Option<ClusterId>,
         application: ApplicationId,
         images: BTreeMap<Name, ImageAtHand>,
     ) -> Result<Surroundings, Problem> {
         let rows = self.inner.store.application_volumes(application).await?;
+        let reach = self.reach_at(at).await?;
         Ok(Surroundings {
-            runtime: self.facts().await?,
-            domain: self.inner.config.domain.clone(),
-            gateway_port: self.inner.config.gateway_port,
+            runtime: self.facts_at(at).await?,
+            domain: reach.domain,
+            gateway_port: reach.port,
             images,
             other_images: BTreeMap::new(),
             volumes: Held::new(rows),
@@ -169,7 +171,18 @@ impl Control {
         title: String,
         steps: Vec<Step>,
     ) -> Result<Ask, Problem> {
-        let cluster = self.cluster().await?.id;
+        let at = match &application {
+            Whose::New(new) => new.scope.cluster,
+            Whose::Existing(id) => self.inner.store.application(*id).await?.cluster,
+        };
+        let cluster = self.cluster_at(at).await?;
+        if cluster.leaving {
+            return Err(problem::REFUSED.problem(
+                format!("The cluster {} is being taken out.", cluster.name),
+                "Add it again with `pluvio cluster add`, or choose another environment.",
+            ));
+        }
+        let cluster = cluster.id;
         Ok(Ask {
             application,
             cluster,
@@ -337,7 +350,9 @@ impl Control {
             };
             return self.deploy(by, deploy).await;
         }
-        let mut surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
+        let mut surroundings = self
+            .surroundings(application.cluster, application.id, BTreeMap::new())
+            .await?;
         for taken in &volumes {
             let mut row = self
                 .inner
@@ -433,6 +448,7 @@ impl Control {
             team_name: application.team_name.clone(),
             environment: application.environment,
             environment_name: application.environment_name.clone(),
+            cluster: application.cluster,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::facts::ImageAtHand;
+use pluvio_model::id::ClusterId;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{OperationKind, StepName};
 use pluvio_model::problem::{self, Problem};
@@ -74,7 +75,7 @@ impl Control {
             team: ask.to.team_name.clone(),
             environment: ask.to.environment_name.clone(),
             name: ask.name.clone().unwrap_or_else(|| from.name.clone()),
-            domain: self.inner.config.domain.clone(),
+            domain: self.reach_at(ask.to.cluster).await?.domain,
         };
         if self.find(&ask.to, place.name.as_str()).await?.is_some() {
             return Err(problem::NAME_TAKEN.problem(
@@ -179,7 +180,7 @@ impl Control {
         let upload = self.last_upload(from).await;
         let store = &self.inner.store;
         let asked = if pinned {
-            let surroundings = self.surroundings_of_copy(&plan).await?;
+            let surroundings = self.surroundings_of_copy(ask.to.cluster, &plan).await?;
             let mut decide = |seen: &Deciding| surroundings.decide(seen);
             let then = Then::Decide(&mut decide);
             store.ask_deploy(new, &plan.copy.spec, origin, then).await?
@@ -260,7 +261,9 @@ impl Control {
             settings: store.settings(to.id).await?,
             hosts_of_others: self.hosts_of_others(to).await?,
         };
-        let mut surroundings = self.surroundings(to.id, plan.images.clone()).await?;
+        let mut surroundings = self
+            .surroundings(to.cluster, to.id, plan.images.clone())
+            .await?;
         surroundings.other_images = plan.other_images.clone();
         plan.next = surroundings.decide(&seen)?;
         Ok(plan)
@@ -288,7 +291,7 @@ impl Control {
                 )
                 .evidence(more));
         }
-        let mut surroundings = self.surroundings(to.id, plan.images).await?;
+        let mut surroundings = self.surroundings(to.cluster, to.id, plan.images).await?;
         surroundings.other_images = plan.other_images;
         let mut by = by;
         // What was shown is what is done: who changed the application meanwhile is told.
@@ -344,6 +347,7 @@ impl Control {
             team_name: to.team_name.clone(),
             environment: to.environment,
             environment_name: to.environment_name.clone(),
+            cluster: to.cluster,
             name: plan.place.name.clone(),
             release: None,
             url: None,
@@ -371,7 +375,7 @@ impl Control {
             hosts_of_others: self.hosts_of_others(&application).await?,
             application,
         };
-        let mut surroundings = self.surroundings_of_copy(plan).await?;
+        let mut surroundings = self.surroundings_of_copy(to.cluster, plan).await?;
         for (name, component) in &plan.copy.spec.components {
             // What is still to be built or pulled: it most likely listens where the original does.
             if let Some(before) = original.components.get(name)
@@ -400,10 +404,11 @@ impl Control {
 
     async fn surroundings_of_copy(
         &self,
+        at: Option<ClusterId>,
         plan: &CopyPlan,
     ) -> Result<crate::asks::Surroundings, Problem> {
         let nobody = pluvio_model::id::ApplicationId(uuid::Uuid::nil());
-        let mut surroundings = self.surroundings(nobody, plan.images.clone()).await?;
+        let mut surroundings = self.surroundings(at, nobody, plan.images.clone()).await?;
         surroundings.other_images = plan.other_images.clone();
         Ok(surroundings)
     }
@@ -413,8 +418,8 @@ impl Control {
         &self,
         of: &Application,
     ) -> Result<BTreeSet<String>, Problem> {
-        let host = format!("{}.{}", of.name, self.inner.config.domain);
-        let cluster = self.cluster().await?.id;
+        let host = format!("{}.{}", of.name, self.reach_at(of.cluster).await?.domain);
+        let cluster = self.cluster_at(of.cluster).await?.id;
         let store = &self.inner.store;
         let taken = store.host_taken(cluster, &host, Some(of.id)).await?;
         Ok(taken.then_some(host).into_iter().collect())

@@ -79,7 +79,9 @@ impl Control {
             };
             return self.deploy(by, deploy).await;
         }
-        let surroundings = self.surroundings(application.id, BTreeMap::new()).await?;
+        let surroundings = self
+            .surroundings(application.cluster, application.id, BTreeMap::new())
+            .await?;
         let whose = Whose::Existing(application.id);
         let steps = waiting(&ROLLOUT);
         let mut ask = self
@@ -186,7 +188,9 @@ impl Control {
             settings: store.settings(application.id).await?,
             hosts_of_others: self.hosts_of_others(application).await?,
         };
-        let surroundings = self.surroundings(application.id, images).await?;
+        let surroundings = self
+            .surroundings(application.cluster, application.id, images)
+            .await?;
         let next = surroundings.decide(&seen)?;
         Ok(EditPreview {
             current,

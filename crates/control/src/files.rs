@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt};
 use pluvio_model::files::{FileEntry, Folder, Measured};
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::{
-    BoxStream, ExecInput, ExecOutput, ExecSession, HandRequest, HandVerb, RuntimeError, Volumes,
+    BoxStream, ExecInput, ExecOutput, ExecSession, HandRequest, HandVerb, RuntimeError,
 };
 use pluvio_store::VolumeRow;
 use serde::de::DeserializeOwned;
@@ -127,8 +127,7 @@ impl Control {
         }
         let handle = volume.handle.clone().ok_or_else(|| never_made(volume))?;
         let session = self
-            .inner
-            .node
+            .place_of(volume.cluster)?
             .reach(HandRequest { handle, verb })
             .await
             .map_err(RuntimeError::into_problem)?;

@@ -11,6 +11,7 @@
 //! Start with `asks`, then [`worker`], then [`reconcile`].
 
 mod asks;
+mod clusters;
 mod copy;
 pub mod crash;
 mod database;
@@ -19,6 +20,7 @@ mod edit;
 mod files;
 mod operate;
 mod oplog;
+mod places;
 mod preview;
 mod reading;
 pub mod reconcile;
@@ -28,14 +30,14 @@ pub mod volumes;
 pub mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pluvio_build::Builder;
 use pluvio_model::facts::Facts;
 use pluvio_model::problem::{self, Problem};
 use pluvio_node::Client;
-use pluvio_runtime::Runtime;
+use pluvio_runtime::{Connector, Runtime};
 use pluvio_store::{AuditVerdict, Blobs, Cluster, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +49,7 @@ pub use edit::EditPreview;
 pub use files::FileContent;
 pub use operate::{RedeployAsk, title};
 pub use oplog::{Line as OperationLine, OperationLog, read_log};
+pub use places::Reached;
 
 /// What control is told once, at its start.
 #[derive(Debug, Clone)]
@@ -72,7 +75,6 @@ pub struct Control {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) store: Store,
@@ -80,11 +82,19 @@ pub(crate) struct Inner {
     pub(crate) node: Client,
     pub(crate) builder: Builder,
     pub(crate) cluster: tokio::sync::watch::Sender<Option<Cluster>>,
+    pub(crate) connector: OnceLock<Arc<dyn Connector>>,
+    pub(crate) places: places::Places,
     pub(crate) readings: reading::Readings,
     pub(crate) measuring: volumes::Measuring,
     pub(crate) looks: databases::Looks,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "Control({})", self.config.owner)
+    }
 }
 
 impl Control {
@@ -102,6 +112,8 @@ impl Control {
             node,
             builder,
             cluster: tokio::sync::watch::Sender::new(None),
+            connector: OnceLock::new(),
+            places: places::Places::default(),
             readings: reading::Readings::default(),
             measuring: volumes::Measuring::default(),
             looks: databases::Looks::default(),
@@ -113,8 +125,8 @@ impl Control {
         }
     }
 
-    /// Starts the loops: binding to the engine, workers, the reconciler, housekeeping.
-    pub fn start(&self) {
+    /// Starts the loops: binding to the engine, connecting to clusters, workers, the reconcilers, housekeeping.
+    pub fn start(&self, connector: Option<Arc<dyn Connector>>) {
         let spawn = |task: futures::future::BoxFuture<'static, ()>| {
             let stop = self.inner.stop.clone();
             self.inner.tasks.spawn(async move {
@@ -122,7 +134,11 @@ impl Control {
             });
         };
         spawn(Box::pin(bind(self.clone())));
-        spawn(Box::pin(reconcile::run(self.clone())));
+        spawn(Box::pin(reconcile::run(self.clone(), None)));
+        if let Some(connector) = connector {
+            let _ = self.inner.connector.set(connector.clone());
+            spawn(Box::pin(places::run(self.clone(), connector)));
+        }
         // Workers end by themselves, so that a build gives its job back in good order.
         let control = self.clone();
         self.inner.tasks.spawn(async move {

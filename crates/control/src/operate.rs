@@ -96,7 +96,11 @@ impl Control {
         let (back, stored) = self.going_back(application, to).await?;
         let number = stored.number;
         let mut surroundings = self
-            .surroundings(application.id, self.pinned(&back.images, number).await?)
+            .surroundings(
+                application.cluster,
+                application.id,
+                self.pinned(&back.images, number).await?,
+            )
             .await?;
         surroundings.other_images = self.pinned_others(&back.other_images).await?;
         let ask = self

@@ -61,7 +61,7 @@ impl Control {
             hosts_of_others: self.hosts_of_others(application).await?,
         };
         let next = self
-            .surroundings(application.id, BTreeMap::new())
+            .surroundings(application.cluster, application.id, BTreeMap::new())
             .await?
             .decide(&seen)?;
         Ok((Some(current), next, number))
@@ -97,7 +97,9 @@ impl Control {
             hosts_of_others: self.hosts_of_others(application).await?,
         };
         let images = self.pinned(&back.images, number).await?;
-        let mut surroundings = self.surroundings(application.id, images).await?;
+        let mut surroundings = self
+            .surroundings(application.cluster, application.id, images)
+            .await?;
         surroundings.other_images = self.pinned_others(&back.other_images).await?;
         let decided = surroundings.decide(&seen)?;
         pluvio_plan::rollback::refuse_lost_data(&stored, &decided)?;

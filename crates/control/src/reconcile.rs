@@ -1,4 +1,4 @@
-//! The loop that keeps every application what its target says. Level-triggered: it takes no input, looks at everything, and
+//! The loop that keeps every application of a place what its target says. Level-triggered: it takes no input, looks at everything, and
 //! is woken by hint (store, node) and by timer. What to do is [`pluvio_plan::next_step`]'s choice.
 
 use std::collections::BTreeMap;
@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use pluvio_model::id::{ApplicationId, ClusterId, OperationId};
+use pluvio_model::id::{ApplicationId, OperationId};
 use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
 use pluvio_model::operation::{ComponentProgress, Operation, OperationKind, StepName, StepState};
-use pluvio_model::problem::{self, Problem};
+use pluvio_model::problem::Problem;
 use pluvio_model::release::Release;
 use pluvio_model::stage::{RunWish, Stage, Wish};
 use pluvio_plan::next_step::{Input, Next, StepNote, next_step};
-use pluvio_runtime::{LogQuery, Logs, Runtime, RuntimeError, Scope};
+use pluvio_runtime::{LogQuery, Runtime, RuntimeError, Scope};
 use pluvio_store::{StoreError, Target};
 
+use crate::places::Bound;
 use crate::{Control, crash};
 
 /// Between two looks when nothing hints and nothing is under way.
@@ -23,12 +24,21 @@ const IDLE: Duration = Duration::from_secs(20);
 /// After an error, before the same application is looked at again.
 const RETRY: Duration = Duration::from_secs(2);
 
-pub async fn run(control: Control) {
+/// Of this cluster, or of the engine once it was seen.
+pub(crate) async fn run(control: Control, at: Option<Bound>) {
+    let changes = || match &at {
+        Some(bound) => bound.place.changes(),
+        None => control.inner.node.changes(),
+    };
     let mut store_hint = control.inner.store.hint();
-    let mut node_hint = control.inner.node.changes();
+    let mut hint = changes();
     let mut rounds = Rounds::default();
     loop {
-        let wake = match rounds.look(&control).await {
+        let looked = match &at {
+            Some(bound) => rounds.look_at(&control, bound).await,
+            None => rounds.look(&control).await,
+        };
+        let wake = match looked {
             Ok(wake) => wake,
             Err(problem) => {
                 tracing::warn!(
@@ -41,8 +51,8 @@ pub async fn run(control: Control) {
         tokio::select! {
             () = tokio::time::sleep_until(wake.into()) => {}
             () = store_hint.changed() => {}
-            changed = node_hint.changed() => if changed.is_err() {
-                node_hint = control.inner.node.changes();
+            changed = hint.changed() => if changed.is_err() {
+                hint = changes();
                 tokio::time::sleep(Duration::from_millis(200)).await;
             },
         }
@@ -59,9 +69,16 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// One look at every target; answers when to look again.
+    /// One look at every target on the engine; answers when to look again.
     pub async fn look(&mut self, control: &Control) -> Result<Instant, Problem> {
-        round(control, &mut self.releases, &mut self.waits).await
+        match control.local() {
+            Some(bound) => self.look_at(control, &bound?).await,
+            None => Ok(Instant::now() + Duration::from_millis(300)),
+        }
+    }
+
+    async fn look_at(&mut self, control: &Control, at: &Bound) -> Result<Instant, Problem> {
+        round(control, at, &mut self.releases, &mut self.waits).await
     }
 }
 
@@ -93,26 +110,16 @@ impl Releases {
 /// One look at every target; answers when to look again.
 async fn round(
     control: &Control,
+    at: &Bound,
     releases: &mut Releases,
     waits: &mut BTreeMap<ApplicationId, Instant>,
 ) -> Result<Instant, Problem> {
-    let Some(cluster) = control.inner.cluster.borrow().clone() else {
-        return Ok(Instant::now() + Duration::from_millis(300));
-    };
-    // The node checks a stage against its engine's own identity, which is not the row's id: a rebound row keeps its id.
-    let engine = cluster.identity.parse().map_err(|_| {
-        problem::INTERNAL.problem(
-            "The engine's identity cannot be read.",
-            "Rebind it with `pluvio cluster rebind`.",
-        )
-    })?;
-    let targets = control.inner.store.targets(cluster.id).await?;
+    let targets = control.inner.store.targets(at.cluster.id).await?;
     if targets.is_empty() {
         return Ok(Instant::now() + IDLE);
     }
-    let observed = control
-        .inner
-        .node
+    let observed = at
+        .place
         .observe(Scope::All)
         .await
         .map_err(RuntimeError::into_problem)?;
@@ -125,7 +132,7 @@ async fn round(
             waits.remove(&target.application);
             continue;
         }
-        let again = match step(control, engine, releases, target, seen).await {
+        let again = match step(control, at, releases, target, seen).await {
             Ok(again) => again,
             Err(problem) => {
                 tracing::warn!(application = %target.application, code = problem.code, cause = problem.cause, "an application could not be brought forward");
@@ -139,13 +146,13 @@ async fn round(
 
 async fn step(
     control: &Control,
-    engine: ClusterId,
+    at: &Bound,
     releases: &mut Releases,
     target: &Target,
     seen: Option<&ObservedApplication>,
 ) -> Result<Duration, Problem> {
     if target.gone {
-        return remove(control, engine, target, seen).await;
+        return remove(control, at, target, seen).await;
     }
     let release = releases.get(control, target).await?;
     let running = control
@@ -154,7 +161,7 @@ async fn step(
         .running_operations(target.application)
         .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
-    let evidence = evidence(control, target, seen).await;
+    let evidence = evidence(at, target, seen).await;
     let tasks = crate::tasks::known(control, target, &release, seen).await?;
     let input = Input {
         target: &release,
@@ -191,12 +198,12 @@ async fn step(
                 secrets,
             };
             let stage = Stage {
-                cluster: engine,
+                cluster: at.identity,
                 application: target.application,
                 generation: target.generation,
                 wish: Wish::Run(Box::new(wish)),
             };
-            match control.inner.node.apply(&stage).await {
+            match at.place.apply(&stage).await {
                 // A newer decision is at work already; the next look finds it.
                 Ok(()) | Err(RuntimeError::Stale { .. }) => {}
                 Err(RuntimeError::Refused(problem)) => {
@@ -432,7 +439,7 @@ async fn note(
 
 /// The last lines of instances that are not well: they become a failure's evidence.
 async fn evidence(
-    control: &Control,
+    at: &Bound,
     target: &Target,
     seen: Option<&ObservedApplication>,
 ) -> BTreeMap<String, Vec<String>> {
@@ -455,7 +462,7 @@ async fn evidence(
             tail: Some(10),
             follow: false,
         };
-        if let Ok(lines) = control.inner.node.logs(query).await {
+        if let Ok(lines) = at.place.logs(query).await {
             let lines = lines.map(|l| l.text).collect::<Vec<String>>();
             if let Ok(lines) = tokio::time::timeout(Duration::from_secs(2), lines).await {
                 out.insert(instance.name.clone(), lines);
@@ -506,7 +513,7 @@ async fn note_handles(
 /// anywhere, the next look goes on.
 async fn remove(
     control: &Control,
-    engine: ClusterId,
+    at: &Bound,
     target: &Target,
     seen: Option<&ObservedApplication>,
 ) -> Result<Duration, Problem> {
@@ -523,12 +530,12 @@ async fn remove(
     });
     if !gone {
         let stage = Stage {
-            cluster: engine,
+            cluster: at.identity,
             application: target.application,
             generation: target.generation,
             wish: Wish::Gone,
         };
-        match control.inner.node.apply(&stage).await {
+        match at.place.apply(&stage).await {
             Ok(()) | Err(RuntimeError::Stale { .. }) => {}
             Err(error) => return Err(error.into_problem()),
         }

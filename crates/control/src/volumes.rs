@@ -16,7 +16,7 @@ use pluvio_model::quantity::Bytes;
 use pluvio_model::spec::{AbsolutePath, AppSpec, MountSpec, VolumeAccess, VolumeKind};
 use pluvio_plan::lower::engine::volume_name;
 use pluvio_plan::patch::Patch;
-use pluvio_runtime::{Copied, CopyState, CopyVolume, RuntimeError, Scope, Volumes};
+use pluvio_runtime::{Copied, CopyState, CopyVolume, RuntimeError, Scope};
 use pluvio_store::{Application, Asked, NewCopy, StoreError, TakeVolume, VolumeBinding, VolumeRow};
 
 use crate::{Asker, Control, PatchAsk, crash};
@@ -145,6 +145,13 @@ impl Control {
         if source.handle.is_none() {
             return Err(never_made(source));
         }
+        let cluster = self.cluster_at(application.cluster).await?.id;
+        if source.cluster != cluster {
+            return Err(problem::REFUSED.problem(
+                format!("{} is on another cluster than {}.", source.name, application.name),
+                "Data are cloned within one cluster. Download the files and upload them there, or restore a dump.",
+            ));
+        }
         let id = VolumeId(uuid::Uuid::now_v7());
         let title = match source.application == Some(application.id) {
             true => format!("Copy the volume {} as {name}", source.name),
@@ -156,7 +163,7 @@ impl Control {
         let new = NewCopy {
             source: source.clone(),
             application: application.id,
-            cluster: self.cluster().await?.id,
+            cluster,
             handle: volume_name(&application.name, &name, id),
             name,
             id,
@@ -359,7 +366,7 @@ async fn round(control: &Control) -> Result<bool, Problem> {
 
 /// Brings one copy forward. What cannot be asked now is asked again.
 async fn fill(control: &Control, row: &VolumeRow) -> Result<(), Problem> {
-    let (store, node) = (&control.inner.store, &control.inner.node);
+    let store = &control.inner.store;
     let (Some(filling), Some(target)) = (row.filling, &row.handle) else {
         return Ok(());
     };
@@ -403,7 +410,11 @@ async fn fill(control: &Control, row: &VolumeRow) -> Result<(), Problem> {
         name: row.name.clone(),
         id: row.id,
     };
-    let state = match node.copy_volume(&copy).await {
+    // While a place is away its copies wait.
+    let Ok(place) = control.place_of(row.cluster) else {
+        return Ok(());
+    };
+    let state = match place.copy_volume(&copy).await {
         Ok(state) => state,
         Err(RuntimeError::Refused(problem))
             if !problem.is(problem::ENGINE_MISSING) && !problem.is(problem::ENGINE_FOREIGN) =>
@@ -429,7 +440,8 @@ async fn fill(control: &Control, row: &VolumeRow) -> Result<(), Problem> {
         }
         CopyState::Done(copied) => {
             crash::point("copied");
-            node.end_copy(target, true)
+            place
+                .end_copy(target, true)
                 .await
                 .map_err(RuntimeError::into_problem)?;
             let note = said(&copied, source.name.as_str());
@@ -463,7 +475,8 @@ async fn abandon(
     target: &str,
     outcome: Outcome,
 ) -> Result<(), Problem> {
-    let ended = control.inner.node.end_copy(target, false).await;
+    let place = control.place_of(row.cluster)?;
+    let ended = place.end_copy(target, false).await;
     ended.map_err(RuntimeError::into_problem)?;
     control.inner.store.abandon_copy(row.id, &outcome).await?;
     Ok(())
@@ -471,8 +484,8 @@ async fn abandon(
 
 /// Ends a deleted volume: its data first, then its row; killed in between, it is done again.
 async fn end(control: &Control, row: &VolumeRow, actor: &str) -> Result<(), Problem> {
-    let node = &control.inner.node;
-    let kept = node
+    let place = control.place_of(row.cluster)?;
+    let kept = place
         .volumes(Scope::All)
         .await
         .map_err(RuntimeError::into_problem)?;
@@ -480,7 +493,8 @@ async fn end(control: &Control, row: &VolumeRow, actor: &str) -> Result<(), Prob
         .iter()
         .filter(|v| Some(&v.handle) == row.handle.as_ref())
     {
-        node.delete_volume(volume.application, &volume.handle)
+        place
+            .delete_volume(volume.application, &volume.handle)
             .await
             .map_err(RuntimeError::into_problem)?;
     }

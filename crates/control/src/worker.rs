@@ -279,7 +279,9 @@ async fn build(
             .await;
     }
     crash::point("decide");
-    let mut surroundings = control.surroundings(application.id, images).await?;
+    let mut surroundings = control
+        .surroundings(application.cluster, application.id, images)
+        .await?;
     surroundings.other_images = other_images;
     surroundings
         .other_images

@@ -107,6 +107,34 @@ impl Connection {
     }
 }
 
+/// The kubeconfig with nothing in it but the context that is used, and its API server's URL.
+pub(crate) fn minified(credential: &Credential) -> Result<(String, String), Problem> {
+    let mut all = Kubeconfig::from_yaml(&credential.kubeconfig)
+        .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
+    let wanted = credential.context.clone().or(all.current_context.take());
+    all.contexts
+        .retain(|context| Some(&context.name) == wanted.as_ref());
+    let context = all.contexts.first().and_then(|named| named.context.clone());
+    let context = context.ok_or_else(|| {
+        unusable("The kubeconfig has no context of that name, or no current one.".to_owned())
+    })?;
+    all.current_context = wanted;
+    all.clusters
+        .retain(|cluster| cluster.name == context.cluster);
+    all.auth_infos
+        .retain(|user| Some(&user.name) == context.user.as_ref());
+    let server = all
+        .clusters
+        .first()
+        .and_then(|named| named.cluster.as_ref()?.server.clone());
+    let server = server
+        .ok_or_else(|| unusable("The kubeconfig's context leads to no server.".to_owned()))?;
+    // JSON is YAML.
+    let text = serde_json::to_string(&all)
+        .map_err(|error| unusable(format!("The kubeconfig cannot be written: {error}.")))?;
+    Ok((text, server))
+}
+
 /// A kubeconfig may name files and proxies. Followed here, a kubeconfig from elsewhere would read this machine's files, and send
 /// them to the server that it names.
 fn names_a_file(kubeconfig: &Kubeconfig) -> Option<&'static str> {

@@ -10,11 +10,13 @@ mod apply;
 mod book;
 mod cache;
 mod connect;
+mod connector;
 mod exec;
 mod failure;
 mod instances;
 mod logs;
 mod observe;
+mod pending;
 mod resources;
 mod runs;
 mod runtime;
@@ -22,6 +24,7 @@ mod usage;
 mod worker;
 
 pub use connect::{Connection, Credential};
+pub use connector::Clusters;
 pub use runtime::{Config, KubernetesRuntime};
 
 /// Who owns the fields that Pluvio writes.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use pluvio_model::id::ApplicationId;
 use pluvio_plan::lower::kubernetes::key;
-use pluvio_runtime::{RuntimeError, UsageSample, UsageSource};
+use pluvio_runtime::{RuntimeError, UsageSample, UsageSource, Usages};
 use serde::Deserialize;
 
 use crate::KubernetesRuntime;
@@ -25,6 +25,8 @@ struct PodUsage {
 #[derive(Deserialize)]
 struct Metadata {
     name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 #[derive(Deserialize)]
 struct ContainerUsage {
@@ -47,33 +49,60 @@ impl UsageSource for KubernetesRuntime {
             "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods?labelSelector={}%3D{application}",
             key::APPLICATION.replace('/', "%2F")
         );
+        let pods = self.measured(path).await?;
+        let samples = pods.into_iter().map(|pod| {
+            let sample = pod.sample();
+            (pod.metadata.name, vec![sample])
+        });
+        Ok(samples.collect())
+    }
+
+    async fn usage_of_all(&self) -> Result<Usages, RuntimeError> {
+        let path = format!(
+            "/apis/metrics.k8s.io/v1beta1/pods?labelSelector={}",
+            key::APPLICATION.replace('/', "%2F")
+        );
+        let mut all = Usages::new();
+        for pod in self.measured(path).await? {
+            let application = pod.metadata.labels.get(key::APPLICATION);
+            if let Some(application) = application.and_then(|id| id.parse().ok()) {
+                let sample = pod.sample();
+                let own: &mut BTreeMap<_, _> = all.entry(application).or_default();
+                own.insert(pod.metadata.name, vec![sample]);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl KubernetesRuntime {
+    /// Nothing where the cluster has no such API.
+    async fn measured(&self, path: String) -> Result<Vec<PodUsage>, RuntimeError> {
         let request = http::Request::get(path)
             .body(Vec::new())
             .map_err(|error| RuntimeError::Unreachable(error.to_string()))?;
-        let list: List = match self.shared().client.request(request).await {
-            Ok(list) => list,
-            Err(error) if is_not_found(&error) => return Ok(BTreeMap::new()),
-            Err(kube::Error::Api(status)) if status.code == 503 => return Ok(BTreeMap::new()),
-            Err(error) => return Err(runtime_error(error)),
+        match self.shared().client.request::<List>(request).await {
+            Ok(list) => Ok(list.items),
+            Err(error) if is_not_found(&error) => Ok(Vec::new()),
+            Err(kube::Error::Api(status)) if status.code == 503 => Ok(Vec::new()),
+            Err(error) => Err(runtime_error(error)),
+        }
+    }
+}
+
+impl PodUsage {
+    fn sample(&self) -> UsageSample {
+        let sum = |what: &str, read: fn(&str) -> Option<u64>| -> u64 {
+            self.containers
+                .iter()
+                .filter_map(|one| read(one.usage.get(what)?))
+                .sum()
         };
-        let sample = |pod: &PodUsage| {
-            let sum = |what: &str, read: fn(&str) -> Option<u64>| -> u64 {
-                pod.containers
-                    .iter()
-                    .filter_map(|one| read(one.usage.get(what)?))
-                    .sum()
-            };
-            UsageSample {
-                at: pod.timestamp,
-                cpu_millis: u32::try_from(sum("cpu", millis)).unwrap_or(u32::MAX),
-                memory_bytes: sum("memory", bytes),
-            }
-        };
-        Ok(list
-            .items
-            .iter()
-            .map(|pod| (pod.metadata.name.clone(), vec![sample(pod)]))
-            .collect())
+        UsageSample {
+            at: self.timestamp,
+            cpu_millis: u32::try_from(sum("cpu", millis)).unwrap_or(u32::MAX),
+            memory_bytes: sum("memory", bytes),
+        }
     }
 }
 

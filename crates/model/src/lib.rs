@@ -20,6 +20,7 @@ pub mod name;
 pub mod observed;
 pub mod operation;
 pub mod permission;
+pub mod place;
 pub mod problem;
 pub mod quantity;
 pub mod release;

@@ -14,7 +14,7 @@ use pluvio_runtime::driver::{ContainerState, SeenContainer};
 use pluvio_runtime::{
     BoxStream, CopyState, CopyVolume, Duplex, Exec, ExecRequest, ExecSession, HandRequest, Images,
     KeptVolume, LogLine, LogQuery, Logs, Runs, RuntimeError, Scope, UsageSample, UsageSource,
-    Volumes,
+    Usages, Volumes,
 };
 use tokio::net::TcpStream;
 
@@ -123,6 +123,18 @@ impl UsageSource for Node {
             (container.name.clone(), samples)
         });
         Ok(samples.filter(|(_, samples)| !samples.is_empty()).collect())
+    }
+
+    async fn usage_of_all(&self) -> Result<Usages, RuntimeError> {
+        let view = self.shared.engine.view();
+        let last = |container: &SeenContainer| {
+            let samples = self.shared.usage.samples(&container.name, false);
+            (!samples.is_empty()).then(|| (container.name.clone(), samples))
+        };
+        Ok(view
+            .by_application()
+            .map(|(application, all)| (application, all.iter().filter_map(last).collect()))
+            .collect())
     }
 }
 

@@ -20,7 +20,7 @@ use pluvio_model::stage::Stage;
 use pluvio_runtime::{
     BoxStream, Changes, CopyState, CopyVolume, Duplex, Exec, ExecOutput, ExecRequest, ExecSession,
     HandRequest, Images, KeptVolume, LogLine, LogQuery, Logs, Runs, Runtime, RuntimeError, Scope,
-    UsageSample, UsageSource, Volumes,
+    UsageSample, UsageSource, Usages, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,13 +89,6 @@ impl Client {
     /// Lets the node take the engine that answers now for its own (`pluvio cluster rebind`).
     pub async fn rebind(&self) -> Result<Facts, RuntimeError> {
         self.ask(Method::POST, "/rebind").await
-    }
-
-    /// The last samples of every application's instances, in one question.
-    pub async fn usage_of_all(
-        &self,
-    ) -> Result<BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>>, RuntimeError> {
-        self.get("/usage").await
     }
 
     async fn send(
@@ -418,6 +411,10 @@ impl UsageSource for Client {
         let history = if history { "&history" } else { "" };
         self.get(&format!("/usage?application={application}{history}"))
             .await
+    }
+
+    async fn usage_of_all(&self) -> Result<Usages, RuntimeError> {
+        self.get("/usage").await
     }
 }
 

@@ -1,6 +1,6 @@
 //! A node as its owner holds it: started over a data folder and an engine, used as a runtime, ended.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::engine::label;
 use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
 use pluvio_runtime::driver::{Driver, DriverError, SeenContainer};
-use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope, UsageSample};
+use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope};
 use pluvio_telemetry::logs::LogStore;
 use pluvio_telemetry::usage::UsageStore;
 use tokio::sync::{Notify, watch};
@@ -284,18 +284,6 @@ impl Node {
 
     pub fn metrics(&self, window: Duration) -> Metrics {
         self.shared.traffic.metrics(window)
-    }
-
-    /// The last samples of every application's instances.
-    pub fn usage_of_all(&self) -> BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>> {
-        let view = self.shared.engine.view();
-        let last = |container: &SeenContainer| {
-            let samples = self.shared.usage.samples(&container.name, false);
-            (!samples.is_empty()).then(|| (container.name.clone(), samples))
-        };
-        view.by_application()
-            .map(|(application, all)| (application, all.iter().filter_map(last).collect()))
-            .collect()
     }
 
     pub fn health(&self) -> Health {

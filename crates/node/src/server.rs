@@ -248,7 +248,7 @@ async fn route(
             let history = parameter(&query, "history").is_some();
             match application(&query)? {
                 Some(application) => document(&node.usage(application, history).await?),
-                None => document(&node.usage_of_all()),
+                None => document(&node.usage_of_all().await?),
             }
         }
         (&Method::GET, ["images", reference]) => document(&node.image(&unescape(reference)).await?),

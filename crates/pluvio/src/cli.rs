@@ -298,7 +298,8 @@ pub(crate) enum Command {
     Whoami,
     /// Another one-time sign-in link for the console
     SigninLink,
-    /// The runtime applications run on
+    /// Where applications run: the engine of the machine, Kubernetes clusters beside it
+    #[command(after_help = crate::commands::cluster::EXAMPLES)]
     Cluster {
         #[command(subcommand)]
         command: Option<ClusterCommand>,
@@ -514,7 +515,22 @@ pub(crate) enum TokenCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
-    Show,
+    /// All of them
+    List,
+    /// One of them; the engine when none is named
+    Show { name: Option<String> },
+    /// Add a Kubernetes cluster, or change the credential or the settings of one
+    Add(crate::commands::cluster::AddArgs),
+    /// Take a cluster out; its data volumes stay there, and are listed
+    Remove {
+        name: String,
+        /// The cluster is gone for good: ask nothing of it
+        #[arg(long)]
+        abandon: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take the engine that answers now for the one of before
     Rebind,
 }

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, audit, change, database, declare, deploy, environment, follow, history,
-    instances, plan, reference, runs, topology, up, volumes,
+    Done, access, apps, audit, change, cluster, database, declare, deploy, environment, follow,
+    history, instances, plan, reference, runs, topology, up, volumes,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -174,16 +174,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Logout => access::logout(context),
         Command::Whoami => access::whoami(context).await,
         Command::SigninLink => access::signin_link(context).await,
-        Command::Cluster {
-            command: Some(ClusterCommand::Rebind),
-        } => {
-            let _: pluvio_api::platform::ClusterDetail = context
-                .client()?
-                .post("/api/v1/cluster/rebind", &())
-                .await?;
-            apps::cluster(context).await
-        }
-        Command::Cluster { .. } => apps::cluster(context).await,
+        Command::Cluster { command } => cluster::run(context, command).await,
         Command::Explain { what } => reference::explain(context, what.as_deref()),
         Command::Schema { what } => reference::schema(context, &what),
         Command::Completion { shell } => reference::completion(context, &shell),

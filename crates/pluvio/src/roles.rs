@@ -117,7 +117,7 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
         owner: format!("{}-{}", hostname(), std::process::id()),
     };
     let control = Control::new(settings, store, blobs, node, builder);
-    control.start();
+    control.start(Some(Arc::new(pluvio_kubernetes::Clusters)));
     let server = pluvio_server::Config {
         public_url: config.public_url(),
         gateway: config.gateway_url(),

@@ -12,6 +12,8 @@
 pub mod conformance;
 pub mod driver;
 pub mod memory;
+mod place;
 mod runtime;
 
+pub use place::*;
 pub use runtime::*;

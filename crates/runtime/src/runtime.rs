@@ -198,7 +198,12 @@ pub trait UsageSource: Send + Sync {
         application: ApplicationId,
         history: bool,
     ) -> Result<BTreeMap<String, Vec<UsageSample>>, RuntimeError>;
+    /// The last sample of every application's instances.
+    async fn usage_of_all(&self) -> Result<Usages, RuntimeError>;
 }
+
+/// Samples of instances, by application and instance.
+pub type Usages = BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct UsageSample {

@@ -51,7 +51,7 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) attempts: attempts::Attempts,
     pub(crate) passkeys: Arc<passkeys::Passkeys>,
-    pub(crate) looked: Arc<handlers::Looked>,
+    pub(crate) looked: Arc<handlers::Looks>,
 }
 
 /// Everything that is served on the console's port and on the control socket.

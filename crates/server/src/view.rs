@@ -26,8 +26,8 @@ use pluvio_store::{Application, ApplicationState, ReleaseRow, ReleaseState, Targ
 #[derive(Debug, Default)]
 pub(crate) struct Seen<'a> {
     pub(crate) observed: Option<&'a ObservedApplication>,
-    /// False when the node does not answer: then nothing is known.
-    pub(crate) node: bool,
+    /// Why nothing is seen now, when nothing is.
+    pub(crate) silence: Option<String>,
     pub(crate) usage: BTreeMap<String, Vec<UsageSample>>,
     pub(crate) routes: Vec<RouteMetrics>,
     pub(crate) running: Option<&'a Operation>,
@@ -82,8 +82,8 @@ pub(crate) fn status(application: &Application, seen: &Seen) -> (Status, String)
             _ => (Status::Waiting, "nothing was deployed yet".into()),
         };
     }
-    if !seen.node {
-        return (Status::Unknown, "the node does not answer".into());
+    if let Some(silence) = &seen.silence {
+        return (Status::Unknown, silence.clone());
     }
     let Some(observed) = seen.observed else {
         return (Status::Unknown, "not seen yet".into());

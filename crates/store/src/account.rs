@@ -8,7 +8,7 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use jiff::Timestamp;
-use pluvio_model::id::{EnvironmentId, OrganizationId, TeamId, TokenId, UserId};
+use pluvio_model::id::{ClusterId, EnvironmentId, OrganizationId, TeamId, TokenId, UserId};
 use pluvio_model::name::Name;
 use pluvio_model::permission::Role;
 
@@ -37,6 +37,8 @@ pub struct Scope {
     pub team_name: Name,
     pub environment: EnvironmentId,
     pub environment_name: Name,
+    /// Where its applications run; the engine when absent.
+    pub cluster: Option<ClusterId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +108,7 @@ impl Store {
     /// An environment by its names.
     pub async fn scope(&self, team: &str, environment: &str) -> Result<Scope> {
         let query = sqlx::query(
-            "SELECT t.id AS team, t.name AS team_name, e.id AS environment, e.name AS environment_name \
+            "SELECT t.id AS team, t.name AS team_name, e.id AS environment, e.name AS environment_name, e.cluster \
              FROM environments e JOIN teams t ON t.id = e.team WHERE t.name = $1 AND e.name = $2",
         )
         .bind(team.to_owned())
@@ -117,7 +119,7 @@ impl Store {
     /// Every environment of a team, by name.
     pub async fn environments(&self, team: TeamId) -> Result<Vec<Scope>> {
         let query = sqlx::query(
-            "SELECT t.id AS team, t.name AS team_name, e.id AS environment, e.name AS environment_name \
+            "SELECT t.id AS team, t.name AS team_name, e.id AS environment, e.name AS environment_name, e.cluster \
              FROM environments e JOIN teams t ON t.id = e.team WHERE t.id = $1 ORDER BY e.name",
         )
         .bind(team.to_string());
@@ -523,6 +525,7 @@ pub(crate) fn read_scope(row: &AnyRow) -> Result<Scope> {
         team_name: row.parsed("team_name")?,
         environment: row.parsed("environment")?,
         environment_name: row.parsed("environment_name")?,
+        cluster: row.maybe_parsed("cluster")?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pluvio_model::event::EventBody;
-use pluvio_model::id::{ApplicationId, EnvironmentId, TeamId};
+use pluvio_model::id::{ApplicationId, ClusterId, EnvironmentId, TeamId};
 use pluvio_model::name::Name;
 use pluvio_model::stage::Power;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,8 @@ pub struct Application {
     pub team_name: Name,
     pub environment: EnvironmentId,
     pub environment_name: Name,
+    /// Where its environment is; the engine when absent.
+    pub cluster: Option<ClusterId>,
     pub name: Name,
     pub display_name: Option<String>,
     pub state: ApplicationState,
@@ -75,7 +77,7 @@ pub struct ApplicationFilter {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT a.*, t.name AS team_name, e.name AS environment_name FROM applications a ",
+            "SELECT a.*, t.name AS team_name, e.name AS environment_name, e.cluster FROM applications a ",
             "JOIN teams t ON t.id = a.team JOIN environments e ON e.id = a.environment ",
             $rest
         )
@@ -190,6 +192,7 @@ pub(crate) async fn create(tx: &mut Tx, new: &NewApplication, actor: &str) -> Re
         team_name: new.scope.team_name.clone(),
         environment: new.scope.environment,
         environment_name: new.scope.environment_name.clone(),
+        cluster: new.scope.cluster,
         name: new.name.clone(),
         display_name: new.display_name.clone(),
         state: ApplicationState::Empty,
@@ -281,6 +284,7 @@ fn read(row: &AnyRow) -> Result<Application> {
         team_name: row.parsed("team_name")?,
         environment: row.parsed("environment")?,
         environment_name: row.parsed("environment_name")?,
+        cluster: row.maybe_parsed("cluster")?,
         name: row.parsed("name")?,
         display_name: row.maybe_text("display_name")?,
         state: row.word("state")?,

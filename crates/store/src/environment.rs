@@ -1,7 +1,7 @@
 //! Environments: a team's places to run. Each has applications, and with them secrets, hosts and volumes, of its own.
 
 use jiff::Timestamp;
-use pluvio_model::id::{EnvironmentId, TeamId};
+use pluvio_model::id::{ClusterId, EnvironmentId, TeamId};
 use pluvio_model::name::Name;
 use pluvio_model::problem;
 
@@ -19,6 +19,8 @@ pub struct Environment {
     /// The one that the team began with: it stays.
     pub first: bool,
     pub applications: u64,
+    /// Where its applications run; the engine when absent.
+    pub cluster: Option<ClusterId>,
     pub created_at: Timestamp,
 }
 
@@ -26,7 +28,7 @@ impl Store {
     /// A team's environments in the order in which they were made.
     pub async fn environment_list(&self, team: TeamId) -> Result<Vec<Environment>> {
         let query = sqlx::query(
-            "SELECT e.id, e.name, e.created_at, \
+            "SELECT e.id, e.name, e.created_at, e.cluster, \
              (SELECT count(*) FROM applications a WHERE a.environment = e.id) AS applications \
              FROM environments e WHERE e.team = $1 ORDER BY e.created_at, e.id",
         )
@@ -40,17 +42,20 @@ impl Store {
                     name: row.parsed("name")?,
                     first: index == 0,
                     applications: row.count("applications")?,
+                    cluster: row.maybe_parsed("cluster")?,
                     created_at: row.time("created_at")?,
                 })
             })
             .collect()
     }
 
-    /// Makes an environment. [`StoreError::NameTaken`] when the team has one of that name.
+    /// Makes an environment, on the engine or on a cluster. [`StoreError::NameTaken`] when the team has one of that name; refused
+    /// on a cluster that is being taken out.
     pub async fn create_environment(
         &self,
         team: TeamId,
         name: &Name,
+        cluster: Option<ClusterId>,
         actor: &str,
     ) -> Result<Environment> {
         transaction!(self, tx => {
@@ -60,18 +65,22 @@ impl Store {
             if tx.maybe(taken).await?.is_some() {
                 return Err(StoreError::NameTaken { what: "environment", name: name.to_string() });
             }
+            if let Some(cluster) = cluster {
+                crate::cluster::stays(&mut tx, cluster).await?;
+            }
             let id = EnvironmentId(fresh());
             let insert = sqlx::query(
-                "INSERT INTO environments (id, team, name, created_at) VALUES ($1, $2, $3, $4)",
+                "INSERT INTO environments (id, team, name, created_at, cluster) VALUES ($1, $2, $3, $4, $5)",
             )
             .bind(id.to_string())
             .bind(team.to_string())
             .bind(name.to_string())
-            .bind(tx.now_ms());
+            .bind(tx.now_ms())
+            .bind(cluster.map(|cluster| cluster.to_string()));
             tx.run(insert).await?;
             let object = format!("environment {name}");
             record(&mut tx, Some(team), actor, "team:manage", &object, "created").await?;
-            Ok(Environment { id, name: name.clone(), first: false, applications: 0, created_at: tx.now })
+            Ok(Environment { id, name: name.clone(), first: false, applications: 0, cluster, created_at: tx.now })
         })
     }
 

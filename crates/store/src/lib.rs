@@ -45,7 +45,7 @@ pub use application::{Application, ApplicationFilter, ApplicationState, NewAppli
 pub use audit::{AuditFilter, AuditRecord, AuditVerdict, NewAudit};
 pub use backup::{Firing, KeptFile, NewBackup};
 pub use blobs::{BlobError, BlobInfo, BlobKey, BlobReader, BlobWriter, Blobs};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, NewCluster};
 pub use credential::{Credential, CredentialKind, CredentialSecret, NewCredential};
 pub use deploy::{
     Ask, Asked, Completed, Decide, Deciding, Decision, Idempotency, Objection, Reverted, Then,

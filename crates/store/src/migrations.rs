@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_volumes.sql"),
     include_str!("../migrations/0006_backups.sql"),
     include_str!("../migrations/0007_stopped.sql"),
+    include_str!("../migrations/0008_clusters.sql"),
 ];
 
 /// Returns true when the database was new.

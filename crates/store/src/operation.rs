@@ -28,7 +28,7 @@ impl Store {
     /// An operation and where it belongs (for the permission check: it outlives its application).
     pub async fn operation(&self, id: OperationId) -> Result<(Operation, Scope)> {
         let query = sqlx::query(
-            "SELECT o.body, o.team, t.name AS team_name, o.environment, COALESCE(e.name, 'gone') AS environment_name \
+            "SELECT o.body, o.team, t.name AS team_name, o.environment, COALESCE(e.name, 'gone') AS environment_name, e.cluster \
              FROM operations o JOIN teams t ON t.id = o.team LEFT JOIN environments e ON e.id = o.environment \
              WHERE o.id = $1",
         )

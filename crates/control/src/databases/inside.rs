@@ -9,9 +9,7 @@ use pluvio_model::release::DecidedComponent;
 use pluvio_model::spec::{Database, DatabaseEngine};
 use pluvio_model::template::SecretRef;
 use pluvio_plan::database::words;
-use pluvio_runtime::{
-    Exec, ExecInput, ExecOutput, ExecRequest, ExecSession, Runtime, RuntimeError, Scope,
-};
+use pluvio_runtime::{ExecInput, ExecOutput, ExecRequest, ExecSession, RuntimeError, Scope};
 use pluvio_store::Application;
 
 use crate::Control;
@@ -130,7 +128,10 @@ impl Control {
         let release = store.release(application.id, number).await?.release;
         let scope = Scope::Application(application.id);
         // A node that does not answer hides no database; nothing can be done inside, that is all.
-        let seen = self.inner.node.observe(scope).await.ok();
+        let seen = match self.place(application.cluster) {
+            Ok(place) => place.observe(scope).await.ok(),
+            Err(_) => None,
+        };
         let seen = seen.and_then(|seen| seen.applications.get(&application.id).cloned());
         let mut all = Vec::new();
         for (name, component) in release.components {
@@ -169,7 +170,7 @@ impl Control {
             tty: false,
             size: None,
         };
-        let open = self.inner.node.exec(request).await;
+        let open = self.place(application.cluster)?.exec(request).await;
         open.map_err(RuntimeError::into_problem)
     }
 

@@ -141,6 +141,7 @@ impl<'a> History<'a> {
             team_name: "main".parse().unwrap(),
             environment,
             environment_name: "production".parse().unwrap(),
+            cluster: None,
         };
         let secrets = match self.chance.percent(90) {
             true => vec![("KEY".parse().unwrap(), SecretValue("key-1".to_owned()))],

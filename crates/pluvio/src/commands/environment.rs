@@ -93,6 +93,9 @@ pub(crate) enum EnvironmentCommand {
     /// Make an environment
     Create {
         name: String,
+        /// The cluster that its applications run on; the engine when absent
+        #[arg(long)]
+        cluster: Option<String>,
     },
     /// Delete an environment that no application is in
     Delete {
@@ -135,15 +138,21 @@ pub(crate) async fn run(context: &Context, command: &EnvironmentCommand) -> Done
                 .map(|one| {
                     vec![
                         one.name.clone(),
+                        one.cluster.clone(),
                         one.applications.to_string(),
                         ago(one.created_at),
                     ]
                 })
                 .collect();
-            context.out.table(&["NAME", "APPLICATIONS", "MADE"], &rows);
+            context
+                .out
+                .table(&["NAME", "CLUSTER", "APPLICATIONS", "MADE"], &rows);
         }
-        EnvironmentCommand::Create { name } => {
-            let request = EnvironmentRequest { name: name.clone() };
+        EnvironmentCommand::Create { name, cluster } => {
+            let request = EnvironmentRequest {
+                name: name.clone(),
+                cluster: cluster.clone(),
+            };
             let made: EnvironmentSummary = context.client()?.post(&path, &request).await?;
             if context.out.json {
                 context.out.document(&made);

@@ -5,6 +5,7 @@ pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod change;
+pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod database_users;
 pub(crate) mod declare;

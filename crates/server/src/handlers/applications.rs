@@ -1,23 +1,21 @@
 //! Reading applications: overview, list, detail, specification, volumes, routes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::*;
 use pluvio_model::id::ApplicationId;
-use pluvio_model::observed::Observed;
 use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::Problem;
 use pluvio_node::wire::RouteMetrics;
-use pluvio_runtime::{Changes, Runtime, Scope as RuntimeScope, UsageSample, UsageSource};
+use pluvio_runtime::Scope as RuntimeScope;
 use pluvio_store::{Application, ApplicationFilter, OperationFilter, PageRequest, Scope, Target};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::now::Now;
 use super::{Paging, page};
 use crate::App;
 use crate::access::Caller;
@@ -34,124 +32,18 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(usage))
 }
 
-/// What the node tells of everything, in one go; empty when it does not answer.
-#[derive(Debug, Default)]
-pub(crate) struct Now {
-    observed: Option<Observed>,
-    metrics: Vec<RouteMetrics>,
-    usage: BTreeMap<ApplicationId, BTreeMap<String, Vec<UsageSample>>>,
-}
-
-impl Now {
-    async fn look(app: &App, scope: RuntimeScope) -> Now {
-        let node = app.control.node();
-        let usage = async {
-            match scope {
-                RuntimeScope::All => node.usage_of_all().await,
-                RuntimeScope::Application(id) => node
-                    .usage(id, true)
-                    .await
-                    .map(|own| BTreeMap::from([(id, own)])),
-            }
-        };
-        let (observed, metrics, usage) = tokio::join!(node.observe(scope), node.metrics(), usage);
-        Now {
-            observed: observed.ok(),
-            metrics: metrics.map(|m| m.routes).unwrap_or_default(),
-            usage: usage.unwrap_or_default(),
-        }
-    }
-
-    /// Everything at once, from a moment ago where that will do: lists, overviews and open tabs share one look. A hint of
-    /// the node makes it anew; without one, whoever comes late takes the last look and has the next one made meanwhile.
-    async fn all(app: &App) -> Arc<Now> {
-        let looked = &app.looked;
-        let hints = looked.hints.get_or_init(|| app.control.node().changes());
-        let hints = *hints.borrow();
-        match looked.last(hints) {
-            Some((age, now)) if age < FRESH => now,
-            Some((age, now)) if age < STALE => {
-                let app = app.clone();
-                tokio::spawn(async move {
-                    if let Ok(_turn) = app.looked.turn.try_lock() {
-                        app.looked
-                            .keep(hints, Now::look(&app, RuntimeScope::All).await);
-                    }
-                });
-                now
-            }
-            _ => {
-                let _turn = looked.turn.lock().await;
-                match looked.last(hints) {
-                    Some((age, now)) if age < FRESH => now,
-                    _ => looked.keep(hints, Now::look(app, RuntimeScope::All).await),
-                }
-            }
-        }
-    }
-
-    fn metrics_of(&self, id: ApplicationId) -> Vec<RouteMetrics> {
-        let own = self.metrics.iter().filter(|m| m.application == id);
-        own.cloned().collect()
-    }
-}
-
-/// The last look at everything; see [`Now::all`].
-#[derive(Debug, Default)]
-pub(crate) struct Looked {
-    hints: OnceLock<Changes>,
-    /// Held by whoever looks.
-    turn: tokio::sync::Mutex<()>,
-    last: Mutex<Option<Look>>,
-}
-
-#[derive(Debug)]
-struct Look {
-    at: Instant,
-    /// How many hints there had been before it.
-    hints: u64,
-    now: Arc<Now>,
-}
-
-impl Looked {
-    /// The last look and its age, unless the node has hinted at something new since.
-    fn last(&self, hints: u64) -> Option<(Duration, Arc<Now>)> {
-        let last = self.last.lock().expect("not poisoned");
-        let last = last.as_ref().filter(|look| look.hints == hints)?;
-        Some((last.at.elapsed(), last.now.clone()))
-    }
-
-    fn keep(&self, hints: u64, now: Now) -> Arc<Now> {
-        let now = Arc::new(now);
-        *self.last.lock().expect("not poisoned") = Some(Look {
-            at: Instant::now(),
-            hints,
-            now: now.clone(),
-        });
-        now
-    }
-}
-
-/// Rates and usage move all the time; they may be so old in a list.
-const FRESH: Duration = Duration::from_secs(1);
-/// The oldest look that is shown while a newer one is made.
-const STALE: Duration = Duration::from_secs(5);
-
 /// Summaries of a page of applications.
 pub(crate) async fn summaries(
     app: &App,
     scope: &Scope,
     applications: &[Application],
 ) -> Result<Vec<ApplicationSummary>, Refusal> {
-    let now = Now::all(app).await;
+    let now = Now::all(app, scope.cluster).await;
     let running = running(app, scope).await?;
     let deployed = applications.iter().filter(|a| a.release.is_some());
     let deployed: Vec<ApplicationId> = deployed.map(|a| a.id).collect();
-    let targets = match app.control.bound_cluster() {
-        Some(cluster) => {
-            let store = app.control.store();
-            store.targets_of(cluster.id, &deployed).await?
-        }
+    let targets = match app.control.cluster_id(scope.cluster) {
+        Some(cluster) => app.control.store().targets_of(cluster, &deployed).await?,
         None => Vec::new(),
     };
     let targets: HashMap<ApplicationId, &Target> =
@@ -160,7 +52,7 @@ pub(crate) async fn summaries(
         let observed = now.observed.as_ref();
         let seen = Seen {
             observed: observed.and_then(|o| o.applications.get(&application.id)),
-            node: observed.is_some(),
+            silence: now.silence.clone(),
             usage: now.usage.get(&application.id).cloned().unwrap_or_default(),
             routes: now.metrics_of(application.id),
             running: running
@@ -333,9 +225,14 @@ pub(crate) async fn build_detail(
     application: &Application,
 ) -> Result<ApplicationDetail, Refusal> {
     let store = app.control.store();
-    let now = Now::look(app, RuntimeScope::Application(application.id)).await;
-    let target = match app.control.bound_cluster() {
-        Some(cluster) => store.target(application.id, cluster.id).await?,
+    let now = Now::look(
+        app,
+        application.cluster,
+        RuntimeScope::Application(application.id),
+    )
+    .await;
+    let target = match app.control.cluster_id(application.cluster) {
+        Some(cluster) => store.target(application.id, cluster).await?,
         None => None,
     };
     let release = match application.release {
@@ -370,7 +267,7 @@ pub(crate) async fn build_detail(
     let usage = now.usage.get(&application.id).cloned().unwrap_or_default();
     let seen = Seen {
         observed,
-        node: now.observed.is_some(),
+        silence: now.silence.clone(),
         usage,
         routes: now.metrics_of(application.id),
         running: operations.iter().find(|o| !o.is_over() && view::moves(o)),
@@ -533,7 +430,7 @@ async fn usage(
         .await?;
     let usage = app
         .control
-        .node()
+        .place(application.cluster)?
         .usage(application.id, query.history)
         .await?;
     let points = |samples: Vec<pluvio_runtime::UsageSample>| {

@@ -15,8 +15,7 @@ use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::{
-    Exec, ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, Logs, Runtime,
-    RuntimeError, Scope,
+    ExecInput, ExecOutput, ExecRequest, LogLine, LogQuery, LogStream, RuntimeError, Scope,
 };
 use pluvio_store::{Application, NewAudit};
 use serde::Deserialize;
@@ -122,7 +121,7 @@ async fn logs(
         follow: query.follow,
     };
     let watch = caller.watch(&app, application.team, Permission::LogRead);
-    let lines = app.control.node().logs(query).await?;
+    let lines = app.control.place(application.cluster)?.logs(query).await?;
     let lines = lines.map(entry).take_until(Box::pin(watch));
     let events = headers
         .get(header::ACCEPT)
@@ -160,7 +159,7 @@ async fn find_instance(
 ) -> Result<String, Refusal> {
     let observed = app
         .control
-        .node()
+        .place(application.cluster)?
         .observe(Scope::Application(application.id))
         .await?;
     let seen = observed.applications.get(&application.id);
@@ -276,7 +275,8 @@ async fn exec(
         };
         app.control.store().audit(row).await?;
     }
-    let open = app.control.node().exec(request);
+    let place = app.control.place(application.cluster)?;
+    let open = place.exec(request);
     let session = audited(&app, &caller, (&application, &instance), &what, open).await?;
     let watch = caller.watch(&app, application.team, Permission::InstanceExec);
     let watch = Box::pin(watch).shared();
@@ -454,10 +454,8 @@ async fn connect(
         )));
     }
     let what = format!("port {} of", query.port);
-    let open = app
-        .control
-        .node()
-        .connect(application.id, &instance, query.port);
+    let place = app.control.place(application.cluster)?;
+    let open = place.connect(application.id, &instance, query.port);
     let stream = audited(&app, &caller, (&application, &instance), &what, open).await?;
     let watch = caller.watch(&app, application.team, Permission::InstanceExec);
     let watch = Box::pin(watch).shared();

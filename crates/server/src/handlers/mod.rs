@@ -5,6 +5,7 @@ mod applications;
 mod audit;
 mod backups;
 mod changes;
+mod clusters;
 mod copies;
 mod credentials;
 mod database_users;
@@ -14,6 +15,7 @@ mod environments;
 mod files;
 pub(crate) mod health;
 mod live;
+mod now;
 mod operate;
 mod operations;
 mod passkeys;
@@ -27,9 +29,9 @@ mod streams;
 mod topology;
 mod volumes;
 
-pub(crate) use applications::Looked;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
+pub(crate) use now::Looks;
 use pluvio_control::Asker;
 use pluvio_model::problem;
 use pluvio_store::{Idempotency, PageRequest};
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(sessions::routes())
         .merge(passkeys::routes())
         .merge(platform::routes())
+        .merge(clusters::routes())
         .merge(credentials::routes())
         .merge(audit::routes())
         .merge(environments::routes())

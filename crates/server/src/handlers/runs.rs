@@ -7,7 +7,6 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::ObservedRun;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::Runs;
 use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -58,7 +57,7 @@ async fn runs(
     let component = which.component.as_deref().map(component).transpose()?;
     let runs = app
         .control
-        .node()
+        .place(application.cluster)?
         .runs(application.id, component.as_ref())
         .await?;
     Ok(super::applications::single(runs))
@@ -82,7 +81,8 @@ async fn run_now(
         )
         .await?;
     let of = component(&of)?;
-    let started = app.control.node().run_now(application.id, &of).await;
+    let place = app.control.place(application.cluster)?;
+    let started = place.run_now(application.id, &of).await;
     let row = NewAudit {
         team: Some(scope.team),
         actor: caller.actor(),

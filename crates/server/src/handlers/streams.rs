@@ -15,7 +15,7 @@ use pluvio_model::event::EventBody;
 use pluvio_model::id::{ApplicationId, OperationId};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::Problem;
-use pluvio_runtime::Runtime;
+use pluvio_runtime::Changes;
 use pluvio_store::{ApplicationFilter, EventFilter, PageRequest, Scope};
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -217,7 +217,8 @@ async fn follow_environment(
         state: None,
         contains: None,
     };
-    let (mut hint, mut node) = (store.hint(), app.control.node().changes());
+    let mut hint = store.hint();
+    let mut changes = None;
     let mut shown: HashMap<ApplicationId, String> = HashMap::new();
     // Whoever connects has what it fetched; an event at once says that the stream is up.
     sender
@@ -290,10 +291,29 @@ async fn follow_environment(
         }
         tokio::select! {
             () = hint.changed() => {}
-            _ = node.changed() => {}
+            () = changed(&app, &scope, &mut changes) => {}
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
             () = sender.closed() => return None,
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Returns when the environment's place hints; never while it is away.
+async fn changed(app: &App, scope: &Scope, changes: &mut Option<Changes>) {
+    if changes.is_none() {
+        *changes = app
+            .control
+            .place(scope.cluster)
+            .ok()
+            .map(|place| place.changes());
+    }
+    let Some(receiver) = changes else {
+        return std::future::pending().await;
+    };
+    if receiver.changed().await.is_err() {
+        *changes = None;
+        // Connected to anew, or soon; whoever waits here has a timer beside it.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }

@@ -7,13 +7,14 @@ use indexmap::IndexMap;
 use pluvio_api::applications::{ApplicationSummary, ComponentDetail, PortDetail, Status};
 use pluvio_api::topology::*;
 use pluvio_model::id::ApplicationId;
+use pluvio_model::id::ClusterId;
 use pluvio_model::observed::InstanceState;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::AppSpec;
 use pluvio_node::wire::{CallerMetrics, Metrics, RouteMetrics};
-use pluvio_runtime::{Runtime, Scope as RuntimeScope, UsageSource};
+use pluvio_runtime::{RuntimeError, Scope as RuntimeScope};
 use pluvio_store::{Application, ApplicationFilter, PageRequest, Scope};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -67,13 +68,22 @@ async fn application_topology(
         .await?;
     let seconds = window.seconds()?;
     let (control, store) = (&app.control, app.control.store());
-    let node = control.node();
-    let (observed, metrics, usage) = tokio::join!(
-        node.observe(RuntimeScope::Application(application.id)),
-        node.metrics_over(seconds),
-        node.usage(application.id, false),
-    );
-    let (observed, metrics) = (observed.ok(), metrics.unwrap_or_default());
+    // A place that is away hides no component.
+    let place = control.place(application.cluster).ok();
+    let seen = async {
+        let place = place.as_ref()?;
+        let whose = RuntimeScope::Application(application.id);
+        let (observed, usage) =
+            tokio::join!(place.observe(whose), place.usage(application.id, false));
+        Some((observed.ok()?, usage.unwrap_or_default()))
+    };
+    let (seen, metrics) = tokio::join!(seen, metrics(&app, application.cluster, seconds));
+    let (observed, usage) = seen.unzip();
+    let silence = observed.is_none().then(|| {
+        let told = super::now::silence(&app, application.cluster);
+        told.unwrap_or_else(|| "the node does not answer".to_owned())
+    });
+    let metrics = metrics.unwrap_or_default();
     let mut graph = Graph::new(seconds);
     graph.seen(observed.as_ref().and_then(|o| o.at), observed.is_some());
     let Some(number) = application.release else {
@@ -85,8 +95,8 @@ async fn application_topology(
     };
     let release = store.release(application.id, number).await?.release;
     let spec = store.revision(application.id, number).await?.spec;
-    let target = match control.bound_cluster() {
-        Some(cluster) => store.target(application.id, cluster.id).await?,
+    let target = match control.cluster_id(application.cluster) {
+        Some(cluster) => store.target(application.id, cluster).await?,
         None => None,
     };
     let running = super::applications::running(&app, &scope).await?;
@@ -94,7 +104,7 @@ async fn application_topology(
         observed: observed
             .as_ref()
             .and_then(|o| o.applications.get(&application.id)),
-        node: observed.is_some(),
+        silence,
         usage: usage.unwrap_or_default(),
         routes: Vec::new(),
         running: running
@@ -119,6 +129,14 @@ async fn application_topology(
     Ok(Json(graph.done()))
 }
 
+/// Who asked whom; only the node of this machine counts that.
+async fn metrics(app: &App, at: Option<ClusterId>, seconds: u64) -> Result<Metrics, RuntimeError> {
+    match at {
+        None => app.control.node().metrics_over(seconds).await,
+        Some(_) => Ok(Metrics::default()),
+    }
+}
+
 /// The graph of an environment: its applications, the gateway, and which of them asks which.
 #[utoipa::path(get, path = "/topology", tag = "applications", params(("team" = String, Path), ("environment" = String, Path), Window),
     responses((status = 200, body = Topology), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)), extensions(("x-permission" = json!("application:read"))))]
@@ -133,7 +151,7 @@ async fn environment_topology(
     let seconds = window.seconds()?;
     let applications = all(&app, &scope).await?;
     let summaries = super::applications::summaries(&app, &scope, &applications).await?;
-    let metrics = app.control.node().metrics_over(seconds).await;
+    let metrics = metrics(&app, scope.cluster, seconds).await;
     let mut graph = Graph::new(seconds);
     graph.seen(None, metrics.is_ok());
     for summary in &summaries {

@@ -119,7 +119,7 @@ impl Scene {
             client,
             Builder::new(engine, settings),
         );
-        control.start();
+        control.start(None);
         while control.bound_cluster().is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -12,7 +12,7 @@ pub(crate) async fn an_environment_is_made_and_deleted_when_nothing_is_in_it(wor
     let store = &world.store;
     let team = world.team();
     let made = store
-        .create_environment(team, &name("staging"), "owner")
+        .create_environment(team, &name("staging"), None, "owner")
         .await
         .unwrap();
     let names = async || -> Vec<(String, u64)> {
@@ -26,7 +26,7 @@ pub(crate) async fn an_environment_is_made_and_deleted_when_nothing_is_in_it(wor
         [("production".to_owned(), 0), ("staging".to_owned(), 0)]
     );
     let again = store
-        .create_environment(team, &name("staging"), "owner")
+        .create_environment(team, &name("staging"), None, "owner")
         .await;
     assert!(
         matches!(again, Err(StoreError::NameTaken { .. })),

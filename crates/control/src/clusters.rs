@@ -1,0 +1,99 @@
+//! Clusters beside the engine: taken in, listed, taken out.
+
+use std::sync::Arc;
+
+use pluvio_model::facts::{Facts, RuntimeKind};
+use pluvio_model::id::ClusterId;
+use pluvio_model::name::Name;
+use pluvio_model::problem::{self, Problem};
+use pluvio_runtime::{Connector, Given, LeftVolume, Link};
+use pluvio_store::{Cluster, NewCluster, StoreError};
+
+use crate::{Control, Reached, crash};
+
+impl Control {
+    fn connector(&self) -> Result<Arc<dyn Connector>, Problem> {
+        self.inner.connector.get().cloned().ok_or_else(|| {
+            problem::CLUSTER_UNREACHABLE.problem(
+                "This process connects to no cluster.",
+                "Start Pluvio with `pluvio up`.",
+            )
+        })
+    }
+
+    /// Takes a Kubernetes cluster in, or gives the one of that name another credential or other settings.
+    pub async fn add_cluster(
+        &self,
+        name: &Name,
+        given: &Given,
+        actor: &str,
+    ) -> Result<Cluster, Problem> {
+        match self.inner.store.cluster_named(name.as_str()).await {
+            Ok(known) if known.kind != RuntimeKind::Kubernetes => {
+                return Err(problem::NAME_TAKEN.problem(
+                    format!("{name} is the engine of this machine."),
+                    "Choose another name for the cluster.",
+                ));
+            }
+            Ok(_) | Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let admitted = self.connector()?.admit(given).await?;
+        crash::point("cluster-admitted");
+        let new = NewCluster {
+            name,
+            identity: &admitted.identity.to_string(),
+            address: &admitted.address,
+            settings: &given.settings,
+            kubeconfig: &admitted.kubeconfig,
+        };
+        let cluster = self.inner.store.put_cluster(&new, actor).await?;
+        // With the credential that is kept now.
+        self.inner.places.let_go(cluster.id);
+        Ok(cluster)
+    }
+
+    /// Takes a cluster out: all that Pluvio made there but data volumes, which are answered, then its credential. With
+    /// `abandon` nothing is asked of the cluster, which may be gone for good.
+    pub async fn remove_cluster(
+        &self,
+        name: &str,
+        abandon: bool,
+        actor: &str,
+    ) -> Result<Vec<LeftVolume>, Problem> {
+        let store = &self.inner.store;
+        let cluster = store.cluster_named(name).await?;
+        if cluster.kind != RuntimeKind::Kubernetes {
+            return Err(problem::REFUSED.problem(
+                format!("{name} is the engine of this machine."),
+                "It stays. `pluvio cluster rebind` takes another engine in its place.",
+            ));
+        }
+        store.leave_cluster(cluster.id, actor).await?;
+        self.inner.places.let_go(cluster.id);
+        crash::point("cluster-leaving");
+        let mut left = Vec::new();
+        if !abandon {
+            let link = Link {
+                kubeconfig: store.cluster_credential(cluster.id).await?,
+                settings: cluster.settings.clone(),
+            };
+            left = self.connector()?.leave(&link).await?;
+        }
+        store.forget_cluster(cluster.id, actor).await?;
+        Ok(left)
+    }
+
+    /// What the runtime of a cluster could do and held when it last answered.
+    pub async fn cluster_facts(&self, cluster: &Cluster) -> Option<Facts> {
+        match cluster.kind {
+            RuntimeKind::Kubernetes => self.inner.places.facts(cluster.id),
+            _ => self.facts().await.ok(),
+        }
+    }
+
+    /// Whether a cluster answers, as it was last seen.
+    pub fn reached(&self, cluster: ClusterId) -> Reached {
+        self.inner.places.reached(cluster)
+    }
+}
