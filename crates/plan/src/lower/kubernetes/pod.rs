@@ -291,18 +291,9 @@ impl Volumes {
     }
 }
 
-/// What really runs: the repository at its digest.
+/// What the nodes pull. An engine's image id is no digest that a registry knows, so only what the reference itself pins is pinned.
 fn image(container: &DecidedContainer) -> String {
-    let image = &container.image;
-    match container.image_id.starts_with("sha256:") {
-        true => format!(
-            "{}/{}@{}",
-            image.registry(),
-            image.repository(),
-            container.image_id
-        ),
-        false => container.image_id.clone(),
-    }
+    container.image.to_string()
 }
 
 /// Kubernetes reads `$(NAME)` in commands and values; ours are rendered already.
