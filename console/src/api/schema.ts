@@ -162,6 +162,40 @@ export type ClusterDetail = {
 /** A runtime target: an engine (by the identity it keeps) or a Kubernetes cluster. */
 export type ClusterId = string
 
+/** What stays on a cluster that was taken out. */
+export type ClusterRemoved = {
+  volumes: VolumeLeft[]
+}
+
+/** A cluster that is added, or whose credential or settings change: the same name again. */
+export type ClusterRequest = {
+  name: string
+  /** A kubeconfig's text. It is used to make an account of Pluvio's own, and is kept only if that cannot be made. */
+  kubeconfig: string
+  /** The context in it; its current one when absent. */
+  context?: string | null
+  settings?: PlaceSettings
+}
+
+export type ClusterState = "connected" | "connecting" | "away" | "leaving"
+
+export type ClusterSummary = {
+  /** `local` is the engine of this machine. */
+  name: string
+  kind: RuntimeKind
+  /** How it is reached. */
+  address: string
+  state: ClusterState
+  /** Since when it does not answer. */
+  since?: string | null
+  problem?: Problem | null
+  facts?: Facts | null
+  settings: PlaceSettings
+  /** The environments that are on it, as TEAM/NAME. */
+  environments: string[]
+  created_at: string
+}
+
 export type ComponentDetail = {
   name: string
   kind: string
@@ -467,6 +501,8 @@ export type EnvRow = {
 
 export type EnvironmentRequest = {
   name: string
+  /** The cluster that its applications run on; the engine when absent. */
+  cluster?: string | null
 }
 
 export type EnvironmentSummary = {
@@ -474,6 +510,8 @@ export type EnvironmentSummary = {
   /** The one that the team began with; it stays. */
   first: boolean
   applications: number
+  /** The cluster that its applications run on; `local` is the engine. */
+  cluster: string
   created_at: string
 }
 
@@ -577,6 +615,17 @@ export type Folder = {
   entries: FileEntry[]
   /** Entries that are not shown: there are more than one answer holds. */
   left_out: number
+}
+
+/** Who serves an application's routes on a cluster. */
+export type GatewayChoice = {
+  kind: "own"
+} | {
+  namespace: string
+  name: string
+  kind: "cluster"
+} | {
+  kind: "none"
 }
 
 export type GitRequest = {
@@ -879,6 +928,27 @@ export type Page_Backup = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ClusterSummary = {
+  items: ({
+    /** `local` is the engine of this machine. */
+    name: string
+    kind: RuntimeKind
+    /** How it is reached. */
+    address: string
+    state: ClusterState
+    /** Since when it does not answer. */
+    since?: string | null
+    problem?: Problem | null
+    facts?: Facts | null
+    settings: PlaceSettings
+    /** The environments that are on it, as TEAM/NAME. */
+    environments: string[]
+    created_at: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_CredentialSummary = {
   items: ({
     name: string
@@ -935,6 +1005,8 @@ export type Page_EnvironmentSummary = {
     /** The one that the team began with; it stays. */
     first: boolean
     applications: number
+    /** The cluster that its applications run on; `local` is the engine. */
+    cluster: string
     created_at: string
   }[]
   next?: string | null
@@ -1137,6 +1209,17 @@ export type PasswordChange = {
 export type PasswordSignIn = {
   name: string
   password: string
+}
+
+/** Choices of a cluster. What is absent is Pluvio's own choice. */
+export type PlaceSettings = {
+  /** Applications answer at `APP.DOMAIN` there; that of the installation when absent. */
+  domain?: string | null
+  /** The gateway's port as people type it: 80 when absent. */
+  gateway_port?: number | null
+  gateway?: GatewayChoice
+  /** For volumes that name no class; the cluster's default when absent. */
+  storage_class?: string | null
 }
 
 export type PlanReport = {
@@ -1585,6 +1668,14 @@ export type VersionInfo = {
 
 export type VolumeId = string
 
+/** A data volume that Pluvio made, and leaves. */
+export type VolumeLeft = {
+  namespace: string
+  name: string
+  /** `10Gi` */
+  size: string
+}
+
 export type VolumeState = "bound" | "kept" | "leaving" | "copying"
 
 export type VolumeSummary = {
@@ -1740,6 +1831,36 @@ export type Operations = {
     body: undefined
     answer: DoctorReport
   }
+  /** The engine of this machine, and the clusters that were added. */
+  'GET /api/v1/clusters': {
+    query: undefined
+    body: undefined
+    answer: Page_ClusterSummary
+  }
+  /**
+   * Adds a Kubernetes cluster: it is looked at, an account of Pluvio's own is made there, and only that account's credential is
+   * kept. The same name again changes credential and settings.
+   */
+  'POST /api/v1/clusters': {
+    query: undefined
+    body: ClusterRequest
+    answer: ClusterSummary
+  }
+  /** One cluster. */
+  'GET /api/v1/clusters/{cluster}': {
+    query: undefined
+    body: undefined
+    answer: ClusterSummary
+  }
+  /** Takes a cluster out that no environment is on: all that Pluvio made there but data volumes, which are answered. */
+  'DELETE /api/v1/clusters/{cluster}': {
+    query: {
+      confirm: string
+      abandon?: boolean
+    }
+    body: undefined
+    answer: ClusterRemoved
+  }
   /** Names and hosts; never the secrets. */
   'GET /api/v1/teams/{team}/credentials': {
     query: undefined
@@ -1800,7 +1921,7 @@ export type Operations = {
     body: undefined
     answer: Page_EnvironmentSummary
   }
-  /** Makes an environment. */
+  /** Makes an environment, on the engine or on a cluster. */
   'POST /api/v1/teams/{team}/environments': {
     query: undefined
     body: EnvironmentRequest

@@ -1,6 +1,7 @@
 //! Clusters beside the engine: taken in, listed, taken out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
@@ -11,8 +12,11 @@ use pluvio_store::{Cluster, NewCluster, StoreError};
 
 use crate::{Control, Reached, crash};
 
+/// How long whoever adds a cluster waits to see it connected.
+const CONNECTED: Duration = Duration::from_secs(10);
+
 impl Control {
-    fn connector(&self) -> Result<Arc<dyn Connector>, Problem> {
+    pub(crate) fn connector(&self) -> Result<Arc<dyn Connector>, Problem> {
         self.inner.connector.get().cloned().ok_or_else(|| {
             problem::CLUSTER_UNREACHABLE.problem(
                 "This process connects to no cluster.",
@@ -50,6 +54,13 @@ impl Control {
         let cluster = self.inner.store.put_cluster(&new, actor).await?;
         // With the credential that is kept now.
         self.inner.places.let_go(cluster.id);
+        crate::places::refresh(self).await?;
+        let connected = async {
+            while self.reached(cluster.id) == Reached::NotYet {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let _ = tokio::time::timeout(CONNECTED, connected).await;
         Ok(cluster)
     }
 

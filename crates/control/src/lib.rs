@@ -136,8 +136,8 @@ impl Control {
         spawn(Box::pin(bind(self.clone())));
         spawn(Box::pin(reconcile::run(self.clone(), None)));
         if let Some(connector) = connector {
-            let _ = self.inner.connector.set(connector.clone());
-            spawn(Box::pin(places::run(self.clone(), connector)));
+            let _ = self.inner.connector.set(connector);
+            spawn(Box::pin(places::run(self.clone())));
         }
         // Workers end by themselves, so that a build gives its job back in good order.
         let control = self.clone();

@@ -232,12 +232,11 @@ fn not_yet(cluster: &Cluster) -> Problem {
 }
 
 /// Looks after every cluster that there is, as long as control runs.
-pub(crate) async fn run(control: Control, connector: Arc<dyn Connector>) {
+pub(crate) async fn run(control: Control) {
     let mut hint = control.inner.store.hint();
     loop {
-        match control.inner.store.clusters().await {
-            Ok(clusters) => look(&control, &connector, clusters),
-            Err(error) => tracing::warn!(%error, "the clusters could not be listed"),
+        if let Err(problem) = refresh(&control).await {
+            tracing::warn!(cause = problem.cause, "the clusters were not looked after");
         }
         let _ = tokio::time::timeout(LOOK, hint.changed()).await;
         // Bursts of hints make one look.
@@ -245,7 +244,10 @@ pub(crate) async fn run(control: Control, connector: Arc<dyn Connector>) {
     }
 }
 
-fn look(control: &Control, connector: &Arc<dyn Connector>, clusters: Vec<Cluster>) {
+/// Looks at the list of clusters once: begins with those that are new, ends those that are gone.
+pub(crate) async fn refresh(control: &Control) -> Result<(), Problem> {
+    let connector = control.connector()?;
+    let clusters = control.inner.store.clusters().await?;
     let wanted = clusters
         .into_iter()
         .filter(|cluster| cluster.kind == RuntimeKind::Kubernetes && !cluster.leaving);
@@ -286,6 +288,7 @@ fn look(control: &Control, connector: &Arc<dyn Connector>, clusters: Vec<Cluster
             tokio::select! { () = stop.cancelled() => {}, () = look_after => {} }
         });
     }
+    Ok(())
 }
 
 /// Connects, and connects anew whenever the credential that is kept is not the one that was used.
