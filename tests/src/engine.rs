@@ -73,6 +73,22 @@ impl Engine {
         (status.parse().unwrap_or(0), value)
     }
 
+    /// Writes an image into an archive.
+    #[track_caller]
+    pub fn save(&self, image: &str, archive: &Path) {
+        let status = Command::new("curl")
+            .args(["-sSf", "-g", "--max-time", "60", "--unix-socket"])
+            .arg(&self.socket)
+            .arg("-o")
+            .arg(archive)
+            .arg(format!("http://engine/images/{image}/get"))
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "{image} was not saved"
+        );
+    }
+
     fn get(&self, path: &str) -> Value {
         let (mut status, mut value) = self.request("GET", path, None);
         // Podman 4 cannot list images while one is being removed.

@@ -8,6 +8,7 @@
 //! A scenario's name begins with the statement that it shows (`d1_…`, `u3_…`), as the acceptance criteria number them.
 
 pub mod app;
+pub mod cluster;
 pub mod engine;
 pub mod hosts;
 pub mod http;

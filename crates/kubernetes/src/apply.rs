@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::{Client, ResourceExt};
-use pluvio_plan::lower::kubernetes::Object;
+use kube::core::Status;
+use kube::{Api, Client, ResourceExt};
+use pluvio_plan::lower::kubernetes::{Object, key};
 use sha2::{Digest, Sha256};
 
 use crate::MANAGER;
 use crate::book::ObjectName;
 use crate::cache::{Cache, version_of};
-use crate::failure::{is_invalid, is_not_found};
+use crate::failure::{FOREIGN, is_invalid, is_not_found};
 use crate::resources::Resources;
 
 /// What was written of an object last, and what the cluster made of it.
@@ -65,6 +66,9 @@ impl Writer {
                 name.namespace.as_deref(),
             )
             .await?;
+        if !self.written.contains_key(&name) {
+            refuse_anothers(&api, &name, object).await?;
+        }
         let params = PatchParams::apply(MANAGER).force();
         let applied = match api
             .patch(&name.name, &params, &Patch::Apply(&object.body))
@@ -136,6 +140,41 @@ impl Writer {
     pub(crate) fn forget(&mut self) {
         self.written.clear();
     }
+}
+
+/// Before an object is written for the first time: one of that name may be there already, of an application that another Pluvio
+/// runs on this cluster, or of nobody that is known here. It is not taken from them.
+async fn refuse_anothers(
+    api: &Api<DynamicObject>,
+    name: &ObjectName,
+    object: &Object,
+) -> Result<(), kube::Error> {
+    // A claim is named after its volume's id, and may change applications with it.
+    if name.kind == "PersistentVolumeClaim" {
+        return Ok(());
+    }
+    let label = |body: &serde_json::Value| {
+        let labels = body.pointer("/metadata/labels")?;
+        labels.get(key::APPLICATION)?.as_str().map(str::to_owned)
+    };
+    let Some(ours) = label(&object.body) else {
+        return Ok(());
+    };
+    let Some(there) = api.get_metadata_opt(&name.name).await? else {
+        return Ok(());
+    };
+    let owner = there.labels().get(key::APPLICATION);
+    if owner == Some(&ours) {
+        return Ok(());
+    }
+    let message = format!(
+        "{name} is there already and is not this application's{}",
+        owner.map_or_else(String::new, |owner| format!(
+            ": it belongs to the application {owner}"
+        ))
+    );
+    let status = Status::failure(&message, "Foreign").with_code(FOREIGN);
+    Err(kube::Error::Api(status.boxed()))
 }
 
 fn found(error: kube::Error) -> Result<(), kube::Error> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -11,6 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, S
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use pluvio_model::id::ApplicationId;
@@ -199,7 +201,7 @@ impl Watches<'_> {
     {
         let (reader, writer) = store::<K>();
         let (touched, hint, stop) = (self.touched.clone(), self.hint.clone(), self.stop.clone());
-        let reflected = kube::runtime::reflector(writer, stream.default_backoff());
+        let reflected = kube::runtime::reflector(writer, stream.backoff(Patience(Patience::FIRST)));
         self.tracker.spawn(async move {
             let mut reflected = std::pin::pin!(reflected);
             loop {
@@ -227,6 +229,31 @@ impl Watches<'_> {
             }
         });
         reader
+    }
+}
+
+/// Between two tries of a watch that was broken off. The client's own goes up to half a minute, for which an API server that is back
+/// would seem away.
+struct Patience(Duration);
+
+impl Patience {
+    const FIRST: Duration = Duration::from_millis(300);
+    const LONGEST: Duration = Duration::from_secs(5);
+}
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.0;
+        self.0 = (pause * 2).min(Patience::LONGEST);
+        Some(pause)
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.0 = Patience::FIRST;
     }
 }
 

@@ -4,6 +4,9 @@ use kube::Error;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::RuntimeError;
 
+/// Our own, for an object that is not ours to write; no API server answers it.
+pub(crate) const FOREIGN: u16 = 499;
+
 pub(crate) fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 404)
 }
@@ -42,6 +45,10 @@ pub(crate) fn runtime_error(error: Error) -> RuntimeError {
 pub(crate) fn of_object(what: &str, error: &Error) -> Problem {
     match error {
         Error::Api(status) if status.code == 401 => forbidden(&status.message),
+        Error::Api(status) if status.code == FOREIGN => problem::CONFLICT.problem(
+            format!("{}.", status.message),
+            "Another Pluvio, or somebody by hand, has an object of that name in this namespace. Name the application or the environment otherwise, or delete the object.",
+        ),
         Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota") => {
             problem::REFUSED.problem(
                 format!(

@@ -209,7 +209,7 @@ async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
         return Ok(());
     }
     let filter = tracing_subscriber::EnvFilter::try_from_env("PLUVIO_LOG")
-        .unwrap_or_else(|_| "info,sqlx=warn,hyper=warn".into());
+        .unwrap_or_else(|_| "info,sqlx=warn,hyper=warn,kube_client=off".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
