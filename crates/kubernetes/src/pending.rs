@@ -2,25 +2,10 @@
 use crate::KubernetesRuntime;
 use async_trait::async_trait;
 use pluvio_model::id::ApplicationId;
-use pluvio_model::name::Name;
-use pluvio_model::observed::ObservedRun;
 use pluvio_runtime::*;
 fn no() -> RuntimeError {
     RuntimeError::NotFound {
         what: "pending".into(),
-    }
-}
-#[async_trait]
-impl Runs for KubernetesRuntime {
-    async fn runs(
-        &self,
-        _: ApplicationId,
-        _: Option<&Name>,
-    ) -> Result<Vec<ObservedRun>, RuntimeError> {
-        Ok(Vec::new())
-    }
-    async fn run_now(&self, _: ApplicationId, _: &Name) -> Result<String, RuntimeError> {
-        Err(no())
     }
 }
 #[async_trait]

@@ -1,14 +1,147 @@
 //! Jobs as runs of programs that come to an end.
 
+use async_trait::async_trait;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams};
+use pluvio_model::id::ApplicationId;
+use pluvio_model::name::{Name, derived};
 use pluvio_model::observed::{ExitRecord, ObservedRun, RunKind, RunState};
 use pluvio_model::problem::{self, Problem};
-use pluvio_plan::lower::kubernetes::key;
+use pluvio_model::stage::{RunWish, Stage, Wish};
+use pluvio_plan::lower::kubernetes::{Object, key};
+use pluvio_runtime::{Runs, RuntimeError};
+use serde_json::json;
+use uuid::Uuid;
 
+use crate::apply::name_of;
 use crate::book::{Notes, RunOf};
 use crate::cache::Held;
+use crate::failure::runtime_error;
 use crate::instances::{exit_record, main_status};
+use crate::runtime::Shared;
+use crate::{KubernetesRuntime, MANAGER};
+
+#[async_trait]
+impl Runs for KubernetesRuntime {
+    async fn runs(
+        &self,
+        application: ApplicationId,
+        component: Option<&Name>,
+    ) -> Result<Vec<ObservedRun>, RuntimeError> {
+        let Some(known) = self.application(application) else {
+            return Ok(Vec::new());
+        };
+        let mut held = self.shared().cache.held(|one| one == application);
+        let held = held.remove(&application).unwrap_or_default();
+        let mut all = runs(&held, &known.view().notes);
+        all.retain(|run| component.is_none_or(|wanted| *wanted == run.component));
+        Ok(all)
+    }
+
+    /// The Job is written down before it is made: a process that is killed in between leaves none that nobody knows.
+    async fn run_now(
+        &self,
+        application: ApplicationId,
+        component: &Name,
+    ) -> Result<String, RuntimeError> {
+        let shared = self.shared();
+        let missing = || RuntimeError::NotFound {
+            what: format!("the component {component} that is not stopped"),
+        };
+        let known = self.application(application).ok_or_else(missing)?;
+        let suffix = Uuid::now_v7().simple().to_string();
+        loop {
+            let held = shared.shelf.get(application).await.map_err(runtime_error)?;
+            let mut book = held.ok_or_else(missing)?;
+            let Wish::Run(wish) = &book.stage.wish else {
+                return Err(missing());
+            };
+            let job = asked_job(shared, &book.stage, wish, component, &suffix)?;
+            let name = name_of(&job);
+            let run = RunOf {
+                component: component.clone(),
+                hash: wish.release.components[component].hash.clone(),
+                kind: RunKind::Asked,
+                release: wish.release.number,
+            };
+            book.notes.add(name.clone(), Some(component));
+            book.notes.runs.insert(name.name.clone(), run);
+            if !shared.shelf.put(&mut book).await.map_err(runtime_error)? {
+                // Somebody wrote in between: what they wrote is what is run.
+                continue;
+            }
+            known.offer(book);
+            let api = shared
+                .resources
+                .api(
+                    &shared.client,
+                    &name.api_version,
+                    &name.kind,
+                    name.namespace.as_deref(),
+                )
+                .await
+                .map_err(runtime_error)?;
+            let params = PatchParams::apply(MANAGER).force();
+            api.patch(&name.name, &params, &Patch::Apply(&job.body))
+                .await
+                .map_err(runtime_error)?;
+            shared.hint();
+            return Ok(name.name);
+        }
+    }
+}
+
+/// A Job beside the schedule, of the same template.
+fn asked_job(
+    shared: &Shared,
+    stage: &Stage,
+    wish: &RunWish,
+    component: &Name,
+    suffix: &str,
+) -> Result<Object, RuntimeError> {
+    let is_on = wish.is_on(component);
+    let decided = wish.release.components.get(component).filter(|_| is_on);
+    let decided = decided.ok_or_else(|| RuntimeError::NotFound {
+        what: format!("the component {component} that is not stopped"),
+    })?;
+    if decided.schedule.is_none() {
+        return Err(RuntimeError::Refused(problem::REFUSED.problem(
+            format!("{component} has no schedule: it is no program that is run now and then."),
+            "A job runs with each release that changes it; `pluvio exec` runs a command in a service.",
+        )));
+    }
+    let only = RunWish {
+        components: vec![component.clone()],
+        ..wish.clone()
+    };
+    let options = shared.options(wish);
+    let objects = pluvio_plan::lower::kubernetes::kubernetes(
+        &only,
+        stage.application,
+        stage.generation,
+        &options,
+    );
+    let objects =
+        objects.map_err(|problems| RuntimeError::Refused(*crate::worker::first(problems)))?;
+    let schedule = objects.into_iter().find(|object| object.kind == "CronJob");
+    let mut job = schedule.ok_or_else(|| RuntimeError::NotFound {
+        what: format!("the schedule of {component}"),
+    })?;
+    job.api_version = "batch/v1".to_owned();
+    job.kind = "Job".to_owned();
+    job.name = derived(&[&job.name, &suffix[suffix.len() - 8..]]);
+    let template = job.body.pointer("/spec/jobTemplate/spec").cloned();
+    let mut metadata = job.body["metadata"].take();
+    metadata["name"] = json!(job.name);
+    job.body = json!({
+        "apiVersion": job.api_version,
+        "kind": job.kind,
+        "metadata": metadata,
+        "spec": template,
+    });
+    Ok(job)
+}
 
 /// Every Job of the application that is known to be a run, the newest first.
 pub(crate) fn runs(held: &Held, notes: &Notes) -> Vec<ObservedRun> {

@@ -575,7 +575,7 @@ fn slice_name(wish: &RunWish, options: &Options) -> ObjectName {
     )
 }
 
-fn first(problems: Vec<Problem>) -> Box<Problem> {
+pub(crate) fn first(problems: Vec<Problem>) -> Box<Problem> {
     Box::new(problems.into_iter().next().expect("a refusal has a reason"))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::name::Name;
+use pluvio_model::observed::RunKind;
 use pluvio_model::problem::Problem;
 use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::kubernetes::Object;
@@ -40,13 +41,16 @@ impl Worker {
                     .component
                     .as_ref()
                     .is_some_and(|name| running.contains(name));
+            // One that somebody asked for belongs to no stage.
+            let is_asked_run =
+                made.object.kind == "Job" && self.is_asked_and_runs(&made.object.name, held);
             let is_kept_run = made.object.kind == "Job"
                 && finished.contains(&made.object.name)
                 && made
                     .component
                     .as_ref()
                     .is_none_or(|name| wish.release.components.contains_key(name));
-            if waits || is_read || is_kept_run {
+            if waits || is_read || is_asked_run || is_kept_run {
                 continue;
             }
             gone.push(made.object);
@@ -100,6 +104,20 @@ impl Worker {
             }
         }
         out
+    }
+
+    /// Whether a Job was asked for by a person and is not over, or is not seen yet.
+    fn is_asked_and_runs(&mut self, job: &str, held: &Held) -> bool {
+        let notes = &self.book().notes;
+        let asked = notes
+            .runs
+            .get(job)
+            .is_some_and(|run| run.kind == RunKind::Asked);
+        let over = || {
+            let all = crate::runs::runs(held, notes);
+            all.iter().any(|run| run.key == job && run.state.is_over())
+        };
+        asked && !over()
     }
 
     /// The newest runs that are over, which are kept to be looked at.
