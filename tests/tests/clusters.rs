@@ -179,6 +179,36 @@ fn a_cluster_that_is_away_is_told_of_and_holds_up_nobody() {
 }
 
 #[test]
+fn d9_a_copy_goes_from_the_engine_to_a_cluster_and_back() {
+    let cluster = Cluster::shared();
+    let kubeconfig = kubeconfig(&cluster);
+    let scene = Scene::start(cluster, &kubeconfig, "d9");
+    let pluvio = &scene.pluvio;
+    let local = pluvio.name("here");
+    let spec = yaml("one", 1).replace("name: hello", &format!("name: {local}"));
+    pluvio.deploy(&spec).ok();
+    let copy = [
+        "copy",
+        "-a",
+        &local,
+        "--to",
+        &scene.environment,
+        "--as",
+        APP,
+    ];
+    pluvio.cli(&[&copy[..], &["--json"]].concat()).ok();
+    scene.says("one");
+    scene.on(&["config", "set", "GREETING=there"]);
+    scene.says("there");
+    let back = pluvio.name("back");
+    scene.on(&["copy", "--to", "production", "--as", &back]);
+    pluvio.until_serves(&back, "/", "there", SOON);
+    // The first one is as it was.
+    pluvio.until_serves(&local, "/", "one", SOON);
+    scene.end();
+}
+
+#[test]
 fn a_wrong_kubeconfig_is_refused_and_nothing_is_kept() {
     let cluster = Cluster::shared();
     let pluvio = Pluvio::start(Engine::docker());
