@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use http::Method;
 use indexmap::IndexMap;
+use pluvio_plan::lower::engine::label;
 use pluvio_runtime::driver::{ContainerState, DriverError, SeenContainer};
 use serde::Deserialize;
 use serde_json::Value;
@@ -112,6 +113,18 @@ struct InspectedEndpoint {
     address: Option<String>,
     #[serde(default, rename = "IPAMConfig")]
     ipam: Option<InspectedIpam>,
+    #[serde(default, rename = "Aliases")]
+    aliases: Option<Vec<String>>,
+}
+
+impl InspectedEndpoint {
+    fn address(&self) -> Option<IpAddr> {
+        let given = self.ipam.as_ref().and_then(|i| i.address.as_deref());
+        [self.address.as_deref(), given]
+            .into_iter()
+            .flatten()
+            .find_map(|text| text.parse::<IpAddr>().ok())
+    }
 }
 
 #[derive(Deserialize)]
@@ -139,20 +152,35 @@ impl Inspected {
         labels.get(name).map(String::as_str)
     }
 
+    /// On the network it was created on. Podman does not tell which that is; what is on several is labelled with it.
+    fn endpoint(&self) -> Option<&InspectedEndpoint> {
+        let networks = self.network_settings.networks.as_ref()?;
+        let home = self.label(label::HOME);
+        networks
+            .get(home.unwrap_or(&self.host_config.network_mode))
+            .or_else(|| networks.values().next())
+    }
+
+    pub(crate) fn is_on(&self, network: &str) -> bool {
+        let networks = self.network_settings.networks.as_ref();
+        networks.is_some_and(|networks| networks.contains_key(network))
+    }
+
+    /// What it is called on its network, without the beginning of its id, which engines add themselves.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let aliases = self.endpoint().and_then(|endpoint| endpoint.aliases.as_ref());
+        let own = |alias: &&String| !self.id.starts_with(alias.as_str());
+        aliases.into_iter().flatten().filter(own).cloned().collect()
+    }
+
     fn seen(self, podman: bool) -> SeenContainer {
+        let address = self.endpoint().and_then(InspectedEndpoint::address);
         let networks = self.network_settings.networks.unwrap_or_default();
-        // Its own network is the one it was created on; an engine lists further ones in any order.
-        let endpoint = networks
-            .get(&self.host_config.network_mode)
-            .or_else(|| networks.values().next());
+        let networks = networks
+            .into_iter()
+            .map(|(name, endpoint)| (name, endpoint.address()))
+            .collect();
         let published = published(self.network_settings.ports.unwrap_or_default());
-        let address = endpoint.and_then(|endpoint| {
-            let given = endpoint.ipam.as_ref().and_then(|i| i.address.as_deref());
-            [endpoint.address.as_deref(), given]
-                .into_iter()
-                .flatten()
-                .find_map(|text| text.parse::<IpAddr>().ok())
-        });
         let state = match self.state.status.as_str() {
             // Podman: `initialized` is created and set up, about to start.
             "created" | "configured" | "initialized" => ContainerState::Created,
@@ -174,6 +202,7 @@ impl Inspected {
             labels: self.config.labels.unwrap_or_default(),
             state,
             address,
+            networks,
             published,
             pid: u32::try_from(self.state.pid).ok().filter(|pid| *pid > 0),
             created_at: timestamp(&self.created),
@@ -338,11 +367,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Joins a running or created container to one more network.
-    pub async fn join_network(&self, container: &str, network: &str) -> Result<(), DriverError> {
+    /// Joins a running or created container to one more network, there at this address and under these names.
+    pub async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+        names: &[String],
+    ) -> Result<(), DriverError> {
+        let mut endpoint = serde_json::json!({ "Aliases": names });
+        if let Some(address) = address {
+            endpoint["IPAMConfig"] = serde_json::json!({ "IPv4Address": address });
+        }
         self.post_and_forget(
             &format!("/networks/{}/connect", escape(network)),
-            &serde_json::json!({ "Container": container }),
+            &serde_json::json!({ "Container": container, "EndpointConfig": endpoint }),
         )
         .await
         .map_err(|f| f.attempting(&format!("join {container} to network {network}"), network))

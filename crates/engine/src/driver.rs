@@ -148,7 +148,7 @@ impl DockerDriver {
 
     async fn complete(&self, container: &ContainerCreate, id: &str) -> Result<(), DriverError> {
         for network in &container.further_networks {
-            self.engine.join_network(id, network).await?;
+            self.engine.join_network(id, network, None, &[]).await?;
         }
         let files: Vec<FileToWrite> = container
             .files
@@ -198,6 +198,23 @@ impl Driver for DockerDriver {
 
     async fn remove_network(&self, name: &str) -> Result<(), DriverError> {
         self.engine.remove_network(name).await
+    }
+
+    async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError> {
+        self.ours(container).await?;
+        let inspected = self.engine.inspect(container).await?;
+        if inspected.is_on(network) {
+            return Ok(());
+        }
+        let names = inspected.names();
+        self.engine
+            .join_network(container, network, address, &names)
+            .await
     }
 
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {

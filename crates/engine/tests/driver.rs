@@ -12,7 +12,7 @@ use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::id::{ApplicationId, VolumeId};
 use pluvio_model::problem;
 use pluvio_plan::lower::engine::{
-    ContainerCreate, FileCreate, NetworkPlan, Role, VolumePlan, label,
+    ContainerCreate, FileCreate, NetworkPlan, Room, Role, VolumePlan, label,
 };
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, FileToWrite, SeenContainer};
 use pluvio_runtime::{ExecInput, ExecOutput, ExecRequest, LogStream};
@@ -102,6 +102,7 @@ fn network_plan(driver: &DockerDriver, name: &str) -> NetworkPlan {
         name: name.to_owned(),
         labels: labels(driver),
         internal: false,
+        room: Room::default(),
     }
 }
 

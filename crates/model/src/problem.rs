@@ -136,6 +136,7 @@ codes! {
     ENGINE_UNREACHABLE = "engine.unreachable", 422, "The engine's containers cannot be reached";
     ENGINE_FAILED = "engine.failed", 502, "The engine refused";
     ENGINE_TOO_OLD = "engine.too-old", 422, "The engine is too old";
+    NETWORK_FULL = "network.full", 507, "No addresses are left";
     DISK_FULL = "disk.full", 507, "No space is left";
     NODE_UNREACHABLE = "node.unreachable", 503, "The node process does not answer";
     CLUSTER_UNREACHABLE = "cluster.unreachable", 503, "The cluster does not answer";

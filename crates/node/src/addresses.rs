@@ -1,6 +1,7 @@
 //! Subnets of applications and addresses of instances.
 //!
-//! Addresses are the node's choice and given explicitly, so that no restart of an engine swaps them. One that was an
+//! A network is made for what is decided, with room to grow (`plan::lower::engine::Room`); an application that outgrows it gets a
+//! further one. Addresses are the node's choice and given explicitly, so that no restart of an engine swaps them. One that was an
 //! instance's is not given to another for ten minutes: whoever still has it in a cache, a pool or a resolver must never reach
 //! a stranger. Kept in `addresses.json`; what engines say of existing containers and networks is taken in again at each look.
 
@@ -44,9 +45,10 @@ struct Given {
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum NoAddress {
     #[error(
-        "every network of the range {pool} is in use by applications, or overlaps with one that the machine has already"
+        "there is no free network of {hosts} addresses in the range {pool}: the rest is in use by applications, or overlaps with \
+         networks that the machine has already"
     )]
-    Subnets { pool: String },
+    Subnets { pool: String, hosts: u32 },
     #[error("every address of the network {network} is in use")]
     Addresses { network: String },
 }
@@ -76,8 +78,14 @@ impl Addresses {
         }
     }
 
-    /// The subnet that a network has or shall have. `taken`: ranges of the machine and of other networks.
-    pub(crate) fn subnet(&self, network: &str, taken: &[String]) -> Result<String, NoAddress> {
+    /// The subnet that a network has or shall have: one with the first of these numbers of addresses that is to be had. `taken`:
+    /// ranges of the machine and of other networks.
+    pub(crate) fn subnet(
+        &self,
+        network: &str,
+        hosts: &[u32],
+        taken: &[String],
+    ) -> Result<String, NoAddress> {
         let mut book = self.book();
         if let Some(subnet) = book.subnets.get(network) {
             return Ok(subnet.clone());
@@ -87,21 +95,17 @@ impl Addresses {
             .chain(book.subnets.values())
             .filter_map(|text| text.parse().ok())
             .collect();
-        let free = self
-            .pool
-            .subnets()
-            .find(|subnet| !taken.iter().any(|other| other.overlaps(*subnet)))
+        let free = |subnet: &Subnet| !taken.iter().any(|other| other.overlaps(*subnet));
+        let free = hosts
+            .iter()
+            .find_map(|hosts| self.pool.subnets(*hosts).find(free))
             .ok_or_else(|| NoAddress::Subnets {
                 pool: self.pool.to_string(),
+                hosts: hosts.last().copied().unwrap_or_default(),
             })?;
         book.subnets.insert(network.to_owned(), free.to_string());
         self.save(&book);
         Ok(free.to_string())
-    }
-
-    /// The subnet that a network has, if it is known.
-    pub(crate) fn subnet_of(&self, network: &str) -> Option<String> {
-        self.book().subnets.get(network).cloned()
     }
 
     /// The engine has this network with this subnet: that is what counts.
@@ -137,10 +141,12 @@ impl Addresses {
             network: network.to_owned(),
         };
         let mut book = self.book();
-        if let Some(given) = book.instances.get(instance)
-            && given.network == network
-        {
-            return Ok(given.address);
+        if let Some(given) = book.instances.get(instance) {
+            if given.network == network {
+                return Ok(given.address);
+            }
+            let left = given.address;
+            book.quarantine.insert(left, now);
         }
         let subnet: Subnet = book
             .subnets
@@ -185,14 +191,37 @@ impl Addresses {
         }
     }
 
-    /// The instance is removed: its address rests.
+    /// The address that an instance has, on whichever network.
+    pub(crate) fn address_of(&self, instance: &str) -> Option<Ipv4Addr> {
+        Some(self.book().instances.get(instance)?.address)
+    }
+
+    /// The instance is removed: its addresses rest.
     pub(crate) fn take_back(&self, instance: &str, now: Timestamp) {
         let mut book = self.book();
-        if let Some(given) = book.instances.remove(instance) {
-            book.quarantine.insert(given.address, now);
+        let joined = joined_name(instance, "");
+        let all: Vec<String> = book
+            .instances
+            .range(instance.to_owned()..)
+            .map(|(name, _)| name)
+            .take_while(|name| name.starts_with(instance))
+            .filter(|name| *name == instance || name.starts_with(&joined))
+            .cloned()
+            .collect();
+        for name in &all {
+            if let Some(given) = book.instances.remove(name) {
+                book.quarantine.insert(given.address, now);
+            }
+        }
+        if !all.is_empty() {
             self.save(&book);
         }
     }
+}
+
+/// What the address of an instance is booked under on a network that it joined while it ran.
+pub(crate) fn joined_name(instance: &str, network: &str) -> String {
+    format!("{instance}@{network}")
 }
 
 #[cfg(test)]
@@ -213,16 +242,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let book = book(&folder);
         let taken = ["10.201.0.0/28".to_owned(), "172.17.0.0/16".to_owned()];
-        assert_eq!(book.subnet("shop", &taken).unwrap(), "10.201.0.64/26");
-        assert_eq!(book.subnet("shop", &taken).unwrap(), "10.201.0.64/26");
-        assert_eq!(book.subnet("blog", &taken).unwrap(), "10.201.0.128/26");
-        book.subnet("wiki", &taken).unwrap();
+        assert_eq!(book.subnet("shop", &[61], &taken).unwrap(), "10.201.0.64/26");
+        assert_eq!(book.subnet("shop", &[61], &taken).unwrap(), "10.201.0.64/26");
+        assert_eq!(book.subnet("blog", &[61], &taken).unwrap(), "10.201.0.128/26");
+        book.subnet("wiki", &[61], &taken).unwrap();
         assert!(matches!(
-            book.subnet("mail", &taken),
+            book.subnet("mail", &[61], &taken),
             Err(NoAddress::Subnets { .. })
         ));
         book.forget_network("blog");
-        assert_eq!(book.subnet("mail", &taken).unwrap(), "10.201.0.128/26");
+        assert_eq!(book.subnet("mail", &[61], &taken).unwrap(), "10.201.0.128/26");
     }
 
     #[test]
@@ -231,7 +260,7 @@ mod tests {
         let none = BTreeSet::new();
         let first = {
             let book = book(&folder);
-            book.subnet("shop", &[]).unwrap();
+            book.subnet("shop", &[61], &[]).unwrap();
             let first = book.give("shop", "a", &none, minute(0)).unwrap();
             assert_eq!(book.give("shop", "a", &none, minute(0)), Ok(first));
             book.take_back("a", minute(1));
@@ -247,10 +276,46 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_as_large_as_can_be_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder);
+        assert_eq!(book.subnet("blog", &[4], &[]).unwrap(), "10.201.0.0/26");
+        let sizes = [300, 150, 90];
+        assert_eq!(book.subnet("shop", &sizes, &[]).unwrap(), "10.201.0.128/25");
+        assert_eq!(
+            book.subnet("wiki", &sizes, &[]),
+            Err(NoAddress::Subnets {
+                pool: "10.201.0.0/24".to_owned(),
+                hosts: 90
+            })
+        );
+        assert_eq!(book.subnet("wiki", &[61], &[]).unwrap(), "10.201.0.64/26");
+    }
+
+    #[test]
+    fn addresses_on_networks_that_were_joined_rest_with_the_instances_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder);
+        let none = BTreeSet::new();
+        book.subnet("shop", &[61], &[]).unwrap();
+        book.subnet("shop--2", &[61], &[]).unwrap();
+        let own = book.give("shop", "a", &none, minute(0)).unwrap();
+        let joined = joined_name("a", "shop--2");
+        let second = book.give("shop--2", &joined, &none, minute(0)).unwrap();
+        let other = book.give("shop", "ab", &none, minute(0)).unwrap();
+        book.take_back("a", minute(1));
+        assert_eq!(book.address_of(&joined), None);
+        assert_eq!(book.address_of("ab"), Some(other));
+        let next = |network| book.give(network, network, &none, minute(2)).unwrap();
+        assert_ne!(next("shop"), own);
+        assert_ne!(next("shop--2"), second);
+    }
+
+    #[test]
     fn a_full_network_gives_what_was_left_the_longest_ago() {
         let folder = tempfile::tempdir().unwrap();
         let book = book(&folder);
-        book.subnet("shop", &[]).unwrap();
+        book.subnet("shop", &[61], &[]).unwrap();
         let none = BTreeSet::new();
         let given: Vec<_> = (0..61)
             .map(|n| book.give("shop", &n.to_string(), &none, minute(0)).unwrap())

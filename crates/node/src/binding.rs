@@ -160,6 +160,14 @@ impl Driver for BoundEngine {
     async fn remove_network(&self, name: &str) -> Result<(), DriverError> {
         pass_on!(self.remove_network(name))
     }
+    async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError> {
+        pass_on!(self.join_network(container, network, address))
+    }
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
         pass_on!(self.ensure_volume(volume))
     }

@@ -69,7 +69,7 @@ pub fn socket_in(data: &Path) -> PathBuf {
     data.join("node").join("node.sock")
 }
 
-/// A range of IPv4 addresses that is cut into /26 networks, one for each application: `10.201.0.0/16`.
+/// A range of IPv4 addresses that is cut into networks of applications: `10.201.0.0/16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pool {
@@ -77,8 +77,8 @@ pub struct Pool {
     bits: u8,
 }
 
-/// The size of an application's network, as prefix length: 64 addresses, for instances, surge and quarantine.
-pub(crate) const SUBNET_BITS: u8 = 26;
+/// The size of an application's network at least, as prefix length: 64 addresses.
+const SMALLEST: u8 = 26;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a range for networks, such as 10.201.0.0/16 (a prefix from 8 to 26)")]
@@ -101,7 +101,7 @@ impl FromStr for Pool {
             let bits: u8 = bits.parse().ok()?;
             let base: Ipv4Addr = base.parse().ok()?;
             let mask = u32::MAX.checked_shl(32 - u32::from(bits))?;
-            ((8..=SUBNET_BITS).contains(&bits)).then(|| Pool {
+            ((8..=SMALLEST).contains(&bits)).then(|| Pool {
                 base: Ipv4Addr::from(u32::from(base) & mask),
                 bits,
             })
@@ -132,13 +132,17 @@ impl Pool {
         u32::from(address) & mask == u32::from(self.base)
     }
 
-    /// Its subnets of [`SUBNET_BITS`], in order.
-    pub(crate) fn subnets(self) -> impl Iterator<Item = Subnet> {
-        let step = 1_u32 << (32 - SUBNET_BITS);
-        let count = 1_u32 << (SUBNET_BITS - self.bits);
-        (0..count).map(move |index| Subnet {
-            base: Ipv4Addr::from(u32::from(self.base) + index * step),
-            bits: SUBNET_BITS,
+    /// Its subnets with room for so many hosts, in order. None, where the pool itself has no room for them.
+    pub(crate) fn subnets(self, hosts: u32) -> impl Iterator<Item = Subnet> {
+        let fits = |bits: &u8| Subnet::room(*bits) >= hosts;
+        let bits = (self.bits..=SMALLEST).rev().find(fits);
+        bits.into_iter().flat_map(move |bits| {
+            let step = 1_u32 << (32 - bits);
+            let count = 1_u32 << (bits - self.bits);
+            (0..count).map(move |index| Subnet {
+                base: Ipv4Addr::from(u32::from(self.base) + index * step),
+                bits,
+            })
         })
     }
 }
@@ -179,6 +183,16 @@ impl Subnet {
     pub(crate) fn overlaps(self, other: Subnet) -> bool {
         u32::from(self.base) <= other.last() && u32::from(other.base) <= self.last()
     }
+    /// How many addresses one of this prefix length has to give.
+    fn room(bits: u8) -> u32 {
+        (u32::MAX >> bits) - 2
+    }
+    pub(crate) fn hosts_count(self) -> u32 {
+        Subnet::room(self.bits)
+    }
+    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
+        (u32::from(self.base)..=self.last()).contains(&u32::from(address))
+    }
     /// Addresses that instances may be given: all but the network's, the gateway's (the first) and the broadcast.
     pub(crate) fn hosts(self) -> impl Iterator<Item = Ipv4Addr> {
         (u32::from(self.base) + 2..self.last()).map(Ipv4Addr::from)
@@ -192,7 +206,7 @@ mod tests {
     #[test]
     fn a_pool_is_cut_into_subnets_that_do_not_overlap() {
         let pool: Pool = "10.201.7.9/24".parse().unwrap();
-        let subnets: Vec<Subnet> = pool.subnets().collect();
+        let subnets: Vec<Subnet> = pool.subnets(61).collect();
         assert_eq!(
             subnets.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
@@ -215,6 +229,11 @@ mod tests {
             (hosts[0].to_string(), hosts.len()),
             ("10.201.7.66".to_owned(), 61)
         );
+        assert_eq!(subnets[1].hosts_count(), 61);
+        let larger: Vec<String> = pool.subnets(62).map(|s| s.to_string()).collect();
+        assert_eq!(larger, ["10.201.7.0/25", "10.201.7.128/25"]);
+        assert_eq!(pool.subnets(253).count(), 1);
+        assert_eq!(pool.subnets(254).count(), 0);
         for bad in ["", "10.0.0.0", "10.0.0.0/27", "10.0.0.0/0", "x/16"] {
             assert!(bad.parse::<Pool>().is_err(), "{bad}");
         }

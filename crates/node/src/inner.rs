@@ -38,8 +38,8 @@ pub(crate) struct Inside {
 pub(crate) struct Served {
     pub(crate) component: Name,
     pub(crate) address: Ipv4Addr,
-    /// The application's network: whoever asks from elsewhere is turned away.
-    pub(crate) network: Network,
+    /// The application's own networks: whoever asks from elsewhere is turned away.
+    pub(crate) networks: Vec<Network>,
     /// Name, number, protocol; no UDP among them.
     pub(crate) ports: Vec<(Name, u16, PortProtocol)>,
 }
@@ -237,7 +237,7 @@ fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListene
                         PortProtocol::Http2 => InnerProtocol::Http2,
                         PortProtocol::Tcp | PortProtocol::Udp => InnerProtocol::Tcp,
                     },
-                    network: served.network,
+                    networks: served.networks.clone(),
                 });
             }
         }

@@ -52,7 +52,7 @@ pub struct InnerListener {
     pub backend: BackendId,
     pub protocol: InnerProtocol,
     /// Clients from elsewhere are closed without a word.
-    pub network: Network,
+    pub networks: Vec<Network>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,11 @@ impl Door {
             backend,
             edges: Mutex::default(),
         }
+    }
+
+    fn admits(&self, client: IpAddr) -> bool {
+        let mut networks = self.told.networks.iter();
+        networks.any(|network| network.contains(client))
     }
 
     pub(crate) fn is_http(&self) -> bool {
@@ -242,7 +247,7 @@ impl Worker {
         };
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) if door.told.network.contains(peer.ip()) => {
+                Ok((stream, peer)) if door.admits(peer.ip()) => {
                     self.enter(&door, stream, peer);
                 }
                 Ok((_, peer)) => {

@@ -25,6 +25,13 @@ pub trait Driver: Send + Sync + 'static {
 
     async fn ensure_network(&self, network: &NetworkPlan, subnet: &str) -> Result<(), DriverError>;
     async fn remove_network(&self, name: &str) -> Result<(), DriverError>;
+    /// Puts a container, running or not, on one more network, under the names that it has on its own. There already: left so.
+    async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError>;
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError>;
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError>;
 
@@ -101,6 +108,8 @@ pub struct SeenContainer {
     pub state: ContainerState,
     /// Its address on the application's network (or loopback for published ports).
     pub address: Option<IpAddr>,
+    /// Every network that it is on, with its address there while it runs.
+    pub networks: IndexMap<String, Option<IpAddr>>,
     /// Ports published on loopback, container port → machine port.
     pub published: IndexMap<u16, u16>,
     /// Process 1 on the machine, while it runs: leads to its cgroup.

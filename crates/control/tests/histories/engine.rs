@@ -378,6 +378,15 @@ impl Driver for Engine {
         let call = self.inner.remove_network(name);
         self.step("remove_network", name, call).await
     }
+    async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError> {
+        let call = self.inner.join_network(container, network, address);
+        self.step("join_network", container, call).await
+    }
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
         if volume
             .labels

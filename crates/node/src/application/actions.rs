@@ -202,7 +202,7 @@ impl Application {
             .known_facts()
             .is_some_and(|facts| facts.reach == Reach::Bridge);
         let give = |of: &str| match desired.networks.first() {
-            Some(network) if bridge => self.address_of(&network.name, of).map(Some),
+            Some(network) if bridge => self.address_of(&self.newest(network), of).map(Some),
             _ => Ok(None),
         };
         place.address = give(name)?;
@@ -210,6 +210,7 @@ impl Application {
             place.init_address = give(&init_name(name))?;
         }
         place.hosts = self.inner_hosts(desired);
+        place.networks = self.stand_ins(desired);
         let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
         let containers = template.create(&place, &secret).map_err(|missing| {
             problem::SECRET_MISSING.problem(
@@ -237,9 +238,9 @@ impl Application {
         let now = self.shared.clock.now();
         let given = self.shared.addresses.give(network, container, &in_use, now);
         given.map(IpAddr::V4).map_err(|error| {
-            problem::ENGINE_FAILED.problem(
-                error.to_string(),
-                "Scale down; a network of an application has room for 61 addresses: one for each instance, component and step.",
+            problem::NETWORK_FULL.problem(
+                format!("For {container}: {error}."),
+                "It is tried again when another has left; with more instances or components the network grows by itself.",
             )
         })
     }

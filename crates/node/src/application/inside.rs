@@ -7,9 +7,11 @@ use indexmap::IndexMap;
 use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::name::Name;
 use pluvio_model::spec::PortProtocol;
+use pluvio_proxy::Network;
 
 use super::Application;
 use super::desired::Desired;
+use crate::config::Subnet;
 use crate::inner::{Inside, Served, keep_bridge_address};
 
 impl Application {
@@ -29,7 +31,9 @@ impl Application {
             }
         };
         if let Some(served) = inside.served.first() {
-            keep_bridge_address(served.network).await;
+            for network in &served.networks {
+                keep_bridge_address(*network).await;
+            }
         }
         self.shared.inner.set(self.id, inside).await;
         // Found out just now: instances are not told of addresses that nobody serves.
@@ -46,17 +50,16 @@ impl Application {
 
     fn inside(&mut self, desired: &Desired) -> Inside {
         let mut inside = Inside::default();
-        let (Some(wish), Some(network)) = (desired.kept.wish(), desired.networks.first()) else {
+        let (Some(wish), Some(own)) = (desired.kept.wish(), desired.networks.first()) else {
             return inside;
         };
-        let Some(range) = self
-            .shared
-            .addresses
-            .subnet_of(&network.name)
-            .and_then(|subnet| subnet.parse().ok())
-        else {
+        let ranges = self.own_ranges(desired);
+        let networks: Vec<Network> = ranges.iter().filter_map(|r| r.parse().ok()).collect();
+        let ranges: Vec<Subnet> = ranges.iter().filter_map(|r| r.parse().ok()).collect();
+        if networks.is_empty() {
             return inside;
-        };
+        }
+        let newest = self.newest(own);
         let now = self.shared.clock.now();
         let run = wish.release.components.iter();
         let run = run.map(|(name, component)| (name, &component.content.ports));
@@ -71,19 +74,22 @@ impl Application {
             if ports.is_empty() {
                 continue;
             }
-            let given = self.shared.addresses.give(
-                &network.name,
-                &self.virtual_name(name),
-                &self.addresses_in_use(),
-                now,
-            );
+            let virtual_name = self.virtual_name(name);
+            let given = match self.booked(&virtual_name, &ranges) {
+                Some(address) => Ok(address),
+                None => {
+                    let in_use = self.addresses_in_use();
+                    let addresses = &self.shared.addresses;
+                    addresses.give(&newest, &virtual_name, &in_use, now)
+                }
+            };
             match given {
                 Ok(address) => {
                     self.virtual_addresses.insert(name.clone(), address);
                     inside.served.push(Served {
                         component: name.clone(),
                         address,
-                        network: range,
+                        networks: networks.clone(),
                         ports,
                     });
                 }
@@ -114,7 +120,11 @@ impl Application {
     fn clients(&self) -> BTreeMap<IpAddr, Name> {
         self.instances
             .values()
-            .filter_map(|instance| Some((instance.seen.address?, instance.component.clone())))
+            .flat_map(|instance| {
+                let joined = instance.seen.networks.values().copied().flatten();
+                let all = instance.seen.address.into_iter().chain(joined);
+                all.map(|address| (address, instance.component.clone()))
+            })
             .collect()
     }
 
@@ -135,7 +145,11 @@ impl Application {
         self.part
             .containers
             .iter()
-            .filter_map(|container| match container.address? {
+            .flat_map(|container| {
+                let joined = container.networks.values().copied().flatten();
+                container.address.into_iter().chain(joined)
+            })
+            .filter_map(|address| match address {
                 IpAddr::V4(address) => Some(address),
                 IpAddr::V6(_) => None,
             })

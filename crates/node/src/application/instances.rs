@@ -1,6 +1,5 @@
 //! Instances as they are: what the engine shows of them, what their probes say, how they ended.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,9 +163,7 @@ impl Application {
                 };
             }
             self.learn_expected(name);
-            if let Some(IpAddr::V4(address)) = container.address {
-                self.keep_address(name, address);
-            }
+            self.keep_addresses(container);
             match container.state.clone() {
                 ContainerState::Running { started_at } => self.runs(name, started_at),
                 ContainerState::Exited {
@@ -191,19 +188,6 @@ impl Application {
         let expected = self.expected(&instance.component, &instance.hash);
         if let Some(instance) = self.instances.get_mut(name) {
             instance.expected = expected;
-        }
-    }
-
-    fn keep_address(&self, name: &str, address: Ipv4Addr) {
-        if address.is_loopback() {
-            return;
-        }
-        let own = self
-            .desired
-            .as_ref()
-            .and_then(|desired| Some(desired.networks.first()?.name.clone()));
-        if let Some(network) = own {
-            self.shared.addresses.seen_instance(&network, name, address);
         }
     }
 

@@ -5,7 +5,7 @@
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
 //! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions` and `hot_files` what the loop does,
-//! `holders` what keeps it from starting something, `runs` what comes to an end
+//! `networks` where they meet, `holders` what keeps it from starting something, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
 mod actions;
@@ -16,6 +16,7 @@ mod hot_files;
 mod inside;
 mod instances;
 mod memo;
+mod networks;
 mod observe;
 mod running;
 mod runs;
@@ -326,7 +327,10 @@ impl Application {
             let instances = &self.instances;
             self.troubles.retain(|what, _| {
                 instances.contains_key(what)
-                    || desired.networks.iter().any(|network| network.name == *what)
+                    || desired
+                        .networks
+                        .iter()
+                        .any(|network| network.number_of(what).is_some())
                     || desired.volumes.iter().any(|volume| volume.name == *what)
                     || self
                         .part

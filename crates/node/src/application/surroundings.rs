@@ -1,10 +1,10 @@
 //! What instances need around them: networks and volumes, before any of them starts; and removing what nobody wants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use pluvio_model::problem;
 use pluvio_plan::lower::engine::label;
 use pluvio_runtime::driver::DriverError;
+use tokio::time::Instant;
 
 use super::Application;
 use super::desired::Desired;
@@ -14,12 +14,13 @@ use super::desired::Desired;
 pub(crate) struct Ensured {
     /// The application is gone, and nothing of it is kept.
     buried: bool,
+    /// Networks that would be larger if there was room, since when.
+    pub(super) cramped: HashMap<String, Instant>,
 }
 
 impl Application {
     /// True when everything is there that instances need.
     pub(crate) async fn prepare(&mut self, desired: &Desired) -> bool {
-        let present: BTreeSet<String> = self.part.networks.iter().map(|n| n.name.clone()).collect();
         for network in self.part.networks.iter() {
             if let Some(subnet) = &network.subnet {
                 self.shared.addresses.seen_network(&network.name, subnet);
@@ -29,32 +30,15 @@ impl Application {
         // Also those that were made for another application.
         let view = self.shared.engine.view();
         let volumes: BTreeSet<&str> = view.volumes().map(|(_, v)| v.name.as_str()).collect();
-        let mut made = false;
-        let mut ready = desired.problem.is_none();
-        if !ready {
+        if desired.problem.is_some() {
             // What cannot be run as a whole is not begun.
             return false;
         }
-        for network in desired
-            .networks
-            .iter()
-            .filter(|n| !present.contains(&n.name))
-        {
-            if self.rests(&network.name) {
-                ready = false;
-                continue;
-            }
-            match self.make_network(network).await {
-                Ok(()) => {
-                    self.troubles.remove(&network.name);
-                    made = true;
-                }
-                Err(problem) => {
-                    self.fail(&network.name, problem);
-                    ready = false;
-                }
-            }
+        let (made, mut ready) = self.make_networks(desired).await;
+        if made {
+            self.look().await;
         }
+        let mut made = self.join_networks(desired).await;
         for volume in desired
             .volumes
             .iter()
@@ -76,38 +60,14 @@ impl Application {
             }
         }
         if made {
-            let view = self.shared.engine.refresh().await;
-            self.part = view.part(self.id);
+            self.look().await;
         }
         ready
     }
 
-    async fn make_network(
-        &self,
-        network: &pluvio_plan::lower::engine::NetworkPlan,
-    ) -> Result<(), problem::Problem> {
-        let driver = &self.shared.engine.driver;
-        let addresses = &self.shared.addresses;
-        let taken = driver
-            .taken_subnets()
-            .await
-            .map_err(|error| error.to_problem())?;
-        let subnet = addresses.subnet(&network.name, &taken).map_err(|error| {
-            problem::ENGINE_FAILED.problem(
-                error.to_string(),
-                "Give Pluvio another range with `network.pool`, or delete applications that are not needed.",
-            )
-        })?;
-        driver
-            .ensure_network(network, &subnet)
-            .await
-            .map_err(|error| {
-                if matches!(error, DriverError::Refused { .. }) {
-                    // Somebody has that range since it was chosen: the next attempt takes another.
-                    addresses.forget_network(&network.name);
-                }
-                error.to_problem()
-            })
+    async fn look(&mut self) {
+        let view = self.shared.engine.refresh().await;
+        self.part = view.part(self.id);
     }
 
     /// Removes what the stage does not want: init steps left half-way, networks without instances.
@@ -134,7 +94,10 @@ impl Application {
             }
         }
         removed |= self.tidy_runs().await;
-        let wanted = |name: &str| desired.networks.iter().any(|network| network.name == name);
+        let wanted = |name: &str| {
+            let mut networks = desired.networks.iter();
+            networks.any(|network| network.number_of(name).is_some())
+        };
         let lowered = desired.is_gone() || !desired.networks.is_empty();
         let settled = self.instances.is_empty() || self.components.values().all(|c| c.settled);
         if lowered && settled && self.busy.is_empty() && self.attended.is_empty() {
@@ -157,8 +120,7 @@ impl Application {
             }
         }
         if removed {
-            let view = self.shared.engine.refresh().await;
-            self.part = view.part(self.id);
+            self.look().await;
         }
         if desired.is_gone() && self.is_gone() && !std::mem::replace(&mut self.ensured.buried, true)
         {

@@ -8,6 +8,7 @@ mod configuration;
 mod conformance;
 mod drift;
 mod failures;
+mod growth;
 mod logs;
 mod measure;
 mod restart;
@@ -47,6 +48,7 @@ on_engines! {
     11 drift::what_is_removed_or_stopped_by_hand_comes_back_and_strangers_are_left_alone;
     12 logs::lines_survive_the_instance_and_come_once_however_the_node_restarts;
     13 client::control_speaks_to_the_node_over_its_socket;
+    16 growth::an_application_that_outgrows_its_network_gets_more_room;
     15 conformance::a_node_conforms;
     14 failures::what_the_engine_refuses_is_a_problem_and_what_ran_goes_on;
 }

@@ -34,7 +34,7 @@ fn listener(address: SocketAddr, protocol: InnerProtocol) -> InnerListener {
         address,
         backend: "shop/api/http".parse().unwrap(),
         protocol,
-        network: "127.0.0.0/8".parse().unwrap(),
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
     }
 }
 
@@ -102,7 +102,7 @@ async fn clients_of_other_networks_are_turned_away() {
         let gateway = gateway(GatewayConfig::default());
         gateway.set_endpoints(&endpoints([("shop/api/http", serving(&[&origin]))]));
         let mut closed = listener(address, protocol);
-        closed.network = "10.9.0.0/26".parse().unwrap();
+        closed.networks = vec!["10.9.0.0/26".parse().unwrap()];
         assert!(gateway.set_inner(vec![closed]).is_empty());
         let mut wire = Wire::to(address).await;
         let _ = wire

@@ -159,6 +159,7 @@ impl MemoryDriver {
                     started_at: pluvio_model::clock::now(),
                 },
                 address: None,
+                networks: IndexMap::new(),
                 published: IndexMap::new(),
                 pid: None,
                 created_at: pluvio_model::clock::now(),
@@ -311,7 +312,7 @@ impl Driver for MemoryDriver {
         if state
             .containers
             .values()
-            .any(|c| c.network.as_deref() == Some(name))
+            .any(|c| c.seen.networks.contains_key(name))
         {
             return Err(DriverError::Refused {
                 attempt: format!("remove network {name}"),
@@ -322,6 +323,34 @@ impl Driver for MemoryDriver {
         removed.map(drop).ok_or_else(|| DriverError::NotFound {
             what: format!("network {name}"),
         })
+    }
+
+    async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError> {
+        let mut state = self.answering()?;
+        let taken = address.is_some()
+            && state
+                .containers
+                .values()
+                .any(|other| other.seen.networks.get(network) == Some(&address));
+        if taken || !state.networks.contains_key(network) {
+            return Err(DriverError::Refused {
+                attempt: format!("join {container} to network {network}"),
+                message: "there is no such network, or the address is in use".to_owned(),
+            });
+        }
+        let one = state.container(container)?;
+        one.seen
+            .networks
+            .entry(network.to_owned())
+            .or_insert(address);
+        drop(state);
+        self.event();
+        Ok(())
     }
 
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
@@ -388,6 +417,7 @@ impl Driver for MemoryDriver {
                 labels,
                 state: ContainerState::Created,
                 address: None,
+                networks: network.iter().map(|name| (name.clone(), address)).collect(),
                 published: IndexMap::new(),
                 pid: None,
                 created_at: pluvio_model::clock::now(),

@@ -131,6 +131,15 @@ impl Driver for FaultyDriver {
         self.step("remove_network", self.inner.remove_network(name))
             .await
     }
+    async fn join_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), DriverError> {
+        let call = self.inner.join_network(container, network, address);
+        self.step("join_network", call).await
+    }
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
         self.step("ensure_volume", self.inner.ensure_volume(volume))
             .await

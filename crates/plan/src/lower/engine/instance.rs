@@ -87,8 +87,16 @@ pub struct InstancePlace {
     pub init_address: Option<IpAddr>,
     /// Inner names and where they lead, besides the release's own `extraHosts`, which win.
     pub hosts: IndexMap<String, IpAddr>,
+    /// What stands in for a network that was outgrown, by the engine's name of the latter.
+    pub networks: IndexMap<String, String>,
     /// It is no instance that stays, but a run that comes to an end.
     pub run: Option<RunPlace>,
+}
+
+impl InstancePlace {
+    fn network<'a>(&'a self, decided: &'a str) -> &'a str {
+        self.networks.get(decided).map_or(decided, String::as_str)
+    }
 }
 
 /// What belongs to one run only.
@@ -261,6 +269,12 @@ impl InstanceTemplate {
         }
         // After the patch: a container without them would be nobody's, and stay for ever.
         self.mark(&mut body, place, &role);
+        if !matches!(role, Role::Sidecar(_))
+            && let Some(network) = template.networks.first()
+            && (template.networks.len() > 1 || place.network(network) != network)
+        {
+            body["Labels"][label::HOME] = place.network(network).into();
+        }
         if !exclusive.is_empty() {
             body["Labels"][label::EXCLUSIVE] = exclusive.join(",").into();
         }
@@ -271,7 +285,12 @@ impl InstanceTemplate {
             files: resolve_files(&template.files, secret)?,
             further_networks: match template.role {
                 Role::Sidecar(_) => Vec::new(),
-                _ => template.networks.iter().skip(1).cloned().collect(),
+                _ => template
+                    .networks
+                    .iter()
+                    .skip(1)
+                    .map(|network| place.network(network).to_owned())
+                    .collect(),
             },
         })
     }
@@ -297,6 +316,7 @@ impl InstanceTemplate {
                 .push(format!("{host}:{address}"));
         }
         if let Some(network) = template.networks.first() {
+            let network = place.network(network).to_owned();
             body.host_config.network_mode = Some(network.clone());
             // An init step has ended before main starts, yet both may exist at once.
             let address = match role {
@@ -305,7 +325,7 @@ impl InstanceTemplate {
             };
             body.networking_config = Some(NetworkingConfig {
                 endpoints_config: [(
-                    network.clone(),
+                    network,
                     EndpointConfig {
                         ipam_config: address.map(|address| IpamConfig {
                             ipv4_address: address.to_string(),

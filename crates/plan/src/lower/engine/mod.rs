@@ -6,12 +6,13 @@
 mod api;
 mod container;
 mod instance;
-
+mod network;
 mod refuse;
 
 pub(crate) use refuse::unsupported;
 
 pub use api::*;
+pub use network::{NetworkPlan, Room};
 pub use instance::{
     ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
     RunPlace, resolve_files, run_name,
@@ -62,6 +63,8 @@ pub mod label {
     pub const INSTANCE: &str = "io.pluvio.instance";
     /// On a network: its name in the application; `default` for the application's own.
     pub const NETWORK: &str = "io.pluvio.network";
+    /// On a container that is made on several networks, or on a further one: the engine's name of the one that its address is of.
+    pub const HOME: &str = "io.pluvio.home";
     /// On a volume: its name in the application.
     pub const VOLUME: &str = "io.pluvio.volume";
     pub const VOLUME_ID: &str = "io.pluvio.volume-id";
@@ -90,15 +93,6 @@ pub struct TaskPlan {
     pub command: Option<Vec<String>>,
     pub timeout: Option<Span>,
     pub grace: Span,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkPlan {
-    /// The engine's name of it.
-    pub name: String,
-    pub labels: IndexMap<String, String>,
-    /// No way out.
-    pub internal: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +236,7 @@ impl Owner<'_> {
             name: network_name(&self.release.application_name, self.application),
             labels: self.labels(&[(label::NETWORK, "default".to_owned())]),
             internal: false,
+            room: Room::of_all(self.release),
         };
         let further = self
             .release
@@ -251,6 +246,7 @@ impl Owner<'_> {
                 name: self.further_network(name),
                 labels: self.labels(&[(label::NETWORK, name.to_string())]),
                 internal: network.internal,
+                room: Room::of_members(self.release, name),
             });
         std::iter::once(own).chain(further).collect()
     }
