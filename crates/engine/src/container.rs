@@ -168,7 +168,9 @@ impl Inspected {
 
     /// What it is called on its network, without the beginning of its id, which engines add themselves.
     pub(crate) fn names(&self) -> Vec<String> {
-        let aliases = self.endpoint().and_then(|endpoint| endpoint.aliases.as_ref());
+        let aliases = self
+            .endpoint()
+            .and_then(|endpoint| endpoint.aliases.as_ref());
         let own = |alias: &&String| !self.id.starts_with(alias.as_str());
         aliases.into_iter().flatten().filter(own).cloned().collect()
     }

@@ -12,7 +12,7 @@ use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::id::{ApplicationId, VolumeId};
 use pluvio_model::problem;
 use pluvio_plan::lower::engine::{
-    ContainerCreate, FileCreate, NetworkPlan, Room, Role, VolumePlan, label,
+    ContainerCreate, FileCreate, NetworkPlan, Role, Room, VolumePlan, label,
 };
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, FileToWrite, SeenContainer};
 use pluvio_runtime::{ExecInput, ExecOutput, ExecRequest, LogStream};

@@ -242,16 +242,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let book = book(&folder);
         let taken = ["10.201.0.0/28".to_owned(), "172.17.0.0/16".to_owned()];
-        assert_eq!(book.subnet("shop", &[61], &taken).unwrap(), "10.201.0.64/26");
-        assert_eq!(book.subnet("shop", &[61], &taken).unwrap(), "10.201.0.64/26");
-        assert_eq!(book.subnet("blog", &[61], &taken).unwrap(), "10.201.0.128/26");
+        assert_eq!(
+            book.subnet("shop", &[61], &taken).unwrap(),
+            "10.201.0.64/26"
+        );
+        assert_eq!(
+            book.subnet("shop", &[61], &taken).unwrap(),
+            "10.201.0.64/26"
+        );
+        assert_eq!(
+            book.subnet("blog", &[61], &taken).unwrap(),
+            "10.201.0.128/26"
+        );
         book.subnet("wiki", &[61], &taken).unwrap();
         assert!(matches!(
             book.subnet("mail", &[61], &taken),
             Err(NoAddress::Subnets { .. })
         ));
         book.forget_network("blog");
-        assert_eq!(book.subnet("mail", &[61], &taken).unwrap(), "10.201.0.128/26");
+        assert_eq!(
+            book.subnet("mail", &[61], &taken).unwrap(),
+            "10.201.0.128/26"
+        );
     }
 
     #[test]

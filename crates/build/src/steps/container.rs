@@ -140,7 +140,9 @@ impl BuildContainer {
             return Ok(());
         }
         let moved = if wanted {
-            self.engine.join_network(&self.name, network, None, &[]).await
+            self.engine
+                .join_network(&self.name, network, None, &[])
+                .await
         } else {
             self.engine.leave_network(&self.name, network).await
         };

@@ -238,7 +238,7 @@ impl Application {
         let now = self.shared.clock.now();
         let given = self.shared.addresses.give(network, container, &in_use, now);
         given.map(IpAddr::V4).map_err(|error| {
-            problem::NETWORK_FULL.problem(
+            problem::ENGINE_FAILED.problem(
                 format!("For {container}: {error}."),
                 "It is tried again when another has left; with more instances or components the network grows by itself.",
             )

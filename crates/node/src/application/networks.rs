@@ -71,8 +71,7 @@ impl Application {
         };
         let range = newest.1.subnet.as_ref()?.parse::<Subnet>().ok()?;
         let has = range.hosts_count();
-        (has < first.room.least())
-            .then(|| (first.further(newest.0 + 1), has < first.room.in_use))
+        (has < first.room.least()).then(|| (first.further(newest.0 + 1), has < first.room.in_use))
     }
 
     /// Makes the networks that are missing. Answers whether one was made, and whether all are there that have to be.
@@ -208,7 +207,10 @@ impl Application {
     ) -> Result<Option<IpAddr>, Problem> {
         let facts = self.shared.engine.known_facts();
         let bridge = facts.is_some_and(|facts| facts.reach == Reach::Bridge);
-        let own = desired.networks.first().is_some_and(|own| own.name == first);
+        let own = desired
+            .networks
+            .first()
+            .is_some_and(|own| own.name == first);
         if !bridge || !own {
             return Ok(None);
         }

@@ -80,7 +80,11 @@ pub(crate) async fn an_application_that_outgrows_its_network_gets_more_room(mut 
         let url = format!("http://{to}:8080/");
         docker(&engine, &["exec", from, "wget", "-q", "-O", "-", &url])
     };
-    assert_eq!(ask(&before[0].name, "more-7"), "one", "by the engine's name of it");
+    assert_eq!(
+        ask(&before[0].name, "more-7"),
+        "one",
+        "by the engine's name of it"
+    );
     assert_eq!(ask(&new[0].name, "web"), "one", "by its virtual address");
     assert_eq!(ask(&new[0].name, "more-3"), "one");
     assert_eq!(ask(&before[0].name, "web"), "one");

@@ -18,12 +18,13 @@ use super::{Input, is_off, of_target, ready};
 const EXITS: u32 = 3;
 
 /// What the runtime may say that no waiting heals.
-const FINAL: [problem::Code; 11] = [
+const FINAL: [problem::Code; 12] = [
     problem::SPEC_UNSUPPORTED,
     problem::SPEC_INVALID,
     problem::SECRET_MISSING,
     problem::IMAGE_NOT_FOUND,
     problem::IMAGE_UNAUTHORIZED,
+    problem::NETWORK_FULL,
     problem::PORT_TAKEN,
     problem::NAME_TAKEN,
     problem::ENGINE_UNREACHABLE,

@@ -12,11 +12,11 @@ mod refuse;
 pub(crate) use refuse::unsupported;
 
 pub use api::*;
-pub use network::{NetworkPlan, Room};
 pub use instance::{
     ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
     RunPlace, resolve_files, run_name,
 };
+pub use network::{NetworkPlan, Room};
 
 use indexmap::IndexMap;
 use pluvio_model::facts::Facts;

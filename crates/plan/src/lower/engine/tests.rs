@@ -203,7 +203,8 @@ fn everything_a_container_can_be_asked() {
                       "io.pluvio.release": "4",
                       "io.pluvio.generation": "7",
                       "io.pluvio.slot": "0",
-                      "io.pluvio.role": "init"
+                      "io.pluvio.role": "init",
+                      "io.pluvio.home": "pluvio--shop--aaaa0001"
                     },
                     "Healthcheck": {
                       "Test": [
@@ -344,6 +345,7 @@ fn everything_a_container_can_be_asked() {
                       "io.pluvio.generation": "7",
                       "io.pluvio.slot": "0",
                       "io.pluvio.role": "main",
+                      "io.pluvio.home": "pluvio--shop--aaaa0001",
                       "io.pluvio.exclusive": "pluvio--shop--data--bbbb0000"
                     }
                   },
@@ -374,6 +376,7 @@ fn an_instance_gets_its_slot_address_names_and_secrets_last() {
     let place = InstancePlace {
         slot: 3,
         init_address: None,
+        networks: IndexMap::new(),
         run: None,
         address: Some("10.201.0.5".parse().unwrap()),
         hosts: [

@@ -65,3 +65,50 @@ fn only_the_components_of_the_stage_are_lowered() {
     assert_eq!(names, ["db"]);
     assert_eq!(plan.volumes.len(), 1);
 }
+
+#[test]
+fn a_network_has_room_for_all_that_may_be_at_once_and_for_what_rests() {
+    let room = |components: Value| plan(components).networks[0].room;
+    // Itself, the one that takes its place, its virtual address; and one rests.
+    let web = json!({ "image": "localhost/shop:1" });
+    assert_eq!(
+        room(json!({ "web": web })),
+        Room {
+            in_use: 3,
+            resting: 1
+        }
+    );
+    let fifty: serde_json::Map<String, Value> = (0..50)
+        .map(|n| {
+            let service = json!({
+                "image": "localhost/shop:1", "instances": 2, "routes": [],
+                "ports": { "http": { "port": 8080, "protocol": "http" } },
+                "rollout": { "surge": 1 },
+            });
+            (format!("s{n}"), service)
+        })
+        .collect();
+    let room = room(fifty.into());
+    assert_eq!((room.in_use, room.resting), (200, 100));
+    assert_eq!((room.least(), room.ample()), (300, 450));
+}
+
+#[test]
+fn an_instance_is_made_on_what_stands_in_for_a_network_that_was_outgrown() {
+    let plan = plan(json!({ "web": { "image": "localhost/shop:1" } }));
+    let own = &plan.networks[0];
+    let further = own.further(2).name;
+    let place = InstancePlace {
+        networks: [(own.name.clone(), further.clone())].into(),
+        ..InstancePlace::default()
+    };
+    let made = plan.components[0].instance.create(&place, &|_| None);
+    let body = &made.unwrap()[0].body;
+    assert_eq!(body["HostConfig"]["NetworkMode"], json!(further));
+    assert_eq!(
+        body["NetworkingConfig"]["EndpointsConfig"][&further]["Aliases"],
+        json!(["web"])
+    );
+    // Podman does not tell which network's address is its own.
+    assert_eq!(body["Labels"][label::HOME], json!(further));
+}
