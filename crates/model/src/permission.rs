@@ -43,6 +43,9 @@ permissions! {
     DatabaseManage = "database:manage";
     CredentialWrite = "credential:write";
     CredentialRead = "credential:read";
+    ImageRead = "image:read";
+    ImageWrite = "image:write";
+    ImageManage = "image:manage";
     ClusterRead = "cluster:read";
     ClusterManage = "cluster:manage";
     TokenManage = "token:manage";

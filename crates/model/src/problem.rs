@@ -122,6 +122,8 @@ codes! {
     IMAGE_NOT_FOUND = "image.not-found", 422, "There is no such image";
     IMAGE_UNAUTHORIZED = "image.unauthorized", 422, "The registry refuses the credential";
     IMAGE_REGISTRY = "image.registry", 502, "The registry cannot be reached";
+    IMAGES_NOT_SERVED = "images.not-served", 409, "No registry of images is configured";
+    IMAGES_QUOTA = "images.quota", 409, "The team's quota of images is full";
     RELEASE_NOT_READY = "release.not-ready", 422, "The new release did not become ready";
     RELEASE_EXITED = "release.exited", 422, "The new release's program ended";
     RELEASE_PORT_CLOSED = "release.port-closed", 422, "Nobody listens on the port";

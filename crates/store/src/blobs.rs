@@ -171,6 +171,51 @@ impl Blobs {
         Ok(blobs)
     }
 
+    /// The same folder for another process beside the one that opened it: removes nothing.
+    pub fn beside(root: &Path) -> Blobs {
+        Blobs { root: root.into() }
+    }
+
+    /// Moves a file of the same file system under a key, in place of what was there. Lasts a power cut when its content does.
+    pub async fn adopt(&self, file: &Path, key: &BlobKey) -> Result<(), BlobError> {
+        let path = self.path(key);
+        let moved = async {
+            make_folder(&path).await?;
+            tokio::fs::rename(file, &path).await?;
+            // The rename itself must last, too.
+            match path.parent() {
+                Some(folder) => File::open(folder).await?.sync_all().await,
+                None => Ok(()),
+            }
+        };
+        moved.await.map_err(|error| at(key, error))
+    }
+
+    /// Makes the folder of a key and gives the key's file, for programs that write it by themselves.
+    pub async fn prepare(&self, key: &BlobKey) -> Result<PathBuf, BlobError> {
+        let path = self.path(key);
+        make_folder(&path).await.map_err(|error| at(key, error))?;
+        Ok(path)
+    }
+
+    /// The blobs in a folder and below that nobody has written to for so long.
+    pub async fn idle(
+        &self,
+        folder: &str,
+        age: std::time::Duration,
+    ) -> Result<Vec<BlobInfo>, BlobError> {
+        let mut idle = Vec::new();
+        for found in self.list(folder).await? {
+            let written = tokio::fs::metadata(self.path(&found.key)).await;
+            // One that went meanwhile is nobody's concern; a clock that was set back makes nothing old.
+            let written = written.and_then(|metadata| metadata.modified());
+            if written.is_ok_and(|time| time.elapsed().unwrap_or_default() >= age) {
+                idle.push(found);
+            }
+        }
+        Ok(idle)
+    }
+
     /// Keeps a stream under a key, whole or not at all, in place of what was there.
     pub async fn put<S>(&self, key: &BlobKey, data: S, limit: u64) -> Result<BlobInfo, BlobError>
     where
@@ -356,17 +401,7 @@ impl Blobs {
     }
 
     async fn keep(&self, arrived: Arrived, key: BlobKey) -> Result<BlobInfo, BlobError> {
-        let path = self.path(&key);
-        let moved = async {
-            make_folder(&path).await?;
-            tokio::fs::rename(&arrived.beside.0, &path).await?;
-            // The rename itself must last, too.
-            match path.parent() {
-                Some(folder) => File::open(folder).await?.sync_all().await,
-                None => Ok(()),
-            }
-        };
-        moved.await.map_err(|error| at(&key, error))?;
+        self.adopt(&arrived.beside.0, &key).await?;
         Ok(BlobInfo {
             key,
             bytes: arrived.bytes,

@@ -25,6 +25,7 @@ mod environment;
 mod error;
 pub mod event;
 pub mod host;
+pub mod image;
 pub mod job;
 mod migrations;
 pub mod operation;
@@ -54,6 +55,10 @@ pub use deploy::{
 pub use environment::Environment;
 pub use error::StoreError;
 pub use event::{EventFilter, Hint};
+pub use image::{
+    CollectRule, Collected, ManifestPut, ManifestRow, NewManifest, PullCredential, RepositoryRow,
+    TagRow,
+};
 pub use job::{Job, JobState, Lease, LeasedJob, NewJob, Pulse};
 pub use operation::OperationFilter;
 pub use page::{LIMIT_MAX, Page, PageRequest};

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_backups.sql"),
     include_str!("../migrations/0007_stopped.sql"),
     include_str!("../migrations/0008_clusters.sql"),
+    include_str!("../migrations/0009_images.sql"),
 ];
 
 /// Returns true when the database was new.
