@@ -1,5 +1,6 @@
 //! The program of the scenarios' image, compiled by `src/image.rs` without cargo: a web server as ordinary ones are (keep-alive,
-//! idle connections closed after five seconds, ended at once by SIGTERM) that shows what its container holds.
+//! idle connections closed after five seconds, ended at once by SIGTERM) that shows what its container holds; a connection that
+//! changes protocols is an echo.
 //!
 //! `GREETING` is the page. `FAIL` breaks it on purpose: `exit`, `probe`, `port`. `OWNS` names a file that only one
 //! instance at a time may hold; a second one notes it in `FILE.conflict` and ends. `/ask?HOST:PORT/PATH` asks another server,
@@ -72,7 +73,7 @@ fn serve(stream: TcpStream) {
             words.next().unwrap_or_default().to_owned(),
             words.next().unwrap_or_default().to_owned(),
         );
-        let (mut length, mut close) = (0, false);
+        let (mut length, mut close, mut upgrade) = (0, false, false);
         loop {
             let mut header = String::new();
             if reader.read_line(&mut header).unwrap_or(0) == 0 {
@@ -86,6 +87,10 @@ fn serve(stream: TcpStream) {
                 length = value.trim().parse().unwrap_or(0);
             }
             close |= header == "connection: close";
+            upgrade |= header.starts_with("upgrade:");
+        }
+        if upgrade {
+            return echo(reader, out);
         }
         let mut body = vec![0; length];
         if reader.read_exact(&mut body).is_err() {
@@ -100,6 +105,14 @@ fn serve(stream: TcpStream) {
             return;
         }
     }
+}
+
+/// Another protocol from here on: what comes goes back.
+fn echo(mut reader: BufReader<TcpStream>, mut out: TcpStream) {
+    let _ = reader.get_ref().set_read_timeout(None);
+    let head = "HTTP/1.1 101 -\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let _ = out.write_all(head.as_bytes());
+    let _ = std::io::copy(&mut reader, &mut out);
 }
 
 fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {

@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
         ],
     ),
+    // `proxy` for the gateway of a cluster, which is a process without a node: it joins what `kubernetes` tells to it.
     (
         "pluvio",
         &[
@@ -56,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "engine",
             "kubernetes",
             "node",
+            "proxy",
             "control",
             "api",
             "server",

@@ -26,6 +26,7 @@ impl Clusters {
         };
         Config {
             gateway,
+            own_gateway: settings.gateway == GatewayChoice::Own,
             ..Config::default()
         }
     }

@@ -4,6 +4,8 @@
 //! where it ended; one loop for each application ([`worker`]) applies what [`pluvio_plan::lower::kubernetes`] makes of it, prunes
 //! by inventory and heals drift; [`observe`] says what is there, from [`cache`] alone.
 //!
+//! [`gateway`] is the other side: what Pluvio's gateway inside a cluster is told, and how it gets there.
+//!
 //! May use the Kubernetes client, which nothing else may. Never touches what it did not make.
 
 mod apply;
@@ -13,11 +15,13 @@ mod connect;
 mod connector;
 mod exec;
 mod failure;
+pub mod gateway;
 mod instances;
 mod logs;
 mod observe;
 mod pending;
 mod resources;
+mod routes;
 mod runs;
 mod runtime;
 mod usage;

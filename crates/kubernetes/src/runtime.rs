@@ -36,6 +36,8 @@ pub struct Config {
     pub namespace: String,
     /// The Gateway that routes attach to; none: routes make no objects.
     pub gateway: Option<GatewayRef>,
+    /// Whether Pluvio's own gateway runs in the cluster, and is told of routes.
+    pub own_gateway: bool,
     /// The cluster's DNS domain.
     pub domain: String,
 }
@@ -45,6 +47,7 @@ impl Default for Config {
         Config {
             namespace: "pluvio-system".to_owned(),
             gateway: None,
+            own_gateway: true,
             domain: "cluster.local".to_owned(),
         }
     }

@@ -28,6 +28,7 @@ use crate::cache::Held;
 use crate::failure::{is_not_found, of_object, told};
 use crate::instances;
 use crate::observe::{self, View};
+use crate::routes;
 use crate::runtime::Shared;
 
 /// Everything is written again this often, whatever a watch said: kinds without a watch heal by it.
@@ -212,6 +213,7 @@ impl Worker {
                 wanted.push(object);
             }
         }
+        wanted.extend(routes::object(&self.shared.config, wish, &stage, &options));
         wanted.sort_by_key(|object| turn(&object.kind));
         self.note(wish, &wanted, &options).await?;
         let anew = tokio::time::Instant::now() >= self.all_again;

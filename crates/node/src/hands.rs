@@ -3,7 +3,6 @@
 //! Their image holds this program, with the libraries it was started with, and nothing else; so it needs no registry, and what
 //! runs in it is of the same version as the node. It is made once for each program.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::engine::{ContainerCreate, Role, VolumePlan, label, volume_labels};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
 use pluvio_runtime::{
-    Copied, CopyState, CopyVolume, ExecRequest, ExecSession, HandVerb, RuntimeError,
+    Copied, CopyState, CopyVolume, ExecRequest, ExecSession, HandVerb, Program, RuntimeError,
 };
 use serde_json::{Value, json};
 
@@ -45,8 +44,9 @@ pub async fn forget_hands(engine: &pluvio_engine::Engine, data: &Path) -> Result
 /// Marks the images.
 pub const IMAGE_LABEL: &str = "io.pluvio.hand";
 const IMAGE: &str = "localhost/pluvio/hand";
-/// Where the image has the program.
-const PROGRAM: &str = "/pluvio";
+const PROGRAM: &str = Program::IN_IMAGE;
+/// What a hand finds in its image besides.
+const FOLDERS: [&str; 7] = ["volume", "from", "to", "proc", "dev", "sys", "etc"];
 /// What a hand may: be any owner of files, and nothing outside of them.
 const RIGHTS: [&str; 6] = [
     "CHOWN",
@@ -296,9 +296,8 @@ impl Hands {
             attempt: "make the image that reaches into volumes".to_owned(),
             message: error.to_string(),
         };
-        // The program that runs, also when another one has taken its place on the disk.
-        let program = Path::new("/proc/self/exe");
-        let about = std::fs::metadata(program).map_err(io)?;
+        let program = Program::own().await.map_err(io)?;
+        let about = std::fs::metadata(program.path()).map_err(io)?;
         let modified = about.modified().map_err(io)?;
         let modified = modified
             .duration_since(std::time::UNIX_EPOCH)
@@ -309,18 +308,12 @@ impl Hands {
             modified.as_nanos().to_string(),
         ));
         let reference = format!("{IMAGE}:{}", &hash.as_str()[..16]);
-        let libraries = libraries(program).await.map_err(io)?;
-        let mut folders: Vec<String> = libraries
-            .iter()
-            .filter_map(|library| library.parent())
-            .map(|folder| folder.to_string_lossy().into_owned())
-            .collect();
-        folders.dedup();
+        let path = program.library_path();
         if driver.image(&reference).await?.is_none() {
             let tar = self.folder.join("hand.tar");
             let written = {
                 let tar = tar.clone();
-                tokio::task::spawn_blocking(move || pack(&tar, program, &libraries)).await
+                tokio::task::spawn_blocking(move || pack(&tar, &program)).await
             };
             written
                 .unwrap_or_else(|error| Err(std::io::Error::other(error)))
@@ -329,7 +322,7 @@ impl Hands {
             let _ = std::fs::remove_file(&tar);
             imported?;
         }
-        Ok((reference, folders.join(":")))
+        Ok((reference, path))
     }
 }
 
@@ -387,54 +380,10 @@ async fn said(driver: &dyn Driver, name: &str) -> Result<Vec<Said>, DriverError>
         .await)
 }
 
-/// The libraries that the program is started with, and what starts it: as the machine's own loader names them. None for a
-/// program that needs none.
-async fn libraries(program: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let asked = tokio::process::Command::new(program)
-        .args(["hand", "libraries"])
-        .env_clear()
-        .env("LD_TRACE_LOADED_OBJECTS", "1")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await?;
-    let text = String::from_utf8_lossy(&asked.stdout).into_owned();
-    Ok(text
-        .lines()
-        .filter_map(|line| {
-            let line = line.split_once("=>").map_or(line, |(_, path)| path).trim();
-            let path = line.split_once(" (").map_or(line, |(path, _)| path);
-            path.starts_with('/').then(|| PathBuf::from(path))
-        })
-        .collect())
-}
-
-/// The image's root file system.
-fn pack(tar: &Path, program: &Path, libraries: &[PathBuf]) -> std::io::Result<()> {
-    let mut archive = tar::Builder::new(std::io::BufWriter::new(std::fs::File::create(tar)?));
-    let mut put = |from: &Path, to: &Path| {
-        let file = std::fs::File::open(from)?;
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_mode(0o755);
-        header.set_size(file.metadata()?.len());
-        archive.append_data(&mut header, to, file)
-    };
-    put(program, Path::new(PROGRAM.trim_start_matches('/')))?;
-    for library in libraries {
-        put(
-            library,
-            library.strip_prefix(OsStr::new("/")).unwrap_or(library),
-        )?;
-    }
-    for folder in ["volume", "from", "to", "proc", "dev", "sys", "etc"] {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Directory);
-        header.set_mode(0o755);
-        header.set_size(0);
-        archive.append_data(&mut header, folder, std::io::empty())?;
-    }
-    archive
-        .into_inner()?
+fn pack(tar: &Path, program: &Program) -> std::io::Result<()> {
+    let file = std::io::BufWriter::new(std::fs::File::create(tar)?);
+    program
+        .pack(&FOLDERS, file)?
         .into_inner()
         .map_err(|error| error.into_error())?
         .sync_all()

@@ -1,5 +1,6 @@
 //! The command line as it is typed. Parsing only: what the words mean is in `commands`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -102,6 +103,9 @@ pub(crate) enum Command {
     },
     /// Run roles in the foreground, for systemd and containers
     Server(ServerArgs),
+    /// Run the gateway of a Kubernetes cluster, in its pod
+    #[command(hide = true)]
+    Gateway(GatewayArgs),
     /// Check engine, kernel, ports, disk, names and clock
     Doctor,
     /// What is this, what would be built and run: no server, no network but for a Git URL
@@ -359,6 +363,28 @@ pub(crate) struct ServerArgs {
     /// Show where each setting came from, and end
     #[arg(long)]
     pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatewayArgs {
+    /// The namespace where Pluvio keeps applications' routes
+    #[arg(long, default_value = "pluvio-system")]
+    pub(crate) namespace: String,
+    /// Reach the cluster by this file instead of by the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Where requests come in (may be given several times)
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Where /ready and /live are answered
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    pub(crate) health: SocketAddr,
+    /// How long it says that it is not ready before it stops to accept
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub(crate) pause: pluvio_model::quantity::Span,
+    /// How long requests under way may take then
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) drain: pluvio_model::quantity::Span,
 }
 
 #[derive(Debug, Args)]

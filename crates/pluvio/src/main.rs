@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod context;
+mod gateway;
 mod output;
 mod pack;
 mod roles;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let serving = matches!(cli.command, Command::Server(_));
+    let serving = matches!(cli.command, Command::Server(_) | Command::Gateway(_));
     let outcome = runtime.block_on(Box::pin(run(&context, cli.command)));
     // A read of stdin that nobody answers must not hold the end up.
     runtime.shutdown_background();
@@ -72,6 +73,10 @@ async fn run(context: &Context, command: Command) -> Done {
             yes,
         } => up::uninstall(context, &delete_data, keep_bases, yes).await,
         Command::Server(args) => serve(context, args).await,
+        Command::Gateway(args) => {
+            begin_log();
+            gateway::run(args).await
+        }
         Command::Doctor => apps::doctor(context, async || local_checks(context).await).await,
         Command::Plan(args) => plan::plan(context, &args).await,
         Command::Init { folder, force } => deploy::init(context, &folder, force),
@@ -202,12 +207,7 @@ async fn local_checks(context: &Context) -> pluvio_api::platform::DoctorReport {
     pluvio_server::doctor::examine(&context.data, engine.as_deref(), &ports).await
 }
 
-async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
-    let config = config::Config::read(&context.data, &args.up)?;
-    if args.print_config {
-        context.out.document(&config);
-        return Ok(());
-    }
+fn begin_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PLUVIO_LOG")
         .unwrap_or_else(|_| "info,sqlx=warn,hyper=warn,kube_client=off".into());
     tracing_subscriber::fmt()
@@ -215,6 +215,15 @@ async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
+}
+
+async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
+    let config = config::Config::read(&context.data, &args.up)?;
+    if args.print_config {
+        context.out.document(&config);
+        return Ok(());
+    }
+    begin_log();
     let (mut control, mut node) = (false, false);
     for role in &args.roles {
         match role.as_str() {

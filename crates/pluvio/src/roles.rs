@@ -36,7 +36,8 @@ pub(crate) async fn run(config: Config, control: bool, node: bool) -> Result<(),
     }
 }
 
-async fn ended() {
+/// Until the process is told to end.
+pub(crate) async fn ended() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),

@@ -13,7 +13,9 @@ pub mod conformance;
 pub mod driver;
 pub mod memory;
 mod place;
+mod program;
 mod runtime;
 
 pub use place::*;
+pub use program::Program;
 pub use runtime::*;

@@ -1,4 +1,8 @@
 //! On a real cluster: `scripts/kubernetes start`, whose kubeconfig PLUVIO_TEST_KUBERNETES names.
 
 mod conformance;
+mod gateway;
+mod own;
 mod scene;
+mod shop;
+mod traffic;

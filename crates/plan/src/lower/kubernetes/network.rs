@@ -82,16 +82,13 @@ impl Lowering<'_> {
             }
             let name = derived(&[self.release.application_name.as_str(), route.id.as_str()]);
             let metadata = self.metadata(&name, None);
-            let hosts: Vec<String> = route
-                .hosts
-                .iter()
-                .filter(|host| **host != HostPattern::Any)
-                .map(ToString::to_string)
-                .collect();
-            let mut spec = json!({ "parentRefs": [gateway], "rules": [self.rule(route)] });
-            if !hosts.is_empty() {
+            let mut spec = json!({ "parentRefs": [gateway] });
+            // A route that names no host is one for all.
+            if !route.hosts.contains(&HostPattern::Any) {
+                let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
                 spec["hostnames"] = json!(hosts);
             }
+            spec["rules"] = json!([self.rule(route)]);
             let api = "gateway.networking.k8s.io/v1";
             self.add(api, "HTTPRoute", metadata, &json!({ "spec": spec }), None);
         }
@@ -127,10 +124,9 @@ impl Lowering<'_> {
                 }))
             })
             .collect();
-        let mut rule = json!({
-            "backendRefs": backends,
-            "timeouts": { "backendRequest": format!("{}ms", route.limits.response.0) },
-        });
+        // No timeouts: those of the Gateway API end with the whole answer, which would cut streams and tunnels; a route's own
+        // limit ends with the answer's head.
+        let mut rule = json!({ "backendRefs": backends });
         if !matches.is_empty() {
             rule["matches"] = json!(matches);
         }
