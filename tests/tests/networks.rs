@@ -9,7 +9,7 @@ use serde_json::Value;
 
 both_engines!(
     fifty_services_of_two_instances_run,
-    rb43_an_application_grows_from_five_components_to_sixty,
+    an_application_grows_from_five_components_to_sixty,
     a_range_without_room_is_told_of,
 );
 
@@ -77,7 +77,7 @@ fn fifty_services_of_two_instances_run(engine: Engine) {
     pluvio.end();
 }
 
-fn rb43_an_application_grows_from_five_components_to_sixty(engine: Engine) {
+fn an_application_grows_from_five_components_to_sixty(engine: Engine) {
     let pluvio = Pluvio::start(engine.clone());
     let name = pluvio.name("grows");
     deploy(&pluvio, &many(&name, 4, 1)).ok();

@@ -35,7 +35,7 @@ async fn of(scene: &Scene, component: &str) -> Vec<SeenContainer> {
     all.into_iter().filter(ours).collect()
 }
 
-/// Rows RB-43 and D1: what runs goes on, on both networks; what is made is on the further one; each finds the other by name.
+/// D1: what runs goes on, on both networks; what is made is on the further one; each finds the other by name.
 pub(crate) async fn an_application_that_outgrows_its_network_gets_more_room(mut scene: Scene) {
     let part = Part {
         instances: 2,
