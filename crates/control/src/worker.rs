@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pluvio_build::{BuildRequest, LogEntry};
-use pluvio_model::facts::ImageAtHand;
+use pluvio_model::facts::{ImageAtHand, ImageFacts};
 use pluvio_model::id::OperationId;
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
@@ -233,6 +233,7 @@ async fn build(
         &revision.origin,
         parent.as_ref().map(|(_, release)| release),
     );
+    let mut found = Found::default();
     let outcome: Result<(), Problem> = async {
         for (name, need) in needs {
             if let Some(pinned) = payload.pinned.get(&name) {
@@ -252,6 +253,7 @@ async fn build(
                 &payload,
                 &notes,
                 cancel,
+                &mut found,
             )
             .await?
             {
@@ -319,6 +321,13 @@ async fn revision_of(
     Ok(control.inner.store.revision(application.id, number).await?)
 }
 
+/// What was looked up for one component and is not asked again for the next.
+#[derive(Default)]
+struct Found {
+    pulled: BTreeMap<ImageReference, ImageAtHand>,
+    facts: BTreeMap<String, Option<ImageFacts>>,
+}
+
 #[allow(
     clippy::too_many_arguments,
     reason = "all of it is what one image is made from"
@@ -335,12 +344,17 @@ async fn obtain(
     payload: &BuildJob,
     say: &mpsc::UnboundedSender<Note>,
     cancel: &CancellationToken,
+    found: &mut Found,
 ) -> Result<Option<ImageAtHand>, Problem> {
     match need {
         ImageNeed::Inherit { image_id } => {
-            let facts = pluvio_runtime::Images::image(&control.inner.node, &image_id)
-                .await
-                .map_err(pluvio_runtime::RuntimeError::into_problem)?;
+            let facts = match found.facts.get(&image_id) {
+                Some(facts) => facts.clone(),
+                None => pluvio_runtime::Images::image(&control.inner.node, &image_id)
+                    .await
+                    .map_err(pluvio_runtime::RuntimeError::into_problem)?,
+            };
+            found.facts.insert(image_id, facts.clone());
             let reference = parent
                 .and_then(|p| p.components.get(name))
                 .map(|c| c.content.main.image.clone());
@@ -353,9 +367,14 @@ async fn obtain(
                 built,
             }))
         }
-        ImageNeed::Pull(reference) => Ok(Some(
-            pull(control, application, &reference, payload.pull, say).await?,
-        )),
+        ImageNeed::Pull(reference) => {
+            let image = match found.pulled.get(&reference) {
+                Some(image) => image.clone(),
+                None => pull(control, application, &reference, payload.pull, say).await?,
+            };
+            found.pulled.insert(reference, image.clone());
+            Ok(Some(image))
+        }
         ImageNeed::Database(database) => Ok(Some(
             crate::database::image(control, application, &database, say).await?,
         )),
