@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures::StreamExt;
 use http::Method;
 use indexmap::IndexMap;
 use pluvio_plan::lower::engine::label;
@@ -35,6 +34,15 @@ pub struct ListedContainer {
     pub labels: IndexMap<String, String>,
     /// `created`, `running`, `exited` …
     pub state: String,
+    /// Its networks and its address on each.
+    networks: Vec<(String, Option<String>)>,
+}
+
+impl ListedContainer {
+    /// All that a list tells of how it is.
+    pub(crate) fn told(&self) -> String {
+        format!("{} {} {:?}", self.name, self.state, self.networks)
+    }
 }
 
 #[derive(Deserialize)]
@@ -47,6 +55,8 @@ struct ListAnswer {
     labels: Option<IndexMap<String, String>>,
     #[serde(default)]
     state: String,
+    #[serde(default)]
+    network_settings: Option<InspectedNetworks>,
 }
 
 #[derive(Deserialize)]
@@ -262,28 +272,21 @@ impl Engine {
             id: answer.id,
             labels: answer.labels.unwrap_or_default(),
             state: answer.state,
+            networks: answer
+                .network_settings
+                .and_then(|settings| settings.networks)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, endpoint)| (name, endpoint.address))
+                .collect(),
         });
         Ok(listed.collect())
     }
 
-    /// The same, each inspected. One that goes away meanwhile is left out.
-    pub(crate) async fn seen_containers(
-        &self,
-        labels: &[String],
-    ) -> Result<Vec<SeenContainer>, DriverError> {
-        let listed = self.list_containers(labels).await?;
-        let mut inspected = futures::stream::iter(listed)
-            .map(|container| async move { self.inspect(&container.id).await })
-            .buffered(8);
-        let mut seen = Vec::new();
-        while let Some(container) = inspected.next().await {
-            match container {
-                Ok(container) => seen.push(container.seen(self.is_podman())),
-                Err(DriverError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(seen)
+    /// One as a node sees it.
+    pub(crate) async fn see(&self, container: &str) -> Result<SeenContainer, DriverError> {
+        let inspected = self.inspect(container).await?;
+        Ok(inspected.seen(self.is_podman()))
     }
 
     pub(crate) async fn inspect(&self, container: &str) -> Result<Inspected, DriverError> {

@@ -1,6 +1,7 @@
 //! The engine as a node sees it: what one installation made, and the verbs on it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 use crate::connection::{Engine, empty};
 use crate::container::ExecCommand;
+use crate::seen::Remembered;
 use crate::stream::Documents;
 
 /// An engine and the installation whose things are seen and touched.
@@ -27,6 +29,7 @@ use crate::stream::Documents;
 pub struct DockerDriver {
     engine: Engine,
     cluster: ClusterId,
+    remembered: Arc<Remembered>,
 }
 
 #[derive(Deserialize)]
@@ -120,7 +123,11 @@ impl Engine {
 
 impl DockerDriver {
     pub fn new(engine: Engine, cluster: ClusterId) -> DockerDriver {
-        DockerDriver { engine, cluster }
+        DockerDriver {
+            engine,
+            cluster,
+            remembered: Arc::default(),
+        }
     }
 
     pub fn engine(&self) -> &Engine {
@@ -170,7 +177,8 @@ impl Driver for DockerDriver {
     }
 
     async fn containers(&self) -> Result<Vec<SeenContainer>, DriverError> {
-        self.engine.seen_containers(&self.labels()).await
+        let labels = self.labels();
+        self.remembered.containers(&self.engine, &labels).await
     }
 
     async fn networks(&self) -> Result<Vec<SeenNetwork>, DriverError> {
@@ -212,9 +220,12 @@ impl Driver for DockerDriver {
             return Ok(());
         }
         let names = inspected.names();
-        self.engine
+        let joined = self
+            .engine
             .join_network(container, network, address, &names)
-            .await
+            .await;
+        self.remembered.forget(container);
+        joined
     }
 
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
@@ -274,17 +285,24 @@ impl Driver for DockerDriver {
     }
 
     async fn start(&self, container: &str) -> Result<(), DriverError> {
-        self.engine.start_container(container).await
+        let started = self.engine.start_container(container).await;
+        self.remembered.forget(container);
+        started
     }
 
     async fn stop(&self, container: &str, grace_seconds: u64) -> Result<(), DriverError> {
-        self.engine
+        let stopped = self
+            .engine
             .stop_container(container, Duration::from_secs(grace_seconds))
-            .await
+            .await;
+        self.remembered.forget(container);
+        stopped
     }
 
     async fn signal(&self, container: &str, signal: &str) -> Result<(), DriverError> {
-        self.engine.signal_container(container, signal).await
+        let signalled = self.engine.signal_container(container, signal).await;
+        self.remembered.forget(container);
+        signalled
     }
 
     async fn remove(&self, container: &str) -> Result<(), DriverError> {
@@ -337,24 +355,29 @@ impl Driver for DockerDriver {
             .send(Method::GET, "/events", &[], empty())
             .await
             .map_err(|f| f.attempting("tell its events", "events"))?;
+        // What happened before anybody listened.
+        self.remembered.forget_all();
         let mut documents = Documents::default();
         let ours = self.cluster.to_string();
+        let remembered = self.remembered.clone();
         let hints = BodyStream::new(response.into_body())
             .take_while(|frame| futures::future::ready(frame.is_ok()))
             .filter_map(move |frame| {
                 let frame = frame.ok();
                 let bytes = frame.as_ref().and_then(|frame| frame.data_ref());
-                let concerns_us = documents
-                    .push(bytes.map_or(&[][..], |data| data))
-                    .iter()
-                    .any(|event| {
-                        let installation = &event["Actor"]["Attributes"][label::INSTALLATION];
-                        // Probes that run a command change nothing: `exec_start` and the like, Podman's `exec`.
-                        let is_exec = event["Action"]
-                            .as_str()
-                            .is_some_and(|a| a.starts_with("exec"));
-                        event["Type"] == "container" && *installation == *ours && !is_exec
-                    });
+                let mut concerns_us = false;
+                for event in documents.push(bytes.map_or(&[][..], |data| data)) {
+                    let actor = &event["Actor"];
+                    // Probes that run a command change nothing: `exec_start` and the like, Podman's `exec`.
+                    let is_exec = event["Action"]
+                        .as_str()
+                        .is_some_and(|a| a.starts_with("exec"));
+                    let ours = actor["Attributes"][label::INSTALLATION] == *ours;
+                    if event["Type"] == "container" && ours && !is_exec {
+                        concerns_us = true;
+                        actor["ID"].as_str().inspect(|id| remembered.forget(id));
+                    }
+                }
                 futures::future::ready(concerns_us.then_some(()))
             });
         Ok(hints.boxed())

@@ -22,6 +22,7 @@ mod image_build;
 mod logs;
 mod network;
 mod pull;
+mod seen;
 mod stream;
 
 pub use archive::TarEntry;
