@@ -12,18 +12,14 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use pluvio_model::route::{ApplicationKey, BackendId, BackendProtocol, RouteId};
 use serde::Serialize;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     backend::Backend,
@@ -31,13 +27,12 @@ use crate::{
     config::Network,
     gateway::{Gateway, Shared},
     metrics::{Passed, Series},
+    pass,
     table::{CompiledRoute, Lasting},
     upstream::Upstream,
     worker::{Present, Worker},
 };
 
-/// For each direction of a connection that passes as bytes. Large enough that a big body costs few system calls.
-const BUFFER: usize = 64 * 1024;
 /// How long an instance may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Instances that a connection is offered to when they cannot be connected to.
@@ -270,7 +265,7 @@ impl Worker {
         let Some((client, present)) = self.admit(peer, Some(edge.clone())) else {
             return;
         };
-        let _ = stream.set_nodelay(true);
+        pass::prepare(&stream);
         tokio::spawn(async move {
             client.become_tunnel();
             carry(&client, stream, &edge).await;
@@ -293,68 +288,24 @@ async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
         sent: 0,
         latency: Duration::ZERO,
     };
-    if let Some((lease, mut instance)) = reach(backend).await {
+    if let Some((lease, instance)) = reach(backend).await {
         passed.latency = began.elapsed();
         passed.status = 200;
-        let _ = instance.set_nodelay(true);
-        let mut counted = Counted {
-            stream,
-            series: [&edge.series, &backend.series],
-        };
-        let joined = copy_bidirectional_with_sizes(&mut counted, &mut instance, BUFFER, BUFFER);
+        pass::prepare(&instance);
+        let counted = [&edge.series, &backend.series];
+        let passes = pass::both_ways(&stream, &instance, |received, sent| {
+            counted
+                .iter()
+                .for_each(|series| series.pass(received, sent));
+        });
         tokio::select! {
-            _ = joined => {}
+            _ = passes => {}
             () = told_to_end(client) => {}
         }
         drop(lease);
     }
     edge.series.end(passed);
     backend.series.end(passed);
-}
-
-/// The client's side of a connection that passes as bytes.
-struct Counted<'a> {
-    stream: TcpStream,
-    series: [&'a Series; 2],
-}
-
-impl AsyncRead for Counted<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let count = (buffer.filled().len() - before) as u64;
-        if count > 0 {
-            self.series.iter().for_each(|series| series.pass(count, 0));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Counted<'_> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = &wrote {
-            let count = *count as u64;
-            self.series.iter().for_each(|series| series.pass(0, count));
-        }
-        wrote
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 /// A connection to a ready instance. Waits where the backend holds what comes.

@@ -29,6 +29,7 @@ mod h2;
 mod inner;
 mod metrics;
 mod outgoing;
+mod pass;
 mod refusal;
 mod snapshot;
 mod table;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use hyper::{Request, Response, body::Incoming};
-use pluvio_model::route::BackendState;
+use pluvio_model::route::{BackendState, Endpoint};
 use pluvio_proxy::{
     ClientLimits, Drain, Gateway, GatewayConfig, InnerClient, InnerListener, InnerProtocol, edge_of,
 };
@@ -322,4 +322,85 @@ async fn listeners_come_and_go_and_a_taken_address_is_told() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(refused, "it listens still");
+}
+
+/// Bytes that tell their place.
+fn body(length: usize, seed: usize) -> Vec<u8> {
+    (0..length)
+        .map(|at| ((at * 31 + at / 251) ^ seed) as u8)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_pass_whole_both_ways_at_the_readers_pace() {
+    const LENGTH: usize = 24 << 20;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let instance = listener.local_addr().unwrap();
+    // Reads slowly at first; answers while it reads, and to the end after the client has said all.
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let answer = tokio::spawn(async move {
+            write.write_all(&body(LENGTH, 2)).await.unwrap();
+            write
+        });
+        let (mut seen, mut buffer) = (Vec::new(), vec![0; 100_000]);
+        loop {
+            let count = read.read(&mut buffer).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            seen.extend_from_slice(&buffer[..count]);
+            if seen.len() < 1 << 20 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        let mut write = answer.await.unwrap();
+        let whole = seen == body(LENGTH, 1);
+        write
+            .write_all(if whole { b"whole" } else { b"broken" })
+            .await
+            .unwrap();
+    });
+    let address = free();
+    let gateway = gateway(GatewayConfig::default());
+    let endpoint = Endpoint {
+        instance: "api-0".parse().unwrap(),
+        address: instance,
+    };
+    gateway.set_endpoints(&endpoints([(
+        "shop/api/http",
+        BackendState::Serving {
+            endpoints: vec![endpoint],
+        },
+    )]));
+    assert!(
+        gateway
+            .set_inner(vec![self::listener(address, InnerProtocol::Tcp)])
+            .is_empty()
+    );
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let asks = tokio::spawn(async move {
+        write.write_all(&body(LENGTH, 1)).await.unwrap();
+        write.shutdown().await.unwrap();
+    });
+    let mut said = Vec::new();
+    read.read_to_end(&mut said).await.unwrap();
+    asks.await.unwrap();
+    assert_eq!(said.len(), LENGTH + 5);
+    assert!(said[..LENGTH] == body(LENGTH, 2));
+    assert_eq!(&said[LENGTH..], b"whole");
+    let totals = || {
+        let totals = gateway.metrics().routes[0].traffic.totals.clone();
+        (
+            totals.requests(),
+            totals.received as usize,
+            totals.sent as usize,
+        )
+    };
+    until("every byte is counted", || {
+        totals() == (1, LENGTH, LENGTH + 5)
+    })
+    .await;
 }
