@@ -9,6 +9,7 @@ use pluvio_model::id::ClusterId;
 use pluvio_model::problem::{self, Problem};
 
 use crate::failure::told;
+use crate::reach::Unreached;
 
 /// How to reach a cluster.
 #[derive(Clone)]
@@ -54,31 +55,7 @@ impl Connection {
     /// # Errors
     /// A kubeconfig that cannot be read, a cluster that does not answer or does not know the credential.
     pub async fn open(credential: &Credential) -> Result<Connection, Problem> {
-        let kubeconfig = Kubeconfig::from_yaml(&credential.kubeconfig)
-            .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
-        if let Some(named) = names_a_file(&kubeconfig) {
-            return Err(unusable(format!(
-                "The kubeconfig names {named} of the machine that reads it, which Pluvio does not follow."
-            )));
-        }
-        if let Some(program) = runs_a_program(&kubeconfig) {
-            return Err(unusable(format!(
-                "The kubeconfig gets its credential from the program {program:?}, which Pluvio does not run."
-            )));
-        }
-        let options = KubeConfigOptions {
-            context: credential.context.clone(),
-            ..KubeConfigOptions::default()
-        };
-        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .map_err(|error| unusable(format!("The kubeconfig cannot be used: {error}.")))?;
-        config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(SILENCE);
-        let client = Client::try_from(config).map_err(|error| {
-            unusable(format!("The kubeconfig cannot be used: {}.", told(&error)))
-        })?;
-        Connection::over(client).await
+        Connection::over(client(credential).await?).await
     }
 
     /// Over a client that is there already.
@@ -105,6 +82,33 @@ impl Connection {
             platform: version.platform,
         })
     }
+}
+
+/// A client of a kubeconfig; nothing is asked yet.
+pub(crate) async fn client(credential: &Credential) -> Result<Client, Problem> {
+    let kubeconfig = Kubeconfig::from_yaml(&credential.kubeconfig)
+        .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
+    if let Some(named) = names_a_file(&kubeconfig) {
+        return Err(unusable(format!(
+            "The kubeconfig names {named} of the machine that reads it, which Pluvio does not follow."
+        )));
+    }
+    if let Some(program) = runs_a_program(&kubeconfig) {
+        return Err(unusable(format!(
+            "The kubeconfig gets its credential from the program {program:?}, which Pluvio does not run."
+        )));
+    }
+    let options = KubeConfigOptions {
+        context: credential.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| unusable(format!("The kubeconfig cannot be used: {error}.")))?;
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    Client::try_from(config)
+        .map_err(|error| unusable(format!("The kubeconfig cannot be used: {}.", told(&error))))
 }
 
 /// The kubeconfig with nothing in it but the context that is used, and its API server's URL.
@@ -190,7 +194,7 @@ fn unusable(cause: String) -> Problem {
     )
 }
 
-fn unreachable(error: &kube::Error) -> Problem {
+pub(crate) fn unreachable(error: &kube::Error) -> Problem {
     match error {
         kube::Error::Api(status) if matches!(status.code, 401 | 403) => problem::REFUSED.problem(
             format!(
@@ -199,9 +203,9 @@ fn unreachable(error: &kube::Error) -> Problem {
             ),
             "Check that the certificate or token is this cluster's and has not expired.",
         ),
-        error => problem::CLUSTER_UNREACHABLE.problem(
-            format!("The cluster does not answer: {}.", told(error)),
-            "Check the server's address in the kubeconfig, and that this machine reaches it.",
-        ),
+        error => {
+            let why = Unreached::of(error);
+            problem::CLUSTER_UNREACHABLE.problem(why.cause, why.remedy)
+        }
     }
 }

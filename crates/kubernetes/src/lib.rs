@@ -8,27 +8,37 @@
 //!
 //! May use the Kubernetes client, which nothing else may. Never touches what it did not make.
 
+pub mod account;
 mod apply;
 mod book;
 mod cache;
+pub mod check;
 mod connect;
 mod connector;
 mod exec;
+mod expiry;
 mod failure;
 pub mod gateway;
 mod instances;
 mod logs;
 mod observe;
+mod overview;
 mod pending;
+mod permissions;
+mod reach;
+mod remove;
 mod resources;
 mod routes;
 mod runs;
 mod runtime;
+mod survey;
 mod usage;
+mod view;
 mod worker;
 
 pub use connect::{Connection, Credential};
 pub use connector::Clusters;
+pub use remove::remove;
 pub use runtime::{Config, KubernetesRuntime};
 
 /// Who owns the fields that Pluvio writes.

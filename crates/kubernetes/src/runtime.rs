@@ -27,6 +27,7 @@ use crate::connect::Connection;
 use crate::failure::runtime_error;
 use crate::observe;
 use crate::resources::Resources;
+use crate::view::View;
 use crate::worker::{self, Application};
 
 /// What may differ from cluster to cluster.
@@ -58,6 +59,7 @@ pub struct KubernetesRuntime {
     shared: Arc<Shared>,
     applications: Arc<Mutex<BTreeMap<ApplicationId, Arc<Application>>>>,
     hint: watch::Receiver<u64>,
+    view: View,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -90,6 +92,7 @@ impl KubernetesRuntime {
         let shelf = Shelf::new(&client, &config.namespace);
         shelf.make_room().await.map_err(runtime_error)?;
         let books = shelf.all().await.map_err(runtime_error)?;
+        let view = View::start(&client, &tracker, &stop);
         let (cache, touched) = Cache::start(&client, &tracker, &stop, &sender);
         let shared = Arc::new(Shared {
             connection,
@@ -105,6 +108,7 @@ impl KubernetesRuntime {
             shared,
             applications: Arc::default(),
             hint,
+            view,
             tracker,
             stop,
         };
@@ -155,6 +159,10 @@ impl KubernetesRuntime {
                 }
             }
         });
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.view
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -9,6 +9,7 @@
 //! builds ([`name::Name`], [`quantity::Cpu`], [`image::ImageReference`] …), so code behind them need not validate.
 
 pub mod clock;
+pub mod cluster;
 pub mod database;
 pub mod event;
 pub mod facts;

@@ -1,0 +1,391 @@
+//! Leaving a cluster: everything that Pluvio made there goes, but data volumes, and nothing else.
+//!
+//! What is Pluvio's is told by the kept stages: the namespaces that they name, in those the objects that carry one of their
+//! applications' ids, and what their inventories list. The stages go last, with Pluvio's own namespace, so that whoever is killed in
+//! the middle finds them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, ResourceExt};
+use pluvio_model::problem::{self, Problem};
+use pluvio_plan::lower::kubernetes::key;
+use pluvio_runtime::LeftVolume;
+
+use crate::MANAGER;
+use crate::book::{Book, Shelf};
+use crate::connect::Connection;
+use crate::failure::{is_not_found, of_object};
+use crate::resources::Resources;
+
+/// What applications are made of, in the order in which it goes: first who makes others.
+const KINDS: [(&str, &str); 13] = [
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+];
+/// What the cluster itself puts into each namespace.
+const MADE_BY_CLUSTER: [&str; 2] = ["kube-root-ca.crt", "openshift-service-ca.crt"];
+/// How long pods may take to end, and namespaces to go after that.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Removes all that Pluvio made on the cluster but data volumes, which it answers. A namespace that holds some stays, with nothing
+/// else of Pluvio's in it; so does one that holds what somebody else put there. Asked again it goes on. Nobody may run
+/// applications there meanwhile: end the runtime first.
+///
+/// # Errors
+/// The cluster does not answer or refuses, or what was asked to go has not gone within two minutes. What could be removed is removed.
+pub async fn remove(connection: &Connection, home: &str) -> Result<Vec<LeftVolume>, Problem> {
+    let removal = Removal {
+        client: connection.client.clone(),
+        resources: Resources::default(),
+        home: home.to_owned(),
+    };
+    let books = Shelf::new(&removal.client, home).all().await;
+    let books = books.map_err(|error| of_object("the kept stages", &error))?;
+    let ids: BTreeSet<String> = books
+        .iter()
+        .map(|book| book.stage.application.to_string())
+        .collect();
+    let namespaces = removal.namespaces(&books, &ids).await?;
+    for namespace in &namespaces {
+        removal.empty(namespace, &ids).await?;
+    }
+    removal.what_notes_name(&books).await?;
+    removal.wait_for_pods(&namespaces, &ids).await?;
+    let left = removal.volumes(&namespaces).await?;
+    let mut going = Vec::new();
+    for namespace in &namespaces {
+        let holds_data = left.iter().any(|volume| volume.namespace == *namespace);
+        if !holds_data && removal.foreign(namespace, &ids).await?.is_empty() {
+            removal.delete("v1", "Namespace", None, namespace).await?;
+            going.push(namespace.clone());
+        }
+    }
+    removal.wait_until_gone(&going).await?;
+    removal.go_home().await?;
+    Ok(left)
+}
+
+struct Removal {
+    client: Client,
+    resources: Resources,
+    home: String,
+}
+
+impl Removal {
+    /// Those that Pluvio made for environments.
+    async fn namespaces(
+        &self,
+        books: &[Book],
+        ids: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, Problem> {
+        let named: BTreeSet<&str> = books
+            .iter()
+            .map(|book| book.notes.namespace.as_str())
+            .collect();
+        let ours = ListParams::default().labels(&managed());
+        let all = Api::<Namespace>::all(self.client.clone());
+        let all = all.list(&ours).await;
+        let all = all.map_err(|error| of_object("the namespaces", &error))?;
+        let ours = all.items.iter().filter(|one| {
+            let application = one.labels().get(key::APPLICATION);
+            named.contains(one.name_any().as_str())
+                || application.is_some_and(|id| ids.contains(id))
+        });
+        let ours = ours.map(ResourceExt::name_any);
+        Ok(ours.filter(|name| *name != self.home).collect())
+    }
+
+    async fn list(
+        &self,
+        (api_version, kind): (&str, &str),
+        namespace: &str,
+        selector: Option<&str>,
+    ) -> Result<Vec<PartialObjectMeta<DynamicObject>>, Problem> {
+        let listed = async {
+            let api = self
+                .resources
+                .api(&self.client, api_version, kind, Some(namespace))
+                .await?;
+            let mut params = ListParams::default().limit(500);
+            params.label_selector = selector.map(str::to_owned);
+            let mut all = Vec::new();
+            loop {
+                let page = api.list_metadata(&params).await?;
+                all.extend(page.items);
+                match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                    Some(token) => params.continue_token = Some(token),
+                    None => return Ok(all),
+                }
+            }
+        };
+        match listed.await {
+            Ok(all) => Ok(all),
+            // A kind that the cluster does not know has no objects.
+            Err(error) if is_unknown(&error) => Ok(Vec::new()),
+            Err(error) => Err(of_object(&format!("what is there of {kind}"), &error)),
+        }
+    }
+
+    async fn delete(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<(), Problem> {
+        let delete = async {
+            let api = self
+                .resources
+                .api(&self.client, api_version, kind, namespace)
+                .await?;
+            api.delete(name, &DeleteParams::background()).await
+        };
+        match delete.await {
+            Ok(_) => Ok(()),
+            Err(error) if is_unknown(&error) => Ok(()),
+            Err(error) => Err(of_object(&format!("the end of {kind} {name}"), &error)),
+        }
+    }
+
+    /// Takes our applications' objects out of a namespace.
+    async fn empty(&self, namespace: &str, ids: &BTreeSet<String>) -> Result<(), Problem> {
+        for (api_version, kind) in KINDS {
+            let all = self
+                .list((api_version, kind), namespace, Some(key::APPLICATION))
+                .await?;
+            for object in all.iter().filter(|object| is_ours(object.labels(), ids)) {
+                // What another object made goes with it.
+                if object.metadata.deletion_timestamp.is_none()
+                    && object.owner_references().is_empty()
+                {
+                    let name = object.name_any();
+                    self.delete(api_version, kind, Some(namespace), &name)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Objects that people added to their applications may be of any kind, and anywhere.
+    async fn what_notes_name(&self, books: &[Book]) -> Result<(), Problem> {
+        let made = books.iter().flat_map(|book| book.notes.inventory.values());
+        for made in made {
+            let object = &made.object;
+            let is_known = KINDS
+                .iter()
+                .any(|known| *known == (object.api_version.as_str(), object.kind.as_str()));
+            let is_data = matches!(
+                object.kind.as_str(),
+                "PersistentVolumeClaim" | "PersistentVolume" | "Namespace"
+            );
+            // Those went by their labels; one without them was taken over by somebody else.
+            if is_known || is_data {
+                continue;
+            }
+            let namespace = object.namespace.as_deref();
+            self.delete(&object.api_version, &object.kind, namespace, &object.name)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_pods(
+        &self,
+        namespaces: &BTreeSet<String>,
+        ids: &BTreeSet<String>,
+    ) -> Result<(), Problem> {
+        let selector = ListParams::default().labels(key::APPLICATION);
+        let gone = async {
+            for namespace in namespaces {
+                let pods =
+                    Api::<PartialObjectMeta<Pod>>::namespaced(self.client.clone(), namespace);
+                loop {
+                    let all = pods.list(&selector).await;
+                    let all = all.map_err(|error| of_object("the pods", &error))?;
+                    if !all.items.iter().any(|pod| is_ours(pod.labels(), ids)) {
+                        break;
+                    }
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+            Ok(())
+        };
+        let late = || too_late("Pods have not ended yet");
+        tokio::time::timeout(PATIENCE, gone)
+            .await
+            .map_err(|_| late())?
+    }
+
+    /// Data in environments' namespaces, ours or not: a namespace takes all of it along.
+    async fn volumes(&self, namespaces: &BTreeSet<String>) -> Result<Vec<LeftVolume>, Problem> {
+        let all = Api::<PersistentVolumeClaim>::all(self.client.clone());
+        let all = all.list(&ListParams::default()).await;
+        let all = all.map_err(|error| of_object("the volumes", &error))?;
+        let kept = all.items.iter().filter(|claim| {
+            let namespace = claim.namespace().unwrap_or_default();
+            let is_ours = claim.labels().contains_key(key::VOLUME_ID)
+                || claim.annotations().contains_key(key::VOLUME_ID);
+            is_ours || namespaces.contains(&namespace)
+        });
+        let kept = kept.map(|claim| LeftVolume {
+            namespace: claim.namespace().unwrap_or_default(),
+            name: claim.name_any(),
+            size: size(claim),
+        });
+        let mut kept: Vec<LeftVolume> = kept.collect();
+        kept.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        Ok(kept)
+    }
+
+    /// What somebody else put into one of our namespaces, of the kinds that Pluvio can see.
+    async fn foreign(
+        &self,
+        namespace: &str,
+        ids: &BTreeSet<String>,
+    ) -> Result<Vec<String>, Problem> {
+        let mut foreign = Vec::new();
+        for of_kind in KINDS {
+            for object in self.list(of_kind, namespace, None).await? {
+                let name = object.name_any();
+                let is_clusters = of_kind.1 == "ConfigMap" && MADE_BY_CLUSTER.contains(&&*name);
+                let is_home = namespace == self.home
+                    && object
+                        .labels()
+                        .get("app.kubernetes.io/managed-by")
+                        .is_some_and(|by| by == MANAGER);
+                if !is_clusters
+                    && !is_home
+                    && !is_ours(object.labels(), ids)
+                    && object.owner_references().is_empty()
+                    // Slices that nobody owns lead to what Services without a selector name.
+                    && of_kind.1 != "EndpointSlice"
+                {
+                    foreign.push(format!("{} {name}", of_kind.1));
+                }
+            }
+        }
+        Ok(foreign)
+    }
+
+    async fn wait_until_gone(&self, namespaces: &[String]) -> Result<(), Problem> {
+        let all = Api::<Namespace>::all(self.client.clone());
+        let gone = async {
+            for name in namespaces {
+                loop {
+                    match all.get_metadata_opt(name).await {
+                        Ok(None) => break,
+                        Ok(Some(_)) => tokio::time::sleep(LOOK).await,
+                        // The account went with the namespace.
+                        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => break,
+                        Err(error) => return Err(of_object(&format!("the end of {name}"), &error)),
+                    }
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(PATIENCE, gone)
+            .await
+            .map_err(|_| too_late("A namespace has not gone yet"))?
+    }
+
+    /// Pluvio's own namespace, with the stages, the gateway and the account, whose wide roles go with it.
+    async fn go_home(&self) -> Result<(), Problem> {
+        let gateway = format!("{}-gateway", self.home);
+        for kind in ["ClusterRoleBinding", "ClusterRole"] {
+            let api_version = "rbac.authorization.k8s.io/v1";
+            let api = self
+                .resources
+                .api(&self.client, api_version, kind, None)
+                .await
+                .map_err(|error| of_object(kind, &error))?;
+            let found = api.get_metadata_opt(&gateway).await;
+            let found = found.map_err(|error| of_object(&format!("{kind} {gateway}"), &error))?;
+            let is_ours = found.is_some_and(|found| is_managed(found.labels()));
+            if is_ours {
+                self.delete(api_version, kind, None, &gateway).await?;
+            }
+        }
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let home = namespaces.get_metadata_opt(&self.home).await;
+        let home = home.map_err(|error| of_object("Pluvio's own namespace", &error))?;
+        let Some(home) = home.filter(|home| is_managed(home.labels())) else {
+            return Ok(());
+        };
+        if home.metadata.deletion_timestamp.is_none() {
+            let mut foreign = self.foreign(&self.home, &BTreeSet::new()).await?;
+            let claims = ("v1", "PersistentVolumeClaim");
+            let claims = self.list(claims, &self.home, None).await?;
+            foreign.extend(
+                claims
+                    .iter()
+                    .map(|claim| format!("PersistentVolumeClaim {}", claim.name_any())),
+            );
+            if !foreign.is_empty() {
+                return Err(problem::REFUSED.problem(
+                    format!("Pluvio's own namespace {} holds what Pluvio did not make: {}. Everything else is removed.", self.home, foreign.join(", ")),
+                    "Move that elsewhere or delete it, then remove the cluster again.",
+                ));
+            }
+            self.delete("v1", "Namespace", None, &self.home).await?;
+        }
+        self.wait_until_gone(std::slice::from_ref(&self.home)).await
+    }
+}
+
+fn managed() -> String {
+    format!("app.kubernetes.io/managed-by={MANAGER}")
+}
+
+fn is_managed(labels: &BTreeMap<String, String>) -> bool {
+    labels
+        .get("app.kubernetes.io/managed-by")
+        .is_some_and(|by| by == MANAGER)
+}
+
+fn is_ours(labels: &BTreeMap<String, String>, ids: &BTreeSet<String>) -> bool {
+    labels
+        .get(key::APPLICATION)
+        .is_some_and(|id| ids.contains(id))
+}
+
+/// No such object, or no such kind.
+fn is_unknown(error: &kube::Error) -> bool {
+    is_not_found(error) || matches!(error, kube::Error::Discovery(_))
+}
+
+/// What it has, or what was asked for while it has nothing.
+fn size(claim: &PersistentVolumeClaim) -> String {
+    let has = claim
+        .status
+        .as_ref()
+        .and_then(|status| status.capacity.as_ref()?.get("storage"));
+    let asked = claim.spec.as_ref().and_then(|spec| {
+        let requests = spec.resources.as_ref()?.requests.as_ref()?;
+        requests.get("storage")
+    });
+    has.or(asked).map(|size| size.0.clone()).unwrap_or_default()
+}
+
+fn too_late(what: &str) -> Problem {
+    problem::TIMED_OUT.problem(
+        format!("{what}, after {} seconds.", PATIENCE.as_secs()),
+        "Remove the cluster again: it goes on where it is. A node that does not answer keeps its pods; `kubectl get pods -A` shows them.",
+    )
+}
