@@ -43,6 +43,7 @@ export const problems = {
   'problem.engine.too-old': 'The engine is too old',
   'problem.disk.full': 'No space is left',
   'problem.cluster.unreachable': 'The cluster does not answer',
+  'problem.cluster.unfit': 'The cluster lacks what Pluvio needs',
   'problem.cluster.no-room': 'No node of the cluster has room',
   'problem.node.unreachable': 'The node process does not answer',
   'problem.generation.stale': 'A newer decision is at work',

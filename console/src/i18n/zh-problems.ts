@@ -45,6 +45,7 @@ export const problems: Record<keyof typeof en, string> = {
   'problem.engine.too-old': '容器引擎版本过旧',
   'problem.disk.full': '磁盘空间不足',
   'problem.cluster.unreachable': '集群没有应答',
+  'problem.cluster.unfit': '集群缺少 Pluvio 所需的条件',
   'problem.cluster.no-room': '集群中没有节点有足够的空间',
   'problem.node.unreachable': '节点进程没有应答',
   'problem.generation.stale': '已有更新的决策在执行',

@@ -1,5 +1,6 @@
 //! Clusters: where applications run beside the engine of the machine.
 
+pub use pluvio_model::cluster::{CheckReport, ClusterOverview};
 use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::place::PlaceSettings;
 use pluvio_model::problem::Problem;
@@ -17,6 +18,14 @@ pub struct ClusterRequest {
     pub context: Option<String>,
     #[serde(default)]
     pub settings: PlaceSettings,
+}
+
+/// A cluster that was added, and how it was found.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ClusterAdded {
+    #[serde(flatten)]
+    pub cluster: ClusterSummary,
+    pub report: CheckReport,
 }
 masked!(ClusterRequest {
     name,

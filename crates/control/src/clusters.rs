@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pluvio_model::cluster::{CheckReport, ClusterOverview};
 use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
@@ -31,7 +32,7 @@ impl Control {
         name: &Name,
         given: &Given,
         actor: &str,
-    ) -> Result<Cluster, Problem> {
+    ) -> Result<(Cluster, CheckReport), Problem> {
         match self.inner.store.cluster_named(name.as_str()).await {
             Ok(known) if known.kind != RuntimeKind::Kubernetes => {
                 return Err(problem::NAME_TAKEN.problem(
@@ -61,7 +62,7 @@ impl Control {
             }
         };
         let _ = tokio::time::timeout(CONNECTED, connected).await;
-        Ok(cluster)
+        Ok((cluster, admitted.report))
     }
 
     /// Takes a cluster out: all that Pluvio made there but data volumes, which are answered, then its credential. With
@@ -85,14 +86,40 @@ impl Control {
         crash::point("cluster-leaving");
         let mut left = Vec::new();
         if !abandon {
-            let link = Link {
-                kubeconfig: store.cluster_credential(cluster.id).await?,
-                settings: cluster.settings.clone(),
-            };
+            let link = self.link(&cluster).await?;
             left = self.connector()?.leave(&link).await?;
         }
         store.forget_cluster(cluster.id, actor).await?;
         Ok(left)
+    }
+
+    /// Looks at a cluster step by step, and changes nothing.
+    pub async fn check_cluster(&self, given: &Given) -> Result<CheckReport, Problem> {
+        Ok(self.connector()?.check(given).await)
+    }
+
+    /// What a cluster looks like now.
+    pub async fn cluster_overview(&self, cluster: &Cluster) -> Result<ClusterOverview, Problem> {
+        if cluster.kind != RuntimeKind::Kubernetes {
+            return Err(problem::REFUSED.problem(
+                format!(
+                    "{} is the engine of this machine, which has no nodes.",
+                    cluster.name
+                ),
+                "`pluvio cluster` and `pluvio doctor` tell of it.",
+            ));
+        }
+        let linked = self.inner.places.linked(cluster.id)?;
+        Ok(linked.overview.overview().await)
+    }
+
+    /// How a cluster is reached, with what runs there beside applications.
+    pub(crate) async fn link(&self, cluster: &Cluster) -> Result<Link, Problem> {
+        Ok(Link {
+            kubeconfig: self.inner.store.cluster_credential(cluster.id).await?,
+            settings: cluster.settings.clone(),
+            pulls: None,
+        })
     }
 
     /// What the runtime of a cluster could do and held when it last answered.

@@ -12,7 +12,7 @@ use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::{Connector, Link, Linked, Place};
-use pluvio_store::{Cluster, StoreError};
+use pluvio_store::Cluster;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Control, reconcile};
@@ -81,6 +81,21 @@ impl Places {
         all.get_mut(&cluster).map(edit)
     }
 
+    /// A cluster that is connected; why not, of one that is not.
+    pub(crate) fn linked(&self, cluster: ClusterId) -> Result<Linked, Problem> {
+        let found = self.edit(cluster, |entry| match (&entry.linked, &entry.reached) {
+            (Some(linked), _) => Ok(linked.clone()),
+            (None, Reached::No { since, problem }) => Err(away(&entry.cluster, *since, problem)),
+            (None, _) => Err(not_yet(&entry.cluster)),
+        });
+        found.unwrap_or_else(|| {
+            Err(problem::CLUSTER_UNREACHABLE.problem(
+                "The cluster of this environment is only just being looked for.",
+                "Try again in a moment.",
+            ))
+        })
+    }
+
     pub(crate) fn reached(&self, cluster: ClusterId) -> Reached {
         let reached = self.edit(cluster, |entry| entry.reached.clone());
         reached.unwrap_or(Reached::NotYet)
@@ -128,22 +143,7 @@ impl Control {
         let Some(id) = at else {
             return Ok(Arc::new(self.inner.node.clone()));
         };
-        let found = self
-            .inner
-            .places
-            .edit(id, |entry| match (&entry.linked, &entry.reached) {
-                (Some(linked), _) => Ok(linked.place.clone()),
-                (None, Reached::No { since, problem }) => {
-                    Err(away(&entry.cluster, *since, problem))
-                }
-                (None, _) => Err(not_yet(&entry.cluster)),
-            });
-        found.unwrap_or_else(|| {
-            Err(problem::CLUSTER_UNREACHABLE.problem(
-                "The cluster of this environment is only just being looked for.",
-                "Try again in a moment.",
-            ))
-        })
+        Ok(self.inner.places.linked(id)?.place)
     }
 
     /// The place of a volume, by the cluster that its row names.
@@ -295,22 +295,22 @@ pub(crate) async fn refresh(control: &Control) -> Result<(), Problem> {
 async fn look_after(control: &Control, connector: &dyn Connector, cluster: &Cluster) {
     let mut pause = RETRY.0;
     loop {
-        let credential = match control.inner.store.cluster_credential(cluster.id).await {
-            Ok(credential) => credential,
-            Err(StoreError::NotFound { .. }) => return,
-            Err(error) => {
-                control.inner.places.is_away(cluster.id, &error.into());
+        let link = match control.link(cluster).await {
+            Ok(link) => link,
+            Err(problem) if problem.is(problem::NOT_FOUND) => return,
+            Err(problem) => {
+                control.inner.places.is_away(cluster.id, &problem);
                 tokio::time::sleep(RETRY.1).await;
                 continue;
             }
         };
-        match connect(control, connector, cluster, &credential).await {
+        match connect(control, connector, cluster, &link).await {
             Ok(bound) => {
                 pause = RETRY.0;
                 tracing::info!(cluster = %cluster.name, "connected");
                 tokio::select! {
                     () = reconcile::run(control.clone(), Some(bound.clone())) => {}
-                    () = watch(control, &bound, &credential) => {}
+                    () = watch(control, &bound, &link.kubeconfig) => {}
                 }
                 control
                     .inner
@@ -330,13 +330,9 @@ async fn connect(
     control: &Control,
     connector: &dyn Connector,
     cluster: &Cluster,
-    credential: &str,
+    link: &Link,
 ) -> Result<Bound, Problem> {
-    let link = Link {
-        kubeconfig: credential.to_owned(),
-        settings: cluster.settings.clone(),
-    };
-    let linked = connector.connect(&link).await?;
+    let linked = connector.connect(link).await?;
     if linked.identity.to_string() != cluster.identity {
         return Err(problem::ENGINE_FOREIGN.problem(
             format!("Another cluster than the one that was added as {} answers.", cluster.name),

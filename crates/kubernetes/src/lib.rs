@@ -25,6 +25,7 @@ mod observe;
 mod overview;
 mod pending;
 mod permissions;
+mod pull;
 mod reach;
 mod remove;
 mod resources;

@@ -16,7 +16,7 @@ use pluvio_model::problem;
 use pluvio_model::release::DecidedComponent;
 use pluvio_model::stage::{RunWish, Stage};
 use pluvio_plan::lower::kubernetes::{GatewayRef, Options};
-use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope};
+use pluvio_runtime::{Changes, Pulls, Runtime, RuntimeError, Scope};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,12 +26,13 @@ use crate::cache::{Cache, Touched};
 use crate::connect::Connection;
 use crate::failure::runtime_error;
 use crate::observe;
+use crate::pull;
 use crate::resources::Resources;
 use crate::view::View;
 use crate::worker::{self, Application};
 
 /// What may differ from cluster to cluster.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Where Pluvio keeps what it must not forget.
     pub namespace: String,
@@ -41,6 +42,16 @@ pub struct Config {
     pub own_gateway: bool,
     /// The cluster's DNS domain.
     pub domain: String,
+    /// For volumes that name no class.
+    pub storage_class: Option<String>,
+    /// With what images are pulled; `None`: with what the nodes have themselves.
+    pub pulls: Option<Arc<dyn Pulls>>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "Config({})", self.namespace)
+    }
 }
 
 impl Default for Config {
@@ -50,6 +61,8 @@ impl Default for Config {
             gateway: None,
             own_gateway: true,
             domain: "cluster.local".to_owned(),
+            storage_class: None,
+            pulls: None,
         }
     }
 }
@@ -203,6 +216,8 @@ impl Shared {
         Options {
             gateway: self.config.gateway.clone(),
             cluster_domain: self.config.domain.clone(),
+            storage_class: self.config.storage_class.clone(),
+            pull_secret: self.config.pulls.is_some().then(|| pull::SECRET.to_owned()),
             masked: false,
             ..Options::for_reading(&wish.release)
         }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Patch, PatchParams};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
@@ -28,6 +30,7 @@ use crate::cache::Held;
 use crate::failure::{is_not_found, of_object, told};
 use crate::instances;
 use crate::observe::{self, View};
+use crate::pull;
 use crate::routes;
 use crate::runtime::Shared;
 
@@ -102,6 +105,7 @@ pub(crate) async fn run(
         application,
         book: None,
         writer: Writer::default(),
+        is_pulling: false,
         hot: BTreeMap::new(),
         all_again: tokio::time::Instant::now() + AGAIN,
     };
@@ -134,6 +138,8 @@ struct Worker {
     application: Arc<Application>,
     book: Option<Book>,
     writer: Writer,
+    /// Whether the namespace has been given what images are pulled with.
+    is_pulling: bool,
     /// What pods were last told of their hot files, by pod.
     hot: BTreeMap<String, String>,
     all_again: tokio::time::Instant,
@@ -220,7 +226,11 @@ impl Worker {
         if anew {
             self.all_again = tokio::time::Instant::now() + AGAIN;
         }
-        for object in &wanted {
+        for object in &mut wanted {
+            if turn(&object.kind) > 0 && (anew || !self.is_pulling) {
+                self.bring_pull(wish, &options).await?;
+            }
+            keep_class(&self.shared, object);
             let writing = self.writer.bring(
                 &self.shared.client,
                 &self.shared.resources,
@@ -253,6 +263,20 @@ impl Worker {
         )
         .settled;
         Ok(if settled { AGAIN } else { LOOK })
+    }
+
+    /// Once there is a namespace, and again now and then: what is pulled with may have been made anew.
+    async fn bring_pull(&mut self, wish: &RunWish, options: &Options) -> Result<(), Box<Problem>> {
+        self.is_pulling = true;
+        let Some(pulls) = self.shared.config.pulls.clone() else {
+            return Ok(());
+        };
+        let client = &self.shared.client;
+        let brought = pull::bring(client, &*pulls, &wish.release.team, &options.namespace).await;
+        brought.map(drop).map_err(|error| {
+            self.is_pulling = false;
+            Box::new(of_object("the Secret with which images are pulled", &error))
+        })
     }
 
     fn held(&self) -> Held {
@@ -559,6 +583,19 @@ fn turn(kind: &str) -> u8 {
         "PersistentVolumeClaim" | "Secret" | "ConfigMap" | "ServiceAccount" => 1,
         "Service" => 2,
         _ => 3,
+    }
+}
+
+/// A claim keeps the class it was made with, whatever the choice of classes is by now: the cluster would refuse another.
+fn keep_class(shared: &Shared, object: &mut Object) {
+    if object.kind != "PersistentVolumeClaim" {
+        return;
+    }
+    let mut reference = ObjectRef::<PersistentVolumeClaim>::new(&object.name);
+    reference.namespace.clone_from(&object.namespace);
+    let there = shared.cache.claims.get(&reference);
+    if let Some(class) = there.and_then(|claim| claim.spec.as_ref()?.storage_class_name.clone()) {
+        object.body["spec"]["storageClassName"] = json!(class);
     }
 }
 

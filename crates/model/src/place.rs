@@ -14,6 +14,8 @@ pub struct PlaceSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_port: Option<u16>,
     pub gateway: GatewayChoice,
+    /// How requests reach Pluvio's own gateway from outside the cluster.
+    pub exposure: Exposure,
     /// For volumes that name no class; the cluster's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
@@ -31,6 +33,19 @@ pub enum GatewayChoice {
     Cluster { namespace: String, name: String },
     /// Nobody: components are reached inside the cluster only.
     None,
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exposure {
+    /// At an address that the cluster's provider gives.
+    #[default]
+    LoadBalancer,
+    /// At every node, at the gateway's port if the cluster's range has it, else at one of the cluster's choice.
+    NodePort,
+    /// At the nodes that the gateway runs on.
+    HostPort,
 }
 
 impl PlaceSettings {

@@ -142,6 +142,7 @@ codes! {
     DISK_FULL = "disk.full", 507, "No space is left";
     NODE_UNREACHABLE = "node.unreachable", 503, "The node process does not answer";
     CLUSTER_UNREACHABLE = "cluster.unreachable", 503, "The cluster does not answer";
+    CLUSTER_UNFIT = "cluster.unfit", 422, "The cluster lacks what Pluvio needs";
     CLUSTER_NO_ROOM = "cluster.no-room", 422, "No node of the cluster has room";
     STALE_GENERATION = "generation.stale", 409, "A newer decision is at work";
     SERVER_UNREACHABLE = "server.unreachable", 503, "Pluvio does not answer";

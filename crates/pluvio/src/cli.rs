@@ -547,6 +547,15 @@ pub(crate) enum ClusterCommand {
     Show { name: Option<String> },
     /// Add a Kubernetes cluster, or change the credential or the settings of one
     Add(crate::commands::cluster::AddArgs),
+    /// Look at a cluster step by step, without adding it
+    Check {
+        /// A kubeconfig, or - for stdin
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: std::path::PathBuf,
+        /// The context in it; its current one when absent
+        #[arg(long)]
+        context: Option<String>,
+    },
     /// Take a cluster out; its data volumes stay there, and are listed
     Remove {
         name: String,

@@ -1,11 +1,15 @@
 //! A runtime with all that is asked of it, and how one is come by.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pluvio_model::cluster::{CheckReport, ClusterOverview};
 use pluvio_model::id::ClusterId;
+use pluvio_model::name::Name;
 use pluvio_model::place::PlaceSettings;
 use pluvio_model::problem::Problem;
+use pluvio_model::stage::SecretValue;
 
 use crate::{Exec, Logs, Runs, Runtime, UsageSource, Volumes};
 
@@ -19,6 +23,31 @@ pub struct Link {
     /// A kubeconfig's text; its current context is used. Never logged.
     pub kubeconfig: String,
     pub settings: PlaceSettings,
+    /// With what its nodes pull images; `None`: with what they have themselves.
+    pub pulls: Option<Arc<dyn Pulls>>,
+}
+
+/// Tells with what a cluster's nodes pull a team's images.
+#[async_trait]
+pub trait Pulls: Send + Sync {
+    /// `None` of a team for which it is not known now.
+    async fn pull(&self, team: &Name) -> Option<Pull>;
+    /// The image of Pluvio's own program among a team's, for what runs there beside applications.
+    ///
+    /// # Errors
+    /// None is published, or the registry has no room.
+    async fn program(&self, team: &Name) -> Result<String, Problem>;
+    /// The team for what belongs to no team.
+    fn home(&self) -> Name;
+}
+
+/// A registry, and who pulls there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// `images.example.org:5000`
+    pub registry: String,
+    pub username: String,
+    pub password: SecretValue,
 }
 
 impl std::fmt::Debug for Link {
@@ -52,6 +81,7 @@ pub struct Admitted {
     pub address: String,
     /// The credential that is kept: an account's of Pluvio's own, or the given one where none could be made.
     pub kubeconfig: String,
+    pub report: CheckReport,
 }
 
 impl std::fmt::Debug for Admitted {
@@ -75,6 +105,13 @@ pub struct Linked {
     /// What tells it from every other cluster.
     pub identity: ClusterId,
     pub place: Arc<dyn Place>,
+    pub overview: Arc<dyn Overview>,
+}
+
+/// What a cluster looks like, from what is kept of it at hand.
+#[async_trait]
+pub trait Overview: Send + Sync {
+    async fn overview(&self) -> ClusterOverview;
 }
 
 impl std::fmt::Debug for Linked {
@@ -86,6 +123,10 @@ impl std::fmt::Debug for Linked {
 /// Comes by clusters. Control is given one at its start; tests give one of their own.
 #[async_trait]
 pub trait Connector: Send + Sync {
+    /// Looks at a cluster step by step, and changes nothing there.
+    async fn check(&self, given: &Given) -> CheckReport;
+    /// Writes an image of Pluvio's own program into an archive; answers what tells it from others.
+    async fn program(&self, to: &Path) -> Result<String, Problem>;
     /// Takes a cluster in for the first time, or anew: looks at it, makes what Pluvio needs there, and answers the credential
     /// that is kept. Idempotent.
     ///

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod gateway;
+mod http_routes;
 mod own;
 mod scene;
 mod shop;

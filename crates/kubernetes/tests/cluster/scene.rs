@@ -50,6 +50,22 @@ fn script(arguments: &[&str]) -> String {
         .to_owned()
 }
 
+/// What people type, with the cluster's own program.
+pub(crate) fn kubectl(arguments: &[&str]) {
+    let path = std::env::var("PLUVIO_TEST_KUBERNETES").map(PathBuf::from);
+    let path = path.unwrap_or_else(|_| script(&["status"]).trim().into());
+    let programs = script(&["build"]);
+    let mut command = Command::new(format!("{programs}/kubectl"));
+    let output = command
+        .arg("--kubeconfig")
+        .arg(path)
+        .args(arguments)
+        .output();
+    let output = output.expect("kubectl runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "kubectl {arguments:?}: {errors}");
+}
+
 /// The image that pods run: busybox, waiting to be stopped. Loaded once.
 pub(crate) async fn image() -> &'static str {
     static LOADED: OnceCell<()> = OnceCell::const_new();
@@ -88,7 +104,7 @@ tar -C "$1" --owner 0 --group 0 -cf "$2" .
     IMAGE
 }
 
-const IMAGE: &str = "pluvio.invalid/busybox:1";
+pub(crate) const IMAGE: &str = "pluvio.invalid/busybox:1";
 
 /// Counts requests that change something, and can hold the one whose turn it is.
 #[derive(Clone)]

@@ -1,16 +1,17 @@
 //! `cluster`: the engine of the machine, and Kubernetes clusters beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pluvio_api::clusters::*;
-use pluvio_model::place::{GatewayChoice, PlaceSettings};
+use pluvio_model::cluster::CheckState;
+use pluvio_model::place::{Exposure, GatewayChoice, PlaceSettings};
 use pluvio_model::problem::{self, Problem};
 
 use super::{Done, confirm};
 use crate::cli::ClusterCommand;
 use crate::context::{Context, escape};
-use crate::output::{ago, bytes};
+use crate::output::{Tone, ago, bytes};
 
 pub(crate) const EXAMPLES: &str = "Examples:\n  pluvio cluster add prod --kubeconfig ~/.kube/config --context prod\n  pluvio environment create staging --cluster prod\n  pluvio cluster list\n  pluvio cluster remove prod";
 
@@ -32,6 +33,9 @@ pub(crate) struct AddArgs {
     /// Who serves routes there: own (Pluvio's gateway in the cluster), none, or NAMESPACE/NAME of a Gateway of the cluster's
     #[arg(long, default_value = "own", value_name = "WHICH")]
     gateway: String,
+    /// How requests reach Pluvio's own gateway: load-balancer, node-port or host-port
+    #[arg(long, default_value = "load-balancer", value_name = "HOW")]
+    expose: String,
     /// For volumes that name no class; the cluster's default class when absent
     #[arg(long, value_name = "CLASS")]
     storage_class: Option<String>,
@@ -44,6 +48,10 @@ pub(crate) async fn run(context: &Context, command: Option<ClusterCommand>) -> D
         Some(ClusterCommand::Show { name: Some(name) }) => show(context, &name).await,
         Some(ClusterCommand::List) => list(context).await,
         Some(ClusterCommand::Add(args)) => add(context, &args).await,
+        Some(ClusterCommand::Check {
+            kubeconfig,
+            context: of,
+        }) => check(context, &kubeconfig, of).await,
         Some(ClusterCommand::Remove { name, abandon, yes }) => {
             remove(context, &name, abandon, yes).await
         }
@@ -126,34 +134,107 @@ fn tell(context: &Context, one: &ClusterSummary) {
 }
 
 async fn add(context: &Context, args: &AddArgs) -> Done {
-    let kubeconfig = match args.kubeconfig.as_os_str() == "-" {
-        true => super::change::read_stdin()?,
-        false => std::fs::read_to_string(&args.kubeconfig).map_err(|error| {
-            problem::REQUEST_INVALID.problem(
-                format!("{} cannot be read: {error}.", args.kubeconfig.display()),
-                "Name a kubeconfig: `--kubeconfig ~/.kube/config`.",
-            )
-        })?,
-    };
     let request = ClusterRequest {
         name: args.name.clone(),
-        kubeconfig,
+        kubeconfig: read(&args.kubeconfig)?,
         context: args.context.clone(),
         settings: PlaceSettings {
             domain: args.domain.clone(),
             gateway_port: args.gateway_port,
             gateway: gateway(&args.gateway)?,
+            exposure: exposure(&args.expose)?,
             storage_class: args.storage_class.clone(),
         },
     };
     let client = context.client()?;
-    let added: ClusterSummary = client.post("/api/v1/clusters", &request).await?;
+    let added: ClusterAdded = client.post("/api/v1/clusters", &request).await?;
+    if context.out.json {
+        context.out.document(&added);
+        return Ok(());
+    }
+    report(context, &added.report);
+    let added = added.cluster;
     tell(context, &added);
     context.out.say(format!(
         "`pluvio environment create NAME --cluster {}` makes an environment on it.",
         added.name
     ));
     Ok(())
+}
+
+fn read(kubeconfig: &Path) -> Result<String, Problem> {
+    if kubeconfig.as_os_str() == "-" {
+        return super::change::read_stdin();
+    }
+    std::fs::read_to_string(kubeconfig).map_err(|error| {
+        problem::REQUEST_INVALID.problem(
+            format!("{} cannot be read: {error}.", kubeconfig.display()),
+            "Name a kubeconfig: `--kubeconfig ~/.kube/config`.",
+        )
+    })
+}
+
+async fn check(context: &Context, kubeconfig: &Path, of: Option<String>) -> Done {
+    let request = ClusterRequest {
+        name: String::new(),
+        kubeconfig: read(kubeconfig)?,
+        context: of,
+        settings: PlaceSettings::default(),
+    };
+    let client = context.client()?;
+    let found: CheckReport = client.post("/api/v1/clusters/check", &request).await?;
+    if context.out.json {
+        context.out.document(&found);
+    } else {
+        report(context, &found);
+    }
+    match found.is_usable() {
+        true => Ok(()),
+        false => {
+            Err(problem::CLUSTER_UNFIT
+                .problem("A step failed.", "Do what it says, then look again."))
+        }
+    }
+}
+
+fn report(context: &Context, report: &CheckReport) {
+    let out = &context.out;
+    for step in &report.steps {
+        let (mark, tone) = match step.state {
+            CheckState::Passed => ("✓", Tone::Good),
+            CheckState::Warning => ("!", Tone::Warn),
+            CheckState::Failed => ("✗", Tone::Bad),
+            CheckState::Skipped => ("-", Tone::Faint),
+        };
+        out.line(format!(
+            "{} {:<17} {}",
+            out.paint(tone, mark),
+            step.name.title(),
+            step.found
+        ));
+        for line in &step.details {
+            out.line(format!("    {line}"));
+        }
+        if let Some(remedy) = step
+            .remedy
+            .as_ref()
+            .filter(|_| step.state != CheckState::Passed)
+        {
+            out.line(format!("    → {remedy}"));
+        }
+    }
+}
+
+fn exposure(text: &str) -> Result<Exposure, Problem> {
+    match text {
+        "load-balancer" => Ok(Exposure::LoadBalancer),
+        "node-port" => Ok(Exposure::NodePort),
+        "host-port" => Ok(Exposure::HostPort),
+        other => Err(problem::REQUEST_INVALID.problem(
+            format!("{other:?} is no way to reach a gateway."),
+            "Say load-balancer, node-port or host-port.",
+        )),
+    }
 }
 
 fn gateway(text: &str) -> Result<GatewayChoice, Problem> {

@@ -22,7 +22,9 @@ use crate::refusal::{Json, Path, Query, Refusal};
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_clusters, add_cluster))
+        .routes(routes!(check_cluster))
         .routes(routes!(show_cluster, remove_cluster))
+        .routes(routes!(cluster_overview))
 }
 
 async fn summary(app: &App, cluster: Cluster) -> Result<ClusterSummary, Refusal> {
@@ -70,7 +72,7 @@ async fn list_clusters(
 /// Adds a Kubernetes cluster: it is looked at, an account of Pluvio's own is made there, and only that account's credential is
 /// kept. The same name again changes credential and settings.
 #[utoipa::path(post, path = "/clusters", tag = "platform", request_body = ClusterRequest,
-    responses((status = 201, body = ClusterSummary), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("cluster:manage"))))]
+    responses((status = 201, body = ClusterAdded), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("cluster:manage"))))]
 async fn add_cluster(
     State(app): State<App>,
     caller: Caller,
@@ -78,15 +80,45 @@ async fn add_cluster(
 ) -> Result<Response, Refusal> {
     caller.may(&app, Permission::ClusterManage)?;
     let name = new_name(&request.name, "name")?;
-    let given = Given {
+    let actor = caller.actor();
+    let given = given(request);
+    let (cluster, report) = app.control.add_cluster(&name, &given, &actor).await?;
+    let cluster = summary(&app, cluster).await?;
+    let added = ClusterAdded { cluster, report };
+    Ok((StatusCode::CREATED, Json(added)).into_response())
+}
+
+fn given(request: ClusterRequest) -> Given {
+    Given {
         kubeconfig: request.kubeconfig,
         context: request.context,
         settings: request.settings,
-    };
-    let actor = caller.actor();
-    let added = app.control.add_cluster(&name, &given, &actor).await?;
-    let added = summary(&app, added).await?;
-    Ok((StatusCode::CREATED, Json(added)).into_response())
+    }
+}
+
+/// Looks at a cluster step by step, before it is added: nothing is made there, nothing is kept.
+#[utoipa::path(post, path = "/clusters/check", tag = "platform", request_body = ClusterRequest,
+    responses((status = 200, body = CheckReport), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("cluster:manage"))))]
+async fn check_cluster(
+    State(app): State<App>,
+    caller: Caller,
+    Json(request): Json<ClusterRequest>,
+) -> Result<Json<CheckReport>, Refusal> {
+    caller.may(&app, Permission::ClusterManage)?;
+    Ok(Json(app.control.check_cluster(&given(request)).await?))
+}
+
+/// What a cluster looks like now: its nodes, its events, what of ours runs there.
+#[utoipa::path(get, path = "/clusters/{cluster}/overview", tag = "platform", params(("cluster" = String, Path)),
+    responses((status = 200, body = ClusterOverview), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("cluster:read"))))]
+async fn cluster_overview(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ClusterOverview>, Refusal> {
+    caller.may(&app, Permission::ClusterRead)?;
+    let cluster = app.control.store().cluster_named(&name).await?;
+    Ok(Json(app.control.cluster_overview(&cluster).await?))
 }
 
 /// One cluster.

@@ -56,6 +56,8 @@ pub(super) struct PodSpec {
     /// Variables named after other Services would be a second, unasked environment.
     pub(super) enable_service_links: bool,
     pub(super) security_context: PodSecurity,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) image_pull_secrets: Vec<SecretName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dns_config: Option<DnsConfig>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,6 +70,11 @@ pub(super) struct PodSpec {
     pub(super) host_pid: bool,
     #[serde(rename = "hostIPC", skip_serializing_if = "std::ops::Not::not")]
     pub(super) host_ipc: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct SecretName {
+    pub(super) name: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]

@@ -7,7 +7,7 @@ use pluvio_model::release::{DecidedComponent, DecidedContainer, DecidedFile, Dec
 use pluvio_model::spec::{AbsolutePath, Kind, VolumeAccess, VolumeKind};
 use serde_json::{Value, json};
 
-use super::{Lowering, key};
+use super::{Lowering, Options, key};
 
 /// Kubernetes wants a size; an engine does not.
 const SIZE: Bytes = Bytes(10 << 30);
@@ -138,7 +138,7 @@ impl Lowering<'_> {
             metadata
                 .annotations
                 .insert(key::VOLUME_NAME.to_owned(), name.to_string());
-            let body = json!({ "spec": claim_spec(volume) });
+            let body = json!({ "spec": claim_spec(volume, self.options) });
             self.add(
                 "v1",
                 "PersistentVolumeClaim",
@@ -180,7 +180,7 @@ pub(super) fn is_each_instances_own(component: &DecidedComponent, volume: &Decid
     component.kind == Kind::Stateful && volume.access == VolumeAccess::Exclusive
 }
 
-pub(super) fn claim_spec(volume: &DecidedVolume) -> Value {
+pub(super) fn claim_spec(volume: &DecidedVolume, options: &Options) -> Value {
     let mode = match volume.access {
         VolumeAccess::Exclusive => "ReadWriteOnce",
         VolumeAccess::Shared => "ReadWriteMany",
@@ -189,7 +189,7 @@ pub(super) fn claim_spec(volume: &DecidedVolume) -> Value {
         "accessModes": [mode],
         "resources": { "requests": { "storage": volume.size.unwrap_or(SIZE).to_string() } },
     });
-    if let Some(class) = &volume.class {
+    if let Some(class) = volume.class.as_ref().or(options.storage_class.as_ref()) {
         spec["storageClassName"] = json!(class);
     }
     spec

@@ -44,6 +44,10 @@ pub struct Options {
     pub make_namespace: bool,
     /// The Gateway that routes attach to. `None`: no HTTPRoutes.
     pub gateway: Option<GatewayRef>,
+    /// The Secret of the namespace with which images are pulled; none: the nodes pull as they are set up.
+    pub pull_secret: Option<String>,
+    /// For volumes that name no class; none: the cluster's default.
+    pub storage_class: Option<String>,
     /// The cluster's DNS domain, `cluster.local`.
     pub cluster_domain: String,
     /// Write each secret as its reference instead of its value: for people to read, not to apply.
@@ -60,6 +64,8 @@ impl Options {
                 name: "pluvio".to_owned(),
                 namespace: "pluvio-system".to_owned(),
             }),
+            pull_secret: None,
+            storage_class: None,
             cluster_domain: "cluster.local".to_owned(),
             masked: true,
         }

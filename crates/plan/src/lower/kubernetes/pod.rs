@@ -78,6 +78,12 @@ impl Lowering<'_> {
                     sysctls: named(&host.sysctls),
                     ..PodSecurity::default()
                 },
+                image_pull_secrets: self
+                    .options
+                    .pull_secret
+                    .iter()
+                    .map(|name| SecretName { name: name.clone() })
+                    .collect(),
                 dns_config: Some(DnsConfig {
                     searches: vec![self.inner_domain()],
                 }),

@@ -16,6 +16,8 @@ fn options() -> Options {
             name: "pluvio".to_owned(),
             namespace: "pluvio-system".to_owned(),
         }),
+        pull_secret: None,
+        storage_class: None,
         cluster_domain: "cluster.local".to_owned(),
         masked: false,
     }

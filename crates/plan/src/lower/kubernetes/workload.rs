@@ -140,7 +140,7 @@ impl Lowering<'_> {
                 config::is_each_instances_own(component, volume).then(|| {
                     json!({
                         "metadata": { "name": name, "labels": self.selector(Some(&component.name)) },
-                        "spec": config::claim_spec(volume),
+                        "spec": config::claim_spec(volume, self.options),
                     })
                 })
             })
