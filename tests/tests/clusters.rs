@@ -24,7 +24,9 @@ impl Scene {
         cluster.load_image(&pluvio.engine);
         let file = pluvio.write("kubeconfig", kubeconfig);
         let add = ["cluster", "add", "kube", "--kubeconfig", &file];
-        let added = pluvio.cli(&[&add[..], &["--gateway", "none", "--json"]].concat());
+        let home = format!("pluvio-{}", std::process::id());
+        let more = ["--gateway", "none", "--namespace", &home, "--json"];
+        let added = pluvio.cli(&[&add[..], &more].concat());
         assert_eq!(added.ok()["state"], "connected", "{added:?}");
         // Of no other run of the same test either: a namespace takes a while to go.
         let environment = format!("{base}-{}", std::process::id());
@@ -78,12 +80,28 @@ impl Scene {
         self.pluvio.cli(&remove).ok();
         let listed = self.pluvio.cli(&["cluster", "list", "--json"]).ok();
         assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        // Nothing of it stays, and who did it is known.
+        let home = format!("pluvio-{}", std::process::id());
+        for namespace in [&home, &self.namespace] {
+            wait::until_true("the namespace goes", SOON, || {
+                self.cluster
+                    .try_kubectl(&["get", "namespace", namespace])
+                    .is_err()
+            });
+        }
+        let role = self.cluster.kubectl(&["get", "clusterroles", "-o", "name"]);
+        assert!(!role.contains(&home), "{role}");
+        let log = self.pluvio.cli(&["audit", "--all", "--json"]);
+        for verb in ["added", "leaving", "removed"] {
+            assert!(log.stdout.contains(verb), "{verb} is not in {log:?}");
+        }
     }
 }
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        let words = ["delete", "namespace", &self.namespace];
+        let home = format!("pluvio-{}", std::process::id());
+        let words = ["delete", "namespace", &self.namespace, &home];
         let more = ["--ignore-not-found", "--wait=false"];
         let _ = self.cluster.try_kubectl(&[&words[..], &more].concat());
     }

@@ -93,6 +93,27 @@ impl Control {
         Ok(left)
     }
 
+    /// Makes a new credential for a cluster, keeps it, then ends the one before. Killed in between, both serve until it is done again.
+    pub async fn rotate_cluster(&self, name: &str, actor: &str) -> Result<Cluster, Problem> {
+        let cluster = self.inner.store.cluster_named(name).await?;
+        let connector = self.connector()?;
+        let mut link = self.link(&cluster).await?;
+        link.kubeconfig = connector.rotate(&link).await?;
+        let new = NewCluster {
+            name: &cluster.name,
+            identity: &cluster.identity,
+            address: &cluster.address,
+            settings: &cluster.settings,
+            kubeconfig: &link.kubeconfig,
+        };
+        let cluster = self.inner.store.put_cluster(&new, actor).await?;
+        crash::point("cluster-rotated");
+        self.inner.places.let_go(cluster.id);
+        crate::places::refresh(self).await?;
+        connector.retire(&link).await?;
+        Ok(cluster)
+    }
+
     /// Looks at a cluster step by step, and changes nothing.
     pub async fn check_cluster(&self, given: &Given) -> Result<CheckReport, Problem> {
         Ok(self.connector()?.check(given).await)

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use pluvio_model::cluster::{CheckReport, ClusterOverview};
 use pluvio_model::place::{self, GatewayChoice, PlaceSettings};
 use pluvio_model::problem::{self, Problem};
@@ -12,10 +15,15 @@ use pluvio_runtime::{
     Admitted, Connector, Given, LeftVolume, Link, Linked, Overview, RuntimeError,
 };
 
+use serde_json::json;
+
 use crate::connect::{Connection, Credential, minified};
 use crate::failure::of_object;
 use crate::gateway::{self, Exposure, Installation};
 use crate::{Config, KubernetesRuntime, MANAGER, account, check, pull};
+
+/// Annotation of Pluvio's namespace: whose it is.
+const INSTALLATION: &str = "pluvio.io/installation";
 
 /// Connects to Kubernetes clusters.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +39,7 @@ fn config(link: &Link) -> Config {
         GatewayChoice::Own | GatewayChoice::None => None,
     };
     Config {
+        namespace: settings.home().to_owned(),
         gateway,
         own_gateway: settings.gateway == GatewayChoice::Own,
         storage_class: settings.storage_class.clone(),
@@ -73,7 +82,7 @@ fn exposure(settings: &PlaceSettings) -> Exposure {
 
 /// Brings Pluvio's own gateway to what the settings ask for, or takes it away.
 async fn bring_gateway(connection: &Connection, link: &Link) -> Result<(), Problem> {
-    let home = &Config::default().namespace;
+    let home = link.settings.home();
     let client = &connection.client;
     let wants = link.settings.gateway == GatewayChoice::Own;
     let Some(pulls) = link.pulls.as_deref().filter(|_| wants) else {
@@ -85,13 +94,36 @@ async fn bring_gateway(connection: &Connection, link: &Link) -> Result<(), Probl
     let pull =
         pull.map_err(|error| of_object("the Secret with which images are pulled", &error))?;
     let wanted = Installation {
-        namespace: home.clone(),
+        namespace: home.to_owned(),
         image,
         pull_secret: pull.map(|_| pull::SECRET.to_owned()),
         exposure: exposure(&link.settings),
         replicas: Installation::REPLICAS,
     };
     gateway::install(client, &wanted).await
+}
+
+/// Marks Pluvio's namespace as this installation's. Another one keeps its books elsewhere: what one removed the other would miss.
+async fn claim(connection: &Connection, home: &str, installation: &str) -> Result<(), Problem> {
+    let spaces = Api::<Namespace>::all(connection.client.clone());
+    let failed = |error| of_object(&format!("the namespace {home}"), &error);
+    let there = spaces.get_opt(home).await.map_err(failed)?;
+    let owner = there.and_then(|space| space.annotations().get(INSTALLATION).cloned());
+    if owner.is_some_and(|owner| owner != installation) {
+        return Err(problem::CONFLICT.problem(
+            format!("Another Pluvio keeps what it knows of this cluster in the namespace {home}."),
+            "Give this one a namespace of its own: `pluvio cluster add NAME --kubeconfig FILE --namespace pluvio-two`.",
+        ));
+    }
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "name": home, "annotations": { INSTALLATION: installation } },
+    });
+    // Beside what the runtime writes of it, under a name of its own: one does not take from the other.
+    let params = PatchParams::apply("pluvio-claim").force();
+    let claimed = spaces.patch(home, &params, &Patch::Apply(&body)).await;
+    claimed.map(drop).map_err(failed)
 }
 
 #[async_trait]
@@ -121,14 +153,27 @@ impl Connector for Clusters {
         if !report.is_usable() {
             return Err(unusable(&report));
         }
-        let home = Config::default().namespace;
-        let kept = account::make(&connection, &given, &home).await?;
+        let home = asked.settings.home();
+        claim(&connection, home, &asked.installation).await?;
+        let kept = account::make(&connection, &given, home).await?;
         Ok(Admitted {
             identity: connection.identity,
             address,
             kubeconfig: kept.credential.kubeconfig,
             report,
         })
+    }
+
+    async fn rotate(&self, link: &Link) -> Result<String, Problem> {
+        let connection = Connection::open(&kept(link)).await?;
+        let home = link.settings.home();
+        let new = account::rotate(&connection, &kept(link), home).await?;
+        Ok(new.kubeconfig)
+    }
+
+    async fn retire(&self, link: &Link) -> Result<(), Problem> {
+        let connection = Connection::open(&kept(link)).await?;
+        account::retire(&connection, &kept(link), link.settings.home()).await
     }
 
     async fn connect(&self, link: &Link) -> Result<Linked, Problem> {
@@ -146,7 +191,7 @@ impl Connector for Clusters {
 
     async fn leave(&self, link: &Link) -> Result<Vec<LeftVolume>, Problem> {
         let connection = Connection::open(&kept(link)).await?;
-        crate::remove(&connection, &Config::default().namespace).await
+        crate::remove(&connection, link.settings.home()).await
     }
 }
 

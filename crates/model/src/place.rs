@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlaceSettings {
+    /// Where Pluvio keeps what it must not forget there; `pluvio-system` when absent. Of several Pluvios on one cluster each has its
+    /// own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Applications answer at `APP.DOMAIN` there; that of the installation when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
@@ -50,6 +54,11 @@ pub enum Exposure {
 
 impl PlaceSettings {
     pub const GATEWAY_PORT: u16 = 80;
+    pub const NAMESPACE: &str = "pluvio-system";
+
+    pub fn home(&self) -> &str {
+        self.namespace.as_deref().unwrap_or(Self::NAMESPACE)
+    }
 
     pub fn port(&self) -> u16 {
         self.gateway_port.unwrap_or(Self::GATEWAY_PORT)

@@ -566,6 +566,8 @@ pub(crate) enum ClusterCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Make a new credential of Pluvio's own account there, and end the one before
+    Rotate { name: String },
     /// Take the engine that answers now for the one of before
     Rebind,
 }

@@ -64,6 +64,8 @@ pub struct Given {
     /// The context in it; its current one when absent.
     pub context: Option<String>,
     pub settings: PlaceSettings,
+    /// Names this Pluvio among those that may use the cluster.
+    pub installation: String,
 }
 
 impl std::fmt::Debug for Given {
@@ -133,6 +135,13 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// The credential cannot be used, the cluster does not answer, or lacks what Pluvio cannot do without.
     async fn admit(&self, given: &Given) -> Result<Admitted, Problem>;
+    /// Makes a new credential of Pluvio's own account; the one before goes on until [`Connector::retire`].
+    ///
+    /// # Errors
+    /// The credential was given by a person, or the cluster does not answer.
+    async fn rotate(&self, link: &Link) -> Result<String, Problem>;
+    /// Ends every credential of Pluvio's own account but this one. Idempotent.
+    async fn retire(&self, link: &Link) -> Result<(), Problem>;
     /// # Errors
     /// The credential cannot be used, or the cluster does not answer.
     async fn connect(&self, link: &Link) -> Result<Linked, Problem>;

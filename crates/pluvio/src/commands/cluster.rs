@@ -24,6 +24,9 @@ pub(crate) struct AddArgs {
     /// The context in it; its current one when absent
     #[arg(long)]
     context: Option<String>,
+    /// Pluvio's own namespace there, pluvio-system when absent; each of several Pluvios on a cluster has its own
+    #[arg(long)]
+    namespace: Option<String>,
     /// Applications answer at APP.DOMAIN there; the installation's own domain when absent
     #[arg(long)]
     domain: Option<String>,
@@ -54,6 +57,12 @@ pub(crate) async fn run(context: &Context, command: Option<ClusterCommand>) -> D
         }) => check(context, &kubeconfig, of).await,
         Some(ClusterCommand::Remove { name, abandon, yes }) => {
             remove(context, &name, abandon, yes).await
+        }
+        Some(ClusterCommand::Rotate { name }) => {
+            let path = format!("/api/v1/clusters/{}/rotate", escape(&name));
+            let rotated: ClusterSummary = context.client()?.post(&path, &()).await?;
+            tell(context, &rotated);
+            Ok(())
         }
         Some(ClusterCommand::Rebind) => {
             let _: pluvio_api::platform::ClusterDetail = context
@@ -139,6 +148,7 @@ async fn add(context: &Context, args: &AddArgs) -> Done {
         kubeconfig: read(&args.kubeconfig)?,
         context: args.context.clone(),
         settings: PlaceSettings {
+            namespace: args.namespace.clone(),
             domain: args.domain.clone(),
             gateway_port: args.gateway_port,
             gateway: gateway(&args.gateway)?,

@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(check_cluster))
         .routes(routes!(show_cluster, remove_cluster))
         .routes(routes!(cluster_overview))
+        .routes(routes!(rotate_cluster))
 }
 
 async fn summary(app: &App, cluster: Cluster) -> Result<ClusterSummary, Refusal> {
@@ -81,18 +82,19 @@ async fn add_cluster(
     caller.may(&app, Permission::ClusterManage)?;
     let name = new_name(&request.name, "name")?;
     let actor = caller.actor();
-    let given = given(request);
+    let given = given(&app, request);
     let (cluster, report) = app.control.add_cluster(&name, &given, &actor).await?;
     let cluster = summary(&app, cluster).await?;
     let added = ClusterAdded { cluster, report };
     Ok((StatusCode::CREATED, Json(added)).into_response())
 }
 
-fn given(request: ClusterRequest) -> Given {
+fn given(app: &App, request: ClusterRequest) -> Given {
     Given {
         kubeconfig: request.kubeconfig,
         context: request.context,
         settings: request.settings,
+        installation: app.control.store().home().organization.to_string(),
     }
 }
 
@@ -105,7 +107,22 @@ async fn check_cluster(
     Json(request): Json<ClusterRequest>,
 ) -> Result<Json<CheckReport>, Refusal> {
     caller.may(&app, Permission::ClusterManage)?;
-    Ok(Json(app.control.check_cluster(&given(request)).await?))
+    Ok(Json(
+        app.control.check_cluster(&given(&app, request)).await?,
+    ))
+}
+
+/// Makes a new credential of Pluvio's account on a cluster, and ends the one before.
+#[utoipa::path(post, path = "/clusters/{cluster}/rotate", tag = "platform", params(("cluster" = String, Path)),
+    responses((status = 200, body = ClusterSummary), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("cluster:manage"))))]
+async fn rotate_cluster(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ClusterSummary>, Refusal> {
+    caller.may(&app, Permission::ClusterManage)?;
+    let rotated = app.control.rotate_cluster(&name, &caller.actor()).await?;
+    Ok(Json(summary(&app, rotated).await?))
 }
 
 /// What a cluster looks like now: its nodes, its events, what of ours runs there.

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::scene::{Answer, HOME, Scene, deploy, token};
 
 /// Changes nothing: says what would be, or what a browser shall answer to.
-const LOOKS: [&str; 9] = [
+const LOOKS: [&str; 10] = [
+    "POST /api/v1/clusters/check",
     "POST /api/v1/teams/{team}/environments/{environment}/spec/read",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/spec/preview",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/copy/preview",
@@ -20,9 +21,12 @@ const LOOKS: [&str; 9] = [
     "POST /api/v1/passkeys/options",
     "POST /api/v1/session/passkey/options",
 ];
-/// Needs a database that runs (recorded in `databases_kept.rs`) or an authenticator.
+/// Needs a database that runs (recorded in `databases_kept.rs`), a cluster (`clusters.rs`) or an authenticator.
 /// That they are recorded is in `pluvio-store`'s suite.
-const ELSEWHERE: [&str; 16] = [
+const ELSEWHERE: [&str; 19] = [
+    "POST /api/v1/clusters",
+    "POST /api/v1/clusters/{cluster}/rotate",
+    "DELETE /api/v1/clusters/{cluster}",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases",
     "POST /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/address",
     "PATCH /api/v1/teams/{team}/environments/{environment}/applications/{application}/databases/{component}/parameters",
