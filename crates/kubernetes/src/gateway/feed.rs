@@ -1,7 +1,7 @@
 //! What a gateway in the cluster serves, drawn anew whenever the cluster tells of a change. Kept in memory alone: a cluster that
 //! does not answer changes nothing, and whoever starts while it does not answer waits for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,23 +112,11 @@ async fn draw(
     sender: &watch::Sender<Option<Arc<Picture>>>,
 ) {
     let mut painter = Painter::default();
+    let mut texts = Texts::default();
     let mut names = Names::new();
     let mut looked_up = Instant::now();
     loop {
-        let told: Vec<Told> = routes
-            .state()
-            .iter()
-            .filter_map(|one| {
-                let told = Told::read(one);
-                if told.is_none() {
-                    tracing::error!(
-                        name = one.name_any(),
-                        "an application's routes cannot be read"
-                    );
-                }
-                told
-            })
-            .collect();
+        let told = texts.read(&routes.state());
         let outside = hosts(&told);
         let is_new = outside.iter().any(|host| !names.contains_key(host));
         names.retain(|host, _| outside.contains(host));
@@ -153,7 +141,38 @@ async fn draw(
     }
 }
 
-fn hosts(told: &[Told]) -> BTreeSet<String> {
+/// Routes as they were read last, by their ConfigMap's name.
+#[derive(Default)]
+struct Texts {
+    known: HashMap<String, (Option<String>, Option<Arc<Told>>)>,
+}
+
+impl Texts {
+    /// Each text is read once. One that cannot be read changes nothing: a newer Pluvio may have written it.
+    fn read(&mut self, all: &[Arc<ConfigMap>]) -> Vec<Arc<Told>> {
+        let mut before = std::mem::take(&mut self.known);
+        let mut told = Vec::new();
+        for one in all {
+            let (name, version) = (one.name_any(), one.metadata.resource_version.clone());
+            let entry = match before.remove(&name) {
+                Some(known) if known.0 == version => known,
+                known => {
+                    let read = Told::read(one).map(Arc::new);
+                    if read.is_none() {
+                        tracing::error!(name, "an application's routes cannot be read");
+                    }
+                    let former = known.and_then(|(_, former)| former);
+                    (version, read.or(former))
+                }
+            };
+            told.extend(entry.1.clone());
+            self.known.insert(name, entry);
+        }
+        told
+    }
+}
+
+fn hosts(told: &[Arc<Told>]) -> BTreeSet<String> {
     told.iter()
         .flat_map(|told| told.components.values())
         .filter_map(|component| Some(component.outside.as_ref()?.host.clone()))
@@ -283,5 +302,37 @@ fn slim(slice: &mut EndpointSlice) {
                 ..Default::default()
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_leaves_what_was_known() {
+        let map = |version: &str, text: &str| {
+            let map = json!({
+                "metadata": { "name": "routes-a", "resourceVersion": version },
+                "data": { "routes.json": text },
+            });
+            Arc::new(serde_json::from_value::<ConfigMap>(map).unwrap())
+        };
+        let good = json!({
+            "fragment": { "application": "a", "generation": 3, "routes": [] },
+            "namespace": "n",
+            "components": {},
+        });
+        let mut texts = Texts::default();
+        let mut generations = |all: &[Arc<ConfigMap>]| -> Vec<u64> {
+            let told = texts.read(all);
+            told.iter().map(|told| told.fragment.generation.0).collect()
+        };
+        assert_eq!(generations(&[map("1", "of another form")]), [0; 0]);
+        assert_eq!(generations(&[map("2", &good.to_string())]), [3]);
+        assert_eq!(generations(&[map("3", "of another form")]), [3]);
+        assert_eq!(generations(&[]), [0; 0]);
     }
 }

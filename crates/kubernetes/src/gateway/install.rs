@@ -13,7 +13,7 @@ use crate::failure::{is_not_found, of_object};
 use crate::resources::Resources;
 
 /// What the gateway is called in its namespace.
-const NAME: &str = "pluvio-gateway";
+pub(super) const NAME: &str = "pluvio-gateway";
 /// Ports of its pods, which need no rights.
 const HTTP: u16 = 8080;
 const HEALTH: u16 = 8081;

@@ -7,8 +7,10 @@ mod feed;
 mod image;
 mod install;
 mod picture;
+mod state;
 
 pub use feed::{Feed, Source, follow};
 pub use image::{Archived, archive};
 pub use install::{Exposure, Installation, install, remove};
 pub use picture::Picture;
+pub use state::{State, state};

@@ -1,7 +1,9 @@
 //! From what the cluster shows to what a gateway serves. Pure, but for the clock that it is given.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -19,7 +21,8 @@ const REPLACED_WITHIN: Duration = Duration::from_secs(60);
 /// All that a gateway serves, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Picture {
-    pub routes: RouteTable,
+    /// The same one as long as no route changes.
+    pub routes: Arc<RouteTable>,
     pub endpoints: Endpoints,
 }
 
@@ -29,7 +32,7 @@ pub(crate) type ServiceKey = (String, String);
 /// Draws one picture after the other; remembers what the cluster does not tell.
 #[derive(Debug, Default)]
 pub(crate) struct Painter {
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
     /// Since when components whose requests wait have no instance.
     lost: HashMap<ServiceKey, Instant>,
 }
@@ -41,12 +44,13 @@ impl Painter {
     /// Also tells when to draw anew though nothing has changed.
     pub(crate) fn draw(
         &mut self,
-        told: &[Told],
+        told: &[impl Borrow<Told>],
         slices: &[impl AsRef<EndpointSlice>],
         names: &Names,
         now: Instant,
     ) -> (Picture, Option<Instant>) {
-        self.take_routes(told);
+        let told: Vec<&Told> = told.iter().map(Borrow::borrow).collect();
+        self.take_routes(&told);
         let mut by_service: HashMap<(&str, &str), Vec<&EndpointSlice>> = HashMap::new();
         for slice in slices.iter().map(AsRef::as_ref) {
             if let Some(service) = service_of(slice) {
@@ -102,7 +106,7 @@ impl Painter {
     }
 
     /// A fragment that is older than the one that is served, by a control that comes late, does not replace it.
-    fn take_routes(&mut self, told: &[Told]) {
+    fn take_routes(&mut self, told: &[&Told]) {
         let there: BTreeSet<&ApplicationKey> =
             told.iter().map(|told| &told.fragment.application).collect();
         let gone: Vec<ApplicationKey> = self
@@ -112,10 +116,15 @@ impl Painter {
             .filter(|application| !there.contains(application))
             .collect();
         for application in &gone {
-            self.routes.remove(application);
+            Arc::make_mut(&mut self.routes).remove(application);
         }
         for told in told {
-            self.routes.offer(told.fragment.clone());
+            let fragment = &told.fragment;
+            let held = self.routes.get(&fragment.application);
+            let is_newer = held.is_none_or(|held| held.generation <= fragment.generation);
+            if is_newer && held != Some(fragment) {
+                Arc::make_mut(&mut self.routes).offer(fragment.clone());
+            }
         }
     }
 }
@@ -175,8 +184,6 @@ fn endpoint(address: IpAddr, port: u16, name: &str) -> Option<Endpoint> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::{Value, json};
 
     use super::*;

@@ -8,7 +8,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use pluvio_kubernetes::gateway::{Exposure, Installation, install, remove};
+use pluvio_kubernetes::gateway::{Exposure, Installation, install, remove, state};
 use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
 use pluvio_model::stage::Power;
 use serde_json::json;
@@ -45,22 +45,14 @@ fn dress(shop: &mut Shop, greeting: &str, instances: u32) {
     } });
 }
 
-async fn ready_gateways(client: &Client) -> usize {
+/// So many pods of the gateway are there, and no other.
+async fn are_ready(client: &Client, wanted: u32) -> bool {
     let pods = Api::<Pod>::namespaced(client.clone(), HOME);
-    let Ok(pods) = pods.list(&ListParams::default().labels(OURS)).await else {
-        return 0;
-    };
-    let is_ready = |pod: &&Pod| {
-        let conditions = pod
-            .status
-            .iter()
-            .flat_map(|status| status.conditions.iter());
-        pod.metadata.deletion_timestamp.is_none()
-            && conditions
-                .flatten()
-                .any(|one| one.type_ == "Ready" && one.status == "True")
-    };
-    pods.items.iter().filter(is_ready).count()
+    let pods = pods.list(&ListParams::default().labels(OURS)).await;
+    let is_whole = state(client, HOME)
+        .await
+        .is_ok_and(|state| state.is_some_and(|state| state.is_whole() && state.wanted == wanted));
+    is_whole && pods.is_ok_and(|pods| pods.items.len() == wanted as usize)
 }
 
 async fn delete_one(client: &Client, namespace: &str, selector: &str) {
@@ -85,9 +77,11 @@ async fn d1_no_request_is_lost_through_the_gateway_in_the_cluster() {
     install(&client, &installation())
         .await
         .expect("it installs");
-    let both = || async { ready_gateways(&client).await == 2 };
+    let both = || async { are_ready(&client, 2).await };
     until("the gateway", 90, both).await;
     let address = SocketAddr::new(cluster.address(), 30080);
+    let seen = state(&client, HOME).await.expect("an answer");
+    assert_eq!(seen.and_then(|state| state.node_port), Some(30080));
     let unknown = || async { is(address, 404, "gateway.no-route") };
     until("an answer for nobody's host", 20, unknown).await;
 
@@ -127,7 +121,7 @@ async fn d1_no_request_is_lost_through_the_gateway_in_the_cluster() {
     let mut changed = installation();
     changed.replicas = 3;
     install(&client, &changed).await.expect("it is changed");
-    let three = || async { ready_gateways(&client).await == 3 };
+    let three = || async { are_ready(&client, 3).await };
     until("a third gateway", 90, three).await;
     install(&client, &installation())
         .await
@@ -159,6 +153,7 @@ async fn d1_no_request_is_lost_through_the_gateway_in_the_cluster() {
     remove(&client, HOME).await.expect("again");
     let nothing = || async { versions(&client).await.is_empty() };
     until("an end without trace", 120, nothing).await;
+    assert_eq!(state(&client, HOME).await.expect("an answer"), None);
     runtime.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! On a real cluster: `scripts/kubernetes start`, whose kubeconfig PLUVIO_TEST_KUBERNETES names.
 
 mod conformance;
+mod cut_off;
 mod gateway;
 mod http_routes;
 mod own;

@@ -101,7 +101,7 @@ impl Drop for Cluster {
 }
 
 /// The program that the gateway's image is made of.
-fn pluvio() -> PathBuf {
+pub(crate) fn pluvio() -> PathBuf {
     if let Some(path) = std::env::var_os("PLUVIO_BIN") {
         return path.into();
     }
