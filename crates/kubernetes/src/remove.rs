@@ -188,9 +188,7 @@ impl Removal {
         let made = books.iter().flat_map(|book| book.notes.inventory.values());
         for made in made {
             let object = &made.object;
-            let is_known = KINDS
-                .iter()
-                .any(|known| *known == (object.api_version.as_str(), object.kind.as_str()));
+            let is_known = KINDS.contains(&(object.api_version.as_str(), object.kind.as_str()));
             let is_data = matches!(
                 object.kind.as_str(),
                 "PersistentVolumeClaim" | "PersistentVolume" | "Namespace"

@@ -32,7 +32,7 @@ struct Asked {
 }
 
 pub(crate) async fn survey(client: &Client) -> Seen {
-    let asked = ask(client).await;
+    let asked = Box::pin(ask(client)).await;
     let mut findings = ClusterFindings::default();
     let steps = vec![
         storage(&asked, &mut findings),

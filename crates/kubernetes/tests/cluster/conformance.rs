@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
+use pluvio_kubernetes::account::{self, Account};
+use pluvio_kubernetes::{Config, Connection, Credential, KubernetesRuntime};
 use pluvio_model::facts::ImageFacts;
 use pluvio_model::id::{ApplicationId, ClusterId};
 use pluvio_plan::lower::kubernetes::key;
@@ -30,13 +31,15 @@ struct OverCluster {
     steps: Steps,
     cluster: ClusterId,
     config: Config,
+    /// Whom the runtime is to the cluster.
+    kubeconfig: String,
     runtime: Option<Arc<KubernetesRuntime>>,
     strangers: Vec<String>,
 }
 
 impl OverCluster {
     async fn start(&mut self) {
-        let connection = Connection::over(scene::client(&self.steps).await)
+        let connection = Connection::over(scene::client_of(&self.kubeconfig, &self.steps).await)
             .await
             .expect("the cluster answers");
         let runtime = KubernetesRuntime::start(connection, self.config.clone())
@@ -171,12 +174,18 @@ impl Subject for OverCluster {
 }
 
 async fn subject() -> OverCluster {
+    let mut subject = unstarted().await;
+    subject.start().await;
+    subject
+}
+
+async fn unstarted() -> OverCluster {
     scene::image().await;
     let client = scene::client(&Steps::new()).await;
     let connection = Connection::over(client.clone())
         .await
         .expect("the cluster answers");
-    let mut subject = OverCluster {
+    OverCluster {
         client,
         steps: Steps::new(),
         cluster: connection.identity,
@@ -184,11 +193,10 @@ async fn subject() -> OverCluster {
             namespace: format!("pluvio-{}", &uuid::Uuid::now_v7().to_string()[24..]),
             ..Config::default()
         },
+        kubeconfig: scene::kubeconfig(),
         runtime: None,
         strangers: Vec::new(),
-    };
-    subject.start().await;
-    subject
+    }
 }
 
 impl OverCluster {
@@ -225,4 +233,24 @@ scenarios! {
     hot_files_reach_running_instances
     drift_heals_and_strangers_are_left_alone
     a_kill_at_any_step_is_survived
+}
+
+/// The account that Pluvio makes for itself may do what the runtime does: apply, watch, prune, look into pods.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_accounts_rights_are_enough() {
+    let mut subject = unstarted().await;
+    let given = Credential {
+        kubeconfig: subject.kubeconfig.clone(),
+        context: None,
+    };
+    let connection = Connection::open(&given).await.expect("it answers");
+    let kept = account::make(&connection, &given, &subject.config.namespace)
+        .await
+        .expect("an account");
+    assert!(matches!(kept.account, Account::Own { .. }), "{kept:?}");
+    subject.kubeconfig = kept.credential.kubeconfig;
+    subject.start().await;
+    conformance::applying_again_changes_nothing(&mut subject).await;
+    conformance::hot_files_reach_running_instances(&mut subject).await;
+    subject.close().await;
 }

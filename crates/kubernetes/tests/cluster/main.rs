@@ -1,10 +1,13 @@
 //! On a real cluster: `scripts/kubernetes start`, whose kubeconfig PLUVIO_TEST_KUBERNETES names.
 
+mod accounts;
+mod checks;
 mod conformance;
 mod cut_off;
 mod gateway;
 mod http_routes;
 mod own;
+mod overview;
 mod scene;
 mod shop;
 mod traffic;

@@ -199,9 +199,14 @@ where
     }
 }
 
-/// A client whose changes are counted.
+/// An administrator whose changes are counted.
 pub(crate) async fn client(steps: &Steps) -> Client {
-    let kubeconfig = Kubeconfig::from_yaml(&kubeconfig()).expect("a kubeconfig");
+    client_of(&kubeconfig(), steps).await
+}
+
+/// Somebody whose changes are counted.
+pub(crate) async fn client_of(kubeconfig: &str, steps: &Steps) -> Client {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .expect("a configuration");

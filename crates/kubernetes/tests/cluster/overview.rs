@@ -1,0 +1,143 @@
+//! What is seen of the cluster itself.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
+use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
+use pluvio_model::cluster::ClusterOverview;
+use serde_json::json;
+
+use crate::scene::{self, Steps};
+
+async fn until(
+    runtime: &KubernetesRuntime,
+    what: &str,
+    holds: impl Fn(&ClusterOverview) -> bool,
+) -> ClusterOverview {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let seen = runtime.overview().await;
+        if holds(&seen) {
+            return seen;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "never {what}: {seen:#?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn make<K>(client: &Client, namespace: &str, body: serde_json::Value)
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + serde::de::DeserializeOwned
+        + serde::Serialize
+        + std::fmt::Debug,
+{
+    let object: K = serde_json::from_value(body).expect("an object");
+    Api::<K>::namespaced(client.clone(), namespace)
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("it is made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_pods_and_events_are_seen_as_they_come_and_go() {
+    scene::image().await;
+    let client = scene::client(&Steps::new()).await;
+    let suffix = uuid::Uuid::now_v7().to_string()[24..].to_owned();
+    let home = format!("pluvio-{suffix}");
+    let space = format!("seen-{suffix}");
+    let connection = Connection::over(client.clone()).await.expect("it answers");
+    let config = Config {
+        namespace: home.clone(),
+        ..Config::default()
+    };
+    let runtime = KubernetesRuntime::start(connection, config)
+        .await
+        .expect("it starts");
+    let seen = until(&runtime, "nodes", |seen| !seen.nodes.is_empty()).await;
+    let node = seen.nodes.iter().find(|node| node.name == "node-1");
+    let node = node.expect("the real node");
+    assert!(node.is_ready && seen.ready_nodes >= 1);
+    assert_eq!(node.kubelet, "1.34.4");
+    assert_eq!(seen.version, "1.34.4");
+    assert!(node.container_runtime.starts_with("containerd://"));
+    assert_eq!(node.architecture, "amd64");
+    assert!(node.addresses.iter().any(|one| one.kind == "InternalIP"));
+    assert!(node.most_pods > 0 && node.resources.memory.allocatable > 1 << 30);
+    // No metrics API here: told, not guessed.
+    assert_eq!(node.resources.cpu.used, None);
+    assert!(seen.unseen.iter().any(|one| one.what == "metrics"));
+
+    let spaces = Api::<Namespace>::all(client.clone());
+    let body = serde_json::from_value(json!({ "metadata": { "name": space } }));
+    let body: Namespace = body.expect("a namespace");
+    spaces
+        .create(&PostParams::default(), &body)
+        .await
+        .expect("it is made");
+    let pod = |name: &str, memory: &str, node: serde_json::Value| {
+        json!({
+            "metadata": { "name": name },
+            "spec": {
+                "nodeName": node, "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": false,
+                "containers": [{
+                    "name": "main", "image": "pluvio.invalid/busybox:1",
+                    "resources": { "requests": { "cpu": "10m", "memory": memory } },
+                }],
+            },
+        })
+    };
+    // An odd amount, which no other test's pods ask for.
+    make::<Pod>(&client, &space, pod("here", "12345677", json!("node-1"))).await;
+    let odd = |seen: &ClusterOverview| {
+        let node = seen.nodes.iter().find(|node| node.name == "node-1");
+        node.map_or(0, |node| node.resources.memory.allocated) % 1024
+    };
+    until(&runtime, "the pod's memory", |seen| {
+        odd(seen) == 12_345_677 % 1024
+    })
+    .await;
+    make::<Pod>(&client, &space, pod("nowhere", "900Ti", json!(null))).await;
+    let event = json!({
+        "metadata": { "name": "told" }, "involvedObject": { "kind": "Pod", "name": "here", "namespace": space },
+        "type": "Normal", "reason": "Told", "message": "m".repeat(5_000), "count": 3,
+        "lastTimestamp": "2026-01-02T03:04:05Z", "source": { "component": "test", "host": "there" },
+    });
+    make::<Event>(&client, &space, event).await;
+    let mine = |seen: &ClusterOverview| -> Vec<pluvio_model::cluster::ClusterEvent> {
+        let mine = seen.events.iter();
+        mine.filter(|event| event.namespace.as_ref() == Some(&space))
+            .cloned()
+            .collect()
+    };
+    let has =
+        |seen: &ClusterOverview, reason: &str| mine(seen).iter().any(|one| one.reason == reason);
+    let seen = until(&runtime, "both events", |seen| {
+        has(seen, "Told") && has(seen, "FailedScheduling")
+    })
+    .await;
+    let events = mine(&seen);
+    let at = |reason: &str| events.iter().position(|one| one.reason == reason);
+    assert!(
+        at("FailedScheduling") < at("Told"),
+        "warnings come first: {events:#?}"
+    );
+    let told = &events[at("Told").expect("it is there")];
+    assert!(told.message.len() < 1_100 && !told.is_warning && told.count == 3);
+    assert_eq!(told.source, "test, there");
+
+    let pods = Api::<Pod>::namespaced(client.clone(), &space);
+    let now = DeleteParams::default().grace_period(0);
+    pods.delete("here", &now).await.expect("it goes");
+    until(&runtime, "the pod's memory free", |seen| odd(seen) == 0).await;
+    runtime.stop().await;
+    for name in [&space, &home] {
+        let _ = spaces.delete(name, &DeleteParams::default()).await;
+    }
+}
