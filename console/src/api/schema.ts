@@ -1,5 +1,15 @@
 // Written by `npm run api` from crates/api/openapi.json. Do not edit.
 
+export type Amounts = {
+  capacity: number
+  /** What pods may have of it. */
+  allocatable: number
+  /** What pods have asked for. */
+  allocated: number
+  /** As the metrics API says; absent where there is none, and for what it does not measure. */
+  used?: number | null
+}
+
 export type ApplicationDetail = ApplicationSummary & ({
   power: Power
   created_at: string
@@ -144,12 +154,47 @@ export type ChangePreview = {
   usual_ms?: number | null
 }
 
+/** In the order in which they are done. */
+export type CheckName = "kubeconfig" | "reach" | "identity" | "version" | "permissions" | "account" | "storage-classes" | "ingress" | "network-policies" | "metrics" | "nodes"
+
+/** What a look at a cluster found, step by step. */
+export type CheckReport = {
+  at: string
+  /** The API server's URL, as the kubeconfig says; absent if it cannot be read. */
+  server?: string | null
+  identity?: null | ClusterId
+  /** `1.34.4` */
+  version?: string | null
+  /** In the order in which they are read: a later one often needs an earlier one. */
+  steps: CheckStep[]
+  findings: ClusterFindings
+}
+
+export type CheckState = "passed" | "warning" | "failed" | "skipped"
+
+/** One thing that was looked at. */
+export type CheckStep = {
+  name: CheckName
+  state: CheckState
+  /** What was found, a sentence. */
+  found: string
+  /** More of it, a line each: the permissions that are missing, the classes that are there. */
+  details?: string[]
+  /** How to come by what is missing. */
+  remedy?: string | null
+}
+
 /** Copies a volume's data into a new one. */
 export type CloneVolume = {
   /** Of the new volume. */
   name: string
   /** The application that the new one is for; the volume's own when absent. */
   application?: string | null
+}
+
+/** A cluster that was added, and how it was found. */
+export type ClusterAdded = ClusterSummary & {
+  report: CheckReport
 }
 
 export type ClusterDetail = {
@@ -159,8 +204,69 @@ export type ClusterDetail = {
   message: string
 }
 
+/** What the cluster told of an object. */
+export type ClusterEvent = {
+  is_warning: boolean
+  /** `FailedScheduling` */
+  reason: string
+  message: string
+  /** What it is about. */
+  kind: string
+  namespace?: string | null
+  name: string
+  count: number
+  first?: string | null
+  last?: string | null
+  /** `kubelet, node-1` */
+  source: string
+}
+
+/** What the steps found, for programs. */
+export type ClusterFindings = {
+  /** Who the cluster says is asking. */
+  user?: string | null
+  /** What is not allowed and the runtime needs, `create deployments.apps`. */
+  missing_permissions?: string[]
+  /** Whether a lesser account can be made. */
+  can_make_account?: boolean
+  storage_classes?: StorageClassFound[]
+  /** Whether the kinds of the Gateway API are there. */
+  gateway_api?: boolean
+  /** Gateways of the cluster's own Gateway API implementation, `NAMESPACE/NAME`. */
+  gateways?: string[]
+  load_balancer?: LoadBalancerGuess
+  /** External addresses of nodes, internal ones of those that have none. */
+  node_addresses?: string[]
+  network_policies?: PolicyEnforcement
+  /** Whether the cluster answers what nodes and pods use. */
+  metrics?: boolean
+  /** `amd64`, `arm64` */
+  architectures?: string[]
+  nodes?: number
+  ready_nodes?: number
+}
+
 /** A runtime target: an engine (by the identity it keeps) or a Kubernetes cluster. */
 export type ClusterId = string
+
+/** A cluster as it is now. */
+export type ClusterOverview = {
+  /** `1.34.4` */
+  version: string
+  /** What could not be seen, and why: the rest is what is there. */
+  unseen?: Unseen[]
+  /** Of all nodes together. */
+  resources: NodeResources
+  ready_nodes: number
+  /** Pods that have not ended, of everybody. */
+  pods: number
+  /** By name. */
+  nodes: NodeOverview[]
+  /** What of ours runs there, by namespace and name. */
+  workloads: WorkloadOverview[]
+  /** Warnings first, then the newest first. */
+  events: ClusterEvent[]
+}
 
 /** What stays on a cluster that was taken out. */
 export type ClusterRemoved = {
@@ -554,6 +660,8 @@ export type ExitRecord = {
   last_lines: string[]
 }
 
+export type Exposure = "load-balancer" | "node-port" | "host-port"
+
 export type Facts = {
   cluster: ClusterId
   runtime: RuntimeKind
@@ -670,6 +778,14 @@ export type LinkSignIn = {
   token: string
 }
 
+/** Whether Services of type LoadBalancer get an address. Kubernetes does not say; what runs there does. */
+export type LoadBalancerGuess = {
+  by: string
+  guess: "likely"
+} | {
+  guess: "unlikely"
+}
+
 /** A place in a text: line and column from 1, and the path of keys. */
 export type Location = {
   file?: string | null
@@ -707,6 +823,67 @@ export type NeedsYou = {
   problem: Problem
   operation?: OperationId | null
   since: string
+}
+
+export type NodeAddress = {
+  /** `InternalIP`, `ExternalIP`, `Hostname` */
+  kind: string
+  address: string
+}
+
+export type NodeCondition = {
+  /** `Ready`, `MemoryPressure` */
+  kind: string
+  /** `True`, `False`, `Unknown` */
+  status: string
+  /** Whether that is as it should be. */
+  is_good: boolean
+  reason: string
+  message: string
+  since?: string | null
+}
+
+export type NodeOverview = {
+  name: string
+  is_ready: boolean
+  /** New pods are not placed there: it was cordoned. */
+  is_cordoned: boolean
+  /** `control-plane` */
+  roles: string[]
+  addresses: NodeAddress[]
+  /** `1.34.4` */
+  kubelet: string
+  /** `containerd://1.6.20` */
+  container_runtime: string
+  /** `Debian GNU/Linux 12 (bookworm)` */
+  system: string
+  /** `amd64` */
+  architecture: string
+  zone?: string | null
+  resources: NodeResources
+  /** Pods on it that have not ended, and how many it takes. */
+  pods: number
+  most_pods: number
+  /** Instances of Pluvio's applications among them. */
+  instances: number
+  conditions: NodeCondition[]
+  taints: NodeTaint[]
+  since?: string | null
+}
+
+/** Cores in thousandths and bytes. */
+export type NodeResources = {
+  cpu: Amounts
+  memory: Amounts
+  /** On the nodes' own disks, for images and what containers write. */
+  disk: Amounts
+}
+
+export type NodeTaint = {
+  key: string
+  value?: string
+  /** `NoSchedule` */
+  effect: string
 }
 
 export type ObservedInstance = {
@@ -1218,6 +1395,8 @@ export type PlaceSettings = {
   /** The gateway's port as people type it: 80 when absent. */
   gateway_port?: number | null
   gateway?: GatewayChoice
+  /** How requests reach Pluvio's own gateway from outside the cluster. */
+  exposure?: Exposure
   /** For volumes that name no class; the cluster's default when absent. */
   storage_class?: string | null
 }
@@ -1239,6 +1418,17 @@ export type PlanRequest = {
   source: SourceRequest
   /** The application's name; suggested from the source when absent. */
   name?: string | null
+}
+
+/** Whether NetworkPolicies do anything. Kubernetes does not say; what runs there does. */
+export type PolicyEnforcement = {
+  by: string
+  state: "enforced"
+} | {
+  network: string
+  state: "not-enforced"
+} | {
+  state: "unknown"
 }
 
 export type PortDetail = {
@@ -1549,6 +1739,20 @@ export type StepName = "fetch" | "base" | "build" | "keep" | "pull" | "copy" | "
 
 export type StepState = "waiting" | "running" | "done" | "skipped" | "failed"
 
+export type StorageClassFound = {
+  name: string
+  provisioner: string
+  is_default: boolean
+  /** Volumes can grow. */
+  can_expand: boolean
+  /** A volume is kept when its claim is deleted. */
+  keeps: boolean
+  /** Several nodes can write to one volume. By the provisioner's name; absent where that tells nothing. */
+  shared?: boolean | null
+  /** A volume is made only where its first pod is placed. */
+  waits_for_pod: boolean
+}
+
 export type TokenCreated = TokenSummary & {
   /** Shown once. */
   value: string
@@ -1620,6 +1824,14 @@ export type Traffic = {
   p95_ms: number
   /** Share of answers with status 5xx, 0 to 1. */
   errors: number
+}
+
+export type Unseen = {
+  /** `nodes`, `pods`, `events`, `metrics` */
+  what: string
+  why: string
+  /** Since when it has not been seen; what is shown of it is from before. */
+  since?: string | null
 }
 
 export type UploadReceipt = {
@@ -1707,6 +1919,22 @@ export type VolumeUse = {
   component: string
   path: string
   read_only: boolean
+}
+
+/** A workload of one of Pluvio's applications. */
+export type WorkloadOverview = {
+  namespace: string
+  /** `Deployment`, `StatefulSet`, `DaemonSet`, `CronJob`, `Job` */
+  kind: string
+  name: string
+  application: ApplicationId
+  /** As people call it. */
+  application_name: string
+  component?: string | null
+  wanted: number
+  ready: number
+  /** Nodes that its pods are on, with how many. */
+  nodes: Record<string, number>
 }
 
 /** Each operation: its query, what is sent and what comes back. */
@@ -1844,7 +2072,13 @@ export type Operations = {
   'POST /api/v1/clusters': {
     query: undefined
     body: ClusterRequest
-    answer: ClusterSummary
+    answer: ClusterAdded
+  }
+  /** Looks at a cluster step by step, before it is added: nothing is made there, nothing is kept. */
+  'POST /api/v1/clusters/check': {
+    query: undefined
+    body: ClusterRequest
+    answer: CheckReport
   }
   /** One cluster. */
   'GET /api/v1/clusters/{cluster}': {
@@ -1860,6 +2094,12 @@ export type Operations = {
     }
     body: undefined
     answer: ClusterRemoved
+  }
+  /** What a cluster looks like now: its nodes, its events, what of ours runs there. */
+  'GET /api/v1/clusters/{cluster}/overview': {
+    query: undefined
+    body: undefined
+    answer: ClusterOverview
   }
   /** Names and hosts; never the secrets. */
   'GET /api/v1/teams/{team}/credentials': {
