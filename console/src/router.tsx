@@ -173,6 +173,9 @@ const tree = rootRoute.addChildren([
       }),
       component: lazy(() => import('./pages/audit')),
     }),
+    page('/org/clusters', () => import('./pages/clusters')),
+    page('/org/clusters/$cluster', () => import('./pages/cluster')),
+    page('/org/workloads', () => import('./pages/workloads')),
     appRoute.addChildren([
       tab('/', () => import('./pages/app/overview')),
       createRoute({

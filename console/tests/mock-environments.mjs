@@ -3,8 +3,16 @@ import { ago } from './mock-data.mjs'
 import { team } from './mock-views.mjs'
 import { problem } from './mock-words.mjs'
 
-const one = (name, first, applications) => ({ name, first, applications, created_at: ago(9000) })
-const all = [one('production', true, 5), one('staging', false, 1)]
+const one = (name, first, applications, cluster = 'local') => ({
+  name,
+  first,
+  applications,
+  cluster,
+  created_at: ago(9000),
+})
+const all = [one('production', true, 5), one('staging', false, 1, 'prod')]
+/** With the first one on another cluster, where a story wants that. */
+const placedOn = (cluster) => all.map((each) => (each.first && cluster ? { ...each, cluster } : each))
 
 const copyPreview = (app, { to, name, copy_secrets, secrets = {} }) => {
   const given = 'SMTP_PASSWORD' in secrets
@@ -68,9 +76,9 @@ const promotePreview = (app, { to, images_only }) => ({
 })
 
 /** The answer to a request about environments, as the arguments of `send`; nothing where it is about something else. */
-export function environments(method, path, body, begin) {
+export function environments(method, path, body, placed, begin) {
   const list = `/teams/${team}/environments`
-  if (path === list && method === 'GET') return [200, { items: all }]
+  if (path === list && method === 'GET') return [200, { items: placedOn(placed) }]
   if (path === list) {
     if (all.some((known) => known.name === body.name))
       return [
@@ -83,7 +91,7 @@ export function environments(method, path, body, begin) {
           'Choose another.',
         ),
       ]
-    all.push(one(body.name, false, 0))
+    all.push(one(body.name, false, 0, body.cluster))
     return [201, all.at(-1)]
   }
   const entry = new RegExp(`^${list}/([^/]+)$`).exec(path)

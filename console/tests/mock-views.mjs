@@ -109,6 +109,8 @@ const permissions = [
   'credential:write',
   'credential:read',
   'audit:view',
+  'cluster:read',
+  'cluster:manage',
   'team:manage',
 ]
 /** Kept by the person of the mock; nobody signs in with them. */

@@ -2,6 +2,7 @@
 // happens, quickly: operations go through their steps, instances come and go.
 import { createServer } from 'node:http'
 import { breaches, misfits, schemaNamed } from './contract.mjs'
+import { clustersOf } from './mock-clusters.mjs'
 import { component, id, instance, operation, route, step, stepNames, usual, world } from './mock-data.mjs'
 import { databasesOf } from './mock-database.mjs'
 import { ofApplication, ofEnvironment, usageOf } from './mock-editing.mjs'
@@ -26,6 +27,8 @@ export async function startMock({
   noBackups = false,
   /** A permission that its person does not have. */
   without,
+  /** The cluster that `production` is on; the engine when absent. */
+  placed,
   /** So many components in the topology of `storefront`. */
   components = 0,
   port = 0,
@@ -147,6 +150,7 @@ export async function startMock({
 
   const records = recordsOf(state, { here, pace, still, page })
   const volumes = volumesOf({ here, run })
+  const clusters = clustersOf({ placed, none: data === 'empty' })
   const databases = databasesOf({ noBackups, here, run })
 
   const server = createServer(async (request, response) => {
@@ -276,10 +280,12 @@ export async function startMock({
       return response.end(kept.text)
     }
     if (kept) return send(...kept)
-    const elsewhere = environments(method, path, body, (app, kind) =>
+    const elsewhere = environments(method, path, body, placed, (app, kind) =>
       run(app, kind, `${kind} ${app}`, ['decide', 'apply', 'start']),
     )
     if (elsewhere) return send(...elsewhere)
+    const there = clusters(method, path, url.searchParams, body)
+    if (there) return send(...there)
     const own = databases(method, path, body)
     if (own) return send(...own)
     if (path === '/doctor') return send(200, doctor)

@@ -1,5 +1,6 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
+import { clusterPages, clusters } from './clusters.mjs'
 import { databases } from './database.mjs'
 import { environments } from './environments.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
@@ -22,6 +23,7 @@ const pages = [
   ['releases', `${A}/releases?from=4&to=7&rollback=4`, ['Roll back to r4', '回滚到 r4']],
   ['schedule', `${P}/apps/nightly`, ['Run now', '立即运行']],
   ...topologyPages,
+  ...clusterPages,
   ['settings', `${A}/settings`, ['Probes', '探针']],
   ['volumes', `${P}/volumes`, ['uploads', 'uploads']],
   ['volumes of one', `${A}/volumes`, ['media', 'media']],
@@ -222,6 +224,7 @@ async function flows({ check, open, target, accessible }) {
   await volumes({ check, open, target, accessible })
   await topology({ check, open, target, accessible })
   await environments({ check, open, target, accessible })
+  await clusters({ check, open, target, accessible })
   await databases({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })

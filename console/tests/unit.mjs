@@ -42,7 +42,19 @@ await check('no Chinese message was left in English', () => {
     (key) => zh[key] === en[key] && latin.test(zh[key].replace(/\{\w+\}/g, '')),
   )
   // Names that are the same in both.
-  const names = new Set(['kind.node', 'kind.python', 'kind.dockerfile'])
+  const names = new Set([
+    'kind.node',
+    'kind.python',
+    'kind.dockerfile',
+    'cluster.kind.docker',
+    'cluster.kind.podman',
+    'cluster.kind.kubernetes',
+    'cluster.kubeconfig',
+    'cluster.gateway.own',
+    'cluster.gatewayName',
+    'check.name.kubeconfig',
+    'cluster.kubelet',
+  ])
   assert.deepEqual(
     left.filter((key) => !names.has(key)),
     [],
@@ -224,6 +236,65 @@ await check('forms have every field of the schema, and no other', () => {
     onlyApplication,
     'application',
   )
+})
+const { contextsOf, nameFrom } = await load('/src/clusters/kubeconfig.ts')
+await check('contexts of a kubeconfig, however it is written', () => {
+  const kubectl = `apiVersion: v1
+clusters:
+- cluster:
+    server: https://a
+  name: a
+contexts:
+- context:
+    cluster: a
+    name: not-this
+    user: me
+  name: "a \\"b\\""   # its name
+# a remark
+- name: 'it''s'
+  context:
+    cluster: b
+-   name: far # more
+    context: {cluster: c, user: d}
+current-context: far
+users:
+- name: nobody
+`
+  assert.deepEqual(contextsOf(kubectl), { names: ['a "b"', "it's", 'far'], current: 'far' })
+  const indented = 'contexts:\r\n  - context:\r\n      user: me\r\n    name: x\r\nusers: []\r\n'
+  assert.deepEqual(contextsOf(indented), { names: ['x'], current: undefined })
+  const json = JSON.stringify({ contexts: [{ name: 'j' }], 'current-context': 'j' })
+  assert.deepEqual(contextsOf(json), { names: ['j'], current: 'j' })
+  for (const other of ['', 'hello', '{', 'contexts: [{name: x}]', 'contexts: []'])
+    assert.equal(contextsOf(other), undefined, other)
+})
+await check('a name for a cluster from its context', () => {
+  assert.equal(nameFrom('kubernetes-admin@prod'), 'prod')
+  assert.equal(nameFrom('arn:aws:eks:eu-north-1:123:cluster/Shop_EU'), 'shop-eu')
+  assert.equal(nameFrom('admin@10.0.0.1'), '')
+  assert.equal(nameFrom(''), '')
+})
+const { settingsOf, choicesOf } = await load('/src/clusters/settings.tsx')
+await check('settings of a cluster, from what was found and what was typed', () => {
+  const report = { findings: { gateways: ['a/b'], load_balancer: { guess: 'likely', by: 'metallb' } } }
+  const fresh = choicesOf(undefined, report)
+  assert.equal(fresh.exposure, 'load-balancer')
+  assert.deepEqual(settingsOf({ ...fresh, port: ' 8443 ', gateway: 'cluster' }), {
+    domain: undefined,
+    gateway_port: 8443,
+    gateway: { kind: 'cluster', namespace: 'a', name: 'b' },
+    exposure: 'load-balancer',
+    storage_class: undefined,
+  })
+  for (const bad of [
+    { port: '0' },
+    { port: '70000' },
+    { port: 'x' },
+    { gateway: 'cluster', gatewayName: 'b' },
+  ])
+    assert.equal(settingsOf({ ...fresh, ...bad }), undefined)
+  const kept = { gateway: { kind: 'none' }, exposure: 'host-port', domain: 'x.test', storage_class: 'fast' }
+  assert.deepEqual(settingsOf(choicesOf(kept, report)), { ...kept, gateway_port: undefined })
 })
 await vite.close()
 console.log(`${passed} passed, ${failed} failed`)

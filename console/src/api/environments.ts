@@ -17,8 +17,19 @@ const list = (team: string) => `/teams/${team}/environments`
 
 export const useEnvironments = () => useResource<Page<EnvironmentSummary>>(list(usePlace().team))
 
-export async function createEnvironment(team: string, name: string) {
-  const made = await post<EnvironmentSummary>(list(team), { name })
+const engine = 'local'
+
+/** The cluster that the environment in view is on; nothing where that is the engine of the machine. */
+export function usePlacedOn(): string | undefined {
+  const { env } = usePlace()
+  const environments = useEnvironments()
+  const { cluster } = environments.data?.items.find((one) => one.name === env) ?? {}
+  return cluster === engine ? undefined : cluster
+}
+
+/** On the engine of the machine where no cluster is named. */
+export async function createEnvironment(team: string, name: string, cluster?: string) {
+  const made = await post<EnvironmentSummary>(list(team), { name, cluster })
   // The list itself, not what is below each of its entries.
   await refresh(team)
   return made

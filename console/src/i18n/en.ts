@@ -1,3 +1,4 @@
+import { clusters } from './en-clusters'
 import { create } from './en-create'
 import { database } from './en-database'
 import { environments } from './en-environments'
@@ -595,4 +596,5 @@ export const en = {
   ...spec,
   ...topology,
   ...environments,
+  ...clusters,
 } as const

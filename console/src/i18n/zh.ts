@@ -3,6 +3,7 @@
  * route 路由，probe 探针，volume 存储卷，secret 密钥，build 构建，environment 环境。
  */
 import type { Catalogue } from '.'
+import { clusters } from './zh-clusters'
 import { create } from './zh-create'
 import { database } from './zh-database'
 import { environments } from './zh-environments'
@@ -581,4 +582,5 @@ export const zh: Catalogue = {
   ...spec,
   ...topology,
   ...environments,
+  ...clusters,
 }

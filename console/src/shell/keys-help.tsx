@@ -22,6 +22,7 @@ const rows: [string[], Key][] = [
   [['G', 'T'], 'nav.topology'],
   [['G', 'G'], 'nav.gateway'],
   [['G', 'P'], 'nav.operations'],
+  [['G', 'C'], 'nav.clusters'],
   [['C'], 'nav.create'],
   [['J'], 'keys.down'],
   [['K'], 'keys.up'],

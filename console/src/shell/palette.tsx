@@ -3,12 +3,14 @@ import { Dialog } from '@base-ui/react/dialog'
 import { useNavigate } from '@tanstack/react-router'
 import {
   Box,
+  Boxes,
   CornerDownLeft,
   HardDrive,
   History,
   House,
   Keyboard,
   Languages,
+  Network,
   Plus,
   Route,
   ScrollText,
@@ -55,6 +57,7 @@ export function Palette() {
   const scopes = useScopes()
   const dark = useDark()
   const overview = useOverview()
+  const mayClusters = useMay('cluster:read')
   const mayAudit = useMay('audit:view')
   const field = useRef<HTMLInputElement>(null)
   const back = useRef<HTMLElement | null>(null)
@@ -126,6 +129,23 @@ export function Palette() {
             keys: ['G', 'P'],
             to: '/t/$team/e/$env/operations',
           },
+          ...(mayClusters
+            ? [
+                {
+                  id: 'clusters',
+                  label: t('nav.clusters'),
+                  icon: Network,
+                  keys: ['G', 'C'],
+                  to: '/t/$team/e/$env/org/clusters',
+                },
+                {
+                  id: 'workloads',
+                  label: t('nav.workloads'),
+                  icon: Boxes,
+                  to: '/t/$team/e/$env/org/workloads',
+                },
+              ]
+            : []),
           ...(mayAudit
             ? [{ id: 'audit', label: t('nav.audit'), icon: ScrollText, to: '/t/$team/e/$env/org/audit' }]
             : []),
@@ -160,7 +180,7 @@ export function Palette() {
         })
         .map((command, index) => ({ ...command, group, first: index === 0 })),
     )
-  }, [scopes, narrow, overview.data, mayAudit, place, query, t, dark, language, navigate])
+  }, [scopes, narrow, overview.data, mayClusters, mayAudit, place, query, t, dark, language, navigate])
 
   const current = Math.min(at, rows.length - 1)
   const run = (row: Row | undefined) => {

@@ -9,6 +9,7 @@ import {
   History,
   House,
   type LucideIcon,
+  Network,
   Plus,
   Route,
   ScrollText,
@@ -18,6 +19,7 @@ import {
 import { type ReactNode, useEffect } from 'react'
 import { useLive } from '../api/live'
 import { useMay, useOverview, useSession } from '../api/queries'
+import { AwayBanner } from '../clusters/banner'
 import { useI18n } from '../i18n'
 import { Avatar, Kbd } from '../ui/controls'
 import { cx } from '../ui/cx'
@@ -40,6 +42,7 @@ const paths = {
   volumes: '/t/$team/e/$env/volumes',
   create: '/t/$team/e/$env/create',
   topology: '/t/$team/e/$env/topology',
+  clusters: '/t/$team/e/$env/org/clusters',
   audit: '/t/$team/e/$env/org/audit',
 } as const
 type PageName = keyof typeof paths
@@ -51,6 +54,7 @@ function usePage(): PageName | undefined {
   const parts = rest.split('/')
   const head = (parts[0] === 'org' ? parts[1] : parts[0]) ?? ''
   if (head === '' || head === 'welcome') return 'overview'
+  if (head === 'workloads') return 'clusters'
   return head in paths ? (head as PageName) : undefined
 }
 
@@ -98,6 +102,7 @@ function Side() {
   const place = usePlace()
   const session = useSession()
   const overview = useOverview()
+  const mayClusters = useMay('cluster:read')
   const mayAudit = useMay('audit:view')
   const applications = overview.data?.applications.items ?? []
   const total = overview.data?.applications_total ?? 0
@@ -154,12 +159,9 @@ function Side() {
         <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.deliver')}</div>
         <Entry page="create" icon={Plus} label={t('nav.create')} keys="C" />
         <Entry page="operations" icon={History} label={t('nav.operations')} keys="G P" />
-        {mayAudit && (
-          <>
-            <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.org')}</div>
-            <Entry page="audit" icon={ScrollText} label={t('nav.audit')} />
-          </>
-        )}
+        {(mayClusters || mayAudit) && <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.org')}</div>}
+        {mayClusters && <Entry page="clusters" icon={Network} label={t('nav.clusters')} keys="G C" />}
+        {mayAudit && <Entry page="audit" icon={ScrollText} label={t('nav.audit')} />}
       </div>
       <div className="mt-auto space-y-2 pt-3">
         {(overview.data?.running ?? []).slice(0, 3).map((operation) => (
@@ -250,6 +252,7 @@ export function Shell() {
     'g t': go('topology'),
     'g g': go('gateway'),
     'g p': go('operations'),
+    'g c': go('clusters'),
     c: go('create'),
   })
   const path = useRouterState({ select: (state) => state.location.pathname })
@@ -269,6 +272,7 @@ export function Shell() {
         <div className="flex min-h-0 min-w-0 flex-col">
           <PhoneTop />
           {live.stale && <StaleBar seen={live.age} onRetry={live.reconnect} />}
+          {!path.includes('/org/') && <AwayBanner />}
           <main id="main" tabIndex={-1} className="min-h-0 min-w-0 flex-1 overflow-auto bg-bg outline-none">
             <Outlet />
           </main>

@@ -3,11 +3,12 @@ import { Menu } from '@base-ui/react/menu'
 import { useNavigate } from '@tanstack/react-router'
 import { Check, ChevronsUpDown, Plus, Trash2 } from 'lucide-react'
 import { useState } from 'react'
+import { useClusters } from '../api/clusters'
 import { createEnvironment, deleteEnvironment, useEnvironments } from '../api/environments'
 import { Problem } from '../api/problem'
 import { useMay } from '../api/queries'
 import { useI18n } from '../i18n'
-import { Button, Field, Input, Mark } from '../ui/controls'
+import { Button, Field, Input, Mark, Select } from '../ui/controls'
 import { ConfirmByName, Dialog } from '../ui/dialog'
 import { ProblemLine } from '../ui/panels'
 import { usePlace } from './place'
@@ -25,6 +26,8 @@ export function PlaceSwitcher({ size }: { size: 26 | 28 }) {
   const [going, setGoing] = useState<string>()
   const all = environments.data?.items ?? []
   const here = all.find((one) => one.name === place.env)
+  // Where all is on the engine, nothing needs to be said of it.
+  const several = new Set(all.map((one) => one.cluster)).size > 1
   const go = (env: string) => void navigate({ to: '/t/$team/e/$env', params: { team: place.team, env } })
   return (
     <>
@@ -33,7 +36,10 @@ export function PlaceSwitcher({ size }: { size: 26 | 28 }) {
           <Mark size={size} />
           <span className="min-w-0 flex-1">
             <b className="block truncate text-sm font-semibold leading-4">{place.team}</b>
-            <span className="block truncate text-xs text-fg-3">{place.env}</span>
+            <span className="block truncate text-xs text-fg-3">
+              {place.env}
+              {several && here && ` ${t('place.on', { cluster: here.cluster })}`}
+            </span>
           </span>
           <ChevronsUpDown size={14} aria-hidden className="shrink-0 text-fg-3" />
           <span className="sr-only">{t('place.switch')}</span>
@@ -45,7 +51,14 @@ export function PlaceSwitcher({ size }: { size: 26 | 28 }) {
                 <Menu.GroupLabel className="eyebrow px-2 py-1">{t('place.switch')}</Menu.GroupLabel>
                 {all.map((one) => (
                   <Menu.RadioItem key={one.name} value={one.name} className={item}>
-                    <span className="min-w-0 flex-1 truncate">{one.name}</span>
+                    <span className="min-w-0 flex-1">
+                      <span className="block truncate">{one.name}</span>
+                      {several && (
+                        <span className="block truncate text-xs text-fg-3">
+                          {t('place.on', { cluster: one.cluster })}
+                        </span>
+                      )}
+                    </span>
                     <span className="text-xs text-fg-3">
                       {t('place.applications', { n: one.applications })}
                     </span>
@@ -115,14 +128,19 @@ function NewEnvironment({
 }) {
   const { t } = useI18n()
   const place = usePlace()
+  const clusters = useClusters()
   const [name, setName] = useState('')
+  const [cluster, setCluster] = useState('')
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<Problem>()
+  const added = (clusters.data?.items ?? []).filter(
+    (one) => one.kind === 'kubernetes' && one.state !== 'leaving',
+  )
   const make = async () => {
     setBusy(true)
     setProblem(undefined)
     try {
-      const made = await createEnvironment(place.team, name)
+      const made = await createEnvironment(place.team, name, cluster || undefined)
       setName('')
       onMade(made.name)
     } catch (thrown) {
@@ -150,6 +168,25 @@ function NewEnvironment({
             />
           )}
         </Field>
+        {added.length > 0 && (
+          <Field label={t('place.cluster')} hint={t('place.clusterHint')} className="mt-3">
+            {(control) => (
+              <Select
+                {...control}
+                className="w-full"
+                value={cluster}
+                onChange={(event) => setCluster(event.target.value)}
+              >
+                <option value="">{t('cluster.engine')}</option>
+                {added.map((one) => (
+                  <option key={one.name} value={one.name}>
+                    {one.state === 'away' ? `${one.name} · ${t('cluster.state.away')}` : one.name}
+                  </option>
+                ))}
+              </Select>
+            )}
+          </Field>
+        )}
         {problem && (
           <div className="mt-3">
             <ProblemLine problem={problem} />

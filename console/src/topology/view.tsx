@@ -1,6 +1,7 @@
 /** A topology with its tools: search, window of time, picture or list, inspector. Of an application and of an environment. */
 import { Search, Waypoints } from 'lucide-react'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { usePlacedOn } from '../api/environments'
 import type { Resource } from '../api/resource'
 import type { Topology } from '../api/types'
 import { useI18n } from '../i18n'
@@ -38,6 +39,7 @@ export function TopologyView({
   tools?: ReactNode
 }) {
   const { t, duration } = useI18n()
+  const placedOn = usePlacedOn()
   const [picked, setPicked] = useState<Picked>()
   const [find, setFind] = useState('')
   const narrow = useNarrow()
@@ -104,7 +106,7 @@ export function TopologyView({
       <div className="flex min-h-0 min-w-0 flex-1 flex-col">
         {data.seen_ms_ago == null && (
           <p role="status" className="border-b bg-warn-soft px-4 py-1.5 text-xs font-medium text-warn">
-            {t('topology.unknown')}
+            {placedOn ? t('cluster.topologyUnknown', { cluster: placedOn }) : t('topology.unknown')}
           </p>
         )}
         {list ? (

@@ -2,6 +2,7 @@
 import { Link } from '@tanstack/react-router'
 import { ArrowRight, ExternalLink, GitCommitHorizontal, Play, X } from 'lucide-react'
 import type { ReactNode } from 'react'
+import { usePlacedOn } from '../../api/environments'
 import { Problem } from '../../api/problem'
 import { act, cancelOperation, useMay, useReleases, useUsage } from '../../api/queries'
 import type { ApplicationDetail, ComponentDetail, Operation, ReleaseSummary } from '../../api/types'
@@ -26,6 +27,7 @@ import { comesToAnEnd, Runs } from './runs'
 export default function AppOverview() {
   const { app, component } = useApp()
   const { t } = useI18n()
+  const placedOn = usePlacedOn()
   const releases = useReleases(app.name)
   const usage = useUsage(app.name)
   const running = app.operations.filter((one) => !one.outcome)
@@ -37,7 +39,7 @@ export default function AppOverview() {
     <Page>
       {app.seen_ms_ago == null && app.live_release != null && (
         <p role="status" className="rounded-lg bg-warn-soft px-4 py-2 text-sm text-warn">
-          {t('app.notSeen')}
+          {placedOn ? t('cluster.notSeen', { cluster: placedOn }) : t('app.notSeen')}
         </p>
       )}
       <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,1fr)_324px]">
