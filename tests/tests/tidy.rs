@@ -29,11 +29,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "node",
         &["model", "plan", "runtime", "engine", "proxy", "telemetry"],
     ),
+    ("registry", &["model", "store"]),
     // `engine` and `node` for their words only (a registry's credential, the node's client): control runs no container.
+    // `registry` to publish what was built to clusters, and to say what is kept there.
     (
         "control",
         &[
-            "model", "formats", "plan", "runtime", "store", "build", "engine", "node",
+            "model", "formats", "plan", "runtime", "store", "build", "engine", "node", "registry",
         ],
     ),
     // `engine` to look for one in `doctor`, `node` for the words of its measurements.
@@ -41,7 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "server",
         &[
             "model", "formats", "plan", "runtime", "store", "build", "engine", "node", "control",
-            "api",
+            "api", "registry",
         ],
     ),
     // `proxy` for the gateway of a cluster, which is a process without a node: it joins what `kubernetes` tells to it.
@@ -61,6 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "control",
             "api",
             "server",
+            "registry",
         ],
     ),
     // They start the binary and speak its API.
@@ -71,7 +74,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Packages that only the named crates may use directly.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store"], "all SQL is in one crate"),
-    ("axum", &["server"], "handlers are in one crate"),
+    (
+        "axum",
+        &["server", "registry"],
+        "handlers of the API are in one crate, those of the distribution specification in another",
+    ),
     ("tower-http", &["server"], "handlers are in one crate"),
     ("utoipa-axum", &["server"], "handlers are in one crate"),
     (

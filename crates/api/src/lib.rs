@@ -27,6 +27,7 @@ pub mod databases;
 pub mod editing;
 pub mod environments;
 pub mod identity;
+pub mod images;
 pub mod platform;
 pub mod releases;
 mod tls;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use pluvio_model::operation::{StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::BuildRecord;
 use pluvio_model::spec::SourceSpec;
+use tokio::io::AsyncRead;
 use tokio_util::task::TaskTracker;
 
 use crate::base::BaseImage;
@@ -38,6 +40,11 @@ impl Builder {
             settings: Arc::new(settings),
             clearing,
         }
+    }
+
+    /// An image of the engine's store as an archive, as it comes.
+    pub async fn export(&self, image: &str) -> Result<Pin<Box<dyn AsyncRead + Send>>, Problem> {
+        self.engine.export(image).await.map_err(engine)
     }
 
     /// Waits until nothing is left on the engine of builds that have ended.

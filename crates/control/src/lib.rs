@@ -18,6 +18,7 @@ mod database;
 pub mod databases;
 mod edit;
 mod files;
+mod images;
 mod operate;
 mod oplog;
 mod places;
@@ -87,6 +88,7 @@ pub(crate) struct Inner {
     pub(crate) readings: reading::Readings,
     pub(crate) measuring: volumes::Measuring,
     pub(crate) looks: databases::Looks,
+    pub(crate) images: images::Images,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -117,6 +119,7 @@ impl Control {
             readings: reading::Readings::default(),
             measuring: volumes::Measuring::default(),
             looks: databases::Looks::default(),
+            images: images::Images::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };

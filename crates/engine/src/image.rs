@@ -1,6 +1,7 @@
 //! Images at hand: inspect, list, import, load, tag, commit, remove.
 
 use std::path::Path;
+use std::pin::Pin;
 
 use futures::StreamExt;
 use http::{Method, header};
@@ -10,8 +11,9 @@ use pluvio_model::facts::ImageFacts;
 use pluvio_runtime::driver::DriverError;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::io::AsyncRead;
 
-use crate::connection::{Body, Engine, body_of_file, escape, label_filter};
+use crate::connection::{Body, Engine, body_of_file, empty, escape, label_filter};
 use crate::error::Failure;
 use crate::stream::Documents;
 
@@ -270,6 +272,21 @@ impl Engine {
         .await
         .map(drop)
         .map_err(|f| f.attempting(&format!("tag {image} as {reference}"), image))
+    }
+
+    /// An image as an archive (`docker save`), as it comes from the engine.
+    pub async fn export(
+        &self,
+        reference: &str,
+    ) -> Result<Pin<Box<dyn AsyncRead + Send>>, DriverError> {
+        let path = format!("/images/{}/get", escape_path(reference));
+        let answer = self.send(Method::GET, &path, &[], empty()).await;
+        let answer = answer.map_err(|f| f.attempting(&format!("export {reference}"), reference))?;
+        let chunks = BodyStream::new(answer.into_body()).map(|frame| match frame {
+            Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
+            Err(error) => Err(std::io::Error::other(error)),
+        });
+        Ok(Box::pin(tokio_util::io::StreamReader::new(chunks)))
     }
 
     /// Takes a name away, and the image with its last name. `Refused` while a container uses it.

@@ -308,6 +308,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<ClusterCommand>,
     },
+    /// Images in Pluvio's registry
+    #[command(after_help = crate::commands::images::EXAMPLES)]
+    Images {
+        #[command(subcommand)]
+        command: crate::commands::images::ImagesCommand,
+    },
     /// Explain an error code or a field of app.yaml
     Explain {
         /// `build.failed`, `components.probes` …; all codes when absent
@@ -357,8 +363,8 @@ pub(crate) struct UpArgs {
 pub(crate) struct ServerArgs {
     #[command(flatten)]
     pub(crate) up: UpArgs,
-    /// `control`, `node`; both when absent
-    #[arg(long, value_delimiter = ',', default_value = "control,node")]
+    /// `control`, `node`, `registry`; all when absent (the registry where `images.listen` is set)
+    #[arg(long, value_delimiter = ',', default_value = "control,node,registry")]
     pub(crate) roles: Vec<String>,
     /// Show where each setting came from, and end
     #[arg(long)]

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::UpArgs;
 
+mod images;
+
+pub(crate) use images::Images;
+
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -49,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) pool: Setting<String>,
     /// How long a deleted volume can be had back.
     pub(crate) volume_grace: Setting<Span>,
+    /// The registry of images for clusters.
+    pub(crate) images: Images,
 }
 
 /// `pluvio.toml` in the data folder.
@@ -70,6 +76,8 @@ struct File {
     network: Network,
     #[serde(default)]
     volumes: Volumes,
+    #[serde(default)]
+    images: images::Section,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -172,6 +180,7 @@ impl Config {
                 file.volumes.grace,
                 Span::seconds(7 * 24 * 3600),
             )?,
+            images: Images::read(file.images)?,
             data: data.to_owned(),
         })
     }

@@ -16,7 +16,7 @@ use clap::Parser;
 use cli::*;
 use commands::{
     Done, access, apps, audit, change, cluster, database, declare, deploy, environment, follow,
-    history, instances, plan, reference, runs, topology, up, volumes,
+    history, images, instances, plan, reference, runs, topology, up, volumes,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -180,6 +180,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::Whoami => access::whoami(context).await,
         Command::SigninLink => access::signin_link(context).await,
         Command::Cluster { command } => cluster::run(context, command).await,
+        Command::Images { command } => images::run(context, command).await,
         Command::Explain { what } => reference::explain(context, what.as_deref()),
         Command::Schema { what } => reference::schema(context, &what),
         Command::Completion { shell } => reference::completion(context, &shell),
@@ -224,15 +225,16 @@ async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
         return Ok(());
     }
     begin_log();
-    let (mut control, mut node) = (false, false);
+    let (mut control, mut node, mut registry) = (false, false, false);
     for role in &args.roles {
         match role.as_str() {
             "control" | "api" | "worker" | "builder" => control = true,
             "node" => node = true,
+            "registry" => registry = true,
             other => {
                 return Err(problem::REQUEST_INVALID.problem(
                     format!("There is no role {other:?}."),
-                    "The roles are control (api, worker, builder) and node.",
+                    "The roles are control (api, worker, builder), node and registry.",
                 ));
             }
         }
@@ -243,5 +245,13 @@ async fn serve(context: &Context, args: ServerArgs) -> Result<(), Problem> {
             "Name another data folder with --data.",
         )
     })?;
-    roles::run(config, control, node).await
+    roles::run(
+        config,
+        roles::Roles {
+            control,
+            node,
+            registry,
+        },
+    )
+    .await
 }

@@ -1,5 +1,7 @@
-//! The roles of a process: control (API, console, decisions, builds) and node (gateway, containers). Both in one process or
-//! apart; they speak over the node's socket either way.
+//! The roles of a process: control (API, console, decisions, builds), node (gateway, containers), registry (images for
+//! clusters, where one is configured). In one process or apart; control and node speak over the node's socket either way.
+
+mod images;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
+/// Which roles a process has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Roles {
+    pub(crate) control: bool,
+    pub(crate) node: bool,
+    pub(crate) registry: bool,
+}
+
 /// Runs the named roles until the process is told to end.
-pub(crate) async fn run(config: Config, control: bool, node: bool) -> Result<(), Problem> {
+pub(crate) async fn run(config: Config, roles: Roles) -> Result<(), Problem> {
     let stop = CancellationToken::new();
     let ending = stop.clone();
     tokio::spawn(async move {
@@ -21,18 +31,42 @@ pub(crate) async fn run(config: Config, control: bool, node: bool) -> Result<(),
         ending.cancel();
     });
     let config = Arc::new(config);
-    match (control, node) {
-        (true, true) => {
+    match roles {
+        Roles {
+            control: true,
+            node: true,
+            registry,
+        } => {
             let (one, other) = tokio::join!(
                 run_node(config.clone(), stop.clone()),
-                run_control(config, stop.clone())
+                run_control(config, registry, stop.clone())
             );
             one.and(other)
         }
-        (true, false) => run_control(config, stop).await,
-        (false, true) => run_node(config, stop).await,
-        (false, false) => Err(problem::REQUEST_INVALID
-            .problem("No role was named.", "Use --roles control, node or both.")),
+        Roles {
+            control: true,
+            registry,
+            ..
+        } => run_control(config, registry, stop).await,
+        Roles {
+            node: true,
+            registry,
+            ..
+        } => {
+            let images = async {
+                match registry && config.images.listen.value.is_some() {
+                    true => images::run(config.clone(), stop.clone()).await,
+                    false => Ok(()),
+                }
+            };
+            let (one, other) = tokio::join!(run_node(config.clone(), stop.clone()), images);
+            one.and(other)
+        }
+        Roles { registry: true, .. } => images::run(config, stop).await,
+        _ => Err(problem::REQUEST_INVALID.problem(
+            "No role was named.",
+            "Use --roles control, node, registry or several.",
+        )),
     }
 }
 
@@ -88,7 +122,11 @@ async fn bind(
     }
 }
 
-async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(), Problem> {
+async fn run_control(
+    config: Arc<Config>,
+    serves_images: bool,
+    stop: CancellationToken,
+) -> Result<(), Problem> {
     let socket = config.data.join("control.sock");
     let listeners = bind(&config, &socket).await.map_err(|(address, error)| {
         problem::PORT_TAKEN.problem(format!("{address} cannot be listened on: {error}."), "End what listens there, or choose another with --port (console) or PLUVIO_OPERATIONS_PORT.")
@@ -103,6 +141,10 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
             "Check the data folder's permissions and space.",
         )
     })?;
+    let registry = images::registry(&config, &store, &blobs);
+    if let Some(registry) = registry.as_ref().filter(|_| serves_images) {
+        images::start(&config, registry, &store, &stop).await?;
+    }
     let node = pluvio_node::Client::new(pluvio_node::socket_in(&config.data));
     let builder = builder(&config, &stop).await?;
     let Some(builder) = builder else {
@@ -119,6 +161,9 @@ async fn run_control(config: Arc<Config>, stop: CancellationToken) -> Result<(),
     };
     let control = Control::new(settings, store, blobs, node, builder);
     control.start(Some(Arc::new(pluvio_kubernetes::Clusters)));
+    if let (Some(registry), Some(url)) = (registry, config.images.address()) {
+        control.serve_images(registry, &url);
+    }
     let server = pluvio_server::Config {
         public_url: config.public_url(),
         gateway: config.gateway_url(),

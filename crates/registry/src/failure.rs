@@ -76,6 +76,8 @@ pub struct Failure {
     pub status: StatusCode,
     pub message: String,
     pub detail: Option<serde_json::Value>,
+    /// What a user of Pluvio reads of it, where that says more.
+    pub problem: Option<Box<Problem>>,
 }
 
 impl Failure {
@@ -85,6 +87,7 @@ impl Failure {
             status: code.status(),
             message: message.into(),
             detail: None,
+            problem: None,
         }
     }
 
@@ -142,10 +145,11 @@ impl From<Problem> for Failure {
         } else {
             ""
         };
-        Failure::of(
-            Code::Denied,
-            format!("{quota}{} {}", problem.cause, problem.remedy),
-        )
+        let message = format!("{quota}{} {}", problem.cause, problem.remedy);
+        Failure {
+            problem: Some(Box::new(problem)),
+            ..Failure::of(Code::Denied, message)
+        }
     }
 }
 

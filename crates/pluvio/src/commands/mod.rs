@@ -13,6 +13,7 @@ pub(crate) mod deploy;
 pub(crate) mod environment;
 pub(crate) mod follow;
 pub(crate) mod history;
+pub(crate) mod images;
 pub(crate) mod instances;
 pub(crate) mod openings;
 pub(crate) mod plan;

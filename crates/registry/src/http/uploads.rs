@@ -25,7 +25,7 @@ impl Entry<'_> {
             Some(digest) => Some(digest.parse()?),
             None => None,
         };
-        self.room().await?;
+        let room = self.room(digest.as_ref()).await?;
         let id = self.registry.begin_upload(&self.repository).await?;
         let Some(digest) = digest else {
             let mut response = empty(StatusCode::ACCEPTED);
@@ -34,7 +34,7 @@ impl Entry<'_> {
         };
         let upload = self.registry.open_upload(&self.repository, &id).await?;
         let key = upload.key.clone();
-        let pushed = match self.write(upload, body).await {
+        let pushed = match self.write(upload, body, room).await {
             Ok(()) => self.keep(&id, &digest).await,
             Err(failure) => Err(failure),
         };
@@ -53,7 +53,8 @@ impl Entry<'_> {
     ) -> Result<Response, Failure> {
         let upload = self.registry.open_upload(&self.repository, id).await?;
         self.follows(&upload, headers)?;
-        self.write(upload, body).await?;
+        let room = self.room(None).await?;
+        self.write(upload, body, room).await?;
         let upload = self.registry.open_upload(&self.repository, id).await?;
         let mut response = empty(StatusCode::ACCEPTED);
         self.locate(&mut response, id, upload.progress().bytes);
@@ -77,7 +78,8 @@ impl Entry<'_> {
         })?;
         let digest: Digest = digest.parse()?;
         self.follows(&upload, headers)?;
-        self.write(upload, body).await?;
+        let room = self.room(None).await?;
+        self.write(upload, body, room).await?;
         self.keep(id, &digest).await
     }
 
@@ -118,17 +120,24 @@ impl Entry<'_> {
         Ok(taken.await?.map(|_| self.created(digest)))
     }
 
-    /// How large an upload may become; refused at once where the quota is full.
-    async fn room(&self) -> Result<Option<u64>, Failure> {
+    /// How large an upload may become; refused at once where the quota is full. What the team holds elsewhere costs nothing more.
+    async fn room(&self, digest: Option<&Digest>) -> Result<Option<u64>, Failure> {
         let inner = &self.registry.inner;
+        if let Some(digest) = digest {
+            let held = inner
+                .store
+                .image_content_in_team(self.team, digest.as_str());
+            if held.await?.is_some() {
+                return Ok(None);
+            }
+        }
         let room = inner
             .store
             .check_image_quota(self.team, 1, inner.settings.quota);
         Ok(room.await?)
     }
 
-    async fn write(&self, upload: Upload, body: Body) -> Result<(), Failure> {
-        let room = self.room().await?;
+    async fn write(&self, upload: Upload, body: Body, room: Option<u64>) -> Result<(), Failure> {
         let path = upload.path.clone();
         let data = body.into_data_stream();
         let data = data.map_err(|error| BlobError::Input(std::io::Error::other(error)));

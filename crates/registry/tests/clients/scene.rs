@@ -103,6 +103,24 @@ impl Scene {
         }
     }
 
+    /// The same data, served by another process' registry.
+    pub(crate) fn served_by(
+        mut self,
+        registry: Registry,
+        listener: tokio::net::TcpListener,
+    ) -> Scene {
+        self.address = listener.local_addr().unwrap();
+        let router = registry.router(Arc::new(StoreAuthorizer::new(self.store.clone())));
+        tokio::spawn(pluvio_registry::serve(
+            listener,
+            None,
+            router,
+            self.stop.clone(),
+        ));
+        self.registry = registry;
+        self
+    }
+
     /// As the owner.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
         self.ask_as(Some(&self.owner), method, path, &[], body)

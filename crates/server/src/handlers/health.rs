@@ -56,6 +56,33 @@ pub(crate) async fn metrics(State(control): State<Control>) -> impl IntoResponse
             &rows,
         );
     }
+    if let Some(registry) = control.registry() {
+        let figures = registry.figures();
+        for (name, help, value) in [
+            (
+                "pluvio_registry_requests_total",
+                "Requests to the registry of images.",
+                figures.requests,
+            ),
+            (
+                "pluvio_registry_failures_total",
+                "Answers of the registry with status 5xx.",
+                figures.failures,
+            ),
+            (
+                "pluvio_registry_received_bytes_total",
+                "Bytes of images that were pushed.",
+                figures.received,
+            ),
+            (
+                "pluvio_registry_sent_bytes_total",
+                "Bytes of images that were pulled.",
+                figures.sent,
+            ),
+        ] {
+            family(name, "counter", help, &[(String::new(), value as f64)]);
+        }
+    }
     let node = control.node().health().await;
     family(
         "pluvio_node_up",

@@ -14,6 +14,7 @@ mod editing;
 mod environments;
 mod files;
 pub(crate) mod health;
+mod images;
 mod live;
 mod now;
 mod operate;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(platform::routes())
         .merge(clusters::routes())
         .merge(credentials::routes())
+        .merge(images::routes())
         .merge(audit::routes())
         .merge(environments::routes())
         .nest(

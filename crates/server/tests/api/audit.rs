@@ -106,6 +106,23 @@ async fn every_change_leaves_a_record() {
         .unwrap();
     let home = scene.store.user(owner).await.unwrap().name;
 
+    let image = pluvio_store::NewManifest {
+        digest: "sha256:1".to_owned(),
+        media_type: "an image".to_owned(),
+        bytes: 1,
+        subject: None,
+        artifact_type: None,
+        annotations: Default::default(),
+        needs: Vec::new(),
+        may_need: Vec::new(),
+        tag: Some("v1".to_owned()),
+    };
+    let team = scene.store.home().team;
+    let pushed = scene
+        .store
+        .put_image_manifest(team, "main/shop/web", &image, None, "test");
+    pushed.await.unwrap();
+
     let app = |rest: &str| format!("{HOME}/applications/shop{rest}");
     let spec = |name: &str| json!({ "spec": { "name": name, "components": { "web": { "image": "localhost/shop:2" } } } });
     let edited = json!({ "spec": { "name": "shop", "secrets": { "KEY": {} }, "components": { "web": {
@@ -143,6 +160,22 @@ async fn every_change_leaves_a_record() {
         (
             Method::DELETE,
             "/api/v1/teams/main/credentials/ghcr".into(),
+            None,
+        ),
+        (
+            Method::DELETE,
+            "/api/v1/teams/main/images?repository=main/shop/web&reference=v1".into(),
+            None,
+        ),
+        (
+            Method::PUT,
+            "/api/v1/teams/main/images/quota".into(),
+            Some(json!({ "bytes": 1_000_000 })),
+        ),
+        (Method::POST, "/api/v1/images/collect".into(), None),
+        (
+            Method::POST,
+            "/api/v1/teams/main/clusters/local/pull-credential".into(),
             None,
         ),
         (Method::POST, "/api/v1/cluster/rebind".into(), None),

@@ -119,6 +119,14 @@ impl Scene {
             client,
             Builder::new(engine, settings),
         );
+        let images = pluvio_registry::Settings {
+            quota: None,
+            grace: Duration::from_secs(3600),
+            keep_tags: None,
+        };
+        let registry =
+            pluvio_registry::Registry::new(store.clone(), control.blobs().clone(), images);
+        control.serve_images(registry, "http://127.0.0.1:5000");
         control.start(None);
         while control.bound_cluster().is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
