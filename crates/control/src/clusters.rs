@@ -8,9 +8,10 @@ use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::{Connector, Given, LeftVolume, Link};
+use pluvio_runtime::{Connector, Given, LeftVolume, Link, Pulls};
 use pluvio_store::{Cluster, NewCluster, StoreError};
 
+use crate::pulls::ClusterPulls;
 use crate::{Control, Reached, crash};
 
 /// How long whoever adds a cluster waits to see it connected.
@@ -136,10 +137,21 @@ impl Control {
 
     /// How a cluster is reached, with what runs there beside applications.
     pub(crate) async fn link(&self, cluster: &Cluster) -> Result<Link, Problem> {
+        let store = &self.inner.store;
+        let home = store.environments(store.home().team).await?;
+        let home = home.into_iter().next().map(|scope| scope.team_name);
+        let pulls = self.images_host().and(home).map(|home| {
+            let pulls = ClusterPulls {
+                control: self.clone(),
+                cluster: cluster.id,
+                home,
+            };
+            Arc::new(pulls) as Arc<dyn Pulls>
+        });
         Ok(Link {
-            kubeconfig: self.inner.store.cluster_credential(cluster.id).await?,
+            kubeconfig: store.cluster_credential(cluster.id).await?,
             settings: cluster.settings.clone(),
-            pulls: None,
+            pulls,
         })
     }
 

@@ -18,6 +18,7 @@ use pluvio_store::{Application, Asked, Deciding, NewApplication, NewJob, Scope, 
 
 use crate::Control;
 use crate::asks::{Asker, BUILD, BuildJob, ROLLOUT, waiting};
+use crate::pulls;
 
 /// A copy that is asked for.
 #[derive(Debug, Clone)]
@@ -180,6 +181,16 @@ impl Control {
         let upload = self.last_upload(from).await;
         let store = &self.inner.store;
         let asked = if pinned {
+            let images_for = pulls::Whose {
+                team: &ask.to.team_name,
+                application: &plan.place.name,
+                cluster: ask.to.cluster,
+            };
+            let mut plan = plan.clone();
+            plan.images = self.for_cluster(&images_for, plan.images).await?;
+            plan.other_images = self
+                .others_for_cluster(&images_for, plan.other_images)
+                .await?;
             let surroundings = self.surroundings_of_copy(ask.to.cluster, &plan).await?;
             let mut decide = |seen: &Deciding| surroundings.decide(seen);
             let then = Then::Decide(&mut decide);
@@ -291,8 +302,13 @@ impl Control {
                 )
                 .evidence(more));
         }
-        let mut surroundings = self.surroundings(to.cluster, to.id, plan.images).await?;
-        surroundings.other_images = plan.other_images;
+        let images_for = pulls::Whose::of(to);
+        let images = self.for_cluster(&images_for, plan.images).await?;
+        let other_images = self
+            .others_for_cluster(&images_for, plan.other_images)
+            .await?;
+        let mut surroundings = self.surroundings(to.cluster, to.id, images).await?;
+        surroundings.other_images = other_images;
         let mut by = by;
         // What was shown is what is done: who changed the application meanwhile is told.
         by.if_revision = by.if_revision.or(to.revision);

@@ -119,6 +119,40 @@ impl Control {
         Ok(reference(digest))
     }
 
+    /// Where a cluster pulls Pluvio's own program from, among a team's images. It is packed the first time that a program asks.
+    pub(crate) async fn publish_program(&self, team: &Name) -> Result<String, Problem> {
+        let served = self.served()?;
+        let repository: Repository = format!("{team}/pluvio/program").parse().map_err(told)?;
+        let reference = |digest: &str| format!("{}/{repository}@{digest}", served.host);
+        let key = program_key().map_err(unreadable)?;
+        let store = self.store();
+        let known = store.published_image(repository.as_str(), &key);
+        if let Some(digest) = known.await? {
+            return Ok(reference(&digest));
+        }
+        let _alone = self.inner.images.taking.lock().await;
+        let owner = store.team_named(team.as_str()).await?;
+        let owner = owner.ok_or(StoreError::NotFound { what: "team" })?;
+        let archive = self.inner.config.data.join("work/program.tar");
+        let folder = archive.parent().expect("a folder");
+        tokio::fs::create_dir_all(folder)
+            .await
+            .map_err(unreadable)?;
+        self.connector()?.program(&archive).await?;
+        let file = tokio::fs::File::open(&archive).await.map_err(unreadable)?;
+        let tag = env!("CARGO_PKG_VERSION");
+        let import = served
+            .registry
+            .import(owner, &repository, Some(tag), file, "pluvio");
+        let digest = Box::pin(import).await.map_err(told);
+        let _ = tokio::fs::remove_file(&archive).await;
+        let digest = digest?;
+        let digest = digest.as_str();
+        let put = store.put_published_image(owner, repository.as_str(), &key, digest);
+        put.await?;
+        Ok(reference(digest))
+    }
+
     /// Removes from the registry what nobody needs, by its rules.
     pub async fn collect_images(&self) -> Result<Swept, Problem> {
         let served = self.served()?;
@@ -133,6 +167,10 @@ impl Control {
         for (image_id, digest) in store.published_images().await? {
             published.entry(image_id).or_default().push(digest);
         }
+        // What runs on clusters beside applications is of this version.
+        let own = program_key().map_err(unreadable)?;
+        let mut keep: BTreeSet<String> =
+            published.get(&own).into_iter().flatten().cloned().collect();
         let mut wanted: BTreeSet<(ApplicationId, u64)> = BTreeSet::new();
         for cluster in store.clusters().await? {
             for target in store.targets(cluster.id).await? {
@@ -150,7 +188,6 @@ impl Control {
             let rows = store.releases(application, &newest).await?;
             wanted.extend(rows.items.iter().map(|row| (application, row.number)));
         }
-        let mut keep = BTreeSet::new();
         for (application, number) in wanted {
             let release = match store.release(application, number).await {
                 Ok(stored) => stored.release,
@@ -223,4 +260,26 @@ async fn keep(control: Control) {
             Err(problem) => tracing::warn!(cause = problem.cause, "images were not collected"),
         }
     }
+}
+
+/// Tells this program from another one in its place.
+fn program_key() -> std::io::Result<String> {
+    let about = std::fs::metadata("/proc/self/exe")?;
+    let modified = about.modified()?;
+    let modified = modified
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(format!(
+        "program:{version}-{}-{}",
+        about.len(),
+        modified.as_nanos()
+    ))
+}
+
+fn unreadable(error: std::io::Error) -> Problem {
+    problem::DISK_FULL.problem(
+        format!("Pluvio's own program cannot be packed: {error}."),
+        "Check the space and the permissions of the data folder.",
+    )
 }

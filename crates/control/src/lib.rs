@@ -23,6 +23,7 @@ mod operate;
 mod oplog;
 mod places;
 mod preview;
+mod pulls;
 mod reading;
 pub mod reconcile;
 pub mod sources;

@@ -13,8 +13,8 @@ use pluvio_plan::power::{Switched, switch};
 use pluvio_plan::rollback::{PinnedImage, Rollback};
 use pluvio_store::{Application, Asked, Deciding, Scope, Target, Then, Whose};
 
-use crate::Control;
 use crate::asks::{Asker, DeployAsk, ROLLOUT, waiting};
+use crate::{Control, pulls};
 
 /// What is deployed again.
 #[derive(Debug, Clone, Default)]
@@ -95,14 +95,15 @@ impl Control {
     ) -> Result<Asked, Problem> {
         let (back, stored) = self.going_back(application, to).await?;
         let number = stored.number;
+        let images = self.pinned(&back.images, number).await?;
+        let other_images = self.pinned_others(&back.other_images).await?;
+        let images_for = pulls::Whose::of(application);
+        let images = self.for_cluster(&images_for, images).await?;
+        let other_images = self.others_for_cluster(&images_for, other_images).await?;
         let mut surroundings = self
-            .surroundings(
-                application.cluster,
-                application.id,
-                self.pinned(&back.images, number).await?,
-            )
+            .surroundings(application.cluster, application.id, images)
             .await?;
-        surroundings.other_images = self.pinned_others(&back.other_images).await?;
+        surroundings.other_images = other_images;
         let ask = self
             .ask(
                 by,

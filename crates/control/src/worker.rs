@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::asks::{Asker, BUILD, BuildJob};
+use crate::pulls::Whose;
 use crate::{Control, OperationLog, crash};
 
 /// How long a silent worker keeps its job.
@@ -281,13 +282,14 @@ async fn build(
             .await;
     }
     crash::point("decide");
+    let whose = Whose::of(&application);
+    let images = control.for_cluster(&whose, images).await?;
+    other_images.extend(payload.other_pinned.clone());
+    let other_images = control.others_for_cluster(&whose, other_images).await?;
     let mut surroundings = control
         .surroundings(application.cluster, application.id, images)
         .await?;
     surroundings.other_images = other_images;
-    surroundings
-        .other_images
-        .extend(payload.other_pinned.clone());
     let now = pluvio_model::clock::now();
     let edit = |operation: &mut Operation| {
         for step in operation.steps.clone() {
