@@ -29,7 +29,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "node",
         &["model", "plan", "runtime", "engine", "proxy", "telemetry"],
     ),
-    ("registry", &["model", "store"]),
+    // `engine` in its tests only: real engines push, pull, and give archives.
+    ("registry", &["model", "store", "engine"]),
     // `engine` and `node` for their words only (a registry's credential, the node's client): control runs no container.
     // `registry` to publish what was built to clusters, and to say what is kept there.
     (

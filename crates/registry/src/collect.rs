@@ -8,6 +8,7 @@ use pluvio_store::{CollectRule, Collected};
 use crate::Registry;
 use crate::contents::{CONTENTS, Gate};
 use crate::failure::Failure;
+use crate::import::LAYERS;
 use crate::name::Digest;
 
 /// How long an upload that nobody goes on with is kept.
@@ -37,6 +38,7 @@ impl Registry {
         };
         let rows = self.inner.store.collect_images(&rule).await?;
         let (files, bytes) = self.sweep_files().await?;
+        self.forget_layers().await?;
         let uploads = self.sweep_uploads(UNFINISHED).await?;
         Ok(Swept {
             rows,
@@ -67,5 +69,23 @@ impl Registry {
             }
         }
         Ok((files, bytes))
+    }
+
+    /// What plain layers became, of contents that went.
+    async fn forget_layers(&self) -> Result<(), Failure> {
+        let blobs = &self.inner.blobs;
+        for known in blobs.list(LAYERS).await? {
+            let text = blobs.read(&known.key, 256).await.unwrap_or_default();
+            let digest = std::str::from_utf8(&text).ok();
+            let digest = digest.and_then(|text| text.parse::<Digest>().ok());
+            let there = match digest {
+                Some(digest) => blobs.info(&digest.key()).await.is_ok(),
+                None => false,
+            };
+            if !there {
+                blobs.delete(&known.key).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -246,9 +246,14 @@ fn spawn(data: &Path, role: &str, _args: &UpArgs) -> Done {
         .map_err(failed)?;
     let errors = log.try_clone().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
+    // Images are served beside control, where an address is configured for them.
+    let roles = match role {
+        "control" => "control,registry",
+        role => role,
+    };
     let child = std::process::Command::new("setsid")
         .arg(program)
-        .args(["server", "--roles", role, "--data"])
+        .args(["server", "--roles", roles, "--data"])
         .arg(data)
         .current_dir("/")
         // Two worker threads serve a small machine and keep memory low; more cores get more by configuration.

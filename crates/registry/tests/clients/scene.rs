@@ -179,6 +179,32 @@ impl Scene {
         self.push_manifest(repository, tag, &manifest).await
     }
 
+    /// Pushes an image that can be run: one layer, not compressed, and what is started in it.
+    pub(crate) async fn push_program(
+        &self,
+        repository: &str,
+        tag: &str,
+        layer: &[u8],
+        command: &[&str],
+    ) -> String {
+        let config = serde_json::json!({
+            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+            "os": "linux",
+            "config": { "Cmd": command },
+            "rootfs": { "type": "layers", "diff_ids": [digest(layer)] }
+        });
+        let config = config.to_string();
+        let (config, size) = (self.push(repository, config.as_bytes()).await, config.len());
+        let digest = self.push(repository, layer).await;
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": size },
+            "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest, "size": layer.len() }]
+        });
+        self.push_manifest(repository, tag, &manifest).await
+    }
+
     /// `tag` empty: by digest.
     pub(crate) async fn push_manifest(
         &self,

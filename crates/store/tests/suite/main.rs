@@ -10,6 +10,7 @@ mod deleting;
 mod deploying;
 mod environments;
 mod events;
+mod images;
 mod jobs;
 mod lists;
 mod passkeys;
@@ -57,6 +58,8 @@ macro_rules! suite {
 }
 
 suite! {
+    images::an_image_is_held_listed_within_its_quota_and_collected,
+    images::a_cluster_pulls_by_its_own_credential_and_for_a_while_by_the_one_before,
     environments::an_environment_is_made_and_deleted_when_nothing_is_in_it,
     environments::some_components_are_stopped_and_stay_so,
     accounts::a_session_opens_ends_and_proves_who_asks,
