@@ -98,7 +98,9 @@ async fn d1_no_request_is_lost_through_the_gateway_in_the_cluster() {
     );
     drop(tunnel);
 
-    let load = Load::begin(address, HOST, 6, 2);
+    let load = Load::begin(address, (HOST, "/"), 6, 2);
+    // Whose answers are under way when their instance, or their gateway, is told to stop.
+    let slow = Load::begin(address, (HOST, "/slow?1500"), 4, 2);
     for greeting in ["two", "three"] {
         dress(&mut shop, greeting, 2);
         shop.bring(&runtime).await;
@@ -128,6 +130,8 @@ async fn d1_no_request_is_lost_through_the_gateway_in_the_cluster() {
         .expect("it is changed back");
     until("two gateways", 90, both).await;
     let counted = load.end();
+    let slow = slow.end();
+    assert!(slow.failures.is_empty() && slow.served > 50, "{slow:#?}");
     assert!(counted.failures.is_empty(), "{counted:#?}");
     assert!(counted.served > 1000, "{counted:#?}");
     let seen: Vec<&str> = counted.bodies.keys().map(|body| body.trim()).collect();

@@ -15,8 +15,13 @@ use crate::shop::Shop;
 
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.3.0";
 
-/// Puts the definitions into the cluster, as they are published.
-async fn define(client: &Client) {
+/// Puts the definitions into the cluster, as they are published. Answers with what takes them away again, if they were not there.
+async fn define(client: &Client) -> Option<String> {
+    let routes = routes(client, "default");
+    let is_there = async || routes.list(&ListParams::default()).await.is_ok();
+    if is_there().await {
+        return None;
+    }
     let told = Command::new("go")
         .args(["mod", "download", "-json", GATEWAY_API])
         .current_dir(std::env::temp_dir())
@@ -28,13 +33,11 @@ async fn define(client: &Client) {
         told["Dir"].as_str().expect("a folder")
     );
     let files = ["gatewayclasses", "gateways", "httproutes"]
-        .map(|kind| format!("{folder}/gateway.networking.k8s.io_{kind}.yaml"));
-    scene::kubectl(&[&["apply", "--server-side", "-f"][..], &[&files.join(",")]].concat());
-    let routes = routes(client, "default");
-    until("the API of routes", 30, async || {
-        routes.list(&ListParams::default()).await.is_ok()
-    })
-    .await;
+        .map(|kind| format!("{folder}/gateway.networking.k8s.io_{kind}.yaml"))
+        .join(",");
+    scene::kubectl(&[&["apply", "--server-side", "-f"][..], &[&files]].concat());
+    until("the API of routes", 30, is_there).await;
+    Some(files)
 }
 
 fn routes(client: &Client, namespace: &str) -> Api<DynamicObject> {
@@ -46,7 +49,7 @@ fn routes(client: &Client, namespace: &str) -> Api<DynamicObject> {
 async fn http_routes_attach_to_the_clusters_own_gateway_and_are_pruned() {
     scene::image().await;
     let client = scene::client(&Steps::new()).await;
-    define(&client).await;
+    let defined = define(&client).await;
     let connection = Connection::over(client.clone()).await.expect("it answers");
     let home = format!("pluvio-{}", &uuid::Uuid::now_v7().to_string()[24..]);
     let config = Config {
@@ -125,4 +128,7 @@ async fn http_routes_attach_to_the_clusters_own_gateway_and_are_pruned() {
     let names = [home, shop.namespace()].join(" ");
     let names: Vec<&str> = names.split(' ').collect();
     scene::kubectl(&[&["delete", "namespace", "--wait=false"][..], &names].concat());
+    if let Some(files) = defined {
+        scene::kubectl(&["delete", "--wait=false", "-f", &files]);
+    }
 }

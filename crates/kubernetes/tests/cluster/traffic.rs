@@ -108,18 +108,23 @@ pub(crate) struct Load {
 
 impl Load {
     /// `kept` connections each send their next request when they have an answer; `fresh` open a new one each time.
-    pub(crate) fn begin(address: SocketAddr, host: &str, kept: usize, fresh: usize) -> Load {
+    pub(crate) fn begin(
+        address: SocketAddr,
+        (host, path): (&str, &str),
+        kept: usize,
+        fresh: usize,
+    ) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let began = Instant::now();
         let threads = (0..kept + fresh).map(|number| {
-            let (stop, host) = (stop.clone(), host.to_owned());
+            let (stop, host, path) = (stop.clone(), host.to_owned(), path.to_owned());
             std::thread::spawn(move || {
                 let mut counted = Counted::default();
                 let mut open: Option<Connection> = None;
                 while !stop.load(Ordering::Relaxed) {
                     let connection = open.take().map_or_else(|| Connection::open(address), Ok);
                     let outcome = connection.and_then(|mut connection| {
-                        let answer = connection.get(&host, "/")?;
+                        let answer = connection.get(&host, &path)?;
                         if number < kept && !answer.closes {
                             open = Some(connection);
                         }
