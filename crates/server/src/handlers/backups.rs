@@ -208,7 +208,10 @@ async fn restore(
     )?;
     let into = request.into.as_deref().filter(|into| !into.is_empty());
     let into = into.map(|into| new_name(into, "into")).transpose()?;
-    if into.is_some() {
+    // A database that is not there, or not any more, is made by a deploy.
+    let there = app.control.databases(&application).await?;
+    let is_there = there.iter().any(|one| one.name.as_str() == component);
+    if into.is_some() || !is_there {
         caller.may_in(scope.team, Permission::ApplicationDeploy)?;
     }
     let ask = RestoreAsk {
