@@ -72,7 +72,8 @@ impl Output {
     /// Progress, on stderr.
     pub(crate) fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+            let text = for_eyes(text.as_ref(), std::io::stderr().is_terminal());
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
         }
     }
 
@@ -141,13 +142,91 @@ impl Output {
             problem.remedy,
             self.paint(Tone::Faint, format!("pluvio explain {}", problem.code))
         ));
+        let text = for_eyes(&text, std::io::stderr().is_terminal());
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// Text as a terminal may have it: lines that a program logged, and names that others gave, can hold sequences that move the
+/// cursor, write what the person seems to have typed, or hide what stands there. Colours stay; what goes into a file or a
+/// program is left as it is.
+fn for_eyes(text: &str, terminal: bool) -> std::borrow::Cow<'_, str> {
+    if !terminal || !text.chars().any(is_control) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (taken, kept) = match first {
+            '\x1b' | '\u{9b}' | '\u{9d}' | '\u{90}' => sequence(rest),
+            _ => (first.len_utf8(), !is_control(first)),
+        };
+        if kept {
+            shown.push_str(&rest[..taken]);
+        }
+        rest = &rest[taken..];
+    }
+    shown.into()
+}
+
+/// Control characters but for line ends and tabs, and those that turn the direction of writing.
+fn is_control(one: char) -> bool {
+    (one.is_control() && one != '\n' && one != '\t')
+        || matches!(one, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// How long the sequence is that the text begins with (ECMA-48), and whether it is one of colours.
+fn sequence(text: &str) -> (usize, bool) {
+    let mut chars = text.char_indices();
+    let opened = match chars.next().map(|(_, first)| first) {
+        Some('\x1b') => chars.next().map(|(_, second)| second),
+        Some('\u{9b}') => Some('['),
+        Some(_) => Some(']'),
+        None => None,
+    };
+    match opened {
+        Some('[') => {
+            let begin = chars.offset();
+            for (at, one) in chars {
+                match one {
+                    '\x40'..='\x7e' => {
+                        let of_colour = one == 'm'
+                            && text.starts_with("\x1b[")
+                            && text[begin..at]
+                                .chars()
+                                .all(|c| c.is_ascii_digit() || matches!(c, ';' | ':'));
+                        return (at + 1, of_colour);
+                    }
+                    '\x20'..='\x3f' => {}
+                    // It is broken off here.
+                    _ => return (at, false),
+                }
+            }
+            (text.len(), false)
+        }
+        // A string: up to its terminator, or to the end of the line.
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            let mut before = ' ';
+            for (at, one) in chars {
+                if one == '\x07' || one == '\u{9c}' || (before == '\x1b' && one == '\\') {
+                    return (at + one.len_utf8(), false);
+                }
+                if one == '\n' {
+                    return (at, false);
+                }
+                before = one;
+            }
+            (text.len(), false)
+        }
+        Some('\n') | None => (1.min(text.len()), false),
+        Some(_) => (chars.offset(), false),
     }
 }
 
 /// Ends quietly when the reader of a pipe has gone (`pluvio logs | head`).
 fn out_line(text: &str) {
     let mut out = std::io::stdout().lock();
+    let text = for_eyes(text, out.is_terminal());
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
@@ -181,5 +260,27 @@ pub(crate) fn bytes(bytes: u64) -> String {
         1024..1_048_576 => format!("{:.0} KiB", bytes as f64 / 1024.0),
         1_048_576..1_073_741_824 => format!("{:.0} MiB", bytes as f64 / 1_048_576.0),
         _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_eyes;
+
+    #[test]
+    fn a_terminal_is_told_nothing_but_colours() {
+        let eyes = |text| for_eyes(text, true).into_owned();
+        assert_eq!(eyes("a\tb\nc – é"), "a\tb\nc – é");
+        assert_eq!(eyes("\x1b[1;31mred\x1b[0m"), "\x1b[1;31mred\x1b[0m");
+        // The screen cleared, the title set, what was typed answered, the line written over, C1 forms, broken off.
+        assert_eq!(eyes("a\x1b[2J\x1b[Hb"), "ab");
+        assert_eq!(eyes("a\x1b]0;title\x07b\x1b]52;c;eA==\x1b\\c"), "abc");
+        assert_eq!(eyes("a\x1b[6nb\x1b[>4;1mc\x1bcd"), "abcd");
+        assert_eq!(eyes("good\rbad\x08\x07"), "goodbad");
+        assert_eq!(eyes("a\u{9b}2Jb\u{9d}0;x\u{9c}c"), "abc");
+        assert_eq!(eyes("a\x1b]0;never ended\nb\x1b["), "a\nb");
+        assert_eq!(eyes("\x1b"), "");
+        assert_eq!(eyes("a\u{202e}b"), "ab");
+        assert_eq!(for_eyes("a\x1b[2J", false), "a\x1b[2J");
     }
 }

@@ -187,7 +187,7 @@ impl Control {
         let key = keep::key(new.id);
         let blobs = &self.inner.blobs;
         blobs.put(&key, keep::as_sent(data), limit).await?;
-        let checked = keep::check(blobs.path(&key), engine).await;
+        let checked = keep::check_brought(blobs.path(&key), engine).await;
         let kept = match checked {
             Ok(checked) if checked.whole => {
                 let store = &self.inner.store;

@@ -25,6 +25,12 @@ const PIECE: usize = 64 * 1024;
 /// So much of the end is looked at to tell whether it is whole.
 const TAIL: usize = 1024;
 
+/// What was brought may unpack to so many times its size. Dumps shrink to a tenth, and seldom to a fiftieth; gzip can pack
+/// zeros a thousand times.
+const UNPACKED_TIMES: u64 = 200;
+/// What is not larger than this is read whatever it was.
+const UNPACKED: u64 = 256 << 20;
+
 pub(crate) fn key(id: BackupId) -> BlobKey {
     format!("backups/{id}").parse().expect("an id is a key")
 }
@@ -142,11 +148,24 @@ where
 /// Reads a file from its beginning to its end: its checksum, its size before it was compressed, and whether it is a whole dump
 /// of the engine. An error says why it cannot be read.
 pub(crate) async fn check(path: PathBuf, engine: DatabaseEngine) -> Result<Checked, String> {
-    let reading = tokio::task::spawn_blocking(move || read_through(&path, engine));
+    let reading = tokio::task::spawn_blocking(move || read_through(&path, engine, false));
     reading.await.map_err(|error| error.to_string())?
 }
 
-fn read_through(path: &std::path::Path, engine: DatabaseEngine) -> Result<Checked, String> {
+/// As [`check`], of what somebody brought: a small file that unpacks to a disk full of zeros is read no further than that shows.
+pub(crate) async fn check_brought(
+    path: PathBuf,
+    engine: DatabaseEngine,
+) -> Result<Checked, String> {
+    let reading = tokio::task::spawn_blocking(move || read_through(&path, engine, true));
+    reading.await.map_err(|error| error.to_string())?
+}
+
+fn read_through(
+    path: &std::path::Path,
+    engine: DatabaseEngine,
+    bounded: bool,
+) -> Result<Checked, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut hashed = Hashed {
         file: std::io::BufReader::with_capacity(PIECE, file),
@@ -165,6 +184,11 @@ fn read_through(path: &std::path::Path, engine: DatabaseEngine) -> Result<Checke
                 break;
             }
             plain += read as u64;
+            if bounded && plain > UNPACKED && plain / UNPACKED_TIMES > decoder.get_ref().bytes {
+                return Err(format!(
+                    "it unpacks to more than {UNPACKED_TIMES} times its size, which no dump does"
+                ));
+            }
             if head.len() < TAIL {
                 let wanted = (TAIL - head.len()).min(read);
                 head.extend_from_slice(&buffer[..wanted]);
@@ -283,6 +307,20 @@ mod tests {
             Bytes::from(bytes[1..].to_vec()),
         ]);
         assert_eq!(std::fs::read(again.await.path()).unwrap(), bytes);
+    }
+
+    #[tokio::test]
+    async fn what_unpacks_without_end_is_read_no_further() {
+        let zeros = Bytes::from(vec![0; 1 << 20]);
+        let file = kept(vec![zeros; 400]).await;
+        let brought = check_brought(file.path().to_owned(), DatabaseEngine::Postgres).await;
+        assert!(brought.unwrap_err().contains("200 times"));
+        // One that Pluvio made itself is read to its end.
+        let own = check(file.path().to_owned(), DatabaseEngine::Postgres).await;
+        assert_eq!(own.unwrap().file.plain_bytes, 400 << 20);
+        let good = kept(vec![Bytes::from(dump())]).await;
+        let good = check_brought(good.path().to_owned(), DatabaseEngine::Postgres).await;
+        assert!(good.unwrap().whole);
     }
 
     #[tokio::test]

@@ -202,6 +202,8 @@ fn mariadb(database: &str, name: &str, change: &UserChange) -> String {
         };
         format!("GRANT {given} ON {database}.* TO {user};\n")
     };
+    // Connections outlive their user, and keep the rights that they began with.
+    let end = format!("KILL HARD USER {user};\n");
     match change {
         UserChange::Create { rights, password } => format!(
             "CREATE USER {user} IDENTIFIED BY {};\n{}",
@@ -209,9 +211,9 @@ fn mariadb(database: &str, name: &str, change: &UserChange) -> String {
             give(*rights)
         ),
         UserChange::Rights(rights) => format!(
-            "REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user};\n{}",
+            "REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user};\n{}{end}",
             give(*rights)
         ),
-        UserChange::Remove => format!("DROP USER {user};\n"),
+        UserChange::Remove => format!("DROP USER {user};\n{end}"),
     }
 }
