@@ -373,6 +373,9 @@ export type ComponentProgress = {
 /** A SHA-256 over a canonical form, as 64 hex digits. Two equal hashes mean equal content. */
 export type ContentHash = string
 
+/** The data that a copy begins with. */
+export type CopyData = "none" | "volumes" | "all"
+
 /** What a copy would be: everything in which it differs. */
 export type CopyPreview = {
   environment: string
@@ -404,10 +407,14 @@ export type CopyRequest = {
   secrets?: Record<string, string>
   /** Take the values of secrets along that were set by hand. */
   copy_secrets?: boolean
+  /** What its volumes and databases begin with. */
+  data?: CopyData
+  /** With `data` `none`: these volumes all the same, and databases by their component. */
+  data_of?: string[]
 }
 
 export type CopyRow = {
-  /** `name`, `host`, `instances`, `image`, `branch`, `machine-port`, `volume`, `secret` */
+  /** `name`, `host`, `instances`, `image`, `branch`, `machine-port`, `volume`, `database`, `secret` */
   what: string
   /** The component, the volume or the secret. */
   about: string

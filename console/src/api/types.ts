@@ -27,6 +27,7 @@ export type {
   ClusterSummary,
   ComponentDetail,
   ComponentDiff,
+  CopyData,
   CopyPreview,
   CredentialSummary,
   DatabaseFigures,

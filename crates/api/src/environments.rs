@@ -52,6 +52,25 @@ pub struct CopyRequest {
     /// Take the values of secrets along that were set by hand.
     #[serde(default)]
     pub copy_secrets: bool,
+    /// What its volumes and databases begin with.
+    #[serde(default)]
+    pub data: CopyData,
+    /// With `data` `none`: these volumes all the same, and databases by their component.
+    #[serde(default)]
+    pub data_of: Vec<String>,
+}
+
+/// The data that a copy begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CopyData {
+    /// Empty volumes and databases.
+    #[default]
+    None,
+    /// Volumes are cloned; databases begin empty.
+    Volumes,
+    /// Volumes are cloned; databases get a dump of the original's.
+    All,
 }
 
 /// What a copy would be: everything in which it differs.
@@ -70,7 +89,7 @@ pub struct CopyPreview {
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CopyRow {
-    /// `name`, `host`, `instances`, `image`, `branch`, `machine-port`, `volume`, `secret`
+    /// `name`, `host`, `instances`, `image`, `branch`, `machine-port`, `volume`, `database`, `secret`
     pub what: String,
     /// The component, the volume or the secret.
     pub about: String,
@@ -112,5 +131,6 @@ pub struct PromotePreview {
 masked!(CopyRequest {
     to,
     name,
-    copy_secrets
+    copy_secrets,
+    data
 });

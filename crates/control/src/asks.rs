@@ -19,6 +19,7 @@ use pluvio_store::{
 use serde::{Deserialize, Serialize};
 
 use crate::Control;
+use crate::copying::FillJob;
 use crate::volumes::Held;
 
 /// Who asks, and how the request is told from its repetition.
@@ -76,6 +77,9 @@ pub(crate) struct BuildJob {
     pub(crate) pinned: BTreeMap<Name, ImageAtHand>,
     #[serde(default)]
     pub(crate) other_pinned: BTreeMap<String, ImageAtHand>,
+    /// Databases of a copy that are filled before its other components start.
+    #[serde(default)]
+    pub(crate) fill: Option<FillJob>,
 }
 
 /// The kind of job that [`crate::worker`] takes.

@@ -3,21 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::facts::ImageAtHand;
-use pluvio_model::id::ClusterId;
+use pluvio_model::id::{ClusterId, VolumeId};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{OperationKind, StepName};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::AppSpec;
-use pluvio_model::stage::{RunWish, SecretValue};
+use pluvio_model::stage::{Power, RunWish, SecretValue};
 use pluvio_model::template::SecretRef;
 use pluvio_plan::copy::{self, Copy, Original, Place, Row, SecretFrom, Wishes};
 use pluvio_plan::promote::{Promotion, Side, beyond_images, promote};
-use pluvio_store::{Application, Asked, Deciding, NewApplication, NewJob, Scope, Then, Whose};
+use pluvio_store::{Application, Asked, Deciding, NewApplication, Scope, Then, Whose};
 
 use crate::Control;
 use crate::asks::{Asker, BUILD, BuildJob, ROLLOUT, waiting};
+use crate::copying::{self, COPY, CopyJob, FillJob};
 use crate::pulls;
 
 /// A copy that is asked for.
@@ -42,6 +43,8 @@ pub struct CopyPlan {
     pub release: u64,
     images: BTreeMap<Name, ImageAtHand>,
     other_images: BTreeMap<String, ImageAtHand>,
+    /// Volumes that are cloned: those of its own names, of the original's ids.
+    volumes: Vec<(Name, VolumeId)>,
 }
 
 /// What a promotion would do to the application where it comes.
@@ -56,6 +59,13 @@ pub struct PromotePlan {
     other_images: BTreeMap<String, ImageAtHand>,
 }
 
+impl PromotePlan {
+    /// What the application would become.
+    pub fn spec(&self) -> &AppSpec {
+        &self.promotion.spec
+    }
+}
+
 impl Control {
     /// The table of what will differ, and everything that the copy is made of. Nothing is kept.
     pub async fn plan_copy(&self, from: &Application, ask: &CopyAsk) -> Result<CopyPlan, Problem> {
@@ -67,10 +77,19 @@ impl Control {
             .into_iter()
             .map(|row| row.name)
             .collect();
+        let at_rest = self.at_rest(from).await?;
+        let rows = store.application_volumes(from.id).await?;
+        self.measure_volumes(&rows);
+        let sizes = rows
+            .iter()
+            .filter_map(|row| Some((row.name.clone(), row.bytes?)))
+            .collect();
         let original = Original {
             spec: &spec,
             release: &release,
             secrets: &secrets,
+            at_rest: &at_rest,
+            sizes: &sizes,
         };
         let place = Place {
             team: ask.to.team_name.clone(),
@@ -92,7 +111,17 @@ impl Control {
         let copy = copy::copy(&original, &wishes, &place)?;
         let images = self.pinned(&copy.images, release.number).await?;
         let other_images = self.pinned_others(&copy.other_images).await?;
+        // One that was never made has nothing to be cloned.
+        let made = rows.iter().filter(|row| row.handle.is_some());
+        let volumes: Vec<(Name, VolumeId)> = made
+            .filter(|row| copy.clones.contains(&row.name))
+            .map(|row| (row.name.clone(), row.id))
+            .collect();
+        if !volumes.is_empty() {
+            self.same_cluster(from, &ask.to).await?;
+        }
         let mut plan = CopyPlan {
+            volumes,
             copy,
             rows: Vec::new(),
             notes: Vec::new(),
@@ -154,11 +183,20 @@ impl Control {
             plan.copy.spec.components.iter().all(|(name, component)| {
                 plan.images.contains_key(name) || !runs_an_image(component)
             });
+        let with_data = !plan.volumes.is_empty() || !plan.copy.restores.is_empty();
         let mut steps = Vec::new();
+        if !plan.volumes.is_empty() {
+            steps.extend(waiting(&[StepName::Copy]));
+        }
         if !pinned {
             steps.extend(waiting(&[StepName::Fetch, StepName::Build, StepName::Keep]));
         }
         steps.extend(waiting(&ROLLOUT));
+        if !plan.copy.restores.is_empty() {
+            let decided = steps.iter().position(|step| step.name == StepName::Decide);
+            let at = decided.map_or(0, |at| at + 1);
+            steps.splice(at..at, waiting(&[StepName::Restore]));
+        }
         let whose = Whose::New(NewApplication {
             scope: ask.to.clone(),
             name: plan.place.name.clone(),
@@ -180,7 +218,7 @@ impl Control {
         };
         let upload = self.last_upload(from).await;
         let store = &self.inner.store;
-        let asked = if pinned {
+        let asked = if pinned && !with_data {
             let images_for = pulls::Whose {
                 team: &ask.to.team_name,
                 application: &plan.place.name,
@@ -200,12 +238,23 @@ impl Control {
                 upload: upload.clone(),
                 pinned: plan.images,
                 other_pinned: plan.other_images,
+                fill: (!plan.copy.restores.is_empty()).then(|| FillJob {
+                    from: from.id,
+                    databases: plan.copy.restores.clone(),
+                }),
                 ..BuildJob::default()
             };
-            let job = NewJob {
-                kind: BUILD.to_owned(),
-                payload: serde_json::to_value(job).expect("a job serialises"),
-                run_after: None,
+            let job = match with_data {
+                false => copying::job(BUILD, &job),
+                true => {
+                    let job = CopyJob {
+                        from: from.id,
+                        at_rest: plan.copy.still.clone(),
+                        volumes: plan.volumes,
+                        build: job,
+                    };
+                    copying::job(COPY, &job)
+                }
             };
             store
                 .ask_deploy(new, &plan.copy.spec, origin, Then::Job(job))
@@ -427,6 +476,39 @@ impl Control {
         let mut surroundings = self.surroundings(at, nobody, plan.images.clone()).await?;
         surroundings.other_images = plan.other_images.clone();
         Ok(surroundings)
+    }
+
+    /// Components without instances: what they keep does not change.
+    pub(crate) async fn at_rest(&self, of: &Application) -> Result<BTreeSet<Name>, Problem> {
+        let store = &self.inner.store;
+        let mut at_rest = BTreeSet::new();
+        for target in store.application_targets(of.id).await? {
+            if !target.is_settled() {
+                continue;
+            }
+            at_rest.extend(target.stopped);
+            if target.power == Power::Off {
+                let release = store.release(of.id, target.release).await?.release;
+                at_rest.extend(release.components.into_keys());
+            }
+        }
+        Ok(at_rest)
+    }
+
+    /// Files are cloned where they lie.
+    async fn same_cluster(&self, from: &Application, to: &Scope) -> Result<(), Problem> {
+        let here = self.cluster_at(from.cluster).await?;
+        let there = self.cluster_at(to.cluster).await?;
+        if here.id == there.id {
+            return Ok(());
+        }
+        Err(problem::REFUSED.problem(
+            format!(
+                "{} is on {}, and {} on {}: volumes are cloned within one cluster.",
+                from.environment_name, here.name, to.environment_name, there.name
+            ),
+            "Take databases alone along (`--data DATABASE`): they are dumped and restored. Download the files of volumes and upload them there.",
+        ))
     }
 
     /// The short host, when another application has it.

@@ -13,12 +13,14 @@
 mod asks;
 mod clusters;
 mod copy;
+mod copying;
 pub mod crash;
 mod database;
 pub mod databases;
 mod edit;
 mod files;
 mod images;
+mod leases;
 mod operate;
 mod oplog;
 mod places;
@@ -160,6 +162,9 @@ impl Control {
             let all = numbers.map(|number| databases::worker::run(control.clone(), number));
             futures::future::join_all(all).await;
         });
+        let control = self.clone();
+        self.inner.tasks.spawn(copying::run(control));
+        spawn(Box::pin(copying::clear_up(self.clone())));
         spawn(Box::pin(databases::clock::run(self.clone())));
         spawn(Box::pin(housekeeping(self.clone())));
         spawn(Box::pin(volumes::keep(self.clone())));

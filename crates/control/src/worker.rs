@@ -10,31 +10,23 @@ use pluvio_model::facts::{ImageAtHand, ImageFacts};
 use pluvio_model::id::OperationId;
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
-use pluvio_model::operation::{Operation, OperationKind, Outcome, StepName, StepState};
+use pluvio_model::operation::{Operation, StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::{BuildSpec, ComponentSpec};
 use pluvio_plan::{ImageNeed, images_needed, other_images_needed};
-use pluvio_store::{Application, LeasedJob, Pulse, StoreError};
+use pluvio_store::{Application, Deciding, LeasedJob, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::asks::{Asker, BUILD, BuildJob};
+use crate::asks::{BUILD, BuildJob};
+use crate::leases::{self, LEASE};
 use crate::pulls::Whose;
 use crate::{Control, OperationLog, crash};
 
-/// How long a silent worker keeps its job.
-const LEASE: Duration = Duration::from_secs(15);
-const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Without a hint, look for jobs this often: leases run out without one.
-const LOOK: Duration = Duration::from_secs(5);
-
 /// Takes one job after another until control stops.
 pub(crate) async fn run(control: Control, number: usize) {
-    let owner = format!("{}-{number}", control.inner.config.owner);
-    let stop = control.inner.stop.clone();
-    let mut hint = control.inner.store.hint();
     if number == 0
         && let Err(error) = control
             .inner
@@ -44,33 +36,7 @@ pub(crate) async fn run(control: Control, number: usize) {
     {
         tracing::warn!(%error, "leases of earlier processes run out by themselves");
     }
-    while !stop.is_cancelled() {
-        let bound = control.inner.cluster.borrow().is_some();
-        let worked = if bound {
-            take_one(&control, &owner).await
-        } else {
-            Ok(false)
-        };
-        match worked {
-            Ok(true) => {}
-            Ok(false) => {
-                let pause = if bound {
-                    LOOK
-                } else {
-                    Duration::from_millis(300)
-                };
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = hint.changed() => {}
-                    () = tokio::time::sleep(pause) => {}
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no job could be taken");
-                tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(Duration::from_secs(1)) => {} }
-            }
-        }
-    }
+    leases::run(&control, number, &[BUILD], work).await;
 }
 
 /// Takes the next job and works on it until it ends; whether there was one.
@@ -108,31 +74,18 @@ fn died_here(own: &str, owner: &str) -> bool {
 /// Works on one job with its heart beating; ends it in every case but that of a lost lease.
 async fn work(control: &Control, job: LeasedJob) {
     let cancel = CancellationToken::new();
-    let cancelled = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    // What somebody asked for: `cancel` also follows from a lease that is lost, and from a control that stops.
+    let cancelled = CancellationToken::new();
     let (store, lease) = (&control.inner.store, &job.lease);
-    let beat = async {
-        loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            match store.heartbeat(lease, LEASE).await {
-                Ok(Pulse::Go) => {}
-                Ok(Pulse::Cancel) => {
-                    cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
-                    cancel.cancel();
-                }
-                Err(StoreError::Stale { .. }) => return,
-                Err(error) => tracing::warn!(%error, "a heartbeat was missed"),
-            }
-        }
-    };
     let stop = control.inner.stop.clone();
     let outcome = tokio::select! {
         outcome = build(control, &job, &cancel) => outcome,
-        () = beat => {
+        () = leases::beat(control, lease, &cancelled) => {
             // The lease went to another: what this one began, it stops.
             cancel.cancel();
-            tracing::warn!(job = %job.job.id, "the lease was lost");
             return;
         }
+        () = async { cancelled.cancelled().await; cancel.cancel(); std::future::pending::<()>().await } => return,
         () = async { stop.cancelled().await; cancel.cancel(); std::future::pending::<()>().await } => return,
         () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(6)).await } => {
             let _ = store.release_job(lease, None).await;
@@ -144,42 +97,17 @@ async fn work(control: &Control, job: LeasedJob) {
         return;
     }
     if let Err(problem) = outcome {
-        let was_cancelled = cancelled.load(std::sync::atomic::Ordering::SeqCst);
-        if let Err(error) = store.fail_build(lease, &problem, was_cancelled).await {
+        let fail = store.fail_build(lease, &problem, cancelled.is_cancelled());
+        if let Err(error) = fail.await {
             tracing::warn!(%error, "a failed build was not recorded; its lease runs out");
         }
     }
-    if let Err(problem) = undo_copy(control, &job).await {
+    if let Err(problem) = crate::copying::clear(control).await {
         tracing::warn!(
             cause = problem.cause,
             "what is left of a copy that failed was not removed"
         );
     }
-}
-
-/// A copy that could not be made leaves no application behind that has nothing in it.
-async fn undo_copy(control: &Control, job: &LeasedJob) -> Result<(), Problem> {
-    let (Some(application), Some(operation)) = (job.job.application, job.job.operation) else {
-        return Ok(());
-    };
-    let (operation, _) = control.inner.store.operation(operation).await?;
-    let ended = operation
-        .outcome
-        .is_some_and(|outcome| outcome != Outcome::Succeeded);
-    if operation.kind != OperationKind::Copy || !ended {
-        return Ok(());
-    }
-    let application = control.inner.store.application(application).await?;
-    if application.release.is_some() {
-        return Ok(());
-    }
-    let by = Asker {
-        actor: "pluvio".to_owned(),
-        idempotency: None,
-        if_revision: None,
-    };
-    control.delete(by, &application).await?;
-    Ok(())
 }
 
 async fn build(
@@ -262,6 +190,9 @@ async fn build(
             }
         }
         for reference in others {
+            if payload.other_pinned.contains_key(&reference.to_string()) {
+                continue;
+            }
             let image = pull(control, &application, &reference, payload.pull, &notes).await?;
             other_images.insert(reference.to_string(), image);
         }
@@ -300,8 +231,10 @@ async fn build(
         }
         operation.finish(StepName::Decide, format!("r{}", revision.number), now);
     };
+    let (first, then) = crate::copying::after_build(&payload);
+    let decide = |seen: &Deciding| surroundings.decide(seen);
     match store
-        .complete_build(&job.lease, |seen| surroundings.decide(seen), edit)
+        .complete_first(&job.lease, &first, then, decide, edit)
         .await
     {
         Ok(_) => Ok(()),

@@ -9,12 +9,14 @@ import {
   useEnvironments,
 } from '../../api/environments'
 import { Problem } from '../../api/problem'
-import type { CopyPreview, PromotePreview } from '../../api/types'
+import type { CopyData, CopyPreview, PromotePreview } from '../../api/types'
 import { type Key, useI18n } from '../../i18n'
 import { usePlace } from '../../shell/place'
 import { Button, Field, Input, Select, Switch } from '../../ui/controls'
 import { Dialog } from '../../ui/dialog'
 import { LoadingRows, ProblemLine } from '../../ui/panels'
+
+const COPY_DATA: CopyData[] = ['none', 'volumes', 'all']
 
 /** The other environments of the team, and the one that is chosen. */
 function useOther() {
@@ -50,6 +52,7 @@ export function CopyDialog({ app, open, onClose }: { app: string; open: boolean;
   const id = useId()
   const [name, setName] = useState(app)
   const [along, setAlong] = useState(false)
+  const [data, setData] = useState<CopyData>('none')
   const [secrets, setSecrets] = useState<Record<string, string>>({})
   const [preview, setPreview] = useState<CopyPreview>()
   const [problem, setProblem] = useState<Problem>()
@@ -58,7 +61,7 @@ export function CopyDialog({ app, open, onClose }: { app: string; open: boolean;
     if (!open || !to) return
     let current = true
     const timer = setTimeout(() => {
-      previewCopy(place, app, { to, name, copy_secrets: along }).then(
+      previewCopy(place, app, { to, name, copy_secrets: along, data }).then(
         (made) => {
           if (!current) return
           setPreview(made)
@@ -75,7 +78,7 @@ export function CopyDialog({ app, open, onClose }: { app: string; open: boolean;
       current = false
       clearTimeout(timer)
     }
-  }, [open, to, name, along, app, place])
+  }, [open, to, name, along, data, app, place])
   const make = async () => {
     if (!to) return
     setBusy(true)
@@ -83,7 +86,13 @@ export function CopyDialog({ app, open, onClose }: { app: string; open: boolean;
       const given = Object.fromEntries(
         (preview?.missing ?? []).map((secret) => [secret, secrets[secret] ?? '']),
       )
-      const operation = await copyApplication(place, app, { to, name, copy_secrets: along, secrets: given })
+      const operation = await copyApplication(place, app, {
+        to,
+        name,
+        copy_secrets: along,
+        data,
+        secrets: given,
+      })
       onClose()
       await navigate({
         to: '/t/$team/e/$env/operations/$id',
@@ -110,6 +119,22 @@ export function CopyDialog({ app, open, onClose }: { app: string; open: boolean;
               )}
             </Field>
           </div>
+          <Field label={t('copy.data')} hint={t(`copy.dataHint.${data}`)}>
+            {(control) => (
+              <Select
+                {...control}
+                value={data}
+                onChange={(event) => setData(event.target.value as CopyData)}
+                className="w-full"
+              >
+                {COPY_DATA.map((one) => (
+                  <option key={one} value={one}>
+                    {t(`copy.data.${one}`)}
+                  </option>
+                ))}
+              </Select>
+            )}
+          </Field>
           <Switch
             checked={along}
             onChange={setAlong}

@@ -8,7 +8,7 @@ mod address;
 mod asks;
 pub(crate) mod clock;
 mod figures;
-mod inside;
+pub(crate) mod inside;
 mod keep;
 mod users;
 pub(crate) mod worker;

@@ -8,25 +8,22 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pluvio_model::database::BackupState;
 use pluvio_model::id::BackupId;
-use pluvio_model::operation::{Operation, Outcome, StepName};
+use pluvio_model::operation::{Outcome, StepName};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::Database;
 use pluvio_plan::database::{NO_DUMP, NOT_EMPTY, Restore, SHORT, dump, restore};
 use pluvio_runtime::{ExecInput, ExecSession};
-use pluvio_store::{Application, KeptFile, LeasedJob, Pulse, StoreError};
-use tokio_util::sync::CancellationToken;
+use pluvio_store::{Application, KeptFile, LeasedJob, StoreError};
 
 use super::asks::{BACKUP, BackupJob, RESTORE, RestoreJob};
 use super::inside::listen;
 use super::{Inside, keep};
+use crate::leases::{self, Ended, Told};
 use crate::volumes::size;
 use crate::{Control, OperationLog, crash};
 
 /// Two at once: a large one does not hold all others up.
 pub(crate) const AT_ONCE: usize = 2;
-const LEASE: Duration = Duration::from_secs(15);
-const HEARTBEAT: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_secs(5);
 /// A database that is being replaced, or recovers, is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A new one is waited for as long as a deploy may take.
@@ -35,63 +32,21 @@ const PATIENCE_NEW: Duration = Duration::from_secs(1800);
 const LARGEST: u64 = 16 << 40;
 
 pub(crate) async fn run(control: Control, number: usize) {
-    let owner = format!("{}-{}", control.inner.config.owner, 1000 + number);
-    let stop = control.inner.stop.clone();
-    let mut hint = control.inner.store.hint();
-    while !stop.is_cancelled() {
-        let bound = control.inner.cluster.borrow().is_some();
-        let kinds = [BACKUP, RESTORE];
-        let job = match bound {
-            true => control.inner.store.lease_job(&owner, &kinds, LEASE).await,
-            false => Ok(None),
-        };
-        let pause = match job {
-            Ok(Some(job)) => {
-                work(&control, job).await;
-                continue;
-            }
-            Ok(None) if bound => LOOK,
-            Ok(None) => Duration::from_millis(300),
-            Err(error) => {
-                tracing::warn!(%error, "no job could be taken");
-                Duration::from_secs(1)
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = hint.changed() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+    leases::run(&control, 1000 + number, &[BACKUP, RESTORE], work).await;
 }
 
 /// Works on one job with its heart beating; ends it in every case but that of a lost lease.
 async fn work(control: &Control, job: LeasedJob) {
     let (store, lease) = (&control.inner.store, &job.lease);
-    let cancelled = CancellationToken::new();
-    let beat = async {
-        loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            match store.heartbeat(lease, LEASE).await {
-                Ok(Pulse::Go) => {}
-                Ok(Pulse::Cancel) => cancelled.cancel(),
-                Err(StoreError::Stale { .. }) => return,
-                Err(error) => tracing::warn!(%error, "a heartbeat was missed"),
-            }
-        }
-    };
     // Dropping the work ends the program in the container.
-    let done = tokio::select! {
-        done = one(control, &job) => done,
-        () = beat => {
-            tracing::warn!(job = %job.job.id, "the lease was lost");
-            return;
+    let (done, asked) = match leases::beating(control, lease, one(control, &job)).await {
+        Ended::Done(done) => (done, false),
+        Ended::Cancelled => {
+            let problem =
+                problem::CANCELLED.problem("It was cancelled.", "Ask again when it is wanted.");
+            (Err(problem), true)
         }
-        () = cancelled.cancelled() => Err(problem::CANCELLED.problem("It was cancelled.", "Ask again when it is wanted.")),
-        () = control.inner.stop.cancelled() => {
-            let _ = store.release_job(lease, None).await;
-            return;
-        }
+        Ended::NotOurs => return,
     };
     if let Err(problem) = done {
         let backup = match job.job.kind.as_str() {
@@ -115,7 +70,6 @@ async fn work(control: &Control, job: LeasedJob) {
         if let Some(backup) = backup {
             let _ = control.inner.blobs.delete(&keep::key(backup)).await;
         }
-        let asked = cancelled.is_cancelled();
         if let Err(error) = store.fail_aside(lease, backup, &problem, asked).await {
             tracing::warn!(%error, "a failed backup or restore was not recorded; its lease runs out");
         }
@@ -130,13 +84,7 @@ async fn one(control: &Control, job: &LeasedJob) -> Result<(), Problem> {
         return Err(problem::INTERNAL.problem("A job belongs to nothing.", "Please report it."));
     };
     let application = control.inner.store.application(application).await?;
-    let log = OperationLog::open(&control.inner.blobs, operation).await;
-    let mut told = Told {
-        control,
-        job,
-        operation,
-        log,
-    };
+    let mut told = Told::open(control, job, operation).await;
     let first = job.lease.attempt == 1;
     let result = match job.job.kind.as_str() {
         BACKUP => {
@@ -162,44 +110,8 @@ async fn one(control: &Control, job: &LeasedJob) -> Result<(), Problem> {
     result
 }
 
-/// Where an operation's steps and lines go.
-struct Told<'a> {
-    control: &'a Control,
-    job: &'a LeasedJob,
-    operation: pluvio_model::id::OperationId,
-    log: OperationLog,
-}
-
-impl Told<'_> {
-    async fn line(&mut self, step: StepName, level: &str, text: &str) {
-        self.log.write(step, level, text).await;
-    }
-
-    async fn step(&self, edit: impl Fn(&mut Operation, Timestamp) + Send + Sync) {
-        let now = Timestamp::now();
-        let store = &self.control.inner.store;
-        let edited = store.update_operation(self.operation, |operation| edit(operation, now));
-        if let Err(error) = edited.await {
-            tracing::warn!(%error, "a step was not recorded");
-        }
-    }
-
-    async fn begin(&self, name: StepName, note: &str) {
-        self.step(|operation, now| {
-            operation.begin(name, now);
-            note.clone_into(&mut operation.step_mut(name).note);
-        })
-        .await;
-    }
-
-    async fn done(&self, name: StepName, note: &str) {
-        self.step(|operation, now| operation.finish(name, note, now))
-            .await;
-    }
-}
-
 /// The database, once it answers.
-async fn reach(
+pub(crate) async fn reach(
     control: &Control,
     application: &Application,
     component: &str,

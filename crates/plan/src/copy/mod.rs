@@ -23,6 +23,10 @@ pub struct Original<'a> {
     pub release: &'a Release,
     /// The secrets that have a value.
     pub secrets: &'a BTreeSet<EnvName>,
+    /// Components that have no instances now: what they keep does not change while it is copied.
+    pub at_rest: &'a BTreeSet<Name>,
+    /// What volumes really take, where that was measured.
+    pub sizes: &'a BTreeMap<Name, u64>,
 }
 
 /// What shall be otherwise.
@@ -41,12 +45,15 @@ pub struct Wishes {
     pub copy_secrets: bool,
 }
 
-/// Which volumes begin with the original's data.
+/// Which volumes and databases begin with the original's data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Data {
     #[default]
     Empty,
+    /// Every volume that is not a database's.
+    Volumes,
     All,
+    /// These volumes, and databases by their component.
     Of(BTreeSet<Name>),
 }
 
@@ -71,6 +78,10 @@ pub struct Copy {
     pub secrets: IndexMap<EnvName, SecretFrom>,
     /// Volumes that begin with the original's data.
     pub clones: Vec<Name>,
+    /// Databases that begin with a dump of the original's: one at work has no files that could be copied as of one moment.
+    pub restores: Vec<Name>,
+    /// Databases of which the volumes are cloned, because they are stopped.
+    pub still: Vec<Name>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +118,7 @@ pub enum What {
     Branch,
     MachinePort,
     Volume,
+    Database,
     Secret,
 }
 
@@ -154,14 +166,16 @@ pub fn copy(from: &Original, wishes: &Wishes, place: &Place) -> Result<Copy, Pro
     pins.images.retain(|name, _| {
         !wishes.images.contains_key(name) && !wishes.references.contains_key(name)
     });
-    let clones = clones(from, &wishes.data)?;
-    let secrets = secrets(from, &spec, wishes, &clones);
+    let data = data::chosen(from, &wishes.data)?;
+    let secrets = secrets(from, &spec, wishes, &data.clones);
     Ok(Copy {
         spec,
         images: pins.images,
         other_images: pins.other_images,
         secrets,
-        clones,
+        clones: data.clones,
+        restores: data.restores,
+        still: data.still,
     })
 }
 
@@ -232,30 +246,6 @@ fn hosts(
     }
     *routes = kept;
     Ok(())
-}
-
-fn clones(from: &Original, data: &Data) -> Result<Vec<Name>, Problem> {
-    let all = from.release.volumes.keys();
-    match data {
-        Data::Empty => Ok(Vec::new()),
-        Data::All => Ok(all.cloned().collect()),
-        Data::Of(wanted) => {
-            if let Some(unknown) = wanted
-                .iter()
-                .find(|name| !from.release.volumes.contains_key(*name))
-            {
-                let names: Vec<&str> = all.map(Name::as_str).collect();
-                return Err(NOT_FOUND.problem(
-                    format!("{} has no volume {unknown}.", from.spec.name),
-                    match names.is_empty() {
-                        true => "It has none.".to_owned(),
-                        false => format!("Its volumes are: {}.", names.join(", ")),
-                    },
-                ));
-            }
-            Ok(all.filter(|name| wanted.contains(*name)).cloned().collect())
-        }
-    }
 }
 
 fn secrets(
@@ -407,18 +397,8 @@ pub fn table(from: &Original, copy: &Copy, place: &Place, decided: &Release) -> 
             );
         }
     }
-    for name in original.volumes.keys() {
-        let after = match copy.clones.contains(name) {
-            true => "cloned",
-            false => "empty",
-        };
-        row(
-            What::Volume,
-            name.as_str(),
-            String::new(),
-            "data".to_owned(),
-            after.to_owned(),
-        );
+    for (what, name, before, after) in data::rows(from, copy) {
+        row(what, name.as_str(), String::new(), before, after);
     }
     for (name, origin) in &copy.secrets {
         let after = match origin {
@@ -458,7 +438,8 @@ fn hosts_of(routes: &[Route], component: &Name) -> Vec<String> {
     hosts
 }
 
-/// Variables that name a host of the original: they come along as they are, which may not be what is wanted.
+/// What may not be what is wanted: data that are copied while they change, variables that name a host of the original and come
+/// along as they are.
 pub fn notes(from: &Original, copy: &Copy, decided: &Release) -> Vec<String> {
     let hosts: BTreeSet<String> = from
         .release
@@ -471,7 +452,7 @@ pub fn notes(from: &Original, copy: &Copy, decided: &Release) -> Vec<String> {
         .iter()
         .flat_map(|route| route.hosts.iter().map(ToString::to_string))
         .collect();
-    let mut notes = Vec::new();
+    let mut notes = data::notes(from, copy);
     for (name, component) in &copy.spec.components {
         for (key, value) in &component.env {
             let named = hosts
@@ -487,5 +468,6 @@ pub fn notes(from: &Original, copy: &Copy, decided: &Release) -> Vec<String> {
     notes
 }
 
+mod data;
 #[cfg(test)]
 mod tests;

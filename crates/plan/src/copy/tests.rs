@@ -106,10 +106,13 @@ fn d9_a_copy_differs_only_in_what_the_table_says() {
     let spec = shop();
     let release = decide(&spec, "production", 1, None);
     let secrets = all_secrets();
+    let sizes = [("uploads".parse().unwrap(), 3 << 20)].into();
     let original = Original {
         spec: &spec,
         release: &release,
         secrets: &secrets,
+        at_rest: &BTreeSet::new(),
+        sizes: &sizes,
     };
     let wishes = Wishes {
         instances: [("web".parse().unwrap(), 1)].into(),
@@ -125,8 +128,9 @@ fn d9_a_copy_differs_only_in_what_the_table_says() {
         Instances web: 3 → 1
         Host admin: admin.example.org → admin--shop--staging--crew.localhost
         MachinePort admin: 9000 → not published
-        Volume uploads: data → empty
+        Volume uploads: 3.0 MiB → empty
         Volume db-postgres-15: data → empty
+        Database db: data → empty
         Secret KEY: set → copied
         Secret SIGNING: set → new
         Secret DB_PASSWORD: set → new
@@ -193,10 +197,13 @@ fn other_hosts_images_and_branches_are_as_wished() {
     let revision = sample::revision(1, &spec, Origin::Apply);
     let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
     let secrets = all_secrets();
+    let sizes = [("uploads".parse().unwrap(), 3 << 20)].into();
     let original = Original {
         spec: &spec,
         release: &release,
         secrets: &secrets,
+        at_rest: &BTreeSet::new(),
+        sizes: &sizes,
     };
     let wishes = Wishes {
         hosts: [(
@@ -212,9 +219,26 @@ fn other_hosts_images_and_branches_are_as_wished() {
     let made = copy(&original, &wishes, &place()).unwrap();
     assert!(!made.images.contains_key("web") && !made.images.contains_key("report"));
     assert_eq!(made.secrets["KEY"], SecretFrom::Missing);
-    // The server of cloned data knows the password of before.
-    assert_eq!(made.secrets["DB_PASSWORD"], SecretFrom::Copied);
-    assert_eq!(made.clones.len(), 2);
+    // A database at work is dumped, and has a password of its own; the server of cloned data knows that of before.
+    assert_eq!(made.secrets["DB_PASSWORD"], SecretFrom::Generated);
+    assert_eq!((made.clones.len(), made.restores.len()), (1, 1));
+    let stopped = ["db".parse().unwrap()].into();
+    let still = Original {
+        at_rest: &stopped,
+        ..original
+    };
+    let from_files = copy(&still, &wishes, &place()).unwrap();
+    assert_eq!(from_files.secrets["DB_PASSWORD"], SecretFrom::Copied);
+    assert_eq!((from_files.clones.len(), from_files.restores.len()), (2, 0));
+    let volumes = Wishes {
+        data: Data::Volumes,
+        ..wishes.clone()
+    };
+    let volumes = copy(&still, &volumes, &place()).unwrap();
+    assert_eq!((volumes.clones.len(), volumes.restores.len()), (1, 0));
+    let told = notes(&original, &made, &release);
+    assert!(told[0].starts_with("uploads is copied while web may write to it"));
+    assert!(told[1].starts_with("db is dumped"));
     let rows = table(&original, &made, &place(), &release);
     let of = |what: What| rows.iter().find(|row| row.what == what).unwrap();
     assert_eq!(of(What::Image).after, "localhost/web:2");
@@ -251,7 +275,7 @@ fn other_hosts_images_and_branches_are_as_wished() {
                 data: Data::Of(["upload".parse().unwrap()].into()),
                 ..Wishes::default()
             },
-            "shop has no volume upload.",
+            "shop has no volume or database upload.",
         ),
         (
             Wishes {

@@ -19,7 +19,7 @@ pub(crate) const START: &str = "What others use starts before them.\n\nExamples:
 pub(crate) const STOP: &str =
     "What others use stops after them.\n\nExamples:\n  pluvio stop\n  pluvio stop -a shop worker";
 pub(crate) const REDEPLOY: &str = "Components that are not named keep the images they have.\n\nExamples:\n  pluvio redeploy\n  pluvio redeploy -a shop web --pull";
-pub(crate) const COPY: &str = "Images are taken as they are; nothing is built again. Data volumes begin empty, generated secrets are made anew.\n\nExamples:\n  pluvio copy -a shop --to staging --dry-run\n  pluvio copy -a shop --to staging --instances web=1 --copy-secrets\n  pluvio copy -a shop --to staging --as shop-two --host shop.example.org=two.example.org";
+pub(crate) const COPY: &str = "Images are taken as they are; nothing is built again. Generated secrets are made anew. Data volumes and databases begin empty unless --data says otherwise: volumes are cloned; a database that runs is dumped and restored, one that is stopped has its volume cloned. The other components start when the data are there.\n\nExamples:\n  pluvio copy -a shop --to staging --dry-run\n  pluvio copy -a shop --to staging --instances web=1 --copy-secrets\n  pluvio copy -a shop --to staging --data all\n  pluvio copy -a shop --to staging --as shop-two --host shop.example.org=two.example.org";
 pub(crate) const PROMOTE: &str = "Examples:\n  pluvio promote -a shop -e staging --to production --dry-run\n  pluvio promote -a shop -e staging --to production\n  pluvio promote -a shop -e staging --to production --images-only";
 
 #[derive(Debug, Args)]
@@ -63,6 +63,13 @@ pub(crate) struct CopyArgs {
     /// Values of secrets for the copy, a .env file, or - for stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<String>,
+    /// Data that come along: none, volumes, all (also databases), or names of volumes and databases
+    #[arg(
+        long,
+        value_name = "none|volumes|all|NAME,NAME",
+        default_value = "none"
+    )]
+    pub(crate) data: String,
     /// Show what will differ, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -194,6 +201,7 @@ pub(crate) async fn copy(context: &Context, args: &CopyArgs) -> Done {
             )),
         })
         .collect::<Result<_, _>>()?;
+    let (data, data_of) = data(&args.data);
     let mut request = CopyRequest {
         to: args.to.clone(),
         name: args.name.clone(),
@@ -203,6 +211,8 @@ pub(crate) async fn copy(context: &Context, args: &CopyArgs) -> Done {
         references: pairs(&args.reference)?,
         secrets: secrets(args.secrets.as_deref())?,
         copy_secrets: args.copy_secrets,
+        data,
+        data_of,
     };
     let path = format!("{}/copy", context.app_path()?);
     let client = context.client()?;
@@ -263,6 +273,21 @@ fn show_copy(context: &Context, preview: &CopyPreview, beside: bool) {
     }
     for note in &preview.notes {
         out.say(format!("  {}", out.paint(Tone::Warn, note)));
+    }
+}
+
+fn data(word: &str) -> (CopyData, Vec<String>) {
+    match word {
+        "none" => (CopyData::None, Vec::new()),
+        "volumes" => (CopyData::Volumes, Vec::new()),
+        "all" => (CopyData::All, Vec::new()),
+        names => (
+            CopyData::None,
+            names
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect(),
+        ),
     }
 }
 

@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use pluvio_api::environments::*;
-use pluvio_control::{CopyAsk, CopyPlan};
+use pluvio_control::{CopyAsk, CopyPlan, PromotePlan};
 use pluvio_model::name::Name;
 use pluvio_model::operation::Operation;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_plan::copy::{SecretFrom, Wishes};
+use pluvio_plan::copy::{Data, SecretFrom, Wishes};
 use pluvio_store::{Application, Scope};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -86,13 +86,37 @@ fn copy_ask(to: Scope, request: &CopyRequest) -> Result<CopyAsk, Refusal> {
             references: by_component(&request.references, "Write a branch, tag or commit.")?,
             given: BTreeSet::new(),
             copy_secrets: request.copy_secrets,
-            ..Wishes::default()
+            data: data(request)?,
         },
         secrets: secret_pairs(&request.secrets)?,
     })
 }
 
-/// The original, and where the copy goes. Whoever takes values of secrets along needs to be allowed to set them.
+fn data(request: &CopyRequest) -> Result<Data, Refusal> {
+    Ok(match (request.data, request.data_of.as_slice()) {
+        (CopyData::None, []) => Data::Empty,
+        (CopyData::Volumes, []) => Data::Volumes,
+        (CopyData::All, []) => Data::All,
+        (CopyData::None, names) => Data::Of(
+            names
+                .iter()
+                .map(|name| name.parse())
+                .collect::<Result<_, _>>()
+                .map_err(|error: pluvio_model::name::InvalidName| {
+                    invalid(error, "Name a volume or a database of the application.")
+                })?,
+        ),
+        _ => {
+            return Err(invalid(
+                "Volumes and databases are named, and others are wanted too.",
+                "Say `data` or `data_of`.",
+            ));
+        }
+    })
+}
+
+/// The original, and where the copy goes. Whoever takes values of secrets or data along needs to be allowed to set them, to copy volumes
+/// and to dump databases.
 async fn enter_copy(
     app: &App,
     caller: &Caller,
@@ -105,6 +129,10 @@ async fn enter_copy(
         .await?;
     if request.copy_secrets || !request.secrets.is_empty() {
         caller.may_in(scope.team, Permission::SecretWrite)?;
+    }
+    if request.data != CopyData::None || !request.data_of.is_empty() {
+        caller.may_in(scope.team, Permission::VolumeCopy)?;
+        caller.may_in(scope.team, Permission::DatabaseManage)?;
     }
     let to = caller
         .enter(app, team, &request.to, Permission::ApplicationCreate)
@@ -202,6 +230,20 @@ async fn enter_promotion(
     Ok((from, to))
 }
 
+/// The promotion, for whoever may give what it asks of the machine and its counterpart has not.
+async fn plan_promotion(
+    app: &App,
+    caller: &Caller,
+    from: &Application,
+    to: &Application,
+    images_only: bool,
+) -> Result<PromotePlan, Refusal> {
+    let plan = app.control.plan_promote(from, to, images_only).await?;
+    let before = app.control.target_revision(to).await?.spec;
+    check_reach(caller, to.team, Some(&before), plan.spec())?;
+    Ok(plan)
+}
+
 /// What bringing this application's release to its counterpart would change. Nothing is kept.
 #[utoipa::path(post, path = "/applications/{application}/promote/preview", tag = "environments", params(("team" = String, Path), ("environment" = String, Path), ("application" = String, Path)), request_body = PromoteRequest,
     responses((status = 200, body = PromotePreview), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), extensions(("x-permission" = json!("application:deploy"))))]
@@ -212,10 +254,7 @@ async fn preview_promotion(
     Json(request): Json<PromoteRequest>,
 ) -> Result<Json<PromotePreview>, Refusal> {
     let (from, to) = enter_promotion(&app, &caller, &names, &request).await?;
-    let plan = app
-        .control
-        .plan_promote(&from, &to, request.images_only)
-        .await?;
+    let plan = plan_promotion(&app, &caller, &from, &to, request.images_only).await?;
     let diff = pluvio_plan::diff::diff(&plan.current, &plan.next);
     Ok(Json(PromotePreview {
         environment: to.environment_name.to_string(),
@@ -239,6 +278,7 @@ async fn promote(
     Json(request): Json<PromoteRequest>,
 ) -> Result<Response, Refusal> {
     let (from, to) = enter_promotion(&app, &caller, &names, &request).await?;
+    plan_promotion(&app, &caller, &from, &to, request.images_only).await?;
     let (team, environment, name) = &names;
     let by = asker(
         &app,

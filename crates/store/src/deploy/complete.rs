@@ -1,5 +1,6 @@
 //! Builds hand in what they made: here it becomes a release, or only a record.
 
+use pluvio_model::name::Name;
 use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::revision::Revision;
@@ -7,7 +8,7 @@ use pluvio_model::revision::Revision;
 use super::{Begun, Completed, Deciding, Decision, Scale, deciding};
 use crate::application::{self, ApplicationState};
 use crate::edits::Edits;
-use crate::job::{self, JobState, Lease};
+use crate::job::{self, Belongs, JobState, Lease, NewJob};
 use crate::release::{self, Later, NewRelease, ReleaseState};
 use crate::target;
 use crate::transaction::{Tx, transaction};
@@ -22,10 +23,23 @@ impl Store {
     pub async fn complete_build(
         &self,
         lease: &Lease,
+        decide: impl FnMut(&Deciding) -> Decision + Send,
+        edit: impl FnMut(&mut Operation) + Send,
+    ) -> Result<Completed> {
+        self.complete_first(lease, &[], None, decide, edit).await
+    }
+
+    /// Like [`Store::complete_build`], of a copy whose databases are to be filled: where any is named, only the `first` run
+    /// until [`Store::start_rest`], and the operation goes on with the job `then`.
+    pub async fn complete_first(
+        &self,
+        lease: &Lease,
+        first: &[Name],
+        then: Option<NewJob>,
         mut decide: impl FnMut(&Deciding) -> Decision + Send,
         mut edit: impl FnMut(&mut Operation) + Send,
     ) -> Result<Completed> {
-        let (decide, edit) = (&mut decide, &mut edit);
+        let (decide, edit, then) = (&mut decide, &mut edit, &then);
         transaction!(self, tx => {
             let job = job::held(&mut tx, lease).await?;
             let (Some(operation), Some(number)) = (job.operation, job.revision) else {
@@ -55,6 +69,7 @@ impl Store {
                 application,
                 operation,
                 place,
+                first: first.to_vec(),
             };
             let asked = release::load_revision(&mut tx, begun.application.id, number).await?;
             match release::later(&mut tx, begun.application.id, number).await? {
@@ -66,7 +81,17 @@ impl Store {
                 Later::Patches(patches) => {
                     let made = begun.complete(&mut tx, asked, &patches, decide).await;
                     match made {
-                        Ok(completed) => Ok(completed),
+                        Ok(completed) => {
+                            if let Some(new) = then {
+                                let belongs = Belongs {
+                                    application: begun.application.id,
+                                    operation: &begun.operation.id,
+                                    revision: number,
+                                };
+                                job::insert(&mut tx, new, Some(belongs)).await?;
+                            }
+                            Ok(completed)
+                        }
                         // A refusal ends the operation with its reason; what was claimed or kept before is not there yet.
                         Err(StoreError::Refused(problem)) => begun.refuse(&mut tx, *problem).await,
                         Err(error @ StoreError::HostTaken { .. }) => {
@@ -119,7 +144,9 @@ impl Begun {
         .await?;
         let release = decide(&deciding).map_err(super::refused)?;
         self.promote(tx, &revision, &release, Scale::Whole).await?;
-        self.operation.release = Some(release.number);
+        if self.first.is_empty() {
+            self.operation.release = Some(release.number);
+        }
         operation::save(tx, &self.place, &self.operation).await?;
         Ok(Completed::Promoted {
             release: Box::new(release),

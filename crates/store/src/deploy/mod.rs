@@ -3,6 +3,7 @@
 
 mod aside;
 mod complete;
+mod copying;
 mod power;
 mod remove;
 mod settle;
@@ -242,6 +243,8 @@ struct Begun {
     target: Option<Target>,
     operation: Operation,
     place: Place,
+    /// Of a copy whose databases are filled first: those that run until then, alone.
+    first: Vec<Name>,
 }
 
 enum Start {
@@ -328,6 +331,7 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
         place: Place::of(&application, ask.cluster),
         application,
         operation,
+        first: Vec::new(),
     })))
 }
 
@@ -465,6 +469,13 @@ impl Begun {
             power = Power::Off;
             stopped.clear();
         }
+        if !self.first.is_empty() {
+            let rest = release.components.keys();
+            stopped = rest
+                .filter(|name| !self.first.contains(name))
+                .cloned()
+                .collect();
+        }
         let to = Move {
             application: id,
             cluster,
@@ -472,7 +483,8 @@ impl Begun {
             power,
             stopped,
             gone: false,
-            operation: Some(self.operation.id),
+            // It does not end with these alone.
+            operation: self.first.is_empty().then_some(self.operation.id),
         };
         self.target = Some(target::advance(tx, team, self.target.as_ref(), to).await?);
         self.application.release = Some(release.number);
