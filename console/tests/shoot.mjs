@@ -1,4 +1,5 @@
-// Pictures for the documents: docs/screenshots, a few pages in light and dark, against the mock server.
+// Pictures for the documents: docs/screenshots, a few pages in light and dark, against the mock server. Those of clusters are
+// of a real one called prod, added to the Pluvio that PLUVIO_URL and PLUVIO_TOKEN (the token of a fresh sign-in link) lead to.
 import { mkdirSync, statSync } from 'node:fs'
 import { launch } from './browser.mjs'
 import { startMock } from './mock.mjs'
@@ -21,20 +22,24 @@ const shots = [
   ['gateway-dark-zh', `${P}/gateway`, { theme: 'dark', language: 'zh' }],
   ['overview-phone', P, { width: 390, height: 844 }],
 ]
+const realShots = [
+  ['clusters-light', 'org/clusters/prod', { height: 900 }],
+  ['clusters-dark', 'org/clusters', { theme: 'dark', height: 560 }],
+]
 const browser = await launch()
-for (const [name, path, options = {}] of shots) {
-  const mock = await startMock({ data: options.data, still: true })
-  const running = mock.state.operations.find((one) => !one.outcome)
+
+async function shoot(url, path, name, options, signIn) {
   const context = await browser.newContext({
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     timezoneId: 'UTC',
     colorScheme: options.theme ?? 'light',
     locale: options.language === 'zh' ? 'zh-CN' : 'en-GB',
     reducedMotion: 'reduce',
+    storageState: options.state,
   })
   const page = await context.newPage()
-  await page.request.post(`${mock.url}/api/v1/session`, { data: { name: 'mei', password: 'correct horse' } })
-  await page.goto(mock.url + (path === 'RUNNING' ? `${P}/operations/${running.id}` : path))
+  await signIn?.(page)
+  await page.goto(url + path)
   await page.locator('h1').first().waitFor({ state: 'attached' })
   await page.evaluate(() => document.fonts.ready)
   await page.waitForTimeout(900)
@@ -42,7 +47,30 @@ for (const [name, path, options = {}] of shots) {
   await page.screenshot({ path: file })
   console.log(`${name} ${Math.round(statSync(file).size / 1000)} kB`)
   await context.close()
+}
+
+async function shootReal(url, token) {
+  const context = await browser.newContext()
+  const answer = await context.request.post(`${url}/api/v1/session/link`, { data: { token } })
+  if (!answer.ok()) throw new Error(`the sign-in link was refused: ${await answer.text()}`)
+  const { team, environment } = await answer.json()
+  const state = await context.storageState()
+  await context.close()
+  for (const [name, path, options] of realShots)
+    await shoot(url, `/t/${team}/e/${environment}/${path}`, name, { ...options, state })
+}
+
+async function shootMock([name, path, options = {}]) {
+  const mock = await startMock({ data: options.data, still: true })
+  const running = mock.state.operations.find((one) => !one.outcome)
+  const at = path === 'RUNNING' ? `${P}/operations/${running.id}` : path
+  await shoot(mock.url, at, name, options, (page) =>
+    page.request.post(`${mock.url}/api/v1/session`, { data: { name: 'mei', password: 'correct horse' } }),
+  )
   mock.close()
 }
+
+if (process.env.PLUVIO_URL) await shootReal(process.env.PLUVIO_URL, process.env.PLUVIO_TOKEN)
+else for (const shot of shots) await shootMock(shot)
 await browser.close()
 process.exit(0)

@@ -265,8 +265,9 @@ users:
   assert.deepEqual(contextsOf(indented), { names: ['x'], current: undefined })
   const json = JSON.stringify({ contexts: [{ name: 'j' }], 'current-context': 'j' })
   assert.deepEqual(contextsOf(json), { names: ['j'], current: 'j' })
-  for (const other of ['', 'hello', '{', 'contexts: [{name: x}]', 'contexts: []'])
-    assert.equal(contextsOf(other), undefined, other)
+  const flow = 'contexts: [{name: x, context: {name: no, user: a}}, {context: {cluster: "}"}, "name": "y"}]'
+  assert.deepEqual(contextsOf(flow), { names: ['x', 'y'], current: undefined })
+  for (const other of ['', 'hello', '{', 'contexts: []']) assert.equal(contextsOf(other), undefined, other)
 })
 await check('a name for a cluster from its context', () => {
   assert.equal(nameFrom('kubernetes-admin@prod'), 'prod')

@@ -36,6 +36,7 @@ function ofYaml(text: string): Contexts {
     const top = /^([\w-]+):\s*(.*)$/.exec(line)
     if (top) {
       inside = top[1] === 'contexts'
+      if (inside && top[2]?.startsWith('[')) names.push(...ofFlow(top[2]))
       if (top[1] === 'current-context') current = scalar(top[2]) || undefined
       continue
     }
@@ -51,6 +52,22 @@ function ofYaml(text: string): Contexts {
     if (name) names.push(scalar(name[1]))
   }
   return { names, current }
+}
+
+/** A key `name` with its value, a quoted text, a brace, or any other sign. */
+const token =
+  /(?<![\w-])["']?name["']?:\s*(?:"[^"]*"|'[^']*'|[^,}\s]+)|"(?:[^"\\]|\\.)*"|'[^']*'|[{}]|[^{}"']/g
+
+/** `[{name: a, context: {…}}, …]` on one line. */
+function ofFlow(list: string): string[] {
+  const names: string[] = []
+  let depth = 0
+  for (const [part] of list.matchAll(token)) {
+    if (part === '{') depth += 1
+    else if (part === '}') depth -= 1
+    else if (depth === 1 && /^["']?name["']?:/.test(part)) names.push(scalar(part.replace(/^[^:]*:/, '')))
+  }
+  return names
 }
 
 function scalar(written = ''): string {

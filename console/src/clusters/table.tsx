@@ -6,6 +6,7 @@ import type { ClusterSummary } from '../api/types'
 import { useI18n } from '../i18n'
 import { usePlace } from '../shell/place'
 import { Button } from '../ui/controls'
+import { cx } from '../ui/cx'
 import { Away, ClusterStatus, Since } from './state'
 
 export type Asked = { what: 'change' | 'remove'; cluster: ClusterSummary }
@@ -26,7 +27,7 @@ export function ClustersTable({
           <th className="max-md:hidden">{t('cluster.version')}</th>
           <th>{t('cluster.state')}</th>
           <th className="max-md:hidden">{t('cluster.environments')}</th>
-          <th className="!pr-4">
+          <th className="!pr-4 max-md:hidden">
             <span className="sr-only">{t('cluster.actions')}</span>
           </th>
         </tr>
@@ -60,11 +61,13 @@ function Row({ cluster, ask }: { cluster: ClusterSummary; ask: (what: Asked['wha
           ) : (
             <span className="font-medium">{cluster.name}</span>
           )}
-          <div className="mono break-all text-fg-3 max-md:hidden">
+          <div className={cx('break-all text-fg-3 max-md:hidden', added ? 'mono' : 'text-xs')}>
             {added ? cluster.address : t('cluster.engine')}
           </div>
           <div className="text-xs text-fg-3 md:hidden">{kind}</div>
-          <div className="break-words text-xs text-fg-3 md:hidden">{on}</div>
+          {cluster.environments.length > 0 && (
+            <div className="break-words text-xs text-fg-3 md:hidden">{on}</div>
+          )}
         </td>
         <td className="px-2 py-2.5 text-xs leading-5 text-fg-2 max-md:hidden">{kind}</td>
         <td className="px-2 py-2.5 text-xs leading-5">
@@ -72,7 +75,7 @@ function Row({ cluster, ask }: { cluster: ClusterSummary; ask: (what: Asked['wha
           {cluster.since && <Since at={cluster.since} className="num block text-fg-3" />}
         </td>
         <td className="px-2 py-2.5 text-xs leading-5 text-fg-2 max-md:hidden">{on}</td>
-        <td className="px-2 py-2 !pr-4">
+        <td className="px-2 py-2 !pr-4 max-md:hidden">
           {added && (
             <span className="flex justify-end gap-1">
               <Button

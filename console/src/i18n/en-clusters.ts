@@ -86,7 +86,7 @@ export const clusters = {
   'check.failed':
     '{n, plural, one {Applications cannot run there: a step failed.} other {Applications cannot run there: # steps failed.}}',
   'check.state.passed': 'Passed',
-  'check.state.warning': 'Works without',
+  'check.state.warning': 'Works without it',
   'check.state.failed': 'Failed',
   'check.state.skipped': 'Not looked at',
   'check.details': '{n, plural, one {# line more} other {# lines more}}',
