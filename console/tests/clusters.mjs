@@ -1,5 +1,6 @@
 // Clusters: one is added after it was looked at, seen from inside, removed; environments that are on one.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 
 const P = '/t/paperlane/e/production'
 const C = `${P}/org/clusters`
@@ -200,5 +201,52 @@ export async function clusters({ check, open, target, accessible }) {
     assert.equal(await main.getByRole('link', { name: 'Clusters' }).count(), 0)
     await page.done()
     server.close()
+  })
+}
+
+/** With a real cluster, whose kubeconfig PLUVIO_TEST_KUBERNETES names. It stays added: others may use it. */
+export async function realCluster({ check, open, target, accessible }) {
+  const file = process.env.PLUVIO_TEST_KUBERNETES
+  if (!file) return
+  const server = await target()
+  await check('real: a cluster is looked at, added, and seen from inside', async () => {
+    const page = await open(server)
+    page.setDefaultTimeout(60_000)
+    await page.goto(server.url)
+    await page.waitForURL(/\/t\//)
+    const base = new URL(page.url()).pathname.split('/').slice(0, 5).join('/')
+    await page.goto(`${server.url}${base}/org/clusters`)
+    await page.getByText('Engine of this machine', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Add a cluster' }).click()
+    const dialog = page.getByRole('dialog')
+    const look = dialog.getByRole('button', { name: 'Look at the cluster' })
+
+    // Nobody listens there: the step says so, and nothing can be added.
+    const text = readFileSync(file, 'utf8')
+    await dialog.getByLabel('Kubeconfig').fill(text.replace(/(https:\/\/)[^",\s]+/, '$1127.0.0.1:9'))
+    await dialog.getByLabel('Name').fill('walked')
+    await look.click()
+    await dialog.getByText('Applications cannot run there: a step failed.').waitFor()
+    assert.ok(await dialog.getByRole('button', { name: 'Add the cluster' }).isDisabled())
+    await accessible(page)
+    await dialog.getByRole('button', { name: 'Back' }).click()
+
+    await dialog.getByLabel('Kubeconfig').fill(text)
+    await look.click()
+    await dialog.getByText(/^Applications can run there/).waitFor()
+    await accessible(page)
+    await dialog.getByRole('button', { name: 'Nobody' }).click()
+    await dialog.getByRole('button', { name: 'Add the cluster' }).click()
+    await page.waitForURL(/\/org\/clusters\/walked$/)
+    await page
+      .getByText(/1 of 1 ready/)
+      .first()
+      .waitFor()
+    await page.getByRole('button', { name: /^All of / }).click()
+    await page.getByText('MemoryPressure').waitFor()
+    await accessible(page)
+    await page.goto(`${server.url}${base}/org/workloads`)
+    await page.getByText('All that Pluvio runs on Kubernetes clusters').waitFor()
+    await page.done()
   })
 }

@@ -1,6 +1,6 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
-import { clusterPages, clusters } from './clusters.mjs'
+import { clusterPages, clusters, realCluster } from './clusters.mjs'
 import { databases } from './database.mjs'
 import { environments } from './environments.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
@@ -485,6 +485,7 @@ async function flows({ check, open, target, accessible }) {
 /** The same stories, as far as they hold for any server: nothing is assumed of its data but that it can deploy a sample. */
 async function realServer({ check, open, target, accessible }) {
   await passkeys({ check, open, target, accessible })
+  await realCluster({ check, open, target, accessible })
   const server = await target()
   await check('real: the first page is accessible, light and dark, in both languages', async () => {
     for (const theme of ['light', 'dark'])
