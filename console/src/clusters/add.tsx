@@ -1,4 +1,4 @@
-/** A cluster is added in two steps: its kubeconfig is looked at, then it is chosen how applications are reached and stored there. */
+/** A cluster is added in two steps: its kubeconfig is looked at, then it is chosen how it is reached and where it stores. */
 import { ArrowLeft, FileUp, ScanSearch } from 'lucide-react'
 import { type FormEvent, useRef, useState } from 'react'
 import { addCluster, checkCluster } from '../api/clusters'
