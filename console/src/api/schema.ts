@@ -1397,6 +1397,11 @@ export type PasswordSignIn = {
 
 /** Choices of a cluster. What is absent is Pluvio's own choice. */
 export type PlaceSettings = {
+  /**
+   * Where Pluvio keeps what it must not forget there; `pluvio-system` when absent. Of several Pluvios on one cluster each has its
+   * own.
+   */
+  namespace?: string | null
   /** Applications answer at `APP.DOMAIN` there; that of the installation when absent. */
   domain?: string | null
   /** The gateway's port as people type it: 80 when absent. */
