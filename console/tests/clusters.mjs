@@ -204,12 +204,12 @@ export async function clusters({ check, open, target, accessible }) {
   })
 }
 
-/** With a real cluster, whose kubeconfig PLUVIO_TEST_KUBERNETES names. It stays added: others may use it. */
+/** With a real cluster, whose kubeconfig PLUVIO_TEST_KUBERNETES names, in a namespace of its own: others may use it. */
 export async function realCluster({ check, open, target, accessible }) {
   const file = process.env.PLUVIO_TEST_KUBERNETES
   if (!file) return
   const server = await target()
-  await check('real: a cluster is looked at, added, and seen from inside', async () => {
+  await check('real: a cluster is looked at, added, seen from inside, and removed', async () => {
     const page = await open(server)
     page.setDefaultTimeout(60_000)
     await page.goto(server.url)
@@ -236,6 +236,7 @@ export async function realCluster({ check, open, target, accessible }) {
     await dialog.getByText(/^Applications can run there/).waitFor()
     await accessible(page)
     await dialog.getByRole('button', { name: 'Nobody' }).click()
+    await dialog.getByLabel("Pluvio's namespace").fill(`pluvio-walk-${Date.now().toString(36)}`)
     await dialog.getByRole('button', { name: 'Add the cluster' }).click()
     await page.waitForURL(/\/org\/clusters\/walked$/)
     await page
@@ -247,6 +248,11 @@ export async function realCluster({ check, open, target, accessible }) {
     await accessible(page)
     await page.goto(`${server.url}${base}/org/workloads`)
     await page.getByText('All that Pluvio runs on Kubernetes clusters').waitFor()
+    await page.goto(`${server.url}${base}/org/clusters`)
+    await page.getByRole('button', { name: 'Remove walked' }).click()
+    await page.getByRole('alertdialog').getByRole('textbox').fill('walked')
+    await page.keyboard.press('Enter')
+    await page.getByText('walked is removed').first().waitFor()
     await page.done()
   })
 }

@@ -286,6 +286,7 @@ await check('settings of a cluster, from what was found and what was typed', () 
     gateway: { kind: 'cluster', namespace: 'a', name: 'b' },
     exposure: 'load-balancer',
     storage_class: undefined,
+    namespace: undefined,
   })
   for (const bad of [
     { port: '0' },
@@ -294,7 +295,13 @@ await check('settings of a cluster, from what was found and what was typed', () 
     { gateway: 'cluster', gatewayName: 'b' },
   ])
     assert.equal(settingsOf({ ...fresh, ...bad }), undefined)
-  const kept = { gateway: { kind: 'none' }, exposure: 'host-port', domain: 'x.test', storage_class: 'fast' }
+  const kept = {
+    gateway: { kind: 'none' },
+    exposure: 'host-port',
+    domain: 'x.test',
+    storage_class: 'fast',
+    namespace: 'ours',
+  }
   assert.deepEqual(settingsOf(choicesOf(kept, report)), { ...kept, gateway_port: undefined })
 })
 await vite.close()

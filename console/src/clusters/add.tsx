@@ -82,7 +82,9 @@ export function AddCluster({
       {report && choices ? (
         <form onSubmit={submit(join)} className="space-y-4">
           <Report report={report} />
-          {isUsable(report) && <SettingsFields choices={choices} onChange={setChoices} report={report} />}
+          {isUsable(report) && (
+            <SettingsFields choices={choices} onChange={setChoices} report={report} fresh={!cluster} />
+          )}
           {problem && <ProblemLine problem={problem} />}
           <div className="flex flex-wrap gap-2">
             <Button type="submit" variant="primary" disabled={busy || !settings || !isUsable(report)}>

@@ -12,6 +12,8 @@ export interface Choices {
   gatewayName: string
   exposure: Exposure
   storageClass: string
+  /** Pluvio's own there. */
+  namespace: string
 }
 
 /** What is chosen already, or what fits what was found. */
@@ -25,6 +27,7 @@ export function choicesOf(settings: PlaceSettings | undefined, report: CheckRepo
     gatewayName: given?.kind === 'cluster' ? `${given.namespace}/${given.name}` : (gateways[0] ?? ''),
     exposure: settings?.exposure ?? (load_balancer?.guess === 'likely' ? 'load-balancer' : 'node-port'),
     storageClass: settings?.storage_class ?? '',
+    namespace: settings?.namespace ?? '',
   }
 }
 
@@ -43,6 +46,7 @@ export function settingsOf(choices: Choices): PlaceSettings | undefined {
         : { kind: choices.gateway },
     exposure: choices.exposure,
     storage_class: choices.storageClass || undefined,
+    namespace: choices.namespace.trim() || undefined,
   }
 }
 
@@ -50,10 +54,13 @@ export function SettingsFields({
   choices,
   onChange,
   report,
+  fresh,
 }: {
   choices: Choices
   onChange: (choices: Choices) => void
   report: CheckReport
+  /** Of one that is there already the namespace stays. */
+  fresh: boolean
 }) {
   const { t } = useI18n()
   const set = (part: Partial<Choices>) => onChange({ ...choices, ...part })
@@ -170,6 +177,19 @@ export function SettingsFields({
             </Select>
           )}
         </Field>
+        {fresh && (
+          <Field label={t('cluster.home')} hint={t('cluster.homeHint')}>
+            {(control) => (
+              <Input
+                {...control}
+                mono
+                placeholder="pluvio-system"
+                value={choices.namespace}
+                onChange={(event) => set({ namespace: event.target.value })}
+              />
+            )}
+          </Field>
+        )}
       </div>
     </div>
   )

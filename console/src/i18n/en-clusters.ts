@@ -74,6 +74,8 @@ export const clusters = {
   'cluster.noBalancer': 'Nothing was found that would give a load balancer an address.',
   'cluster.port': 'Port',
   'cluster.portHint': 'as people type it; 80 when empty',
+  'cluster.home': "Pluvio's namespace",
+  'cluster.homeHint': 'each of several Pluvios on one cluster has its own',
   'cluster.storageClass': 'Storage class',
   'cluster.storageClassHint': 'for volumes that name none',
   'cluster.storageDefault': "The cluster's default",

@@ -74,6 +74,8 @@ export const clusters: Record<keyof typeof en, string> = {
   'cluster.noBalancer': '没有发现能为负载均衡器分配地址的组件。',
   'cluster.port': '端口',
   'cluster.portHint': '用户访问时使用的端口；留空为 80',
+  'cluster.home': 'Pluvio 的命名空间',
+  'cluster.homeHint': '同一集群上的多个 Pluvio 各用一个',
   'cluster.storageClass': '存储类',
   'cluster.storageClassHint': '用于未指定存储类的存储卷',
   'cluster.storageDefault': '集群的默认存储类',
