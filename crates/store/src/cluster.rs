@@ -199,7 +199,7 @@ impl Store {
         })
     }
 
-    /// The environments that are on a cluster, as TEAM/NAME.
+    /// The environments that are on a cluster, as TEAM/NAME. Those that name none are on the engine.
     pub async fn cluster_environments(&self, cluster: ClusterId) -> Result<Vec<String>> {
         let query = sqlx::query(ENVIRONMENTS).bind(cluster.to_string());
         self.read_all(query).await?.iter().map(full_name).collect()
@@ -254,7 +254,9 @@ impl Store {
 }
 
 const ENVIRONMENTS: &str = "SELECT t.name AS team_name, e.name AS environment_name \
-     FROM environments e JOIN teams t ON t.id = e.team WHERE e.cluster = $1 ORDER BY t.name, e.name";
+     FROM environments e JOIN teams t ON t.id = e.team WHERE e.cluster = $1 \
+     OR (e.cluster IS NULL AND EXISTS (SELECT 1 FROM clusters c WHERE c.id = $1 AND c.kind <> 'kubernetes')) \
+     ORDER BY t.name, e.name";
 
 fn full_name(row: &AnyRow) -> Result<String> {
     Ok(format!(

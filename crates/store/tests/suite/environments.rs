@@ -25,6 +25,9 @@ pub(crate) async fn an_environment_is_made_and_deleted_when_nothing_is_in_it(wor
         names().await,
         [("production".to_owned(), 0), ("staging".to_owned(), 0)]
     );
+    // Those that name no cluster are on the engine.
+    let on_engine = store.cluster_environments(world.cluster.id).await.unwrap();
+    assert_eq!(on_engine, ["main/production", "main/staging"]);
     let again = store
         .create_environment(team, &name("staging"), None, "owner")
         .await;
