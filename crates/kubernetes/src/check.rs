@@ -36,6 +36,11 @@ const AT_ONCE: usize = 24;
 /// Looks at the cluster that the credential leads to. Never fails: what goes wrong is in the report. Takes no longer than
 /// five seconds for each of its four rounds.
 pub async fn check(credential: &Credential) -> CheckReport {
+    check_at(credential, &Config::default().namespace).await
+}
+
+/// [`check`], where Pluvio's own namespace is called `home`.
+pub async fn check_at(credential: &Credential, home: &str) -> CheckReport {
     let mut report = CheckReport {
         at: Timestamp::now(),
         server: minified(credential).ok().map(|(_, server)| server),
@@ -44,7 +49,7 @@ pub async fn check(credential: &Credential) -> CheckReport {
         steps: Vec::new(),
         findings: ClusterFindings::default(),
     };
-    Box::pin(look(credential, &mut report)).await;
+    Box::pin(look(credential, home, &mut report)).await;
     let seen: Vec<CheckName> = report.steps.iter().map(|step| step.name).collect();
     let missed = ALL.iter().filter(|name| !seen.contains(name));
     report.steps.extend(missed.map(|name| CheckStep {
@@ -72,7 +77,7 @@ const ALL: [CheckName; 11] = [
     CheckName::Nodes,
 ];
 
-async fn look(credential: &Credential, report: &mut CheckReport) {
+async fn look(credential: &Credential, home: &str, report: &mut CheckReport) {
     let client = match client(credential).await {
         Ok(client) => client,
         Err(problem) => {
@@ -121,7 +126,7 @@ async fn look(credential: &Credential, report: &mut CheckReport) {
         return;
     }
     let ((permissions, account), seen) = tokio::join!(
-        allowed(&client, &user, &mut report.findings),
+        allowed(&client, &user, home, &mut report.findings),
         survey::survey(&client)
     );
     report.steps.extend([permissions, account]);
@@ -299,16 +304,16 @@ fn of_version(major: &str, minor: &str, full: &str) -> CheckStep {
 async fn allowed(
     client: &Client,
     user: &str,
+    home: &str,
     findings: &mut ClusterFindings,
 ) -> (CheckStep, CheckStep) {
-    let home = Config::default().namespace;
     let name = CheckName::Permissions;
     let (mut missing, making) = if may(client, &everything()).await.unwrap_or_default() {
         (Ok(Vec::new()), Ok(Vec::new()))
     } else {
         tokio::join!(
-            missing(client, permissions::questions(RULES, &home)),
-            missing(client, permissions::questions(TO_MAKE_AN_ACCOUNT, &home))
+            missing(client, permissions::questions(RULES, home)),
+            missing(client, permissions::questions(TO_MAKE_AN_ACCOUNT, home))
         )
     };
     if let Ok(missing) = &mut missing {
@@ -346,7 +351,7 @@ async fn allowed(
         }
     };
     let name = CheckName::Account;
-    let is_own = user == account::user(&home);
+    let is_own = user == account::user(home);
     // Nobody can grant what he does not hold.
     let can_make = !is_own
         && missing.as_ref().is_ok_and(Vec::is_empty)

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::kubernetes::key;
 use pluvio_runtime::LeftVolume;
+use serde_json::json;
 
 use crate::MANAGER;
 use crate::book::{Book, Shelf};
@@ -37,6 +38,8 @@ const KINDS: [(&str, &str); 13] = [
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
 ];
+/// Label of a claim that stays, by Pluvio's namespace: who asks again after that has gone still learns of it.
+const LEFT_BY: &str = "pluvio.io/left-by";
 /// What the cluster itself puts into each namespace.
 const MADE_BY_CLUSTER: [&str; 2] = ["kube-root-ca.crt", "openshift-service-ca.crt"];
 /// How long pods may take to end, and namespaces to go after that.
@@ -67,7 +70,7 @@ pub async fn remove(connection: &Connection, home: &str) -> Result<Vec<LeftVolum
     }
     removal.what_notes_name(&books).await?;
     removal.wait_for_pods(&namespaces, &ids).await?;
-    let left = removal.volumes(&namespaces).await?;
+    let left = removal.volumes(&namespaces, &ids).await?;
     let mut going = Vec::new();
     for namespace in &namespaces {
         let holds_data = left.iter().any(|volume| volume.namespace == *namespace);
@@ -231,23 +234,43 @@ impl Removal {
             .map_err(|_| late())?
     }
 
-    /// Data in environments' namespaces, ours or not: a namespace takes all of it along.
-    async fn volumes(&self, namespaces: &BTreeSet<String>) -> Result<Vec<LeftVolume>, Problem> {
+    /// Data of our applications, which is marked, and whatever else environments' namespaces would take along.
+    async fn volumes(
+        &self,
+        namespaces: &BTreeSet<String>,
+        ids: &BTreeSet<String>,
+    ) -> Result<Vec<LeftVolume>, Problem> {
         let all = Api::<PersistentVolumeClaim>::all(self.client.clone());
         let all = all.list(&ListParams::default()).await;
         let all = all.map_err(|error| of_object("the volumes", &error))?;
-        let kept = all.items.iter().filter(|claim| {
-            let namespace = claim.namespace().unwrap_or_default();
-            let is_ours = claim.labels().contains_key(key::VOLUME_ID)
-                || claim.annotations().contains_key(key::VOLUME_ID);
-            is_ours || namespaces.contains(&namespace)
-        });
-        let kept = kept.map(|claim| LeftVolume {
-            namespace: claim.namespace().unwrap_or_default(),
-            name: claim.name_any(),
-            size: size(claim),
-        });
-        let mut kept: Vec<LeftVolume> = kept.collect();
+        let mark = Patch::Merge(json!({ "metadata": { "labels": { LEFT_BY: self.home } } }));
+        let mut kept = Vec::new();
+        for claim in &all.items {
+            let (namespace, name) = (claim.namespace().unwrap_or_default(), claim.name_any());
+            let is_marked = claim.labels().get(LEFT_BY) == Some(&self.home);
+            let is_ours = is_ours(claim.labels(), ids);
+            if !is_marked && !is_ours && !namespaces.contains(&namespace) {
+                continue;
+            }
+            if is_ours && !is_marked {
+                let claims =
+                    Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), &namespace);
+                match claims
+                    .patch_metadata(&name, &PatchParams::default(), &mark)
+                    .await
+                {
+                    Ok(_) => {}
+                    Err(error) if is_not_found(&error) => continue,
+                    Err(error) => return Err(of_object(&format!("the volume {name}"), &error)),
+                }
+            }
+            let size = size(claim);
+            kept.push(LeftVolume {
+                namespace,
+                name,
+                size,
+            });
+        }
         kept.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         Ok(kept)
     }
