@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
+use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
@@ -93,21 +93,37 @@ async fn nodes_pods_and_events_are_seen_as_they_come_and_go() {
             },
         })
     };
-    // An odd amount, which no other test's pods ask for.
-    make::<Pod>(&client, &space, pod("here", "12345677", json!("node-1"))).await;
-    let odd = |seen: &ClusterOverview| {
-        let node = seen.nodes.iter().find(|node| node.name == "node-1");
-        node.map_or(0, |node| node.resources.memory.allocated) % 1024
+    // A node of its own, which no machine is behind: no other test's pods are counted there.
+    let own = format!("seen-{suffix}");
+    let nodes = Api::<Node>::all(client.clone());
+    let body = serde_json::from_value(json!({
+        "metadata": { "name": own },
+        "spec": { "unschedulable": true, "taints": [{ "key": "pluvio.test/none", "effect": "NoSchedule" }] },
+    }));
+    let body: Node = body.expect("a node");
+    nodes
+        .create(&PostParams::default(), &body)
+        .await
+        .expect("it is made");
+    make::<Pod>(&client, &space, pod("here", "12345677", json!(own))).await;
+    let asked = |seen: &ClusterOverview| {
+        let node = seen.nodes.iter().find(|node| node.name == own);
+        node.map_or((0, 0), |node| (node.pods, node.resources.memory.allocated))
     };
-    until(&runtime, "the pod's memory", |seen| {
-        odd(seen) == 12_345_677 % 1024
+    let seen = until(&runtime, "the pod's memory", |seen| {
+        asked(seen) == (1, 12_345_677)
     })
     .await;
+    let node = seen.nodes.iter().find(|node| node.name == own);
+    let node = node.expect("it is there");
+    assert!(node.is_cordoned && !node.is_ready && !node.taints.is_empty());
     make::<Pod>(&client, &space, pod("nowhere", "900Ti", json!(null))).await;
+    // The newest of all, whatever else happens on this cluster.
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
     let event = json!({
         "metadata": { "name": "told" }, "involvedObject": { "kind": "Pod", "name": "here", "namespace": space },
-        "type": "Normal", "reason": "Told", "message": "m".repeat(5_000), "count": 3,
-        "lastTimestamp": "2026-01-02T03:04:05Z", "source": { "component": "test", "host": "there" },
+        "type": "Warning", "reason": "Told", "message": "m".repeat(5_000), "count": 3,
+        "lastTimestamp": soon, "source": { "component": "test", "host": "there" },
     });
     make::<Event>(&client, &space, event).await;
     let mine = |seen: &ClusterOverview| -> Vec<pluvio_model::cluster::ClusterEvent> {
@@ -123,19 +139,27 @@ async fn nodes_pods_and_events_are_seen_as_they_come_and_go() {
     })
     .await;
     let events = mine(&seen);
-    let at = |reason: &str| events.iter().position(|one| one.reason == reason);
     assert!(
-        at("FailedScheduling") < at("Told"),
-        "warnings come first: {events:#?}"
+        seen.events.is_sorted_by_key(|one| !one.is_warning),
+        "warnings come first"
     );
-    let told = &events[at("Told").expect("it is there")];
-    assert!(told.message.len() < 1_100 && !told.is_warning && told.count == 3);
+    let told = events.iter().find(|one| one.reason == "Told");
+    let told = told.expect("it is there");
+    assert!(told.message.len() < 1_100 && told.count == 3);
     assert_eq!(told.source, "test, there");
 
     let pods = Api::<Pod>::namespaced(client.clone(), &space);
     let now = DeleteParams::default().grace_period(0);
     pods.delete("here", &now).await.expect("it goes");
-    until(&runtime, "the pod's memory free", |seen| odd(seen) == 0).await;
+    until(&runtime, "the pod gone", |seen| asked(seen) == (0, 0)).await;
+    nodes
+        .delete(&own, &DeleteParams::default())
+        .await
+        .expect("it goes");
+    until(&runtime, "the node gone", |seen| {
+        seen.nodes.iter().all(|node| node.name != own)
+    })
+    .await;
     runtime.stop().await;
     for name in [&space, &home] {
         let _ = spaces.delete(name, &DeleteParams::default()).await;
