@@ -58,49 +58,16 @@ impl KubernetesRuntime {
 impl Exec for KubernetesRuntime {
     async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
         let (pods, container) = self.pod(request.application, &request.instance)?;
-        let params = AttachParams::default()
-            .container(container)
-            .stdin(true)
-            .stdout(true)
-            .tty(request.tty)
-            .stderr(!request.tty);
-        let mut process = pods
-            .exec(&request.instance, &request.command, &params)
-            .await
-            .map_err(runtime_error)?;
-        let mut sizes = process.terminal_size();
-        if let (Some(sizes), Some((width, height))) = (&mut sizes, request.size) {
-            let _ = sizes.try_send(TerminalSize { width, height });
-        }
-        let (output, receiver) = mpsc::channel(64);
-        let (input, mut inputs) = mpsc::channel::<ExecInput>(64);
-        let mut stdin = process.stdin();
-        tokio::spawn(async move {
-            while let Some(item) = inputs.recv().await {
-                match item {
-                    ExecInput::Bytes(bytes) => {
-                        let Some(to) = &mut stdin else { return };
-                        if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
-                            return;
-                        }
-                    }
-                    ExecInput::Resize(width, height) => {
-                        if let Some(sizes) = &mut sizes {
-                            let _ = sizes.try_send(TerminalSize { width, height });
-                        }
-                    }
-                    ExecInput::End => stdin = None,
-                }
-            }
-        });
-        tokio::spawn(pass(process, output));
-        let output = futures::stream::unfold(receiver, |mut receiver| async move {
-            Some((receiver.recv().await?, receiver))
-        });
-        Ok(ExecSession {
-            output: output.boxed(),
-            input,
-        })
+        let process = run(
+            &pods,
+            &request.instance,
+            &container,
+            &request.command,
+            request.tty,
+        )
+        .await
+        .map_err(runtime_error)?;
+        Ok(session(process, request.size))
     }
 
     async fn connect(
@@ -122,6 +89,60 @@ impl Exec for KubernetesRuntime {
             let _ = forwarder.join().await;
         });
         Ok(Box::new(stream))
+    }
+}
+
+/// Starts a command in a container.
+pub(crate) async fn run(
+    pods: &Api<Pod>,
+    pod: &str,
+    container: &str,
+    command: &[String],
+    tty: bool,
+) -> Result<AttachedProcess, kube::Error> {
+    let params = AttachParams::default()
+        .container(container)
+        .stdin(true)
+        .stdout(true)
+        .tty(tty)
+        .stderr(!tty);
+    pods.exec(pod, command, &params).await
+}
+
+/// What a command is told and says.
+pub(crate) fn session(mut process: AttachedProcess, size: Option<(u16, u16)>) -> ExecSession {
+    let mut sizes = process.terminal_size();
+    if let (Some(sizes), Some((width, height))) = (&mut sizes, size) {
+        let _ = sizes.try_send(TerminalSize { width, height });
+    }
+    let (output, receiver) = mpsc::channel(64);
+    let (input, mut inputs) = mpsc::channel::<ExecInput>(64);
+    let mut stdin = process.stdin();
+    tokio::spawn(async move {
+        while let Some(item) = inputs.recv().await {
+            match item {
+                ExecInput::Bytes(bytes) => {
+                    let Some(to) = &mut stdin else { return };
+                    if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
+                        return;
+                    }
+                }
+                ExecInput::Resize(width, height) => {
+                    if let Some(sizes) = &mut sizes {
+                        let _ = sizes.try_send(TerminalSize { width, height });
+                    }
+                }
+                ExecInput::End => stdin = None,
+            }
+        }
+    });
+    tokio::spawn(pass(process, output));
+    let output = futures::stream::unfold(receiver, |mut receiver| async move {
+        Some((receiver.recv().await?, receiver))
+    });
+    ExecSession {
+        output: output.boxed(),
+        input,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::MANAGER;
 use crate::book::{Book, Shelf};
 use crate::connect::Connection;
 use crate::failure::{is_not_found, of_object};
+use crate::hands::HAND;
 use crate::resources::Resources;
 
 /// What applications are made of, in the order in which it goes: first who makes others.
@@ -183,6 +184,12 @@ impl Removal {
                 }
             }
         }
+        // What reaches into volumes is no application's.
+        let jobs = ("batch/v1", "Job");
+        for job in self.list(jobs, namespace, Some(HAND)).await? {
+            self.delete(jobs.0, jobs.1, Some(namespace), &job.name_any())
+                .await?;
+        }
         Ok(())
     }
 
@@ -294,6 +301,7 @@ impl Removal {
                 if !is_clusters
                     && !is_home
                     && !is_ours(object.labels(), ids)
+                    && !object.labels().contains_key(HAND)
                     && object.owner_references().is_empty()
                     // Slices that nobody owns lead to what Services without a selector name.
                     && of_kind.1 != "EndpointSlice"

@@ -46,6 +46,8 @@ pub struct Config {
     pub storage_class: Option<String>,
     /// With what images are pulled; `None`: with what the nodes have themselves.
     pub pulls: Option<Arc<dyn Pulls>>,
+    /// The image of Pluvio's own program, which reaches into volumes, where it is not among what `pulls` tells of.
+    pub program: Option<String>,
 }
 
 impl std::fmt::Debug for Config {
@@ -63,6 +65,7 @@ impl Default for Config {
             domain: "cluster.local".to_owned(),
             storage_class: None,
             pulls: None,
+            program: None,
         }
     }
 }
@@ -180,6 +183,11 @@ impl KubernetesRuntime {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    pub(crate) fn applications(&self) -> Vec<Arc<Application>> {
+        let all = self.applications.lock().expect("no holder panics");
+        all.values().cloned().collect()
     }
 
     pub(crate) fn application(&self, id: ApplicationId) -> Option<Arc<Application>> {

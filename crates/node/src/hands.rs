@@ -12,12 +12,13 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::engine::{ContainerCreate, Role, VolumePlan, label, volume_labels};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
 use pluvio_runtime::{
-    Copied, CopyState, CopyVolume, ExecRequest, ExecSession, HandVerb, Program, RuntimeError,
+    Copied, CopyLine, CopyState, CopyVolume, ExecRequest, ExecSession, HandVerb, Program,
+    RuntimeError,
 };
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
-use crate::hand::{FROM, Said, TO, VOLUME};
+use crate::hand::{FROM, TO, VOLUME};
 use crate::node::refused;
 
 /// Removes every container that reaches into volumes of an installation, copies under way too: nobody will ask for them.
@@ -181,15 +182,17 @@ impl Hands {
         };
         let said = said(&**driver, &name).await?;
         match said.last() {
-            Some(Said::Done(copied)) => return Ok(CopyState::Done(*copied)),
-            Some(Said::Failed(problem)) => {
+            Some(CopyLine::Done(copied)) => return Ok(CopyState::Done(*copied)),
+            Some(CopyLine::Failed(problem)) => {
                 return Ok(CopyState::Failed {
                     problem: problem.clone(),
                 });
             }
             _ => {}
         }
-        let begun = said.iter().filter(|said| matches!(said, Said::Begun(_)));
+        let begun = said
+            .iter()
+            .filter(|said| matches!(said, CopyLine::Begun(_)));
         if !matches!(container.state, ContainerState::Running { .. }) {
             if begun.count() >= BEGINNINGS {
                 return Ok(CopyState::Failed {
@@ -203,8 +206,8 @@ impl Hands {
             driver.start(&name).await?;
         }
         Ok(CopyState::Running(match said.last() {
-            Some(Said::Copied(copied)) => *copied,
-            Some(Said::Begun(all)) => Copied {
+            Some(CopyLine::Copied(copied)) => *copied,
+            Some(CopyLine::Begun(all)) => Copied {
                 of_bytes: all.bytes,
                 of_files: all.files,
                 ..Copied::default()
@@ -371,7 +374,7 @@ async fn find(driver: &dyn Driver, name: &str) -> Result<Option<SeenContainer>, 
 }
 
 /// Everything the copy has said, over all its beginnings.
-async fn said(driver: &dyn Driver, name: &str) -> Result<Vec<Said>, DriverError> {
+async fn said(driver: &dyn Driver, name: &str) -> Result<Vec<CopyLine>, DriverError> {
     use futures::StreamExt;
     let lines = driver.logs(name, None, false).await?;
     Ok(lines

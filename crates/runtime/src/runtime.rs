@@ -339,3 +339,13 @@ pub struct Copied {
     /// Sockets and devices, which are no data, and files that went away while they were read.
     pub left_out: u64,
 }
+
+/// A line of a copy's log.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyLine {
+    Begun(pluvio_model::files::Measured),
+    Copied(Copied),
+    Done(Copied),
+    Failed(Problem),
+}

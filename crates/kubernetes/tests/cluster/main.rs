@@ -11,3 +11,4 @@ mod own;
 mod scene;
 mod shop;
 mod traffic;
+mod volumes;

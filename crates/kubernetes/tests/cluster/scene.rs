@@ -24,7 +24,7 @@ pub(crate) fn kubeconfig() -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn script(arguments: &[&str]) -> String {
+pub(crate) fn script(arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/kubernetes");
     let mut command = Command::new(script);
     // The cluster whose kubeconfig is named, or the usual one.

@@ -12,31 +12,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use pluvio_model::files::{FileKind, Measured};
+use pluvio_model::files::FileKind;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::Copied;
+use pluvio_runtime::{Copied, CopyLine};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use super::tree;
 
 /// Between two lines about the progress.
 const OFTEN: Duration = Duration::from_millis(500);
 
-/// A line of the copy's log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Said {
-    Begun(Measured),
-    Copied(Copied),
-    Done(Copied),
-    Failed(Problem),
-}
-
-fn say(said: &Said) {
+fn say(said: &CopyLine) {
     let mut line = serde_json::to_vec(said).expect("what is said serialises");
     line.push(b'\n');
     let mut out = io::stdout().lock();
@@ -48,16 +37,16 @@ pub(super) fn run(from: &Path, to: &Path) -> ExitCode {
     match copy(from, to, &mut |said| say(&said)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            say(&Said::Failed(problem));
+            say(&CopyLine::Failed(problem));
             ExitCode::FAILURE
         }
     }
 }
 
-pub(super) fn copy(from: &Path, to: &Path, say: &mut dyn FnMut(Said)) -> Result<(), Problem> {
+pub(super) fn copy(from: &Path, to: &Path, say: &mut dyn FnMut(CopyLine)) -> Result<(), Problem> {
     let tree = tree::Tree::open(from)?;
     let all = tree.measure()?;
-    say(Said::Begun(all));
+    say(CopyLine::Begun(all));
     let open = |path: &Path| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())
@@ -87,7 +76,7 @@ pub(super) fn copy(from: &Path, to: &Path, say: &mut dyn FnMut(Said)) -> Result<
     match copied {
         Ok(()) => {
             let done = copying.so_far;
-            (copying.say)(Said::Done(done));
+            (copying.say)(CopyLine::Done(done));
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(problem::DISK_FULL
@@ -105,7 +94,7 @@ pub(super) fn copy(from: &Path, to: &Path, say: &mut dyn FnMut(Said)) -> Result<
 struct Copying<'a> {
     so_far: Copied,
     said: Instant,
-    say: &'a mut dyn FnMut(Said),
+    say: &'a mut dyn FnMut(CopyLine),
     /// Files with several names: where the first one was copied to.
     linked: HashMap<(u64, u64), Vec<u8>>,
     root: Option<OwnedFd>,
@@ -115,7 +104,7 @@ impl Copying<'_> {
     fn tell(&mut self) {
         if self.said.elapsed() > OFTEN {
             self.said = Instant::now();
-            (self.say)(Said::Copied(self.so_far));
+            (self.say)(CopyLine::Copied(self.so_far));
         }
     }
 

@@ -21,8 +21,6 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::HandVerb;
 use serde::Serialize;
 
-pub(crate) use copy::Said;
-
 /// Where the container has the volume; for a copy, the one that is read and the one that is written.
 pub(crate) const VOLUME: &str = "/volume";
 pub(crate) const FROM: &str = "/from";

@@ -198,7 +198,7 @@ fn a_copy_is_like_its_source_and_begins_anew() {
     fs::write(copy.join("half/written"), "by one that was cut off").unwrap();
     let mut said = Vec::new();
     super::copy::copy(&root, &copy, &mut |line| said.push(line)).unwrap();
-    let Some(Said::Done(Copied {
+    let Some(pluvio_runtime::CopyLine::Done(Copied {
         files, left_out, ..
     })) = said.last()
     else {

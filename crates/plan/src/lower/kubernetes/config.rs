@@ -1,13 +1,14 @@
 //! What pods read: Secrets, ConfigMaps, and the claims of volumes.
 
 use indexmap::IndexMap;
-use pluvio_model::name::{Name, derived};
+use pluvio_model::name::Name;
 use pluvio_model::quantity::Bytes;
 use pluvio_model::release::{DecidedComponent, DecidedContainer, DecidedFile, DecidedVolume};
 use pluvio_model::spec::{AbsolutePath, Kind, VolumeAccess, VolumeKind};
 use serde_json::{Value, json};
 
 use super::{Lowering, Options, key};
+use crate::lower::engine::volume_name;
 
 /// Kubernetes wants a size; an engine does not.
 const SIZE: Bytes = Bytes(10 << 30);
@@ -149,14 +150,10 @@ impl Lowering<'_> {
         }
     }
 
-    /// By the volume's own id: data outlives releases.
+    /// By the volume's own id: data outlives releases. One that was made for another application keeps its name.
     pub(super) fn claim_name(&self, name: &Name, volume: &DecidedVolume) -> String {
-        let id = volume.id.to_string();
-        derived(&[
-            self.release.application_name.as_str(),
-            name.as_str(),
-            &id[id.len() - 8..],
-        ])
+        let made = || volume_name(&self.release.application_name, name, volume.id);
+        volume.handle.clone().unwrap_or_else(made)
     }
 }
 

@@ -212,10 +212,10 @@ fn every_kind_has_its_workload() {
         Secret shop--web--secret-7686d641
         ConfigMap shop--web--files-7686d641
         ConfigMap shop--web--hot
-        PersistentVolumeClaim shop--data--bbbb0000
+        PersistentVolumeClaim pluvio--shop--data--bbbb0000
         Deployment shop--web
         Service shop--web
-        PersistentVolumeClaim shop--own--bbbb0001
+        PersistentVolumeClaim pluvio--shop--own--bbbb0001
         Deployment shop--disk
         Service shop--disk
         StatefulSet shop--db
