@@ -104,7 +104,7 @@ async fn volumes_are_reached_into_copied_and_deleted() {
         connection.identity,
         json!({ "web": {
             "image": "pluvio.invalid/busybox:1",
-            "volumes": { "/data": "data" },
+            "volumes": { "/data": { "name": "data" } },
         } }),
     );
     let runtime = KubernetesRuntime::start(connection, config.clone()).await;
