@@ -129,7 +129,7 @@ async fn claim(connection: &Connection, home: &str, installation: &str) -> Resul
 #[async_trait]
 impl Connector for Clusters {
     async fn check(&self, asked: &Given) -> CheckReport {
-        check::check(&given(asked)).await
+        check::check_at(&given(asked), asked.settings.home()).await
     }
 
     async fn program(&self, to: &Path) -> Result<String, Problem> {
@@ -149,7 +149,7 @@ impl Connector for Clusters {
         // What is wrong with the text itself is told as such; what is wrong with the cluster, step by step.
         let (_, address) = minified(&given)?;
         let connection = Connection::open(&given).await?;
-        let report = check::check(&given).await;
+        let report = check::check_at(&given, asked.settings.home()).await;
         if !report.is_usable() {
             return Err(unusable(&report));
         }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::exec::{run, session};
 use crate::failure::{is_conflict, is_not_found, of_object, runtime_error};
+use crate::pull;
 use crate::{KubernetesRuntime, MANAGER};
 
 /// Label of Jobs and pods: what they do.
@@ -46,8 +47,6 @@ const BEGINNINGS: i32 = 5;
 /// How long a pod may take until it runs: its image may have to be pulled, its volume to be made.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(200);
-/// With what a namespace's images are pulled, where there is such a Secret.
-const PULL_SECRET: &str = "pluvio-images";
 
 pub(crate) fn is_hand(pod: &Pod) -> bool {
     pod.labels().contains_key(HAND)
@@ -93,7 +92,7 @@ impl Task<'_> {
                         "terminationGracePeriodSeconds": 1,
                         "automountServiceAccountToken": false,
                         "enableServiceLinks": false,
-                        "imagePullSecrets": [{ "name": PULL_SECRET }],
+                        "imagePullSecrets": [{ "name": pull::SECRET }],
                         "affinity": affinity,
                         // Where the application's own pods may run, those that reach into its volumes must.
                         "tolerations": [{ "operator": "Exists" }],
@@ -136,14 +135,25 @@ impl Task<'_> {
 }
 
 impl KubernetesRuntime {
-    fn program(&self) -> Result<&str, RuntimeError> {
-        let program = self.shared().config.program.as_deref();
-        program.ok_or_else(|| {
-            RuntimeError::Refused(problem::REFUSED.problem(
+    /// The image of Pluvio's own program as the nodes pull it for this namespace: among its team's images.
+    async fn program(&self, namespace: &str) -> Result<String, RuntimeError> {
+        let config = &self.shared().config;
+        if let Some(program) = &config.program {
+            return Ok(program.clone());
+        }
+        let Some(pulls) = &config.pulls else {
+            return Err(RuntimeError::Refused(problem::IMAGES_NOT_SERVED.problem(
                 "The cluster has no image of Pluvio's own program, which reaches into volumes.",
-                "Give Pluvio a registry that the cluster's nodes pull from.",
-            ))
-        })
+                "Set `images.listen` in pluvio.toml to an address that the cluster's nodes reach, and restart Pluvio.",
+            )));
+        };
+        // A namespace is TEAM--ENVIRONMENT.
+        let team = namespace
+            .split("--")
+            .next()
+            .and_then(|team| team.parse().ok());
+        let team = team.unwrap_or_else(|| pulls.home());
+        pulls.program(&team).await.map_err(RuntimeError::Refused)
     }
 
     fn jobs(&self, namespace: &str) -> Api<Job> {
@@ -183,7 +193,7 @@ impl KubernetesRuntime {
         claim: &PersistentVolumeClaim,
         namespace: &str,
     ) -> Result<String, RuntimeError> {
-        let image = self.program()?;
+        let image = &self.program(namespace).await?;
         // One of another version goes by itself.
         let name = derived(&["hand", &claim.name_any(), &short(image)]);
         let (jobs, until) = (self.jobs(namespace), tokio::time::Instant::now() + PATIENCE);
@@ -319,8 +329,8 @@ impl KubernetesRuntime {
         source: &PersistentVolumeClaim,
         copy: &CopyVolume,
     ) -> Result<CopyState, RuntimeError> {
-        let image = self.program()?;
         let namespace = source.namespace().unwrap_or_default();
+        let image = &self.program(&namespace).await?;
         let name = copier(&copy.target);
         let job = self.jobs(&namespace).get_opt(&name).await;
         let Some(job) = job.map_err(runtime_error)? else {

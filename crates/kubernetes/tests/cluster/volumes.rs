@@ -128,7 +128,10 @@ async fn volumes_are_reached_into_copied_and_deleted() {
     assert_eq!(exit, 0, "{}", String::from_utf8_lossy(&err));
     let entry: Value = serde_json::from_slice(&out).expect("an entry");
     assert_eq!(entry["size"], text.len());
-    assert_eq!(read(&runtime, &handle, "greeting").await, Some(text.clone()));
+    assert_eq!(
+        read(&runtime, &handle, "greeting").await,
+        Some(text.clone())
+    );
     let (_, err, exit) = said(
         &runtime,
         &handle,
@@ -141,7 +144,9 @@ async fn volumes_are_reached_into_copied_and_deleted() {
     .await;
     let problem: Value = serde_json::from_slice(&err).expect("a problem");
     assert!(exit != 0 && problem["code"].is_string(), "{problem}");
-    assert!(refused(runtime.delete_volume(shop.application, &handle).await));
+    assert!(refused(
+        runtime.delete_volume(shop.application, &handle).await
+    ));
 
     // The copy is begun anew when its pod is killed, and taken up by whoever asks.
     let id = VolumeId(uuid::Uuid::now_v7());
@@ -180,7 +185,10 @@ async fn volumes_are_reached_into_copied_and_deleted() {
         ..copy.clone()
     };
     runtime.copy_volume(&given_up).await.expect("a copy begins");
-    runtime.end_copy(&given_up.target, false).await.expect("ended");
+    runtime
+        .end_copy(&given_up.target, false)
+        .await
+        .expect("ended");
     let nowhere = HandRequest {
         handle: given_up.target.clone(),
         verb: HandVerb::Measure,
@@ -207,7 +215,14 @@ async fn volumes_are_reached_into_copied_and_deleted() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(volumes(&runtime, &shop).await.is_empty());
-    assert!(claims.list(&ListParams::default()).await.unwrap().items.is_empty());
+    assert!(
+        claims
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 
     runtime.stop().await;
     let spaces = Api::<Namespace>::all(client);
