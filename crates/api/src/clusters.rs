@@ -44,7 +44,7 @@ pub struct ClusterSummary {
     /// Since when it does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<jiff::Timestamp>,
-    /// Why it does not answer.
+    /// Why it does not answer; of one that does, what does not go as its settings ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
     /// As they were when it last answered.

@@ -163,6 +163,12 @@ impl Control {
         }
     }
 
+    /// What does not go as its settings ask on a cluster that is connected.
+    pub fn cluster_trouble(&self, cluster: ClusterId) -> Option<Problem> {
+        let linked = self.inner.places.linked(cluster).ok()?;
+        linked.trouble.borrow().clone()
+    }
+
     /// Whether a cluster answers, as it was last seen.
     pub fn reached(&self, cluster: ClusterId) -> Reached {
         self.inner.places.reached(cluster)

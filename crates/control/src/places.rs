@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(5);
 /// How long a cluster has to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a decision waits for a cluster that is only just being connected to.
+const CONNECTING: Duration = Duration::from_secs(20);
 /// Between two tries to reach a cluster: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
@@ -189,6 +191,13 @@ impl Control {
         let Some(id) = at else {
             return self.facts().await;
         };
+        // At start it takes a moment until a cluster is connected.
+        let connecting = async {
+            while self.inner.places.reached(id) == Reached::NotYet {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let _ = tokio::time::timeout(CONNECTING, connecting).await;
         if let Some(facts) = self.inner.places.facts(id) {
             return Ok(facts);
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Namespace;
@@ -16,12 +17,15 @@ use pluvio_runtime::{
 };
 
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::connect::{Connection, Credential, minified};
 use crate::failure::of_object;
 use crate::gateway::{self, Exposure, Installation};
 use crate::{Config, KubernetesRuntime, MANAGER, account, check, pull};
 
+/// Between two tries to bring the gateway there.
+const AGAIN: Duration = Duration::from_secs(15);
 /// Annotation of Pluvio's namespace: whose it is.
 const INSTALLATION: &str = "pluvio.io/installation";
 
@@ -84,9 +88,14 @@ fn exposure(settings: &PlaceSettings) -> Exposure {
 async fn bring_gateway(connection: &Connection, link: &Link) -> Result<(), Problem> {
     let home = link.settings.home();
     let client = &connection.client;
-    let wants = link.settings.gateway == GatewayChoice::Own;
-    let Some(pulls) = link.pulls.as_deref().filter(|_| wants) else {
+    if link.settings.gateway != GatewayChoice::Own {
         return gateway::remove(client, home).await;
+    }
+    let Some(pulls) = link.pulls.as_deref() else {
+        return Err(problem::IMAGES_NOT_SERVED.problem(
+            "Pluvio's own gateway is not on the cluster: its nodes have nowhere to pull it from.",
+            "Set `images.listen` in pluvio.toml to an address that the cluster's nodes reach, and restart Pluvio; or choose another gateway: `pluvio cluster add … --gateway`.",
+        ));
     };
     let team = pulls.home();
     let image = pulls.program(&team).await?;
@@ -124,6 +133,23 @@ async fn claim(connection: &Connection, home: &str, installation: &str) -> Resul
     let params = PatchParams::apply("pluvio-claim").force();
     let claimed = spaces.patch(home, &params, &Patch::Apply(&body)).await;
     claimed.map(drop).map_err(failed)
+}
+
+/// Tries until the gateway is as it shall be, or nobody listens any more.
+async fn keep_gateway(connection: Connection, link: Link, trouble: watch::Sender<Option<Problem>>) {
+    while let Err(problem) = bring_gateway(&connection, &link).await {
+        tracing::warn!(
+            code = problem.code,
+            cause = problem.cause,
+            "a cluster's gateway was not brought there"
+        );
+        trouble.send_replace(Some(problem));
+        tokio::select! {
+            () = trouble.closed() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+    trouble.send_replace(None);
 }
 
 #[async_trait]
@@ -179,13 +205,15 @@ impl Connector for Clusters {
     async fn connect(&self, link: &Link) -> Result<Linked, Problem> {
         let connection = Connection::open(&kept(link)).await?;
         let identity = connection.identity;
-        bring_gateway(&connection, link).await?;
-        let runtime = KubernetesRuntime::start(connection, config(link)).await;
+        let runtime = KubernetesRuntime::start(connection.clone(), config(link)).await;
         let runtime = Arc::new(runtime.map_err(RuntimeError::into_problem)?);
+        let (tell, trouble) = watch::channel(None);
+        tokio::spawn(keep_gateway(connection, link.clone(), tell));
         Ok(Linked {
             identity,
             place: runtime.clone(),
             overview: runtime,
+            trouble,
         })
     }
 

@@ -10,6 +10,7 @@ use pluvio_model::name::Name;
 use pluvio_model::place::PlaceSettings;
 use pluvio_model::problem::Problem;
 use pluvio_model::stage::SecretValue;
+use tokio::sync::watch;
 
 use crate::{Exec, Logs, Runs, Runtime, UsageSource, Volumes};
 
@@ -108,6 +109,8 @@ pub struct Linked {
     pub identity: ClusterId,
     pub place: Arc<dyn Place>,
     pub overview: Arc<dyn Overview>,
+    /// What does not go as the settings ask, while applications go on: a gateway that cannot be brought there.
+    pub trouble: watch::Receiver<Option<Problem>>,
 }
 
 /// What a cluster looks like, from what is kept of it at hand.

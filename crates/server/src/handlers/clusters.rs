@@ -8,7 +8,7 @@ use pluvio_api::clusters::*;
 use pluvio_control::Reached;
 use pluvio_model::facts::RuntimeKind;
 use pluvio_model::permission::Permission;
-use pluvio_model::problem::Problem;
+use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::Given;
 use pluvio_store::Cluster;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -34,7 +34,10 @@ async fn summary(app: &App, cluster: Cluster) -> Result<ClusterSummary, Refusal>
     let (state, since, problem) = match cluster.kind {
         _ if cluster.leaving => (ClusterState::Leaving, None, None),
         RuntimeKind::Kubernetes => match control.reached(cluster.id) {
-            Reached::Yes => (ClusterState::Connected, None, None),
+            Reached::Yes => {
+                let trouble = control.cluster_trouble(cluster.id);
+                (ClusterState::Connected, None, trouble)
+            }
             Reached::NotYet => (ClusterState::Connecting, None, None),
             Reached::No { since, problem } => (ClusterState::Away, Some(since), Some(problem)),
         },
@@ -176,8 +179,14 @@ async fn remove_cluster(
     };
     confirm.is(&name)?;
     let actor = caller.actor();
-    let removed = app.control.remove_cluster(&name, query.abandon, &actor);
-    let volumes = removed.await?.into_iter().map(|left| VolumeLeft {
+    // Whoever asked may go; what was begun goes on to its end.
+    let control = app.control.clone();
+    let removed =
+        tokio::spawn(async move { control.remove_cluster(&name, query.abandon, &actor).await });
+    let removed = removed.await.map_err(|error| {
+        problem::INTERNAL.problem(format!("The removal ended: {error}."), "Ask for it again.")
+    })?;
+    let volumes = removed?.into_iter().map(|left| VolumeLeft {
         namespace: left.namespace,
         name: left.name,
         size: left.size,
