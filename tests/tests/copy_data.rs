@@ -92,7 +92,7 @@ fn d9_a_copy_takes_its_data_along_whatever_dies(engine: Engine) {
         let words = [&["copy", "-a", &name, "--to", "staging", "--json"], more].concat();
         pluvio.cli_within(&words, COLD)
     };
-    let table = copy(&pluvio, &["--data", "all", "--dry-run"]).ok();
+    let table = copy(&pluvio, &["--with-data", "all", "--dry-run"]).ok();
     assert!(
         rows(&table, "volume").contains(&("data".to_owned(), "cloned".to_owned())),
         "{table:#}"
@@ -110,16 +110,16 @@ fn d9_a_copy_takes_its_data_along_whatever_dies(engine: Engine) {
             .contains("each file as it is when it is read"),
         "{table:#}"
     );
-    let table = copy(&pluvio, &["--data", "volumes", "--dry-run"]).ok();
+    let table = copy(&pluvio, &["--with-data", "volumes", "--dry-run"]).ok();
     assert_eq!(rows(&table, "database")[0].1, "empty");
-    copy(&pluvio, &["--data", "nothing-there"]).problem(3, "not-found");
+    copy(&pluvio, &["--with-data", "nothing-there"]).problem(3, "not-found");
 
     // Killed after the clone, before and between the databases: it goes on.
     pluvio.kill("control");
     pluvio
         .up(&[("PLUVIO_CRASH_AT", "copy-volume,copy-filled")])
         .ok();
-    let id = copy(&pluvio, &["--data", "all", "--no-wait"]).ok()["id"]
+    let id = copy(&pluvio, &["--with-data", "all", "--no-wait"]).ok()["id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -179,7 +179,7 @@ fn d9_a_copy_with_data_that_is_given_up_leaves_nothing(engine: Engine) {
         &name,
         "--to",
         "staging",
-        "--data",
+        "--with-data",
         "all",
         "--no-wait",
         "--json",

@@ -507,7 +507,7 @@ impl Control {
                 "{} is on {}, and {} on {}: volumes are cloned within one cluster.",
                 from.environment_name, here.name, to.environment_name, there.name
             ),
-            "Take databases alone along (`--data DATABASE`): they are dumped and restored. Download the files of volumes and upload them there.",
+            "Take databases alone along (`--with-data DATABASE`): they are dumped and restored. Download the files of volumes and upload them there.",
         ))
     }
 

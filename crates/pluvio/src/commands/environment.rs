@@ -19,7 +19,7 @@ pub(crate) const START: &str = "What others use starts before them.\n\nExamples:
 pub(crate) const STOP: &str =
     "What others use stops after them.\n\nExamples:\n  pluvio stop\n  pluvio stop -a shop worker";
 pub(crate) const REDEPLOY: &str = "Components that are not named keep the images they have.\n\nExamples:\n  pluvio redeploy\n  pluvio redeploy -a shop web --pull";
-pub(crate) const COPY: &str = "Images are taken as they are; nothing is built again. Generated secrets are made anew. Data volumes and databases begin empty unless --data says otherwise: volumes are cloned; a database that runs is dumped and restored, one that is stopped has its volume cloned. The other components start when the data are there.\n\nExamples:\n  pluvio copy -a shop --to staging --dry-run\n  pluvio copy -a shop --to staging --instances web=1 --copy-secrets\n  pluvio copy -a shop --to staging --data all\n  pluvio copy -a shop --to staging --as shop-two --host shop.example.org=two.example.org";
+pub(crate) const COPY: &str = "Images are taken as they are; nothing is built again. Generated secrets are made anew. Data volumes and databases begin empty unless --with-data says otherwise: volumes are cloned; a database that runs is dumped and restored, one that is stopped has its volume cloned. The other components start when the data are there.\n\nExamples:\n  pluvio copy -a shop --to staging --dry-run\n  pluvio copy -a shop --to staging --instances web=1 --copy-secrets\n  pluvio copy -a shop --to staging --with-data all\n  pluvio copy -a shop --to staging --as shop-two --host shop.example.org=two.example.org";
 pub(crate) const PROMOTE: &str = "Examples:\n  pluvio promote -a shop -e staging --to production --dry-run\n  pluvio promote -a shop -e staging --to production\n  pluvio promote -a shop -e staging --to production --images-only";
 
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ pub(crate) struct CopyArgs {
         value_name = "none|volumes|all|NAME,NAME",
         default_value = "none"
     )]
-    pub(crate) data: String,
+    pub(crate) with_data: String,
     /// Show what will differ, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -201,7 +201,7 @@ pub(crate) async fn copy(context: &Context, args: &CopyArgs) -> Done {
             )),
         })
         .collect::<Result<_, _>>()?;
-    let (data, data_of) = data(&args.data);
+    let (data, data_of) = data(&args.with_data);
     let mut request = CopyRequest {
         to: args.to.clone(),
         name: args.name.clone(),
