@@ -105,6 +105,7 @@ async fn volumes_are_reached_into_copied_and_deleted() {
         json!({ "web": {
             "image": "pluvio.invalid/busybox:1",
             "volumes": { "/data": { "name": "data" } },
+            "probes": { "ready": { "command": ["true"] } },
         } }),
     );
     let runtime = KubernetesRuntime::start(connection, config.clone()).await;
