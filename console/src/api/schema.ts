@@ -162,7 +162,7 @@ export type CheckReport = {
   at: string
   /** The API server's URL, as the kubeconfig says; absent if it cannot be read. */
   server?: string | null
-  identity?: null | ClusterId
+  identity?: ClusterId | null
   /** `1.34.4` */
   version?: string | null
   /** In the order in which they are read: a later one often needs an earlier one. */
@@ -750,6 +750,54 @@ export type GitRequest = {
   credential?: string | null
 }
 
+/** What a team has in the registry. */
+export type ImageList = {
+  /** By which clusters and people name the registry; absent where none is served. */
+  host?: string | null
+  /** Bytes that the team's images take; what several repositories share counts once. */
+  used: number
+  /** Bytes that they may take; absent where there is no limit. */
+  quota?: number | null
+  items: ImageRepository[]
+}
+
+/** What a team's images may take. */
+export type ImageQuota = {
+  /** Bytes; absent: as the configuration says. */
+  bytes?: number | null
+}
+
+export type ImageRepository = {
+  /** `TEAM/APP/COMPONENT`, or whatever was pushed below the team's name. */
+  name: string
+  tags: number
+  manifests: number
+  bytes: number
+  pushed_at?: string | null
+}
+
+export type ImageTag = {
+  name: string
+  digest: string
+  media_type: string
+  /** What it names, together; of an index its own size only. */
+  bytes: number
+  updated_at: string
+}
+
+/** What a collection removed. */
+export type ImagesCollected = {
+  tags: number
+  manifests: number
+  /** Layers and configurations that no manifest of their repository named. */
+  contents: number
+  /** Files that no repository held, and their bytes. */
+  files: number
+  bytes: number
+  /** Pushes that nobody went on with. */
+  uploads: number
+}
+
 export type InstanceDetail = ObservedInstance & ({
   /** True for instances of the content that the target wants. */
   current: boolean
@@ -1197,6 +1245,19 @@ export type Page_EnvironmentSummary = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ImageTag = {
+  items: {
+    name: string
+    digest: string
+    media_type: string
+    /** What it names, together; of an index its own size only. */
+    bytes: number
+    updated_at: string
+  }[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_ObservedRun = {
   items: ({
     /** Names it in its application. */
@@ -1522,6 +1583,13 @@ export type PromoteRequest = {
 
 /** Whether a database is backed up, in one word. */
 export type Protection = "never" | "by-hand" | "scheduled" | "waiting" | "failing"
+
+/** That a cluster's pull credential was changed. Pluvio lays the new one down in the cluster. */
+export type PullCredentialRotated = {
+  rotated_at: string
+  /** Until when the one of before is still taken. */
+  previous_until: string
+}
 
 /** How the gateway reaches instances. */
 export type Reach = "bridge" | "published-loopback"
@@ -2113,6 +2181,12 @@ export type Operations = {
     body: undefined
     answer: ClusterOverview
   }
+  /** Makes a new credential of Pluvio's account on a cluster, and ends the one before. */
+  'POST /api/v1/clusters/{cluster}/rotate': {
+    query: undefined
+    body: undefined
+    answer: ClusterSummary
+  }
   /** Names and hosts; never the secrets. */
   'GET /api/v1/teams/{team}/credentials': {
     query: undefined
@@ -2130,6 +2204,47 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: string
+  }
+  /** The team's repositories, and what they take of its quota. */
+  'GET /api/v1/teams/{team}/images': {
+    query: undefined
+    body: undefined
+    answer: ImageList
+  }
+  /** Deletes a tag, or a manifest by its digest. Space is free after the next collection. */
+  'DELETE /api/v1/teams/{team}/images': {
+    query: {
+      repository: string
+      reference: string
+    }
+    body: undefined
+    answer: string
+  }
+  /** The tags of one of the team's repositories. */
+  'GET /api/v1/teams/{team}/images/tags': {
+    query: {
+      repository: string
+    }
+    body: undefined
+    answer: Page_ImageTag
+  }
+  /** Gives a team a quota of its own, or the configuration's again. For owners of the installation. */
+  'PUT /api/v1/teams/{team}/images/quota': {
+    query: undefined
+    body: ImageQuota
+    answer: ImageList
+  }
+  /** Removes what nobody needs, by the rules of the configuration, now rather than within the hour. What releases refer to stays. */
+  'POST /api/v1/images/collect': {
+    query: undefined
+    body: undefined
+    answer: ImagesCollected
+  }
+  /** Makes another credential by which a cluster pulls the team's images; the one of before goes on for a day. */
+  'POST /api/v1/teams/{team}/clusters/{cluster}/pull-credential': {
+    query: undefined
+    body: undefined
+    answer: PullCredentialRotated
   }
   /** What was done in a team, the newest first. */
   'GET /api/v1/teams/{team}/audit': {

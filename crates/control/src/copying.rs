@@ -125,15 +125,16 @@ pub(crate) async fn clear(control: &Control) -> Result<(), Problem> {
 
 async fn work(control: &Control, job: LeasedJob) {
     let (store, lease) = (&control.inner.store, &job.lease);
-    let (done, cancelled) = match leases::beating(control, lease, one(control, &job)).await {
-        Ended::Done(done) => (done, false),
-        Ended::Cancelled => {
-            let problem =
-                problem::CANCELLED.problem("It was cancelled.", "Copy again when it is wanted.");
-            (Err(problem), true)
-        }
-        Ended::NotOurs => return,
-    };
+    let (done, cancelled) =
+        match Box::pin(leases::beating(control, lease, one(control, &job))).await {
+            Ended::Done(done) => (done, false),
+            Ended::Cancelled => {
+                let problem = problem::CANCELLED
+                    .problem("It was cancelled.", "Copy again when it is wanted.");
+                (Err(problem), true)
+            }
+            Ended::NotOurs => return,
+        };
     let Err(problem) = done else { return };
     if let Some(operation) = job.job.operation {
         let mut told = Told::open(control, &job, operation).await;

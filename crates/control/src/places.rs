@@ -52,7 +52,7 @@ pub enum Reached {
     /// Since then it does not, for this reason.
     No {
         since: Timestamp,
-        problem: Problem,
+        problem: Box<Problem>,
     },
 }
 
@@ -124,7 +124,7 @@ impl Places {
                     now
                 }
             };
-            let problem = problem.clone();
+            let problem = Box::new(problem.clone());
             entry.reached = Reached::No { since, problem };
         });
     }

@@ -32,7 +32,13 @@ const PATIENCE_NEW: Duration = Duration::from_secs(1800);
 const LARGEST: u64 = 16 << 40;
 
 pub(crate) async fn run(control: Control, number: usize) {
-    leases::run(&control, 1000 + number, &[BACKUP, RESTORE], work).await;
+    Box::pin(leases::run(
+        &control,
+        1000 + number,
+        &[BACKUP, RESTORE],
+        work,
+    ))
+    .await;
 }
 
 /// Works on one job with its heart beating; ends it in every case but that of a lost lease.

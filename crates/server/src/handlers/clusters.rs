@@ -39,7 +39,7 @@ async fn summary(app: &App, cluster: Cluster) -> Result<ClusterSummary, Refusal>
                 (ClusterState::Connected, None, trouble)
             }
             Reached::NotYet => (ClusterState::Connecting, None, None),
-            Reached::No { since, problem } => (ClusterState::Away, Some(since), Some(problem)),
+            Reached::No { since, problem } => (ClusterState::Away, Some(since), Some(*problem)),
         },
         _ if facts.is_some() => (ClusterState::Connected, None, None),
         _ => (ClusterState::Away, None, None),
