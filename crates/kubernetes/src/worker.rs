@@ -1,5 +1,6 @@
 //! The loop that brings one application to what its stage says, and keeps it there.
 
+mod names;
 mod prune;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,6 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::MANAGER;
 use crate::apply::{Writer, name_of};
 use crate::book::{Began, Book, ObjectName, RunOf};
 use crate::cache::Held;
@@ -425,64 +425,6 @@ impl Worker {
             }
         }
         written
-    }
-
-    /// Bare names: one entry for each component in the slice of the application's headless Service, leading to the address of
-    /// the component's own Service.
-    async fn inner_names(
-        &mut self,
-        wish: &RunWish,
-        options: &Options,
-        anew: bool,
-    ) -> Result<(), Box<Problem>> {
-        let service = lower::application_object(&wish.release);
-        let mut endpoints = Vec::new();
-        for component in wish.release.components.keys() {
-            let object = lower::component_object(&wish.release, component);
-            let name = ObjectName::new("v1", "Service", &options.namespace, object);
-            let Some(address) = self.writer.address(&name) else {
-                continue;
-            };
-            endpoints.push(json!({
-                "addresses": [address],
-                "hostname": component,
-                "conditions": { "ready": true },
-            }));
-        }
-        let name = slice_name(wish, options);
-        let body = json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": name.name,
-                "namespace": options.namespace,
-                "labels": {
-                    "kubernetes.io/service-name": service,
-                    "endpointslice.kubernetes.io/managed-by": MANAGER,
-                    (key::APPLICATION): self.application.id,
-                },
-            },
-            "addressType": "IPv4",
-            "endpoints": endpoints,
-            "ports": [],
-        });
-        let object = Object {
-            api_version: name.api_version,
-            kind: name.kind,
-            namespace: name.namespace,
-            name: name.name,
-            body,
-        };
-        let writing = self.writer.bring(
-            &self.shared.client,
-            &self.shared.resources,
-            &self.shared.cache,
-            &object,
-            anew,
-        );
-        writing
-            .await
-            .map_err(|error| Box::new(of_object("the inner names", &error)))
     }
 
     /// A kubelet looks at what it mounted when it looks at the pod: a changed annotation makes it do so at once, instead of
