@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use pluvio_api::applications::{ApplicationSummary, Page};
 use pluvio_api::client::{Address, Client};
+use pluvio_api::clusters::{ClusterRemoved, ClusterSummary};
 use pluvio_api::environments::EnvironmentSummary;
 use pluvio_api::identity::{Session, SigninLink};
 use pluvio_api::platform::ClusterDetail;
 use pluvio_api::volumes::VolumeSummary;
+use pluvio_model::facts::RuntimeKind;
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
 
@@ -347,6 +349,36 @@ pub(crate) async fn down(context: &Context, node: bool) -> Done {
     Ok(())
 }
 
+/// Takes every cluster out, with the environments on it; answers the data volumes that stay there. One that does not answer is
+/// told of: `pluvio cluster remove NAME --abandon` lets go of it.
+async fn leave_clusters(
+    context: &Context,
+    environments: &str,
+    all: &[EnvironmentSummary],
+) -> Result<Vec<String>, Problem> {
+    let client = context.client()?;
+    let mut kept = Vec::new();
+    let clusters: Vec<ClusterSummary> = super::apps::all(context, "/api/v1/clusters").await?;
+    for cluster in clusters {
+        if cluster.kind != RuntimeKind::Kubernetes {
+            continue;
+        }
+        for environment in all.iter().filter(|one| one.cluster == cluster.name) {
+            let name = escape(&environment.name);
+            let path = format!("{environments}/{name}?confirm={name}");
+            client.delete::<()>(&path).await?;
+        }
+        let name = escape(&cluster.name);
+        let path = format!("/api/v1/clusters/{name}?confirm={name}");
+        let removed: ClusterRemoved = client.delete(&path).await?;
+        let left = removed.volumes.into_iter();
+        kept.extend(
+            left.map(|one| format!("{} in {} on {}", one.name, one.namespace, cluster.name)),
+        );
+    }
+    Ok(kept)
+}
+
 pub(crate) async fn uninstall(
     context: &Context,
     delete_data: &[String],
@@ -389,6 +421,7 @@ pub(crate) async fn uninstall(
             }
         }
     }
+    kept.extend(leave_clusters(context, &environments, &all).await?);
     end(&context.data, "control").await;
     end(&context.data, "node").await;
     let config = Config::read(
@@ -442,7 +475,7 @@ pub(crate) async fn uninstall(
         context.out.line("Removed. Nothing is left.");
     } else {
         context.out.line(format!(
-            "Removed. These data volumes are kept in the engine: {}.",
+            "Removed. These data volumes are kept: {}.",
             kept.join(", ")
         ));
     }
