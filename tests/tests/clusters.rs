@@ -227,6 +227,31 @@ fn d9_a_copy_goes_from_the_engine_to_a_cluster_and_back() {
 }
 
 #[test]
+fn a_release_that_cannot_start_says_why_and_holds_up_no_later_one() {
+    let cluster = Cluster::shared();
+    let kubeconfig = kubeconfig(&cluster);
+    let scene = Scene::start(cluster, &kubeconfig, "stuck");
+    // What would be built here nobody could pull.
+    let folder = scene.pluvio.write("site/index.html", "hello");
+    let folder = std::path::Path::new(&folder).parent().unwrap();
+    let words = ["deploy", folder.to_str().unwrap(), "-e", &scene.environment];
+    let built = scene.pluvio.cli(&[&words[..], &["--json"]].concat());
+    built.problem(1, "images.not-served");
+    // A program that is not in the image.
+    let missing = yaml("one", 1).replace("command: [/serve]", "command: [/nowhere]");
+    let failed = scene.deploy(&missing);
+    assert_eq!(failed.exit, 1, "{failed:?}");
+    let problem = failed.json();
+    assert!(
+        problem["cause"].as_str().unwrap().contains("/nowhere"),
+        "{problem}"
+    );
+    scene.deploy(&yaml("two", 1)).ok();
+    scene.says("two");
+    scene.end();
+}
+
+#[test]
 fn a_wrong_kubeconfig_is_refused_and_nothing_is_kept() {
     let cluster = Cluster::shared();
     let pluvio = Pluvio::start(Engine::docker());

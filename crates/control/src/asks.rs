@@ -223,6 +223,11 @@ impl Control {
                 return Err(problem::SOURCE_MISSING.problem(format!("{name} is built from a folder, and no folder was sent."), "Deploy with `pluvio deploy FOLDER`, or name a Git repository as its source.").path(format!("components.{name}.source")));
             }
         }
+        let builds = deploy.spec.components.values().any(|c| c.source.is_some());
+        if builds && deploy.scope.cluster.is_some() {
+            // Told before it is built, not when the nodes cannot pull it.
+            self.images_served()?;
+        }
         let existing = self.find(&deploy.scope, deploy.spec.name.as_str()).await?;
         // A repetition is told from a second application by its key, which the store looks at first.
         if let (Some(_), true, None) = (&existing, deploy.create_only, &by.idempotency) {
@@ -242,7 +247,6 @@ impl Control {
                 display_name: deploy.spec.display_name.clone(),
             }),
         };
-        let builds = deploy.spec.components.values().any(|c| c.source.is_some());
         let mut steps = if builds {
             waiting(&[StepName::Fetch, StepName::Build, StepName::Keep])
         } else {

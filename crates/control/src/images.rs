@@ -53,6 +53,11 @@ impl Control {
         });
     }
 
+    /// Refuses, with what to do, where no registry is served.
+    pub(crate) fn images_served(&self) -> Result<(), Problem> {
+        self.served().map(drop)
+    }
+
     /// The registry, refused with what to do where none is configured.
     fn served(&self) -> Result<&Served, Problem> {
         self.inner.images.served.get().ok_or_else(|| {

@@ -106,6 +106,10 @@ impl Control {
         image: ImageAtHand,
     ) -> Result<ImageAtHand, Problem> {
         let Some(host) = self.images_host() else {
+            // Nobody else has what was built here.
+            if image.built.is_some() {
+                self.images_served()?;
+            }
             return Ok(image);
         };
         if image.reference.registry() == host && image.reference.digest().is_some() {

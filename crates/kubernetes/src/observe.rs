@@ -121,6 +121,11 @@ impl Seen<'_> {
         }
         let named = self.wish.components.contains(&component.name);
         let began = self.view.notes.began.get(&component.name);
+        // Until its turn comes, a component is wanted as it was.
+        let wanted = match (named, began) {
+            (true, _) | (false, None) => component.hash.clone(),
+            (false, Some(began)) => began.hash.clone(),
+        };
         let mut all = Vec::new();
         for pod in &self.held.pods {
             if instances::component(pod).as_ref() != Some(&component.name)
@@ -133,10 +138,12 @@ impl Seen<'_> {
             };
             let release = self.view.notes.releases.get(hash.as_str()).copied();
             let release = release.unwrap_or(self.wish.release.number);
+            // What hinders a pod of an older content is no fault of this one's.
+            let is_wanted = hash == wanted;
             all.push(instances::instance(
                 self.cache, pod, hash, release, self.now,
             ));
-            if self.obstacle.is_none() && pod.metadata.deletion_timestamp.is_none() {
+            if is_wanted && self.obstacle.is_none() && pod.metadata.deletion_timestamp.is_none() {
                 self.obstacle = instances::obstacle(self.cache, &component.name, pod);
             }
         }
@@ -144,11 +151,6 @@ impl Seen<'_> {
             return None;
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        // Until its turn comes, a component is wanted as it was.
-        let wanted = match (named, began) {
-            (true, _) | (false, None) => component.hash.clone(),
-            (false, Some(began)) => began.hash.clone(),
-        };
         let wanted_instances = match self.wish.is_on(&component.name) {
             true => component.instances,
             false => 0,
