@@ -71,6 +71,7 @@ impl Operation {
             ),
             ("user", "reader", "nobody"),
             ("credential", "one", "other"),
+            ("cluster", "local", "nowhere"),
         ] {
             path = path.replace(&format!("{{{name}}}"), if there { is } else { is_not });
         }
