@@ -128,6 +128,15 @@ fn bx01_an_application_runs_on_a_cluster_as_on_the_engine() {
     scene.says("one");
     assert_eq!(scene.on(&["status"])["instances_ready"], 2);
 
+    // Another application in the same environment.
+    let second = yaml("second", 1).replace("name: hello", "name: neighbour");
+    scene.deploy(&second).ok();
+    let words = ["delete", "-a", "neighbour", "-e", &scene.environment];
+    scene
+        .pluvio
+        .cli(&[&words[..], &["--yes", "--json"]].concat())
+        .ok();
+
     // Configuration, scale, restart, rollback, power.
     scene.on(&["config", "set", "GREETING=two"]);
     scene.says("two");

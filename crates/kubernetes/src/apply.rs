@@ -149,8 +149,9 @@ async fn refuse_anothers(
     name: &ObjectName,
     object: &Object,
 ) -> Result<(), kube::Error> {
-    // A claim is named after its volume's id, and may change applications with it.
-    if name.kind == "PersistentVolumeClaim" {
+    // A namespace is the environment's, whose applications share it. A claim is named after its volume's id, and may change
+    // applications with it.
+    if matches!(name.kind.as_str(), "Namespace" | "PersistentVolumeClaim") {
         return Ok(());
     }
     let label = |body: &serde_json::Value| {
