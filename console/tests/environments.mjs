@@ -14,7 +14,7 @@ export async function environments({ check, open, target, accessible }) {
     await switcher().focus()
     await page.keyboard.press('Enter')
     await page.getByRole('menuitemradio', { name: /staging/ }).waitFor()
-    await accessible(page)
+    await accessible(page, '[role=menu]')
     await page.getByRole('menuitem', { name: 'New environment…' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByLabel('Name').fill('staging')

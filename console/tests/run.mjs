@@ -96,11 +96,13 @@ if (real) {
 }
 
 /** Runs axe on the page as it is; throws with what it found. */
-async function accessible(page) {
+// `within`: a selector of the part that is looked at; the whole page when absent. What an open menu covers cannot be hit, and need
+// not be large enough to be.
+async function accessible(page, within) {
   // Injected as a function, since the content security policy allows no inline script.
   await page.evaluate(axe)
-  const found = await page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, {
+  const found = await page.evaluate(async (within) => {
+    const { violations } = await globalThis.axe.run(within ?? document, {
       runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
     })
     return violations.map(
@@ -110,7 +112,7 @@ async function accessible(page) {
           .map((node) => `${node.html.slice(0, 140)} ${node.any[0]?.message.slice(0, 120) ?? ''}`)
           .join(' || ')}`,
     )
-  })
+  }, within)
   if (found.length) throw new Error(found.join('\n'))
 }
 
