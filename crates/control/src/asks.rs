@@ -181,10 +181,7 @@ impl Control {
         };
         let cluster = self.cluster_at(at).await?;
         if cluster.leaving {
-            return Err(problem::REFUSED.problem(
-                format!("The cluster {} is being taken out.", cluster.name),
-                "Add it again with `pluvio cluster add`, or choose another environment.",
-            ));
+            return Err(crate::clusters::is_leaving(&cluster));
         }
         let cluster = cluster.id;
         Ok(Ask {

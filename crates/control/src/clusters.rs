@@ -17,6 +17,13 @@ use crate::{Control, Reached, crash};
 /// How long whoever adds a cluster waits to see it connected.
 const CONNECTED: Duration = Duration::from_secs(10);
 
+pub(crate) fn is_leaving(cluster: &Cluster) -> Problem {
+    problem::REFUSED.problem(
+        format!("The cluster {} is being taken out.", cluster.name),
+        "Add it again with `pluvio cluster add`, or choose another environment.",
+    )
+}
+
 impl Control {
     pub(crate) fn connector(&self) -> Result<Arc<dyn Connector>, Problem> {
         self.inner.connector.get().cloned().ok_or_else(|| {
@@ -97,6 +104,9 @@ impl Control {
     /// Makes a new credential for a cluster, keeps it, then ends the one before. Killed in between, both serve until it is done again.
     pub async fn rotate_cluster(&self, name: &str, actor: &str) -> Result<Cluster, Problem> {
         let cluster = self.inner.store.cluster_named(name).await?;
+        if cluster.leaving {
+            return Err(is_leaving(&cluster));
+        }
         let connector = self.connector()?;
         let mut link = self.link(&cluster).await?;
         link.kubeconfig = connector.rotate(&link).await?;

@@ -137,7 +137,15 @@ async fn claim(connection: &Connection, home: &str, installation: &str) -> Resul
 
 /// Tries until the gateway is as it shall be, or nobody listens any more.
 async fn keep_gateway(connection: Connection, link: Link, trouble: watch::Sender<Option<Problem>>) {
-    while let Err(problem) = bring_gateway(&connection, &link).await {
+    loop {
+        // A cluster that is let go of meanwhile gets nothing any more.
+        let problem = tokio::select! {
+            () = trouble.closed() => return,
+            brought = bring_gateway(&connection, &link) => match brought {
+                Ok(()) => break,
+                Err(problem) => problem,
+            },
+        };
         tracing::warn!(
             code = problem.code,
             cause = problem.cause,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use pluvio_model::cluster::NodeOverview;
 use pluvio_model::facts::{Facts, Reach, RuntimeKind};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::observed::Observed;
@@ -26,6 +27,7 @@ use crate::cache::{Cache, Touched};
 use crate::connect::Connection;
 use crate::failure::runtime_error;
 use crate::observe;
+use crate::overview;
 use crate::pull;
 use crate::resources::Resources;
 use crate::view::View;
@@ -256,23 +258,15 @@ impl Shared {
 
 #[async_trait]
 impl Runtime for KubernetesRuntime {
+    /// One small request tells that the cluster answers; what its nodes hold is known from the watches.
     async fn facts(&self) -> Result<Facts, RuntimeError> {
-        let nodes = Api::<Node>::all(self.shared.client.clone())
-            .list(&ListParams::default())
-            .await
-            .map_err(runtime_error)?;
+        let server = self.shared.client.apiserver_version().await;
+        let server = server.map_err(runtime_error)?;
         let mut facts = Facts {
             cluster: self.shared.connection.identity,
             runtime: RuntimeKind::Kubernetes,
-            version: self
-                .shared
-                .connection
-                .version
-                .trim_start_matches('v')
-                .to_owned(),
-            architecture: self
-                .shared
-                .connection
+            version: server.git_version.trim_start_matches('v').to_owned(),
+            architecture: server
                 .platform
                 .rsplit('/')
                 .next()
@@ -283,22 +277,26 @@ impl Runtime for KubernetesRuntime {
             cpu_millis: 0,
             memory_bytes: 0,
         };
-        for node in nodes.items {
-            let Some(status) = node.status else { continue };
-            if let Some(info) = status.node_info {
-                facts.architecture = info.architecture;
-            }
-            for (what, amount) in status.allocatable.unwrap_or_default() {
-                match what.as_str() {
-                    "cpu" => {
-                        facts.cpu_millis += crate::usage::millis(&amount.0).unwrap_or_default()
-                    }
-                    "memory" => {
-                        facts.memory_bytes += crate::usage::bytes(&amount.0).unwrap_or_default()
-                    }
-                    _ => {}
-                }
-            }
+        let mut add = |node: &NodeOverview| {
+            facts.architecture.clone_from(&node.architecture);
+            facts.cpu_millis += node.resources.cpu.allocatable;
+            facts.memory_bytes += node.resources.memory.allocatable;
+        };
+        let are_told = {
+            let seen = self.view.seen();
+            seen.nodes.values().for_each(&mut add);
+            !seen.nodes.is_empty()
+        };
+        if !are_told {
+            // Just connected.
+            let nodes = Api::<Node>::all(self.shared.client.clone());
+            let nodes = nodes.list(&ListParams::default()).await;
+            let nodes = nodes.map_err(runtime_error)?;
+            nodes
+                .items
+                .iter()
+                .map(overview::node)
+                .for_each(|node| add(&node));
         }
         Ok(facts)
     }
