@@ -250,6 +250,31 @@ impl Pluvio {
         panic!("{app} never was {what}; last: {last:#}");
     }
 
+    /// Tells one of the console's stories (`console/tests`) to this installation in a real browser. It must be told well.
+    #[track_caller]
+    pub fn story(&self, name: &str, variables: &[(&str, &Path)]) {
+        let link = self.cli(&["signin-link", "--json"]).ok();
+        let link = link["url"].as_str().expect("a link").to_owned();
+        let (_, token) = link.split_once("token=").expect("a token");
+        let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console");
+        let story = Command::new("node")
+            .args(["tests/run.mjs", name])
+            .current_dir(console)
+            .env("PLUVIO_URL", format!("http://localhost:{}", self.port()))
+            .env("PLUVIO_TOKEN", token)
+            .envs(variables.iter().copied())
+            .output()
+            .expect("Node.js");
+        let said = [story.stdout, story.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(story.status.success(), "{said}");
+        // The other one is that every request was as the API's document says.
+        assert!(
+            said.contains("2 passed, 0 failed"),
+            "the story was told: {said}"
+        );
+    }
+
     /// The newest operation of an application.
     #[track_caller]
     pub fn operation(&self, app: &str) -> Value {

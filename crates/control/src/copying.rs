@@ -25,8 +25,8 @@ use crate::databases::Inside;
 use crate::databases::inside::{Said, broke_off, keep_end, listen};
 use crate::databases::worker::reach;
 use crate::leases::{self, Ended, Told};
-use crate::volumes::size;
 use crate::{Control, crash};
+use pluvio_model::quantity::size;
 
 pub(crate) const COPY: &str = "copy";
 pub(crate) const FILL: &str = "fill";
@@ -408,11 +408,7 @@ async fn send(
             }
             Some(ExecOutput::Err(piece)) => keep_end(&mut err, &piece, 4096),
             Some(ExecOutput::Exit(code)) => {
-                break Ok(Said {
-                    code,
-                    out: String::new(),
-                    err: String::from_utf8_lossy(&err).into_owned(),
-                });
+                break Ok(Said::apart_from_data(code, &err));
             }
             None => break Err(broke_off()),
         }

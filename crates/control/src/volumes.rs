@@ -12,7 +12,7 @@ use pluvio_model::id::VolumeId;
 use pluvio_model::name::Name;
 use pluvio_model::operation::{Operation, OperationKind, Outcome, StepName};
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::quantity::Bytes;
+use pluvio_model::quantity::{Bytes, size};
 use pluvio_model::spec::{AbsolutePath, AppSpec, MountSpec, VolumeAccess, VolumeKind};
 use pluvio_plan::lower::engine::volume_name;
 use pluvio_plan::patch::Patch;
@@ -507,19 +507,5 @@ async fn end(control: &Control, row: &VolumeRow, actor: &str) -> Result<(), Prob
     {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// `12.3 MiB`
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{value:.1} {}", UNITS[unit]),
     }
 }

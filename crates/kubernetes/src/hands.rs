@@ -12,6 +12,7 @@ use kube::{Api, ResourceExt};
 use pluvio_model::name::derived;
 use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::kubernetes::key;
+use pluvio_runtime::hand::{BEGINNINGS, FROM, RIGHTS, TO, VOLUME};
 use pluvio_runtime::{
     Copied, CopyLine, CopyState, CopyVolume, ExecSession, HandVerb, Program, RuntimeError,
 };
@@ -27,23 +28,8 @@ pub(crate) const HAND: &str = "pluvio.io/hand";
 const REACH: &str = "reach";
 const COPY: &str = "copy";
 const OF_JOB: &str = "batch.kubernetes.io/job-name";
-/// Where the program looks for volumes.
-const VOLUME: &str = "/volume";
-const FROM: &str = "/from";
-const TO: &str = "/to";
 /// For how many seconds a pod waits for more. A volume of one node is not kept from others for longer.
 const IDLE: &str = "30";
-/// What a hand may: be any owner of files, and nothing outside of them.
-const RIGHTS: [&str; 6] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "SETFCAP",
-    "MKNOD",
-];
-/// A copy that was cut off so often is given up.
-const BEGINNINGS: i32 = 5;
 /// How long a pod may take until it runs: its image may have to be pulled, its volume to be made.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(200);

@@ -18,8 +18,8 @@ use pluvio_runtime::{
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
-use crate::hand::{FROM, TO, VOLUME};
 use crate::node::refused;
+use pluvio_runtime::hand::{BEGINNINGS, FROM, RIGHTS, TO, VOLUME};
 
 /// Removes every container that reaches into volumes of an installation, copies under way too: nobody will ask for them.
 pub async fn forget_hands(engine: &pluvio_engine::Engine, data: &Path) -> Result<(), Problem> {
@@ -48,17 +48,6 @@ const IMAGE: &str = "localhost/pluvio/hand";
 const PROGRAM: &str = Program::IN_IMAGE;
 /// What a hand finds in its image besides.
 const FOLDERS: [&str; 7] = ["volume", "from", "to", "proc", "dev", "sys", "etc"];
-/// What a hand may: be any owner of files, and nothing outside of them.
-const RIGHTS: [&str; 6] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "SETFCAP",
-    "MKNOD",
-];
-/// A copy that was cut off so often is given up.
-const BEGINNINGS: usize = 5;
 
 #[derive(Debug)]
 pub(crate) struct Hands {
@@ -194,7 +183,7 @@ impl Hands {
             .iter()
             .filter(|said| matches!(said, CopyLine::Begun(_)));
         if !matches!(container.state, ContainerState::Running { .. }) {
-            if begun.count() >= BEGINNINGS {
+            if begun.count() >= BEGINNINGS as usize {
                 return Ok(CopyState::Failed {
                     problem: problem::REFUSED.problem(
                         format!("The copy was begun {BEGINNINGS} times, and cut off each time."),

@@ -340,6 +340,25 @@ pub struct Copied {
     pub left_out: u64,
 }
 
+/// What a hand finds and may, whoever starts it: a node on an engine, a Job on a cluster.
+pub mod hand {
+    /// Where it has the volume; for a copy, the one that is read and the one that is written.
+    pub const VOLUME: &str = "/volume";
+    pub const FROM: &str = "/from";
+    pub const TO: &str = "/to";
+    /// Capabilities: to be any owner of files, and nothing outside of them.
+    pub const RIGHTS: [&str; 6] = [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "SETFCAP",
+        "MKNOD",
+    ];
+    /// A copy that was cut off so often is given up.
+    pub const BEGINNINGS: u32 = 5;
+}
+
 /// A line of a copy's log.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -37,6 +37,17 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
+impl Said {
+    /// Of a program whose output is data, which nobody is told of.
+    pub(crate) fn apart_from_data(code: i64, err: &[u8]) -> Said {
+        Said {
+            code,
+            out: String::new(),
+            err: String::from_utf8_lossy(err).into_owned(),
+        }
+    }
+}
+
 impl Inside {
     /// The instance to run a program in.
     pub(crate) fn running(&self) -> Result<&str, Problem> {

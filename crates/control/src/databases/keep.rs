@@ -77,12 +77,7 @@ pub(crate) fn compressed(
                 }
                 Some(ExecOutput::Err(bytes)) => keep_end(&mut err, &bytes, 4096),
                 Some(ExecOutput::Exit(code)) => {
-                    break Ok(Said {
-                        code,
-                        // What it wrote is data, which nobody is told of.
-                        out: String::new(),
-                        err: String::from_utf8_lossy(&err).into_owned(),
-                    });
+                    break Ok(Said::apart_from_data(code, &err));
                 }
                 None => break Err(broke_off()),
             }

@@ -19,8 +19,8 @@ use super::asks::{BACKUP, BackupJob, RESTORE, RestoreJob};
 use super::inside::listen;
 use super::{Inside, keep};
 use crate::leases::{self, Ended, Told};
-use crate::volumes::size;
 use crate::{Control, OperationLog, crash};
+use pluvio_model::quantity::size;
 
 /// Two at once: a large one does not hold all others up.
 pub(crate) const AT_ONCE: usize = 2;

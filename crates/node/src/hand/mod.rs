@@ -19,12 +19,9 @@ use std::time::{Duration, Instant};
 use pluvio_model::files::{FileEntry, FileKind, Measured};
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::HandVerb;
+use pluvio_runtime::hand::{FROM, TO, VOLUME};
 use serde::Serialize;
 
-/// Where the container has the volume; for a copy, the one that is read and the one that is written.
-pub(crate) const VOLUME: &str = "/volume";
-pub(crate) const FROM: &str = "/from";
-pub(crate) const TO: &str = "/to";
 /// How much of a file is read or written at once.
 const CHUNK: usize = 256 << 10;
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use pluvio_model::name::Name;
 use pluvio_model::problem::{NOT_FOUND, Problem};
+use pluvio_model::quantity::size;
 use pluvio_model::release::{DecidedComponent, Release};
 
 use super::{Copy, Data, Original, What};
@@ -173,18 +174,4 @@ pub(super) fn notes(from: &Original, copy: &Copy) -> Vec<String> {
         ));
     }
     notes
-}
-
-/// `12.3 MiB`
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{value:.1} {}", UNITS[unit]),
-    }
 }
