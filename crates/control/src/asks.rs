@@ -179,11 +179,7 @@ impl Control {
             Whose::New(new) => new.scope.cluster,
             Whose::Existing(id) => self.inner.store.application(*id).await?.cluster,
         };
-        let cluster = self.cluster_at(at).await?;
-        if cluster.leaving {
-            return Err(crate::clusters::is_leaving(&cluster));
-        }
-        let cluster = cluster.id;
+        let cluster = self.cluster_id_at(at).await?;
         Ok(Ask {
             application,
             cluster,

@@ -17,13 +17,6 @@ use crate::{Control, Reached, crash};
 /// How long whoever adds a cluster waits to see it connected.
 const CONNECTED: Duration = Duration::from_secs(10);
 
-pub(crate) fn is_leaving(cluster: &Cluster) -> Problem {
-    problem::REFUSED.problem(
-        format!("The cluster {} is being taken out.", cluster.name),
-        "Add it again with `pluvio cluster add`, or choose another environment.",
-    )
-}
-
 impl Control {
     pub(crate) fn connector(&self) -> Result<Arc<dyn Connector>, Problem> {
         self.inner.connector.get().cloned().ok_or_else(|| {
@@ -105,7 +98,10 @@ impl Control {
     pub async fn rotate_cluster(&self, name: &str, actor: &str) -> Result<Cluster, Problem> {
         let cluster = self.inner.store.cluster_named(name).await?;
         if cluster.leaving {
-            return Err(is_leaving(&cluster));
+            return Err(problem::REFUSED.problem(
+                format!("The cluster {name} is being taken out."),
+                "Add it again with `pluvio cluster add`.",
+            ));
         }
         let connector = self.connector()?;
         let mut link = self.link(&cluster).await?;
@@ -148,9 +144,8 @@ impl Control {
     /// How a cluster is reached, with what runs there beside applications.
     pub(crate) async fn link(&self, cluster: &Cluster) -> Result<Link, Problem> {
         let store = &self.inner.store;
-        let home = store.environments(store.home().team).await?;
-        let home = home.into_iter().next().map(|scope| scope.team_name);
-        let pulls = self.images_host().and(home).map(|home| {
+        let home = store.team_name(store.home().team).await?;
+        let pulls = self.images_host().map(|_| {
             let pulls = ClusterPulls {
                 control: self.clone(),
                 cluster: cluster.id,

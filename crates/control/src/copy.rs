@@ -79,7 +79,6 @@ impl Control {
             .collect();
         let at_rest = self.at_rest(from).await?;
         let rows = store.application_volumes(from.id).await?;
-        self.measure_volumes(&rows);
         let sizes = rows
             .iter()
             .filter_map(|row| Some((row.name.clone(), row.bytes?)))
@@ -517,7 +516,7 @@ impl Control {
         of: &Application,
     ) -> Result<BTreeSet<String>, Problem> {
         let host = format!("{}.{}", of.name, self.reach_at(of.cluster).await?.domain);
-        let cluster = self.cluster_at(of.cluster).await?.id;
+        let cluster = self.cluster_id_at(of.cluster).await?;
         let store = &self.inner.store;
         let taken = store.host_taken(cluster, &host, Some(of.id)).await?;
         Ok(taken.then_some(host).into_iter().collect())

@@ -9,7 +9,9 @@ use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_registry::{Failure, Registry, Repository, Swept};
+use pluvio_runtime::Program;
 use pluvio_store::{PageRequest, StoreError};
+use tokio::io::AsyncRead;
 
 use crate::Control;
 
@@ -96,64 +98,61 @@ impl Control {
         component: &Name,
         image_id: &str,
     ) -> Result<String, Problem> {
-        let served = self.served()?;
         let repository = format!("{team}/{application}/{component}");
-        let repository: Repository = repository.parse().map_err(told)?;
-        let reference = |digest: &str| format!("{}/{repository}@{digest}", served.host);
-        let store = self.store();
-        let known = store.published_image(repository.as_str(), image_id);
-        if let Some(digest) = known.await? {
-            return Ok(reference(&digest));
-        }
-        let _alone = self.inner.images.taking.lock().await;
-        let known = store.published_image(repository.as_str(), image_id);
-        if let Some(digest) = known.await? {
-            return Ok(reference(&digest));
-        }
-        let owner = store.team_named(team.as_str()).await?;
-        let owner = owner.ok_or(StoreError::NotFound { what: "team" })?;
-        let archive = self.builder().export(image_id).await?;
-        let tag = tag(image_id);
-        let import = served
-            .registry
-            .import(owner, &repository, Some(&tag), archive, "pluvio");
-        let digest = Box::pin(import).await.map_err(told)?;
-        let digest = digest.as_str();
-        let put = store.put_published_image(owner, repository.as_str(), image_id, digest);
-        put.await?;
-        Ok(reference(digest))
+        let archive = async || self.builder().export(image_id).await;
+        self.publish_once(team, &repository, image_id, &tag(image_id), archive)
+            .await
     }
 
     /// Where a cluster pulls Pluvio's own program from, among a team's images. It is packed the first time that a program asks.
     pub(crate) async fn publish_program(&self, team: &Name) -> Result<String, Problem> {
-        let served = self.served()?;
-        let repository: Repository = format!("{team}/pluvio/program").parse().map_err(told)?;
-        let reference = |digest: &str| format!("{}/{repository}@{digest}", served.host);
         let key = program_key().map_err(unreadable)?;
+        let repository = format!("{team}/pluvio/program");
+        let packed = self.inner.config.data.join("work/program.tar");
+        let archive = async || {
+            let folder = packed.parent().expect("a folder");
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(unreadable)?;
+            self.connector()?.program(&packed).await?;
+            tokio::fs::File::open(&packed).await.map_err(unreadable)
+        };
+        let tag = env!("CARGO_PKG_VERSION");
+        let published = self.publish_once(team, &repository, &key, tag, archive);
+        let published = published.await;
+        let _ = tokio::fs::remove_file(&packed).await;
+        published
+    }
+
+    /// `HOST/REPOSITORY@sha256:…` of what `key` names, imported from its archive if that has not been done.
+    async fn publish_once<A: AsyncRead + Send + Unpin + 'static>(
+        &self,
+        team: &Name,
+        repository: &str,
+        key: &str,
+        tag: &str,
+        archive: impl AsyncFnOnce() -> Result<A, Problem>,
+    ) -> Result<String, Problem> {
+        let served = self.served()?;
+        let repository: Repository = repository.parse().map_err(told)?;
+        let reference = |digest: &str| format!("{}/{repository}@{digest}", served.host);
         let store = self.store();
-        let known = store.published_image(repository.as_str(), &key);
-        if let Some(digest) = known.await? {
+        if let Some(digest) = store.published_image(repository.as_str(), key).await? {
             return Ok(reference(&digest));
         }
         let _alone = self.inner.images.taking.lock().await;
+        if let Some(digest) = store.published_image(repository.as_str(), key).await? {
+            return Ok(reference(&digest));
+        }
         let owner = store.team_named(team.as_str()).await?;
         let owner = owner.ok_or(StoreError::NotFound { what: "team" })?;
-        let archive = self.inner.config.data.join("work/program.tar");
-        let folder = archive.parent().expect("a folder");
-        tokio::fs::create_dir_all(folder)
-            .await
-            .map_err(unreadable)?;
-        self.connector()?.program(&archive).await?;
-        let file = tokio::fs::File::open(&archive).await.map_err(unreadable)?;
-        let tag = env!("CARGO_PKG_VERSION");
+        let archive = archive().await?;
         let import = served
             .registry
-            .import(owner, &repository, Some(tag), file, "pluvio");
-        let digest = Box::pin(import).await.map_err(told);
-        let _ = tokio::fs::remove_file(&archive).await;
-        let digest = digest?;
+            .import(owner, &repository, Some(tag), archive, "pluvio");
+        let digest = Box::pin(import).await.map_err(told)?;
         let digest = digest.as_str();
-        let put = store.put_published_image(owner, repository.as_str(), &key, digest);
+        let put = store.put_published_image(owner, repository.as_str(), key, digest);
         put.await?;
         Ok(reference(digest))
     }
@@ -267,19 +266,9 @@ async fn keep(control: Control) {
     }
 }
 
-/// Tells this program from another one in its place.
+/// Marks what is published of Pluvio's own program among images of the engine.
 fn program_key() -> std::io::Result<String> {
-    let about = std::fs::metadata("/proc/self/exe")?;
-    let modified = about.modified()?;
-    let modified = modified
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let version = env!("CARGO_PKG_VERSION");
-    Ok(format!(
-        "program:{version}-{}-{}",
-        about.len(),
-        modified.as_nanos()
-    ))
+    Ok(format!("program:{}", Program::own_key()?))
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

@@ -181,6 +181,14 @@ impl Control {
         }
     }
 
+    /// The id of that row.
+    pub(crate) async fn cluster_id_at(&self, at: Option<ClusterId>) -> Result<ClusterId, Problem> {
+        match at {
+            None => Ok(self.cluster().await?.id),
+            Some(id) => Ok(id),
+        }
+    }
+
     /// The id of that row, if it is known by now; for readers, who wait for nothing.
     pub fn cluster_id(&self, at: Option<ClusterId>) -> Option<ClusterId> {
         at.or_else(|| Some(self.bound_cluster()?.id))

@@ -145,7 +145,7 @@ impl Control {
         if source.handle.is_none() {
             return Err(never_made(source));
         }
-        let cluster = self.cluster_at(application.cluster).await?.id;
+        let cluster = self.cluster_id_at(application.cluster).await?;
         if source.cluster != cluster {
             return Err(problem::REFUSED.problem(
                 format!("{} is on another cluster than {}.", source.name, application.name),

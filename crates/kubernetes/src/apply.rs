@@ -67,7 +67,7 @@ impl Writer {
             )
             .await?;
         if !self.written.contains_key(&name) {
-            refuse_anothers(&api, &name, object).await?;
+            refuse_anothers(&api, cache, &name, object).await?;
         }
         let params = PatchParams::apply(MANAGER).force();
         let applied = match api
@@ -146,6 +146,7 @@ impl Writer {
 /// runs on this cluster, or of nobody that is known here. It is not taken from them.
 async fn refuse_anothers(
     api: &Api<DynamicObject>,
+    cache: &Cache,
     name: &ObjectName,
     object: &Object,
 ) -> Result<(), kube::Error> {
@@ -161,6 +162,13 @@ async fn refuse_anothers(
     let Some(ours) = label(&object.body) else {
         return Ok(());
     };
+    // After a start all of it is there and known to be ours.
+    if cache
+        .owner(name)
+        .is_some_and(|owner| owner.to_string() == ours)
+    {
+        return Ok(());
+    }
     let Some(there) = api.get_metadata_opt(&name.name).await? else {
         return Ok(());
     };

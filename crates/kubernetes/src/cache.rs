@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -12,7 +11,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, S
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
-use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use pluvio_model::id::ApplicationId;
@@ -21,6 +19,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::book::ObjectName;
+use crate::patience::{LONGEST, Patience};
 
 /// Copies of all objects that carry an application's id.
 pub(crate) struct Cache {
@@ -148,6 +149,31 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Whose an object is that is at hand; `None` also of kinds that are not watched.
+    pub(crate) fn owner(&self, name: &ObjectName) -> Option<ApplicationId> {
+        fn of<K>(from: &Store<K>, name: &ObjectName) -> Option<ApplicationId>
+        where
+            K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + 'static,
+        {
+            let mut reference = ObjectRef::<K>::new(&name.name);
+            reference.namespace.clone_from(&name.namespace);
+            application(from.get(&reference)?.as_ref())
+        }
+        match name.kind.as_str() {
+            "Deployment" => of(&self.deployments, name),
+            "StatefulSet" => of(&self.stateful_sets, name),
+            "DaemonSet" => of(&self.daemon_sets, name),
+            "Job" => of(&self.jobs, name),
+            "CronJob" => of(&self.cron_jobs, name),
+            "Service" => of(&self.services, name),
+            "Secret" => of(&self.secrets, name),
+            "ConfigMap" => of(&self.config_maps, name),
+            _ => None,
+        }
+    }
+}
+
 /// Whose it is.
 pub(crate) fn application<K: Resource>(object: &K) -> Option<ApplicationId> {
     let labels = object.meta().labels.as_ref()?;
@@ -201,7 +227,7 @@ impl Watches<'_> {
     {
         let (reader, writer) = store::<K>();
         let (touched, hint, stop) = (self.touched.clone(), self.hint.clone(), self.stop.clone());
-        let reflected = kube::runtime::reflector(writer, stream.backoff(Patience(Patience::FIRST)));
+        let reflected = kube::runtime::reflector(writer, stream.backoff(Patience::new(LONGEST)));
         self.tracker.spawn(async move {
             let mut reflected = std::pin::pin!(reflected);
             loop {
@@ -229,31 +255,6 @@ impl Watches<'_> {
             }
         });
         reader
-    }
-}
-
-/// Between two tries of a watch that was broken off. The client's own goes up to half a minute, for which an API server that is back
-/// would seem away.
-struct Patience(Duration);
-
-impl Patience {
-    const FIRST: Duration = Duration::from_millis(300);
-    const LONGEST: Duration = Duration::from_secs(5);
-}
-
-impl Iterator for Patience {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.0;
-        self.0 = (pause * 2).min(Patience::LONGEST);
-        Some(pause)
-    }
-}
-
-impl Backoff for Patience {
-    fn reset(&mut self) {
-        self.0 = Patience::FIRST;
     }
 }
 

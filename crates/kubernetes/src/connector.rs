@@ -24,8 +24,9 @@ use crate::failure::of_object;
 use crate::gateway::{self, Exposure, Installation};
 use crate::{Config, KubernetesRuntime, MANAGER, account, check, pull};
 
-/// Between two tries to bring the gateway there.
+/// Between two tries to bring the gateway there, and between two looks at one that is there.
 const AGAIN: Duration = Duration::from_secs(15);
+const WELL: Duration = Duration::from_secs(300);
 /// Annotation of Pluvio's namespace: whose it is.
 const INSTALLATION: &str = "pluvio.io/installation";
 
@@ -135,29 +136,26 @@ async fn claim(connection: &Connection, home: &str, installation: &str) -> Resul
     claimed.map(drop).map_err(failed)
 }
 
-/// Tries until the gateway is as it shall be, or nobody listens any more.
+/// Brings the gateway to what it shall be, again and again until nobody listens any more.
 async fn keep_gateway(connection: Connection, link: Link, trouble: watch::Sender<Option<Problem>>) {
-    loop {
-        // A cluster that is let go of meanwhile gets nothing any more.
-        let problem = tokio::select! {
-            () = trouble.closed() => return,
-            brought = bring_gateway(&connection, &link) => match brought {
-                Ok(()) => break,
-                Err(problem) => problem,
-            },
-        };
-        tracing::warn!(
-            code = problem.code,
-            cause = problem.cause,
-            "a cluster's gateway was not brought there"
-        );
-        trouble.send_replace(Some(problem));
-        tokio::select! {
-            () = trouble.closed() => return,
-            () = tokio::time::sleep(AGAIN) => {}
+    let keep = async {
+        loop {
+            let problem = bring_gateway(&connection, &link).await.err();
+            if let Some(problem) = &problem {
+                tracing::warn!(
+                    code = problem.code,
+                    cause = problem.cause,
+                    "a cluster's gateway was not brought there"
+                );
+            }
+            // What it is pulled with is made anew now and then, and somebody may have taken it away.
+            let pause = if problem.is_some() { AGAIN } else { WELL };
+            trouble.send_replace(problem);
+            tokio::time::sleep(pause).await;
         }
-    }
-    trouble.send_replace(None);
+    };
+    // A cluster that is let go of meanwhile gets nothing any more.
+    tokio::select! { () = trouble.closed() => {}, () = keep => {} }
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostPar
 use kube::{Api, ResourceExt};
 use pluvio_model::name::derived;
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::stage::Wish;
 use pluvio_plan::lower::kubernetes::key;
 use pluvio_runtime::hand::{BEGINNINGS, FROM, RIGHTS, TO, VOLUME};
 use pluvio_runtime::{
@@ -18,6 +19,7 @@ use pluvio_runtime::{
 };
 use serde_json::{Value, json};
 
+use crate::cache::application;
 use crate::exec::{run, session};
 use crate::failure::{is_conflict, is_not_found, of_object, runtime_error};
 use crate::pull;
@@ -121,8 +123,8 @@ impl Task<'_> {
 }
 
 impl KubernetesRuntime {
-    /// The image of Pluvio's own program as the nodes pull it for this namespace: among its team's images.
-    async fn program(&self, namespace: &str) -> Result<String, RuntimeError> {
+    /// The image of Pluvio's own program as the nodes pull it where this claim is: among its team's images.
+    async fn program(&self, claim: &PersistentVolumeClaim) -> Result<String, RuntimeError> {
         let config = &self.shared().config;
         if let Some(program) = &config.program {
             return Ok(program.clone());
@@ -133,12 +135,17 @@ impl KubernetesRuntime {
                 "Set `images.listen` in pluvio.toml to an address that the cluster's nodes reach, and restart Pluvio.",
             )));
         };
-        // A namespace is TEAM--ENVIRONMENT.
-        let team = namespace
-            .split("--")
-            .next()
-            .and_then(|team| team.parse().ok());
-        let team = team.unwrap_or_else(|| pulls.home());
+        let application = application(claim).and_then(|id| self.application(id));
+        let team = application.and_then(|one| match &one.view().stage.wish {
+            Wish::Run(wish) => Some(wish.release.team.clone()),
+            Wish::Gone => None,
+        });
+        // Of an application that is gone its namespace tells, which is TEAM--ENVIRONMENT.
+        let told = || {
+            let namespace = claim.namespace()?;
+            namespace.split_once("--")?.0.parse().ok()
+        };
+        let team = team.or_else(told).unwrap_or_else(|| pulls.home());
         pulls.program(&team).await.map_err(RuntimeError::Refused)
     }
 
@@ -179,7 +186,7 @@ impl KubernetesRuntime {
         claim: &PersistentVolumeClaim,
         namespace: &str,
     ) -> Result<String, RuntimeError> {
-        let image = &self.program(namespace).await?;
+        let image = &self.program(claim).await?;
         // One of another version goes by itself.
         let name = derived(&["hand", &claim.name_any(), &short(image)]);
         let (jobs, until) = (self.jobs(namespace), tokio::time::Instant::now() + PATIENCE);
@@ -316,7 +323,7 @@ impl KubernetesRuntime {
         copy: &CopyVolume,
     ) -> Result<CopyState, RuntimeError> {
         let namespace = source.namespace().unwrap_or_default();
-        let image = &self.program(&namespace).await?;
+        let image = &self.program(source).await?;
         let name = copier(&copy.target);
         let job = self.jobs(&namespace).get_opt(&name).await;
         let Some(job) = job.map_err(runtime_error)? else {

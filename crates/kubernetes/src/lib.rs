@@ -24,6 +24,7 @@ mod instances;
 mod logs;
 mod observe;
 mod overview;
+mod patience;
 mod permissions;
 mod pull;
 mod reach;

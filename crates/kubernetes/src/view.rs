@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::cache::application;
 use crate::failure::{is_not_found, told};
 use crate::overview::{event, node, requests};
+use crate::patience::{LONGEST, Patience};
 use crate::usage::{bytes, millis};
 
 /// Events that are kept; the cluster itself forgets them after an hour.
@@ -225,7 +226,8 @@ fn follow<K: Followed>(
     stop: &CancellationToken,
 ) {
     let (seen, stop) = (seen.clone(), stop.clone());
-    let stream = watcher(Api::<K>::all(client.clone()), config).default_backoff();
+    let stream = watcher(Api::<K>::all(client.clone()), config);
+    let stream = stream.backoff(Patience::new(LONGEST));
     tracker.spawn(async move {
         let mut stream = std::pin::pin!(stream);
         // A list that is under way: what was known is shown until it is whole.

@@ -226,8 +226,9 @@ impl Worker {
         if anew {
             self.all_again = tokio::time::Instant::now() + AGAIN;
         }
+        let mut wants_pull = anew || !self.is_pulling;
         for object in &mut wanted {
-            if turn(&object.kind) > 0 && (anew || !self.is_pulling) {
+            if turn(&object.kind) > 0 && std::mem::take(&mut wants_pull) {
                 self.bring_pull(wish, &options).await?;
             }
             keep_class(&self.shared, object);

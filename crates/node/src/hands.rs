@@ -289,16 +289,7 @@ impl Hands {
             message: error.to_string(),
         };
         let program = Program::own().await.map_err(io)?;
-        let about = std::fs::metadata(program.path()).map_err(io)?;
-        let modified = about.modified().map_err(io)?;
-        let modified = modified
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let hash = ContentHash::of(&(
-            env!("CARGO_PKG_VERSION"),
-            about.len(),
-            modified.as_nanos().to_string(),
-        ));
+        let hash = ContentHash::of(&Program::own_key().map_err(io)?);
         let reference = format!("{IMAGE}:{}", &hash.as_str()[..16]);
         let path = program.library_path();
         if driver.image(&reference).await?.is_none() {

@@ -12,7 +12,6 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Lookup, Store, store};
-use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
 use pluvio_model::problem::{self, Problem};
@@ -22,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::picture::{Names, Painter, Picture};
+use crate::patience::Patience;
 use crate::routes::{LABEL, Told};
 
 /// Changes that come together make one picture.
@@ -29,6 +29,8 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// How often names outside are looked up.
 const LOOK_UP: Duration = Duration::from_secs(10);
 
+/// Between two tries at most, however long the cluster has not answered: what is missed is where requests may go.
+const SOON: Duration = Duration::from_millis(1600);
 /// A watch says that it lives about once a minute. One that says nothing for longer is begun anew.
 const SILENCE: Duration = Duration::from_secs(100);
 
@@ -230,7 +232,7 @@ where
         object.annotations_mut().clear();
         slim(object);
     });
-    let reflected = kube::runtime::reflector(writer, stream.backoff(Soon::default()));
+    let reflected = kube::runtime::reflector(writer, stream.backoff(Patience::new(SOON)));
     let changed = changed.clone();
     tasks.spawn(async move {
         let mut reflected = std::pin::pin!(reflected);
@@ -254,29 +256,6 @@ where
         }
     });
     reader
-}
-
-/// Asks again soon, however long the cluster has not answered: what is missed is where requests may go.
-#[derive(Debug, Default)]
-struct Soon {
-    tries: u32,
-}
-
-impl Iterator for Soon {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.tries = (self.tries + 1).min(4);
-        // Not all gateways of a cluster in the same moment.
-        let spread = u64::from(std::process::id() % 100);
-        Some(Duration::from_millis(100 * (1 << self.tries) + spread))
-    }
-}
-
-impl Backoff for Soon {
-    fn reset(&mut self) {
-        self.tries = 0;
-    }
 }
 
 /// What nobody asks about would be most of the memory.

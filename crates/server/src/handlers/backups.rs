@@ -209,9 +209,11 @@ async fn restore(
     let into = request.into.as_deref().filter(|into| !into.is_empty());
     let into = into.map(|into| new_name(into, "into")).transpose()?;
     // A database that is not there, or not any more, is made by a deploy.
-    let there = app.control.databases(&application).await?;
-    let is_there = there.iter().any(|one| one.name.as_str() == component);
-    if into.is_some() || !is_there {
+    let is_there = async || -> Result<bool, Refusal> {
+        let there = app.control.databases(&application).await?;
+        Ok(there.iter().any(|one| one.name.as_str() == component))
+    };
+    if into.is_some() || !is_there().await? {
         caller.may_in(scope.team, Permission::ApplicationDeploy)?;
     }
     let ask = RestoreAsk {

@@ -154,6 +154,9 @@ async fn preview_copy(
 ) -> Result<Json<CopyPreview>, Refusal> {
     let (application, ask) = enter_copy(&app, &caller, &names, &request).await?;
     let plan = app.control.plan_copy(&application, &ask).await?;
+    // The next look shows how much there is.
+    let volumes = app.control.store().application_volumes(application.id);
+    app.control.measure_volumes(&volumes.await?);
     Ok(Json(shown(plan)))
 }
 

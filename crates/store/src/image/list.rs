@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pluvio_model::id::TeamId;
+use pluvio_model::name::Name;
 
 use super::over_quota;
 use crate::audit::record;
@@ -93,6 +94,11 @@ impl Store {
         let query = sqlx::query("SELECT id FROM teams WHERE name = $1").bind(name.to_owned());
         let row = self.read_maybe(query).await?;
         row.map(|row| row.parsed("id")).transpose()
+    }
+
+    pub async fn team_name(&self, team: TeamId) -> Result<Name> {
+        let query = sqlx::query("SELECT name FROM teams WHERE id = $1").bind(team.to_string());
+        self.read_one("team", query).await?.parsed("name")
     }
 
     /// What a team's images take, and what they may take where the team has a quota of its own.

@@ -296,16 +296,16 @@ impl Store {
                 .bind(repository.to_owned());
             let Some(row) = tx.maybe(row).await? else { return Ok(false) };
             let (id, team) = (row.text("id")?, row.parsed("team")?);
-            let (sign, delete) = if reference.contains(':') {
-                ("@", "DELETE FROM image_manifests WHERE repository = $1 AND digest = $2")
-            } else {
-                (":", "DELETE FROM image_tags WHERE repository = $1 AND name = $2")
+            let is_digest = reference.contains(':');
+            let (sign, delete) = match is_digest {
+                true => ("@", "DELETE FROM image_manifests WHERE repository = $1 AND digest = $2"),
+                false => (":", "DELETE FROM image_tags WHERE repository = $1 AND name = $2"),
             };
             let delete = sqlx::query(delete).bind(id.clone()).bind(reference.to_owned());
             if tx.run(delete).await? == 0 {
                 return Ok(false);
             }
-            if sign == "@" {
+            if is_digest {
                 // Another manifest may name it (an index its parts): then it stays a content, else it is nobody's.
                 forget(&mut tx, &id, reference).await?;
             }

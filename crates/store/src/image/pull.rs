@@ -54,23 +54,12 @@ impl Store {
                 rotated_at: row.time("rotated_at")?,
             });
         }
-        self.new_pull_credential(team, cluster, Duration::ZERO, "pluvio")
+        self.rotate_pull_credential(team, cluster, Duration::ZERO, "pluvio")
             .await
     }
 
     /// Makes another credential; the one before goes on for `overlap`.
     pub async fn rotate_pull_credential(
-        &self,
-        team: TeamId,
-        cluster: ClusterId,
-        overlap: Duration,
-        actor: &str,
-    ) -> Result<PullCredential> {
-        self.new_pull_credential(team, cluster, overlap, actor)
-            .await
-    }
-
-    async fn new_pull_credential(
         &self,
         team: TeamId,
         cluster: ClusterId,
