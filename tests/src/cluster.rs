@@ -1,7 +1,7 @@
 //! A real Kubernetes of one node, shared by the scenarios: `scripts/kubernetes` starts it where nobody has.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -59,6 +59,27 @@ impl Cluster {
         let output = command.args(&words[1..]).output().expect("the script runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.success(), said)
+    }
+
+    /// This machine's address as the cluster's pods and nodes see it, and the node's.
+    #[track_caller]
+    pub fn addresses(&self) -> (IpAddr, IpAddr) {
+        let read = |name: &str| {
+            let text = std::fs::read_to_string(self.folder.join(name)).expect("an address");
+            text.trim().parse().expect("an address")
+        };
+        (read("machine"), read("address"))
+    }
+
+    /// Lets the node pull from a registry without TLS; containerd reads it at each pull.
+    #[track_caller]
+    pub fn trust(&self, registry: &str) {
+        let folder = self.folder.join("registries").join(registry);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let text = format!(
+            "server = \"http://{registry}\"\n[host.\"http://{registry}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"
+        );
+        std::fs::write(folder.join("hosts.toml"), text).expect("a file");
     }
 
     /// Runs kubectl; its output, of a command that must succeed.

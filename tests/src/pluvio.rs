@@ -131,6 +131,11 @@ impl Pluvio {
         self.slot.port(1)
     }
 
+    /// One of seven ports that are this test's and that nothing of it listens on.
+    pub fn free_port(&self, index: u16) -> u16 {
+        self.slot.port(3 + index)
+    }
+
     /// A name that no other test uses, so that two installations on one engine never speak of the same.
     pub fn name(&self, base: &str) -> String {
         format!("{base}-{}", self.slot.number)

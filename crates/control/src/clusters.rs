@@ -8,7 +8,7 @@ use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::{Connector, Given, LeftVolume, Link, Pulls};
+use pluvio_runtime::{Connector, Given, LeftVolume, Link, Pulls, RequestCount};
 use pluvio_store::{Cluster, NewCluster, StoreError};
 
 use crate::pulls::ClusterPulls;
@@ -25,6 +25,12 @@ impl Control {
                 "Start Pluvio with `pluvio up`.",
             )
         })
+    }
+
+    /// What was asked of the clusters' API servers since this process began.
+    pub fn cluster_requests(&self) -> Vec<RequestCount> {
+        let connector = self.inner.connector.get();
+        connector.map(|one| one.requests()).unwrap_or_default()
     }
 
     /// Takes a Kubernetes cluster in, or gives the one of that name another credential or other settings.

@@ -10,6 +10,7 @@ use pluvio_model::problem::{self, Problem};
 
 use crate::failure::told;
 use crate::reach::Unreached;
+use crate::requests;
 
 /// How to reach a cluster.
 #[derive(Clone)]
@@ -107,7 +108,7 @@ pub(crate) async fn client(credential: &Credential) -> Result<Client, Problem> {
         .map_err(|error| unusable(format!("The kubeconfig cannot be used: {error}.")))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
-    Client::try_from(config)
+    requests::counting(config)
         .map_err(|error| unusable(format!("The kubeconfig cannot be used: {}.", told(&error))))
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use k8s_openapi::api::core::v1::{Namespace, Node};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use pluvio_model::cluster::{CheckReport, ClusterOverview};
 use pluvio_model::place::{self, GatewayChoice, PlaceSettings};
 use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::kubernetes::GatewayRef;
 use pluvio_runtime::{
-    Admitted, Connector, Given, LeftVolume, Link, Linked, Overview, RuntimeError,
+    Admitted, Connector, Given, LeftVolume, Link, Linked, Overview, RequestCount, RuntimeError,
 };
 
 use serde_json::json;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::connect::{Connection, Credential, minified};
 use crate::failure::of_object;
 use crate::gateway::{self, Exposure, Installation};
-use crate::{Config, KubernetesRuntime, MANAGER, account, check, pull};
+use crate::{Config, KubernetesRuntime, MANAGER, account, check, pull, requests};
 
 /// Between two tries to bring the gateway there, and between two looks at one that is there.
 const AGAIN: Duration = Duration::from_secs(15);
@@ -103,14 +103,31 @@ async fn bring_gateway(connection: &Connection, link: &Link) -> Result<(), Probl
     let pull = pull::bring(client, pulls, &team, home).await;
     let pull =
         pull.map_err(|error| of_object("the Secret with which images are pulled", &error))?;
+    let exposure = exposure(&link.settings);
+    let replicas = match exposure {
+        Exposure::HostPort { .. } => nodes(client).await?.clamp(1, Installation::REPLICAS),
+        _ => Installation::REPLICAS,
+    };
     let wanted = Installation {
         namespace: home.to_owned(),
         image,
         pull_secret: pull.map(|_| pull::SECRET.to_owned()),
-        exposure: exposure(&link.settings),
-        replicas: Installation::REPLICAS,
+        exposure,
+        replicas,
     };
     gateway::install(client, &wanted).await
+}
+
+/// Nodes that take pods. Two pods cannot have one port of a node: more of them than nodes would wait, and hold up their own renewal.
+async fn nodes(client: &Client) -> Result<u32, Problem> {
+    let all = Api::<Node>::all(client.clone());
+    let all = all.list(&ListParams::default()).await;
+    let all = all.map_err(|error| of_object("the nodes", &error))?;
+    let takes = |node: &&Node| {
+        let unschedulable = node.spec.as_ref().and_then(|spec| spec.unschedulable);
+        !unschedulable.unwrap_or_default()
+    };
+    Ok(u32::try_from(all.items.iter().filter(takes).count()).unwrap_or(u32::MAX))
 }
 
 /// Marks Pluvio's namespace as this installation's. Another one keeps its books elsewhere: what one removed the other would miss.
@@ -160,6 +177,10 @@ async fn keep_gateway(connection: Connection, link: Link, trouble: watch::Sender
 
 #[async_trait]
 impl Connector for Clusters {
+    fn requests(&self) -> Vec<RequestCount> {
+        requests::counted()
+    }
+
     async fn check(&self, asked: &Given) -> CheckReport {
         check::check_at(&given(asked), asked.settings.home()).await
     }

@@ -20,6 +20,9 @@ use crate::failure::{runtime_error, told};
 /// A kubelet that was told of a change puts it in place within a second or two.
 const HOT_FILES: Duration = Duration::from_secs(3);
 
+/// Bytes on their way between a command and who talks to it: dumps and volumes pass here, and a kilobyte at a time they take long.
+const BUFFER: usize = 64 * 1024;
+
 impl KubernetesRuntime {
     /// The pod and its main container.
     fn pod(
@@ -105,7 +108,10 @@ pub(crate) async fn run(
         .stdin(true)
         .stdout(true)
         .tty(tty)
-        .stderr(!tty);
+        .stderr(!tty)
+        .max_stdin_buf_size(BUFFER)
+        .max_stdout_buf_size(BUFFER)
+        .max_stderr_buf_size(BUFFER);
     pods.exec(pod, command, &params).await
 }
 
@@ -132,7 +138,17 @@ pub(crate) fn session(mut process: AttachedProcess, size: Option<(u16, u16)>) ->
                         let _ = sizes.try_send(TerminalSize { width, height });
                     }
                 }
-                ExecInput::End => stdin = None,
+                ExecInput::End => break,
+            }
+        }
+        // A writer that is merely let go of leaves the command waiting for more.
+        if let Some(mut to) = stdin {
+            let _ = to.shutdown().await;
+        }
+        // Sizes may follow the end of the input.
+        while let Some(item) = inputs.recv().await {
+            if let (ExecInput::Resize(width, height), Some(sizes)) = (item, &mut sizes) {
+                let _ = sizes.try_send(TerminalSize { width, height });
             }
         }
     });

@@ -15,7 +15,7 @@ use crate::cache::Cache;
 const LONGEST_BACK_OFF_SECONDS: i64 = 300;
 /// And this long after the first.
 const FIRST_BACK_OFF_SECONDS: i64 = 10;
-const LAST_LINES: usize = 20;
+pub(crate) const LAST_LINES: usize = 20;
 
 /// Whose pod it is: the component, if it is an instance and not a run of a task.
 pub(crate) fn component(pod: &Pod) -> Option<Name> {

@@ -36,6 +36,9 @@ impl Runs for KubernetesRuntime {
         let held = held.remove(&application).unwrap_or_default();
         let mut all = runs(&held, &known.view().notes);
         all.retain(|run| component.is_none_or(|wanted| *wanted == run.component));
+        let shared = self.shared();
+        let said = &shared.last_words;
+        said.fill(&shared.client, &held.pods, &mut all).await;
         Ok(all)
     }
 

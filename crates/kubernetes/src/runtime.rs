@@ -26,6 +26,7 @@ use crate::book::{Book, Shelf};
 use crate::cache::{Cache, Touched};
 use crate::connect::Connection;
 use crate::failure::runtime_error;
+use crate::last_words::LastWords;
 use crate::observe;
 use crate::overview;
 use crate::pull;
@@ -90,6 +91,7 @@ pub(crate) struct Shared {
     pub(crate) resources: Resources,
     pub(crate) shelf: Shelf,
     pub(crate) config: Config,
+    pub(crate) last_words: LastWords,
     hint: Arc<watch::Sender<u64>>,
     tracker: TaskTracker,
 }
@@ -119,6 +121,7 @@ impl KubernetesRuntime {
             resources: Resources::default(),
             shelf,
             config,
+            last_words: LastWords::default(),
             hint: sender,
             tracker: tracker.clone(),
         });

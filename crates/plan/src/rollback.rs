@@ -85,7 +85,9 @@ pub(crate) fn pin(spec: &AppSpec, release: &Release) -> Result<Pins, Problem> {
 /// Takes today's instance counts, larger sizes and classes of volumes over.
 pub(crate) fn keep_todays(spec: &mut AppSpec, current: &Release) {
     for (name, component) in &mut spec.components {
-        if let Some(today) = current.components.get(name) {
+        // Programs that come to an end, and what runs once on every machine, have no count that could be said.
+        let counted = matches!(component.kind, Kind::Service | Kind::Stateful);
+        if let Some(today) = current.components.get(name).filter(|_| counted) {
             component.instances = Some(today.instances);
         }
         let database = component
@@ -341,6 +343,21 @@ mod tests {
             "{}",
             refused[0]
         );
+    }
+
+    #[test]
+    fn only_components_that_are_counted_keep_a_count() {
+        let spec = sample::shop(json!({
+            "web": { "image": "localhost/shop:1", "instances": 2 },
+            "report": { "kind": "cron", "schedule": { "cron": "0 3 * * *" }, "image": "localhost/jobs:1" },
+            "agent": { "kind": "daemon", "image": "localhost/jobs:1" },
+        }));
+        let revision = sample::revision(1, &spec, Origin::Deploy);
+        let release = decide(&revision, None, &sample::facts(&spec));
+        let back = rollback(&revision, &release, &release).unwrap().spec;
+        let counts = back.components.iter();
+        let counts = counts.filter_map(|(name, one)| Some((name.as_str(), one.instances?)));
+        assert_eq!(counts.collect::<Vec<_>>(), [("web", 2)]);
     }
 
     #[test]

@@ -125,9 +125,21 @@ impl std::fmt::Debug for Linked {
     }
 }
 
+/// Requests of one method to one API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestCount {
+    /// `10.0.0.5:6443`
+    pub server: String,
+    /// `GET`
+    pub method: String,
+    pub count: u64,
+}
+
 /// Comes by clusters. Control is given one at its start; tests give one of their own.
 #[async_trait]
 pub trait Connector: Send + Sync {
+    /// What was asked of API servers since the process began.
+    fn requests(&self) -> Vec<RequestCount>;
     /// Looks at a cluster step by step, and changes nothing there.
     async fn check(&self, given: &Given) -> CheckReport;
     /// Writes an image of Pluvio's own program into an archive; answers what tells it from others.

@@ -4,8 +4,9 @@
 use std::io::{IsTerminal, Write};
 
 use clap::Subcommand;
-use pluvio_api::applications::{ApplicationDetail, ComponentDetail};
-use pluvio_api::databases::{BackupSchedule, RestoreRequest};
+
+use pluvio_api::applications::{ApplicationDetail, ComponentDetail, Page};
+use pluvio_api::databases::{BackupSchedule, DatabaseSummary, RestoreRequest};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::DatabaseEngine;
 use pluvio_plan::database::{NO_DUMP, NOT_EMPTY, Restore, dump, restore, shell, words};
@@ -224,45 +225,40 @@ pub(crate) async fn run(context: &Context, command: &DatabaseCommand) -> Done {
 }
 
 async fn list(context: &Context) -> Done {
-    let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
-    let databases = app.components.iter().filter_map(|component| {
-        let engine = engine(component)?;
-        let version = component.image.rsplit_once(':').map_or("", |(_, tag)| tag);
-        let status = serde_json::to_value(component.status).unwrap_or_default();
-        Some((component, engine, version, status))
-    });
-    let databases: Vec<_> = databases.collect();
-    if context.out.json {
-        let rows: Vec<_> = databases
-            .iter()
-            .map(|(component, engine, version, status)| {
-                serde_json::json!({
-                    "component": component.name,
-                    "engine": engine.as_str(),
-                    "version": version,
-                    "status": status,
-                    "host": component.name,
-                    "port": engine.port(),
-                })
-            })
-            .collect();
-        context.out.document(&rows);
-        return Ok(());
+    let client = context.client()?;
+    let path = context.app_path()?;
+    let app: ApplicationDetail = client.get(&path).await?;
+    let page: Page<DatabaseSummary> = client.get(&format!("{path}/databases")).await?;
+    let mut documents = Vec::new();
+    let mut rows = Vec::new();
+    for database in page.items {
+        let component = app.components.iter().find(|c| c.name == database.component);
+        let status = component.map(|c| serde_json::to_value(c.status).unwrap_or_default());
+        let status = status.unwrap_or_default();
+        let mut known = DatabaseEngine::ALL.into_iter();
+        let known = known.find(|engine| engine.as_str() == database.engine);
+        let title = known.map_or(database.engine.as_str(), |engine| engine.title());
+        rows.push(vec![
+            database.component.clone(),
+            format!("{title} {}", database.version),
+            status.as_str().unwrap_or_default().to_owned(),
+            format!("{}:{}", database.host, database.port),
+        ]);
+        documents.push(serde_json::json!({
+            "component": database.component,
+            "engine": database.engine,
+            "version": database.version,
+            "status": status,
+            "host": database.host,
+            "port": database.port,
+        }));
     }
-    let rows: Vec<Vec<String>> = databases
-        .iter()
-        .map(|(component, engine, version, status)| {
-            vec![
-                component.name.clone(),
-                format!("{} {version}", engine.title()),
-                status.as_str().unwrap_or_default().to_owned(),
-                format!("{}:{}", component.name, engine.port()),
-            ]
-        })
-        .collect();
-    context
-        .out
-        .table(&["database", "engine", "status", "inside"], &rows);
+    if context.out.json {
+        context.out.document(&documents);
+    } else {
+        let heads = ["database", "engine", "status", "inside"];
+        context.out.table(&heads, &rows);
+    }
     Ok(())
 }
 

@@ -83,6 +83,22 @@ pub(crate) async fn metrics(State(control): State<Control>) -> impl IntoResponse
             family(name, "counter", help, &[(String::new(), value as f64)]);
         }
     }
+    let asked: Vec<(String, f64)> = control
+        .cluster_requests()
+        .into_iter()
+        .map(|row| {
+            let labels = format!("{{server=\"{}\",method=\"{}\"}}", row.server, row.method);
+            (labels, row.count as f64)
+        })
+        .collect();
+    if !asked.is_empty() {
+        family(
+            "pluvio_kubernetes_requests_total",
+            "counter",
+            "Requests to the API servers of clusters.",
+            &asked,
+        );
+    }
     let node = control.node().health().await;
     family(
         "pluvio_node_up",
