@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pluvio_formats::compose::{self, Entry, Import, Project, Surroundings};
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_formats::yaml;
-use pluvio_formats::{caprover, docker_run};
+use pluvio_formats::{caprover, docker_run, dokploy};
 use pluvio_model::name::Name;
 use pluvio_model::problem::Problem;
 use pluvio_model::spec::SourceSpec;
@@ -179,6 +179,60 @@ pub fn of_folder(folder: &Path, asked: &Asked) -> Planned {
         None => {}
     }
     planned
+}
+
+/// The file of a template of Dokploy's beside a compose file of a folder, and that compose file.
+pub fn dokploy_in(folder: &Path, tree: &SourceTree, confined: bool) -> Option<&'static str> {
+    let file = found(tree).filter(|_| tree.has(dokploy::FILE))?;
+    match Beside::new(folder, confined).entry(dokploy::FILE) {
+        Entry::Text(text) if dokploy::is_template(&text) => Some(file),
+        _ => None,
+    }
+}
+
+/// Reads a template of Dokploy's: the compose file of a folder with what its `template.toml` says.
+pub fn of_dokploy(folder: &Path, compose_file: &str, asked: &Asked) -> Planned {
+    let around = Beside::new(folder, asked.confined);
+    let text = |file: &str| match around.entry(file) {
+        Entry::Text(text) => text,
+        _ => String::new(),
+    };
+    let template = dokploy::Template {
+        compose: &text(compose_file),
+        compose_file,
+        config: &text(dokploy::FILE),
+        config_file: dokploy::FILE,
+    };
+    planned(
+        "dokploy",
+        dokploy::read(
+            template,
+            asked.name.as_ref(),
+            asked.fallback.as_ref(),
+            &asked.variables,
+            &around,
+        ),
+    )
+}
+
+/// The same of a template that was pasted as one text.
+pub fn of_dokploy_pasted(compose: &str, config: &str, asked: &Asked) -> Planned {
+    let template = dokploy::Template {
+        compose,
+        compose_file: "docker-compose.yml",
+        config,
+        config_file: dokploy::FILE,
+    };
+    planned(
+        "dokploy",
+        dokploy::read(
+            template,
+            asked.name.as_ref(),
+            asked.fallback.as_ref(),
+            &asked.variables,
+            &compose::Nothing,
+        ),
+    )
 }
 
 /// Plans a text without anything around it.

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use pluvio_formats::app::{self, Reading};
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_formats::yaml;
-use pluvio_formats::{caprover, docker_run};
+use pluvio_formats::{caprover, docker_run, dokploy};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Location, Problem};
@@ -35,7 +35,7 @@ pub struct Planned {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// `node`, `python`, `go`, `static`, `dockerfile`, `image`, `app.yaml`, `compose`, `docker run`, `unknown`.
+    /// `node`, `python`, `go`, `static`, `dockerfile`, `image`, `app.yaml`, `compose`, `dokploy`, `caprover`, `docker run`, `unknown`.
     pub kind: String,
     /// One sentence for each thing that was gone by.
     pub why: Vec<String>,
@@ -92,7 +92,14 @@ fn compose_in(folder: &Path, tree: &SourceTree, asked: &Asked) -> Option<Planned
     {
         return None;
     }
-    let mut planned = plan_compose::of_folder(folder, asked);
+    let template = match asked.files.as_slice() {
+        [] => plan_compose::dokploy_in(folder, tree, asked.confined),
+        _ => None,
+    };
+    let mut planned = match template {
+        Some(file) => plan_compose::of_dokploy(folder, file, asked),
+        None => plan_compose::of_folder(folder, asked),
+    };
     if let Ok(found) = detect::component(tree, ".", &ComponentSpec::default()) {
         planned.detected.alternatives.push(format!(
             "{}: the folder as one component, by an app.yaml with `source: {{ path: . }}`.",
@@ -155,6 +162,13 @@ pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
     let file = if file == "-" { "The input" } else { file };
     if docker_run::is_run(text) {
         return plan_compose::planned("docker run", docker_run::read_alone(text, name));
+    }
+    if let Some((compose, config)) = dokploy::pasted(text) {
+        let asked = Asked {
+            name: name.cloned(),
+            ..Asked::default()
+        };
+        return plan_compose::of_dokploy_pasted(&compose, &config, &asked);
     }
     if caprover::is_template(text) {
         let asked = Asked {

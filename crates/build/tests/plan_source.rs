@@ -442,3 +442,25 @@ fn the_samples_are_planned_without_errors() {
         assert!(!component.ports.is_empty(), "{name}");
     }
 }
+
+#[test]
+fn a_folder_with_a_template_of_dokploy_is_read_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "docker-compose.yml",
+        "services:\n  web:\n    image: ghost:6\n    environment: { PASSWORD: \"${PASSWORD}\" }\n    volumes: [../files/a.conf:/a.conf]\n",
+    );
+    write(
+        "template.toml",
+        "[variables]\npw = \"${password:16}\"\n[config.env]\nPASSWORD = \"${pw}\"\n[[config.domains]]\nserviceName = \"web\"\nport = 2368\nhost = \"${domain}\"\n[[config.mounts]]\nfilePath = \"/a.conf\"\ncontent = \"at ${domain}\"\n",
+    );
+    let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+    assert_eq!(planned.errors, []);
+    assert_eq!(planned.detected.kind, "dokploy");
+    let web = &planned.spec.components["web"];
+    assert_eq!(web.env["PASSWORD"].0, "${secrets.pw}");
+    assert_eq!(web.ports["http"].port, 2368);
+    assert_eq!(web.files[0].content, "at shop.localhost");
+    assert!(planned.spec.secrets["pw"].generate);
+}

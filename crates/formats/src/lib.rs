@@ -11,6 +11,7 @@ pub mod app;
 pub mod caprover;
 pub mod compose;
 pub mod docker_run;
+pub mod dokploy;
 pub mod dotenv;
 pub mod report;
 pub mod schema;

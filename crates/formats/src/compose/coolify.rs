@@ -10,6 +10,7 @@ use pluvio_model::name::{EnvName, Name};
 use pluvio_model::spec::{AppSpec, Kind, SecretSpec};
 
 use super::interpolate::Made;
+use super::load::Dialect;
 
 /// Whether a text is such a template.
 pub(crate) fn is_template(text: &str) -> bool {
@@ -157,7 +158,7 @@ pub(crate) fn finish(spec: &mut AppSpec) {
 }
 
 /// The default host of the component that an id means, as the gateway gives it.
-fn host(spec: &AppSpec, id: &str) -> String {
+pub(crate) fn host(spec: &AppSpec, id: &str) -> String {
     let wanted = slug(id);
     let routed: Vec<&Name> = spec
         .components
@@ -182,11 +183,11 @@ fn host(spec: &AppSpec, id: &str) -> String {
     }
 }
 
-/// A command that holds made values: the container's shell puts them in from its environment.
-pub(crate) fn in_shell(words: &[String]) -> Option<(Vec<String>, Vec<String>)> {
+/// A command that holds made values: the container's shell puts them in from its environment, which they are given for.
+pub(crate) fn in_shell(words: &[String], dialect: Dialect) -> Option<(Vec<String>, Vec<Made>)> {
     let mut found = Vec::new();
     for word in words {
-        found.extend(names_in(word));
+        found.extend(made_in(word, dialect));
     }
     if found.is_empty() {
         return None;
@@ -194,7 +195,8 @@ pub(crate) fn in_shell(words: &[String]) -> Option<(Vec<String>, Vec<String>)> {
     let line: Vec<String> = words
         .iter()
         .map(|word| {
-            if names_in(word).is_empty() {
+            let made = made_in(word, dialect);
+            if made.is_empty() {
                 return format!("'{}'", word.replace('\'', "'\\''"));
             }
             // Only the made ones are the shell's to put in.
@@ -203,8 +205,8 @@ pub(crate) fn in_shell(words: &[String]) -> Option<(Vec<String>, Vec<String>)> {
                 .replace('"', "\\\"")
                 .replace('`', "\\`")
                 .replace('$', "\\$");
-            for name in names_in(word) {
-                quoted = quoted.replace(&format!("\\${{{name}}}"), &format!("${{{name}}}"));
+            for made in made {
+                quoted = quoted.replace(&format!("\\{}", made.text), &made.text);
             }
             format!("\"{quoted}\"")
         })
@@ -217,13 +219,16 @@ pub(crate) fn in_shell(words: &[String]) -> Option<(Vec<String>, Vec<String>)> {
     Some((words, found))
 }
 
-/// The names of made values in a text that was interpolated: CapRover's begin with `cap_`.
-pub(crate) fn names_in(text: &str) -> Vec<String> {
+/// The made values in a text that was interpolated, each standing there as the variable that the container gets it as.
+pub(crate) fn made_in(text: &str, dialect: Dialect) -> Vec<Made> {
+    let Some(dialect) = dialect else {
+        return Vec::new();
+    };
     text.match_indices("${")
         .filter_map(|(at, _)| {
             let rest = &text[at + 2..];
             let name = &rest[..rest.find('}')?];
-            (kind(name).is_some() || name.starts_with("cap_")).then(|| name.to_owned())
+            dialect(name).filter(|made| !made.plain && made.text == format!("${{{name}}}"))
         })
         .collect()
 }

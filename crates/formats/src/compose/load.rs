@@ -115,7 +115,11 @@ impl<'l> Loader<'l> {
     }
 
     /// YAML wants brackets that close deeper than the key they belong to; compose's reader does not, and people write them so.
-    fn read_forgiving(&self, text: &str, limits: &Limits) -> Result<yaml::Node, Vec<Problem>> {
+    pub(crate) fn read_forgiving(
+        &self,
+        text: &str,
+        limits: &Limits,
+    ) -> Result<yaml::Node, Vec<Problem>> {
         const TRIES: usize = 16;
         let mut changed: Option<String> = None;
         let mut tries = 0;

@@ -8,7 +8,7 @@
 //! ([`item::Fields::finish`]).
 
 pub(crate) mod convert;
-mod coolify;
+pub(crate) mod coolify;
 pub mod export;
 pub(crate) mod interpolate;
 pub(crate) mod item;
@@ -55,6 +55,10 @@ pub trait Surroundings {
     /// Where a path is on the machine, if that is known.
     fn absolute(&self, path: &str) -> Option<String>;
     fn is_program(&self, _path: &str) -> bool {
+        false
+    }
+    /// Whether what is there is only known from a text, so that it is taken along wherever it is mounted.
+    fn takes_along(&self, _path: &str) -> bool {
         false
     }
 }

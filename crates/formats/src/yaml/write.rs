@@ -245,6 +245,8 @@ fn is_plain(text: &str) -> bool {
         && !numeric
         && !colon
         && !text.ends_with(' ')
+        // Before a bracket it is read as the dash of a list.
+        && !text.ends_with(" -")
         && !text.starts_with("0x")
         && !text.starts_with("0o")
         && !text.starts_with("0b")

@@ -121,7 +121,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_errors(&planned.errors)?;
             refuse_refused(&planned, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
-            is_compose = planned.detected.kind == "compose";
+            is_compose = matches!(planned.detected.kind.as_str(), "compose" | "dokploy");
             let upload = if planned
                 .spec
                 .components
@@ -139,7 +139,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                 plan_here_as(context, other, name.as_ref(), &asked)?.expect("planned here");
             if matches!(
                 planned.detected.kind.as_str(),
-                "compose" | "docker run" | "caprover"
+                "compose" | "docker run" | "caprover" | "dokploy"
             ) {
                 tell(context, &planned);
                 is_compose = true;

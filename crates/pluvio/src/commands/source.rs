@@ -168,6 +168,9 @@ pub(crate) fn plan_here_as(
                     &text, &shown, folder, &asked,
                 )));
             }
+            if let Some(planned) = dokploy_beside(file, &text, name, asked) {
+                return Ok(Some(planned));
+            }
             if plan_compose::is_compose(&text) {
                 let folder = folder_of(file);
                 let mut asked = Asked {
@@ -199,6 +202,29 @@ pub(crate) fn plan_here_as(
             None
         }
     })
+}
+
+/// Either file of a template of Dokploy's means both.
+fn dokploy_beside(file: &Path, text: &str, name: Option<&Name>, asked: &Asked) -> Option<Planned> {
+    use pluvio_formats::{compose, dokploy};
+    let folder = folder_of(file);
+    let own = file.file_name()?.to_str()?;
+    let compose_file = if own == dokploy::FILE && dokploy::is_template(text) {
+        compose::FILES
+            .into_iter()
+            .find(|name| folder.join(name).is_file())?
+            .to_owned()
+    } else {
+        let template = std::fs::read_to_string(folder.join(dokploy::FILE)).ok()?;
+        (plan_compose::is_compose(text) && dokploy::is_template(&template))
+            .then(|| own.to_owned())?
+    };
+    let asked = Asked {
+        name: name.cloned(),
+        fallback: folder_name(folder),
+        ..asked.clone()
+    };
+    Some(plan_compose::of_dokploy(folder, &compose_file, &asked))
 }
 
 /// The folder that a file lies in.

@@ -94,7 +94,7 @@ impl Convert<'_> {
             return;
         }
         // What the program may write must not be lost with an instance.
-        if read_only
+        if (read_only || self.around.takes_along(inside))
             && let Some(names) = names.filter(|names| names.len() <= FILES_MAX)
             && let Some(files) = self.all_texts(inside, &names)
         {

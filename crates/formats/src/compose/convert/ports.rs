@@ -47,7 +47,7 @@ const NOT_HTTP: &[u16] = &[
 ];
 
 /// The most ports of one range.
-const RANGE_MAX: u32 = 100;
+const RANGE_MAX: u32 = 256;
 
 struct Entry {
     target: (u16, u16),

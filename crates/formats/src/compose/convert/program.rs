@@ -7,6 +7,7 @@ use pluvio_model::problem;
 use pluvio_model::quantity::Span;
 use pluvio_model::spec::{Command, EnvValue, Kind, Probe, Probes};
 
+use super::super::interpolate::Made;
 use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
 use super::super::load::Variables;
 use super::super::{Entry, coolify, values};
@@ -87,6 +88,7 @@ impl Convert<'_> {
 
     /// Values that are made are not known to whoever writes the command; the container's shell puts them in.
     fn made_in_commands(&mut self, making: &mut Making) {
+        let dialect = self.loader_env.dialect;
         for command in [
             &mut making.component.entrypoint,
             &mut making.component.command,
@@ -94,9 +96,9 @@ impl Convert<'_> {
             let Some(Command::Words(words)) = command else {
                 continue;
             };
-            if let Some((shell, names)) = coolify::in_shell(words) {
+            if let Some((shell, made)) = coolify::in_shell(words, dialect) {
                 *command = Some(Command::Words(shell));
-                made_env(&names, &mut making.component.env);
+                made_env(&made, &mut making.component.env);
             }
         }
     }
@@ -151,6 +153,18 @@ impl Convert<'_> {
             let scalar = match &field.item.value {
                 Value::Scalar(scalar) => scalar.clone(),
                 Value::Null => match self.variables.0.get(key) {
+                    None if self.made(key).is_some() => {
+                        let made = self.made(key).expect("there just now");
+                        self.told.adapted(
+                            field.at,
+                            &path,
+                            "Its value is made for the application.",
+                        );
+                        Scalar {
+                            template: Some(made.template),
+                            ..Scalar::text(made.text)
+                        }
+                    }
                     Some(value) => {
                         self.told.adapted(
                             field.at,
@@ -191,6 +205,11 @@ impl Convert<'_> {
             }
             self.variable(key, &scalar.template(), field.at, &path, making);
         }
+    }
+
+    /// What a dialect makes for a variable.
+    fn made(&self, key: &str) -> Option<Made> {
+        self.loader_env.dialect.and_then(|dialect| dialect(key))
     }
 
     fn variable(&mut self, key: &str, template: &str, at: Place, path: &str, making: &mut Making) {
@@ -448,16 +467,17 @@ impl Convert<'_> {
             );
             return;
         }
+        let dialect = self.loader_env.dialect;
         let command = match command {
-            Command::Words(words) => match coolify::in_shell(&words) {
-                Some((shell, names)) => {
-                    made_env(&names, &mut making.component.env);
+            Command::Words(words) => match coolify::in_shell(&words, dialect) {
+                Some((shell, made)) => {
+                    made_env(&made, &mut making.component.env);
                     Command::Words(shell)
                 }
                 None => Command::Words(words),
             },
             Command::Shell(line) => {
-                made_env(&coolify::names_in(&line), &mut making.component.env);
+                made_env(&coolify::made_in(&line, dialect), &mut making.component.env);
                 Command::Shell(line)
             }
         };
@@ -509,11 +529,12 @@ impl Convert<'_> {
     }
 }
 
-fn made_env(names: &[String], env: &mut IndexMap<EnvName, EnvValue>) {
-    for name in names {
+fn made_env(all: &[Made], env: &mut IndexMap<EnvName, EnvValue>) {
+    for made in all {
+        let name = made.text.trim_start_matches("${").trim_end_matches('}');
         if let Ok(key) = name.parse() {
             env.entry(key)
-                .or_insert_with(|| EnvValue(format!("${{secrets.{name}}}")));
+                .or_insert_with(|| EnvValue(made.template.clone()));
         }
     }
 }
