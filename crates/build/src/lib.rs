@@ -16,6 +16,8 @@ mod host;
 mod job;
 pub mod plan;
 pub mod plan_compose;
+mod plan_foreign;
+mod plan_heroku;
 pub mod plan_source;
 mod presence;
 mod sbom;

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
-use pluvio_formats::app::{self, Reading};
+use pluvio_formats::app;
 use pluvio_formats::report::{Outcome, Row};
-use pluvio_formats::yaml;
 use pluvio_formats::{caprover, docker_run, dokploy};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
@@ -17,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::{self, Detected, Limits, SourceTree, kind_name};
 use crate::plan_compose::{self, Asked};
+use crate::plan_foreign::{foreign_folder, foreign_text};
+use crate::plan_heroku;
 
 /// The names under which a specification is found in a folder.
 pub const APP_FILES: [&str; 2] = ["app.yaml", "app.yml"];
@@ -78,7 +79,8 @@ pub fn of_folder_as(folder: &Path, asked: &Asked) -> Result<Planned, Problem> {
     if let Some(planned) = compose_in(folder, &tree, asked) {
         return Ok(planned);
     }
-    let mut planned = of_tree(&tree, asked.name.as_ref().or(asked.fallback.as_ref()));
+    let fallback = asked.name.as_ref().or(asked.fallback.as_ref());
+    let mut planned = of_tree_given(&tree, fallback, &asked.variables);
     if let Some(name) = &asked.name {
         planned.spec.name = name.clone();
     }
@@ -111,6 +113,15 @@ fn compose_in(folder: &Path, tree: &SourceTree, asked: &Asked) -> Option<Planned
 
 /// Plans a tree that was read already. `fallback` is the application's name where no `app.yaml` says it.
 pub fn of_tree(tree: &SourceTree, fallback: Option<&Name>) -> Planned {
+    of_tree_given(tree, fallback, &[])
+}
+
+/// The same, with values that files of others ask for.
+fn of_tree_given(
+    tree: &SourceTree,
+    fallback: Option<&Name>,
+    given: &[(String, String)],
+) -> Planned {
     let name = fallback.cloned().unwrap_or_else(nameless);
     if let Some(file) = tree.first(&APP_FILES) {
         return match tree.text(file) {
@@ -127,6 +138,9 @@ pub fn of_tree(tree: &SourceTree, fallback: Option<&Name>) -> Planned {
     }
     if let Some(problem) = foreign_folder(tree) {
         return failed(name, "unknown", problem);
+    }
+    if let Some(files) = plan_heroku::files(tree) {
+        return plan_heroku::of_tree(tree, files, &name, given);
     }
     let asked = ComponentSpec::default();
     match detect::component(tree, ".", &asked) {
@@ -399,7 +413,7 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
                 planned.report.extend(found.report.iter().cloned());
                 planned
                     .report
-                    .extend(fill(&path, component, &found, &reading));
+                    .extend(fill(&path, component, &found, reading.locate(&path).line));
             }
             Err(problem) => planned.errors.push(place(problem)),
         }
@@ -414,10 +428,14 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
 }
 
 /// Puts what was detected where the specification leaves it open, with a row for each.
-fn fill(path: &str, asked: &mut ComponentSpec, found: &Detected, reading: &Reading) -> Vec<Row> {
+pub(crate) fn fill(
+    path: &str,
+    asked: &mut ComponentSpec,
+    found: &Detected,
+    line: Option<u32>,
+) -> Vec<Row> {
     let mut rows = Vec::new();
     let guess = &found.component;
-    let line = reading.locate(path).line;
     let mut row = |key: &str, message: String| {
         rows.push(Row::new(Outcome::Adapted, format!("{path}.{key}"), message).line(line));
     };
@@ -493,73 +511,4 @@ fn shown_command(command: &pluvio_model::spec::Command) -> String {
         pluvio_model::spec::Command::Shell(line) => line.clone(),
         pluvio_model::spec::Command::Words(words) => words.join(" "),
     }
-}
-
-/// A folder of another kind of application.
-fn foreign_folder(tree: &SourceTree) -> Option<Problem> {
-    let own = tree.first(&[
-        "Dockerfile",
-        "package.json",
-        "go.mod",
-        "requirements.txt",
-        "pyproject.toml",
-        "index.html",
-    ]);
-    if own.is_some() {
-        return None;
-    }
-    if tree.has("Chart.yaml") {
-        return Some(later("Chart.yaml", "a Helm chart"));
-    }
-    if tree.has("kustomization.yaml") {
-        return Some(later("kustomization.yaml", "a Kustomize folder"));
-    }
-    None
-}
-
-/// What a text is when it is not `app.yaml`.
-fn foreign_text(text: &str, file: &str) -> Option<Problem> {
-    let words: Vec<&str> = text.split_whitespace().take(3).collect();
-    let name = file.rsplit('/').next().unwrap_or(file);
-    if name == "Dockerfile" || words.first() == Some(&"FROM") {
-        return Some(problem::SOURCE_UNKNOWN.problem(
-            format!("{file} is a Dockerfile."),
-            "Name the folder it is in: `pluvio plan FOLDER`.",
-        ));
-    }
-    if name == "fly.toml" || name == "Procfile" || name == "app.json" {
-        return Some(later(file, "a file of another platform"));
-    }
-    let has_documents = text.lines().skip(1).any(|line| line.trim_end() == "---");
-    let first = if has_documents {
-        text.trim_start()
-            .trim_start_matches("---")
-            .split("\n---")
-            .next()
-            .unwrap_or(text)
-    } else {
-        text
-    };
-    let root = yaml::read(first, &yaml::Limits::default()).ok()?;
-    let version = root
-        .get("apiVersion")
-        .and_then(yaml::Node::as_text)
-        .unwrap_or_default();
-    if version.starts_with("pluvio/") || root.get("components").is_some() {
-        return None;
-    }
-    if !version.is_empty() && root.get("kind").is_some() {
-        return Some(later(file, "Kubernetes YAML"));
-    }
-    if root.get("name").is_some() && root.get("version").is_some() && name == "Chart.yaml" {
-        return Some(later(file, "a Helm chart"));
-    }
-    None
-}
-
-fn later(file: &str, what: &str) -> Problem {
-    problem::SOURCE_UNKNOWN.problem(
-        format!("{file} is {what}; reading these comes later."),
-        "Until then, write app.yaml: each part that runs is a component, with `image` or `source`. `pluvio schema app` describes it.",
-    )
 }

@@ -464,3 +464,119 @@ fn a_folder_with_a_template_of_dokploy_is_read_with_it() {
     assert_eq!(web.files[0].content, "at shop.localhost");
     assert!(planned.spec.secrets["pw"].generate);
 }
+
+#[test]
+fn a_file_of_the_wrong_kind_says_what_it_is() {
+    let cases = [
+        ("FROM debian\nRUN true\n", "x", "is a Dockerfile"),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: { name: a }\n",
+            "x.yaml",
+            "is Kubernetes YAML",
+        ),
+        (
+            "apiVersion: v2\nname: a\nversion: 1.0.0\n",
+            "Chart.yaml",
+            "is a Helm chart",
+        ),
+        (
+            "image: {{ .Values.image }}\n",
+            "deployment.yaml",
+            "is a file of a Helm chart",
+        ),
+        (
+            r#"{"name": "a", "version": "1", "scripts": {"start": "x"}}"#,
+            "p.json",
+            "is the package.json",
+        ),
+        (
+            r#"{"group_key": "x", "group_name": "y", "apps": []}"#,
+            "metadata.json",
+            "package of Rainbond's",
+        ),
+        (
+            r#"[{"Id": "1", "Config": {}, "HostConfig": {}}]"#,
+            "-",
+            "`docker inspect`",
+        ),
+        (r#"{"env": {"A": "b"}}"#, "-", "an app.json of Heroku's"),
+        (
+            "app = \"a\"\n[http_service]\ninternal_port = 80\n",
+            "fly.toml",
+            "a file of Fly's",
+        ),
+        (
+            "[variables]\nmain = \"${domain}\"\n[config]\n",
+            "t.toml",
+            "a template of Dokploy's without",
+        ),
+        ("web: node a.js\nworker: node b.js\n", "-", "is a Procfile"),
+        (
+            "A=1\n# note\nexport B=2\n",
+            "settings",
+            "a file of variables",
+        ),
+        ("<!DOCTYPE html>\n<html></html>\n", "-", "a page of the web"),
+        ("#!/bin/sh\necho hello\n", "install.sh", "is a script"),
+        (
+            "name: ci\non: [push]\njobs: { a: { steps: [] } }\n",
+            "ci.yml",
+            "a workflow of GitHub's",
+        ),
+        (
+            "[Container]\nImage=nginx\n",
+            "a.container",
+            "a Quadlet of Podman's",
+        ),
+        (
+            "web:\n  image: nginx\ndb:\n  image: postgres\n",
+            "old.yml",
+            "a compose file of the first version",
+        ),
+        (
+            "resource \"aws_instance\" \"a\" {\n}\n",
+            "main.tf",
+            "a file of Terraform's",
+        ),
+    ];
+    for (text, file, want) in cases {
+        let planned = plan_source::of_text(text, file, None);
+        let [problem] = planned.errors.as_slice() else {
+            panic!("{file}: {:?}", planned.errors);
+        };
+        assert_eq!(problem.code.as_str(), "source.unknown", "{file}");
+        assert!(problem.cause.contains(want), "{file}: {}", problem.cause);
+    }
+}
+
+#[test]
+fn a_procfile_of_several_processes_is_filled_in_from_the_source() {
+    let tree = SourceTree::from_texts([
+        (
+            "package.json",
+            r#"{"scripts": {"start": "node server.js"}}"#,
+        ),
+        ("server.js", "app.listen(process.env.PORT || 3000)"),
+        (
+            "Procfile",
+            "web: node server.js\nworker: node worker.js\nrelease: node migrate.js\n",
+        ),
+    ]);
+    let planned = plan_source::of_tree(&tree, Some(&shop()));
+    assert_eq!(planned.errors, []);
+    assert_eq!(planned.detected.kind, "heroku");
+    let (web, worker) = (
+        &planned.spec.components["web"],
+        &planned.spec.components["worker"],
+    );
+    assert_eq!(web.ports.len(), 1);
+    assert!(web.release.is_some());
+    assert_eq!((worker.ports.len(), worker.instances), (0, Some(0)));
+    assert_eq!(worker.resources, web.resources);
+    assert!(
+        planned
+            .report
+            .iter()
+            .all(|row| row.outcome != pluvio_formats::report::Outcome::Refused)
+    );
+}

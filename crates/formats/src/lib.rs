@@ -13,6 +13,7 @@ pub mod compose;
 pub mod docker_run;
 pub mod dokploy;
 pub mod dotenv;
+pub mod heroku;
 pub mod report;
 pub mod schema;
 mod suggest;

@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::audit::{AuditArgs, AuditCommand};
 use crate::commands::environment::*;
 mod deploy;
+mod heroku;
 
 pub(crate) use deploy::{ComposeArgs, DeployArgs, PlanArgs};
+pub(crate) use heroku::as_here;
 
 /// Turns source code and images into running, reachable, observable applications.
 #[derive(Debug, Parser)]
@@ -144,9 +146,10 @@ pub(crate) enum Command {
         to: String,
     },
     /// List applications
-    #[command(visible_alias = "list", alias = "ps")]
+    #[command(visible_alias = "list")]
     Apps,
     /// How an application is: instances, release, addresses
+    #[command(alias = "ps")]
     Status,
     /// Print (and where there is a desktop open) the application's URL
     Open,
@@ -165,7 +168,7 @@ pub(crate) enum Command {
     /// Run a command in an instance
     #[command(
         after_help = "Examples:\n  pluvio exec -- sh\n  pluvio exec -- ls -l /srv",
-        alias = "run"
+        aliases = ["run", "ps:exec"]
     )]
     Exec(ExecArgs),
     /// Reach a port of an instance from this machine
@@ -179,11 +182,11 @@ pub(crate) enum Command {
     /// Change the number of instances
     #[command(
         alias = "ps:scale",
-        after_help = "Examples:\n  pluvio scale 3\n  pluvio scale web=3"
+        after_help = "Examples:\n  pluvio scale 3\n  pluvio scale web=3 worker=1"
     )]
     Scale {
-        /// N or COMPONENT=N
-        instances: String,
+        /// N or COMPONENT=N; how it is when absent
+        instances: Vec<String>,
     },
     /// Runs of jobs, schedules and release tasks: when, how long, how they ended
     Runs {
@@ -227,6 +230,8 @@ pub(crate) enum Command {
     },
     #[command(name = "config:set", hide = true)]
     ConfigSet(SetArgs),
+    #[command(name = "config:get", hide = true)]
+    ConfigGet(GetArgs),
     #[command(name = "config:unset", hide = true)]
     ConfigUnset(UnsetArgs),
     /// Secrets: set, list, remove; never shown
@@ -448,7 +453,7 @@ pub(crate) struct ExecArgs {
     #[arg(long)]
     pub(crate) container: Option<String>,
     /// The command; a shell when absent
-    #[arg(last = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<String>,
 }
 
@@ -458,6 +463,8 @@ pub(crate) enum ConfigCommand {
     List,
     /// Set variables and roll the instances
     Set(SetArgs),
+    /// Print the value of one variable
+    Get(GetArgs),
     /// Remove variables and roll the instances
     Unset(UnsetArgs),
     /// Set all variables of a .env file
@@ -469,6 +476,13 @@ pub(crate) struct SetArgs {
     /// NAME=VALUE
     #[arg(required = true)]
     pub(crate) pairs: Vec<String>,
+    #[arg(long)]
+    pub(crate) component: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    pub(crate) name: String,
     #[arg(long)]
     pub(crate) component: Option<String>,
 }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         // In a container of the node's: nothing else is there, nor needed.
         return pluvio_node::hand::run(arguments);
     }
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(as_here(std::env::args_os()));
     let context = Context::new(cli.global.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -112,6 +112,12 @@ async fn run(context: &Context, command: Command) -> Done {
         }
         | Command::ConfigSet(args) => {
             change::config_set(context, &args.pairs, args.component.as_deref()).await
+        }
+        Command::Config {
+            command: Some(ConfigCommand::Get(args)),
+        }
+        | Command::ConfigGet(args) => {
+            change::config_get(context, &args.name, args.component.as_deref()).await
         }
         Command::Config {
             command: Some(ConfigCommand::Unset(args)),

@@ -1,7 +1,7 @@
 //! `Procfile`: `web: command`, a line for each process.
 
+pub(super) use pluvio_formats::heroku::procfile::command_of;
 use pluvio_formats::report::{Outcome, Row};
-use pluvio_model::spec::Command;
 
 use super::{Findings, SourceTree};
 
@@ -55,21 +55,4 @@ pub(super) fn read(tree: &SourceTree, findings: &mut Findings) -> bool {
         }
     }
     web
-}
-
-/// A line becomes words where no shell is needed, so that the program itself is told to stop.
-pub(super) fn command_of(line: &str) -> Command {
-    let plain = !line.is_empty()
-        && line.chars().all(|c| {
-            c.is_ascii_alphanumeric() || matches!(c, ' ' | '/' | '.' | '_' | '-' | ':' | '=' | '@' | ',' | '+')
-        })
-        // `A=1 program` sets a variable, which is the shell's work.
-        && !line.split(' ').next().unwrap_or_default().contains('=');
-    if plain {
-        Command::Words(line.split_whitespace().map(str::to_owned).collect())
-    } else if line.starts_with("exec ") || line.contains([';', '&', '|', '\n']) {
-        Command::Shell(line.to_owned())
-    } else {
-        Command::Shell(format!("exec {line}"))
-    }
 }

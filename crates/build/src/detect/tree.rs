@@ -255,6 +255,7 @@ fn is_of_interest(path: &str) -> bool {
             | ".tool-versions"
             | "Procfile"
             | "app.json"
+            | "metadata.json"
             | "runtime.txt"
             | ".python-version"
             | "Pipfile"

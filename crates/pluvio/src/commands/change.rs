@@ -64,7 +64,31 @@ impl Context {
     }
 }
 
-pub(crate) async fn scale(context: &Context, text: &str) -> Done {
+pub(crate) async fn scale(context: &Context, all: &[String]) -> Done {
+    if all.is_empty() {
+        return super::apps::status(context).await;
+    }
+    // All are read before one is done.
+    let asked = all
+        .iter()
+        .map(|text| scale_of(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    if asked.len() == 1 {
+        return context.operate("scale", &asked[0]).await;
+    }
+    let mut ended: Vec<Operation> = Vec::new();
+    for request in &asked {
+        let path = format!("{}/scale", context.app_path()?);
+        let operation: Operation = context.client()?.post(&path, request).await?;
+        ended.push(context.finish(operation).await?);
+    }
+    if context.out.json && !context.global.no_wait {
+        context.out.document(&ended);
+    }
+    Ok(())
+}
+
+fn scale_of(text: &str) -> Result<ScaleRequest, Problem> {
     let (component, number) = match text.split_once('=') {
         Some((component, number)) => (Some(component.to_owned()), number),
         None => (None, text),
@@ -75,15 +99,10 @@ pub(crate) async fn scale(context: &Context, text: &str) -> Done {
             "Write `pluvio scale 3` or `pluvio scale web=3`.",
         )
     })?;
-    context
-        .operate(
-            "scale",
-            &ScaleRequest {
-                component,
-                instances,
-            },
-        )
-        .await
+    Ok(ScaleRequest {
+        component,
+        instances,
+    })
 }
 
 pub(crate) async fn rollback(context: &Context, to: Option<&str>) -> Done {
@@ -138,6 +157,41 @@ pub(crate) async fn config_list(context: &Context) -> Done {
         }
         for row in &component.env {
             context.out.line(format!("{}={}", row.name, row.value));
+        }
+    }
+    Ok(())
+}
+
+/// Prints the value alone, for scripts; of several components that of the first which has it, where they agree.
+pub(crate) async fn config_get(context: &Context, name: &str, component: Option<&str>) -> Done {
+    let app: ApplicationDetail = context.client()?.get(&context.app_path()?).await?;
+    let mut values: Vec<(&str, &str)> = app
+        .components
+        .iter()
+        .filter(|found| component.is_none_or(|name| found.name == name))
+        .flat_map(|found| found.env.iter().map(move |row| (found.name.as_str(), row)))
+        .filter(|(_, row)| row.name == name)
+        .map(|(component, row)| (component, row.value.as_str()))
+        .collect();
+    let owners: Vec<&str> = values.iter().map(|(component, _)| *component).collect();
+    let owners = owners.join(", ");
+    values.dedup_by_key(|(_, value)| *value);
+    match values.as_slice() {
+        [(_, value)] if context.out.json => {
+            context.out.document(&serde_json::json!({ name: value }))
+        }
+        [(_, value)] => context.out.line(value),
+        [] => {
+            return Err(problem::REQUEST_INVALID.problem(
+                format!("There is no variable {name}."),
+                "`pluvio config` lists them.",
+            ));
+        }
+        _ => {
+            return Err(problem::REQUEST_INVALID.problem(
+                format!("{name} has different values in {owners}."),
+                "Say which with --component.",
+            ));
         }
     }
     Ok(())

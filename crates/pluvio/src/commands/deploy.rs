@@ -121,7 +121,10 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_errors(&planned.errors)?;
             refuse_refused(&planned, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
-            is_compose = matches!(planned.detected.kind.as_str(), "compose" | "dokploy");
+            is_compose = matches!(
+                planned.detected.kind.as_str(),
+                "compose" | "dokploy" | "heroku"
+            );
             let upload = if planned
                 .spec
                 .components
@@ -139,7 +142,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                 plan_here_as(context, other, name.as_ref(), &asked)?.expect("planned here");
             if matches!(
                 planned.detected.kind.as_str(),
-                "compose" | "docker run" | "caprover" | "dokploy"
+                "compose" | "docker run" | "caprover" | "dokploy" | "heroku"
             ) {
                 tell(context, &planned);
                 is_compose = true;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pluvio_build::plan_compose::{self, Asked};
 use pluvio_build::plan_source::{self, Planned};
+use pluvio_formats::heroku;
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
@@ -167,6 +168,16 @@ pub(crate) fn plan_here_as(
                 return Ok(Some(plan_compose::of_caprover(
                     &text, &shown, folder, &asked,
                 )));
+            }
+            let own = file.file_name().and_then(|name| name.to_str());
+            let of_heroku = match own {
+                Some(heroku::PROCFILE) => true,
+                Some(heroku::APP_JSON) => heroku::is_app_json(&text),
+                _ => false,
+            };
+            if of_heroku {
+                let folder = Named::Folder(folder_of(file).to_owned());
+                return plan_here_as(context, &folder, name, asked);
             }
             if let Some(planned) = dokploy_beside(file, &text, name, asked) {
                 return Ok(Some(planned));
