@@ -7,6 +7,7 @@ import { component, id, instance, operation, route, step, stepNames, usual, worl
 import { databasesOf } from './mock-database.mjs'
 import { ofApplication, ofEnvironment, usageOf } from './mock-editing.mjs'
 import { environments } from './mock-environments.mjs'
+import { fetched, planOfTexts } from './mock-plans.mjs'
 import { recordsOf } from './mock-records.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, summary, team } from './mock-views.mjs'
 import { volumesOf } from './mock-volumes.mjs'
@@ -309,6 +310,10 @@ export async function startMock({
         set_at: new Date().toISOString(),
       })
     if (path === '/uploads') return send(201, { upload: 'c0ffee', bytes: raw.length })
+    if (path === '/fetch') {
+      const found = fetched(body.url)
+      return found.error ? refuse(found.error) : send(200, found)
+    }
 
     const op = /^\/operations\/([\w-]+)(\/events|\/cancel|\/log)?$/.exec(path)
     if (op) {
@@ -379,7 +384,7 @@ export async function startMock({
     if (rest === '/gateway/routes')
       return send(200, { items: list.flatMap((app) => app.components.flatMap((one) => one.routes)) })
     if (rest === '/plan') {
-      const made = planOf(body)
+      const made = planOfTexts(body) ?? planOf(body)
       return made.error ? refuse(made.error) : send(200, made)
     }
     const graph = ofEnvironment(rest, list, body)

@@ -1,6 +1,7 @@
 // What the console must do in a browser, as stories.
 import assert from 'node:assert/strict'
 import { clusterPages, clusters, realCluster } from './clusters.mjs'
+import { create, createPages, realCreate, realMend } from './create.mjs'
 import { databases } from './database.mjs'
 import { environments } from './environments.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
@@ -22,6 +23,7 @@ const pages = [
   ['environment', `${A}/environment`, ['PRICE_CACHE_TTL', 'PRICE_CACHE_TTL']],
   ['releases', `${A}/releases?from=4&to=7&rollback=4`, ['Roll back to r4', '回滚到 r4']],
   ['schedule', `${P}/apps/nightly`, ['Run now', '立即运行']],
+  ...createPages,
   ...topologyPages,
   ...clusterPages,
   ['settings', `${A}/settings`, ['Probes', '探针']],
@@ -225,6 +227,7 @@ async function flows({ check, open, target, accessible }) {
   await topology({ check, open, target, accessible })
   await environments({ check, open, target, accessible })
   await clusters({ check, open, target, accessible })
+  await create({ check, open, target, accessible })
   await databases({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
@@ -486,6 +489,8 @@ async function flows({ check, open, target, accessible }) {
 async function realServer({ check, open, target, accessible }) {
   await passkeys({ check, open, target, accessible })
   await realCluster({ check, open, target, accessible })
+  await realCreate({ check, open, target, accessible })
+  await realMend({ check, open, target, accessible })
   const server = await target()
   await check('real: the first page is accessible, light and dark, in both languages', async () => {
     for (const theme of ['light', 'dark'])

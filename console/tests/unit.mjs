@@ -46,6 +46,8 @@ await check('no Chinese message was left in English', () => {
     'kind.node',
     'kind.python',
     'kind.dockerfile',
+    'kind.docker run',
+    'kind.procfile',
     'cluster.kind.docker',
     'cluster.kind.podman',
     'cluster.kind.kubernetes',

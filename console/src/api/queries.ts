@@ -12,6 +12,7 @@ import type {
   CredentialSummary,
   DeployRequest,
   DoctorReport,
+  Fetched,
   ObservedRun,
   Operation,
   Overview,
@@ -164,10 +165,19 @@ const started = (where: Place) => (operation: Operation) => {
   operationChanged(operation, where)
   return operation
 }
-export const plan = (where: Place, source: SourceRequest, name?: string, signal?: AbortSignal) =>
-  ask<PlanReport>('POST', `${base(where)}/plan`, { body: { source, name }, signal }).then(
+export const plan = (
+  where: Place,
+  source: SourceRequest,
+  name?: string,
+  variables: Record<string, string> = {},
+  signal?: AbortSignal,
+) =>
+  ask<PlanReport>('POST', `${base(where)}/plan`, { body: { source, name, variables }, signal }).then(
     (answer) => answer.data,
   )
+/** The server fetches it: a browser may not ask just any host. */
+export const fetchFile = (url: string, signal?: AbortSignal) =>
+  ask<Fetched>('POST', '/fetch', { body: { url }, signal }).then((answer) => answer.data)
 export const upload = (archive: Blob, type: string, signal?: AbortSignal) =>
   ask<{ upload: string; bytes: number }>('POST', '/uploads', {
     upload: { bytes: archive, type },

@@ -683,6 +683,24 @@ export type Facts = {
   memory_bytes: number
 }
 
+/** Asks the server to fetch a file. */
+export type FetchRequest = {
+  /** `https://…` or `http://…` */
+  url: string
+}
+
+/** What was fetched. A text comes back as it is; an archive is kept as an upload. */
+export type Fetched = {
+  /** Where it was in the end, redirects followed. */
+  url: string
+  /** The file's name. */
+  name: string
+  bytes: number
+  text?: string | null
+  /** For `{ "upload": … }` in a plan. */
+  upload?: string | null
+}
+
 export type FileEntry = {
   name: string
   kind: FileKind
@@ -721,6 +739,30 @@ export type Fix = {
   /** `http`, `http2`, `tcp`, `udp` */
   protocol: string
   fix: "open-port"
+} | {
+  name: string
+  /** What the source says about it. */
+  message?: string | null
+  fix: "set-variable"
+} | {
+  component: string
+  uses: string
+  fix: "add-use"
+} | {
+  component: string
+  /** Which of its `uses`, from 0. */
+  index: number
+  prefix: string
+  fix: "prefix-use"
+} | {
+  component: string
+  index: number
+  fix: "remove-use"
+} | {
+  component: string
+  index: number
+  uses: string
+  fix: "replace-use"
 }
 
 /** A folder's entries, by name; folders first. */
@@ -872,6 +914,16 @@ export type MountRow = {
 
 /** A slug: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 bytes, without `--` (which joins derived names). */
 export type Name = string
+
+/** A permission that deploying a plan needs besides the one to deploy. */
+export type NeededPermission = {
+  /** `host:access` */
+  permission: string
+  /** What asks for it: `components.web.host.privileged`. */
+  path: string
+  /** Whether the caller has it. */
+  held: boolean
+}
 
 export type NeedsYou = {
   application: string
@@ -1484,6 +1536,12 @@ export type PlanReport = {
   errors: Problem[]
   /** Where it will be reachable. */
   urls?: string[]
+  /** The texts that lines of the report are of; a row that names no file is of the first. */
+  texts?: TextFile[]
+  /** What reaches beyond the containers, and the permission that each needs. */
+  permissions?: NeededPermission[]
+  /** Values of secrets that the source holds, to be sent back with the deploy. */
+  secrets?: Record<string, string>
 }
 
 /** Asks for a plan; nothing is kept and nothing runs. */
@@ -1491,6 +1549,8 @@ export type PlanRequest = {
   source: SourceRequest
   /** The application's name; suggested from the source when absent. */
   name?: string | null
+  /** Values of variables that the source requires; they win over its `.env`. */
+  variables?: Record<string, string>
 }
 
 /** Whether NetworkPolicies do anything. Kubernetes does not say; what runs there does. */
@@ -1632,6 +1692,8 @@ export type ReportRow = {
   outcome: string
   at: string
   line?: number | null
+  /** Where it is another file than the first. */
+  file?: string | null
   message: string
   remedy?: string | null
 }
@@ -1758,8 +1820,11 @@ export type SourceRequest = {
   /** An image reference. */
   image: string
 } | {
-  /** The text of an app.yaml. */
+  /** A text of any kind that is understood: an app.yaml, a compose file, a template, a `docker run` line. */
   text: string
+} | {
+  /** Text files that belong together: compose files in the order in which they are laid over each other, their `.env`. */
+  files: TextFile[]
 } | {
   /** A sample that Pluvio carries: `node`, `python`, `go`, `static`, `dockerfile`. */
   sample: string
@@ -1831,6 +1896,13 @@ export type StorageClassFound = {
   shared?: boolean | null
   /** A volume is made only where its first pod is placed. */
   waits_for_pod: boolean
+}
+
+/** A text file of a source. */
+export type TextFile = {
+  /** Relative to the source's folder: `compose.yaml`, `.env`, `db/init.sql`. */
+  path: string
+  text: string
 }
 
 export type TokenCreated = TokenSummary & {
@@ -2811,6 +2883,12 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: UploadReceipt
+  }
+  /** Fetches a file from an address, for a plan. Private addresses are refused unless the configuration allows them. */
+  'POST /api/v1/fetch': {
+    query: undefined
+    body: FetchRequest
+    answer: Fetched
   }
   /** One operation. */
   'GET /api/v1/operations/{operation}': {

@@ -1,23 +1,26 @@
 /** The plan: what will run and why it was understood so, before a single thing starts. */
 import { Box, Check, Globe, HardDrive, Lock, Rocket, TriangleAlert } from 'lucide-react'
 import { useId } from 'react'
-import { Problem } from '../api/problem'
-import type { ComponentSpec, PlanReport, ProblemFix } from '../api/types'
+import type { Problem } from '../api/problem'
+import type { ComponentSpec, PlanReport, ProblemBody, ProblemFix } from '../api/types'
 import { useI18n } from '../i18n'
 import { shortUrl } from '../pages/application-view'
+import { Mendable, Offers } from '../spec/offers'
 import { kindWord } from '../topology/words'
 import { Button, Input, Kbd } from '../ui/controls'
 import { ProblemLine } from '../ui/panels'
 import { Prose } from '../ui/prose'
 import { Tag } from '../ui/status'
-import { OpenPorts } from './open-ports'
+import { AcceptRefused, Reach, Settings, VariablesForm, variablesOf } from './needs'
 
 const slug = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
 export const nameOk = (name: string) => slug.test(name) && name.length <= 63 && !name.includes('--')
 
 /** Secrets that somebody must give a value before the first deploy. */
 export const secretsToGive = (plan: PlanReport) =>
-  Object.entries(plan.spec.secrets ?? {}).filter(([, secret]) => !secret.generate)
+  Object.entries(plan.spec.secrets ?? {}).filter(
+    ([name, secret]) => !secret.generate && plan.secrets?.[name] === undefined,
+  )
 
 export function PlanPanel({
   plan,
@@ -30,7 +33,13 @@ export function PlanPanel({
   busy,
   problem,
   onDeploy,
-  onOpenPorts,
+  onMend,
+  blocked,
+  settings,
+  onSetting,
+  accepted,
+  onAccept,
+  onVariables,
 }: {
   plan: PlanReport
   name: string
@@ -42,7 +51,15 @@ export function PlanPanel({
   busy: boolean
   problem: Problem | undefined
   onDeploy: () => void
-  onOpenPorts: (fixes: ProblemFix[]) => void
+  /** `of`: which of the plan's own errors they mend. */
+  onMend: (fixes: ProblemFix[], of?: ProblemBody) => void
+  /** Something above must be said or corrected first. */
+  blocked: boolean
+  settings: Record<string, string>
+  onSetting: (name: string, value: string) => void
+  accepted: boolean
+  onAccept: (on: boolean) => void
+  onVariables: (values: Record<string, string>) => void
 }) {
   const { t, known, list } = useI18n()
   const id = useId()
@@ -50,8 +67,7 @@ export function PlanPanel({
   const toGive = secretsToGive(plan)
   const generated = Object.entries(plan.spec.secrets ?? {}).filter(([, secret]) => secret.generate)
   const refused = plan.errors.length > 0
-  // Of the plan itself, or of what the server found when the images were there.
-  const fixes = [...plan.errors.flatMap((error) => error.fixes ?? []), ...(problem?.fixes ?? [])]
+  const variables = variablesOf(plan)
   return (
     <section
       aria-label={t('create.plan')}
@@ -62,10 +78,18 @@ export function PlanPanel({
         <Tag className="ml-auto">{environment}</Tag>
       </div>
       <div className="min-h-0 flex-1 space-y-4 overflow-auto px-4 py-3">
-        {plan.errors.map((error) => (
-          <ProblemLine key={`${error.code}-${error.cause}`} problem={new Problem(error)} />
-        ))}
-        <OpenPorts fixes={fixes} onOpen={() => onOpenPorts(fixes)} />
+        {variables.length > 0 && <VariablesForm asked={variables} busy={busy} onGive={onVariables} />}
+        {plan.errors
+          .filter((error) => !error.fixes?.some((fix) => fix.fix === 'set-variable'))
+          .map((error) => (
+            <Mendable
+              key={`${error.code}-${error.cause}`}
+              problem={error}
+              onMend={(fixes) => onMend(fixes, error)}
+            />
+          ))}
+        <AcceptRefused plan={plan} accepted={accepted} onAccept={onAccept} />
+        <Reach plan={plan} />
         <div>
           <label htmlFor={id} className="eyebrow mb-1 block">
             {t('create.name')}
@@ -138,6 +162,7 @@ export function PlanPanel({
             ))}
           </div>
         )}
+        <Settings plan={plan} given={settings} onGive={onSetting} />
         <div>
           <h3 className="eyebrow mb-1.5">{t('create.why')}</h3>
           <ul className="space-y-1.5 text-xs text-fg-2">
@@ -166,6 +191,7 @@ export function PlanPanel({
         {problem && (
           <div className="mb-3">
             <ProblemLine problem={problem} />
+            <Offers fixes={problem.fixes} onMend={(fixes) => onMend(fixes)} />
           </div>
         )}
         <Button
@@ -173,7 +199,7 @@ export function PlanPanel({
           size="lg"
           className="w-full"
           onClick={onDeploy}
-          disabled={busy || refused || !nameOk(name) || toGive.some(([secret]) => !secrets[secret])}
+          disabled={busy || blocked || !nameOk(name) || toGive.some(([secret]) => !secrets[secret])}
         >
           <Rocket size={16} aria-hidden />
           {fixedName ? t('create.deployTo', { app: name }) : t('create.deploy')}

@@ -1,15 +1,24 @@
-/** The three ways to say where an application comes from: a folder or archive, a Git repository, an image. */
-import { Container, FileArchive, FolderUp, GitBranch, KeyRound, Layers, X } from 'lucide-react'
+/** Ways to say where an application comes from: a folder or archive, a Git repository, an image. */
+import {
+  ClipboardPaste,
+  Container,
+  FileArchive,
+  FolderUp,
+  GitBranch,
+  KeyRound,
+  Layers,
+  X,
+} from 'lucide-react'
 import { type DragEvent, type FormEvent, useRef, useState } from 'react'
 import { useCredentials, useMay } from '../api/queries'
-import type { GitRequest } from '../api/types'
+import type { GitRequest, TextFile } from '../api/types'
 import { useI18n } from '../i18n'
 import { Button, Field, Input, Select } from '../ui/controls'
 import { cx } from '../ui/cx'
 import { CredentialDialog } from './credential'
 import { type Folder, folderOfEntry, folderOfInput } from './folder'
 
-export type SourceKind = 'folder' | 'git' | 'image' | 'parts'
+export type SourceKind = 'paste' | 'folder' | 'git' | 'image' | 'parts'
 
 /** What was chosen, before anything of it left the browser. */
 export type Chosen =
@@ -20,8 +29,18 @@ export type Chosen =
   | { kind: 'sample'; sample: string }
   /** The text of an app.yaml, and what the application is called. */
   | { kind: 'text'; text: string; name: string }
+  /** A text of any kind that is understood. */
+  | { kind: 'pasted'; text: string }
+  | { kind: 'files'; files: TextFile[] }
+  | { kind: 'url'; url: string }
 
-export const icons = { folder: FolderUp, git: GitBranch, image: Container, parts: Layers }
+export const icons = {
+  paste: ClipboardPaste,
+  folder: FolderUp,
+  git: GitBranch,
+  image: Container,
+  parts: Layers,
+}
 
 export function FolderSource({
   chosen,

@@ -12,6 +12,7 @@ export const problems = {
   'problem.source.missing': 'There is nothing to deploy',
   'problem.source.unknown': 'The source is not recognised',
   'problem.source.archive': 'The archive cannot be read',
+  'problem.source.fetch': 'The address cannot be fetched',
   'problem.git.host-not-found': 'The Git host cannot be reached',
   'problem.git.unauthorized': 'The Git host refuses the credential',
   'problem.git.no-repository': 'There is no such repository',

@@ -14,6 +14,7 @@ export const problems: Record<keyof typeof en, string> = {
   'problem.source.missing': '没有可部署的内容',
   'problem.source.unknown': '无法识别来源',
   'problem.source.archive': '无法读取压缩包',
+  'problem.source.fetch': '无法获取该地址',
   'problem.git.host-not-found': '无法连接 Git 主机',
   'problem.git.unauthorized': 'Git 主机拒绝了凭据',
   'problem.git.no-repository': '没有这个仓库',

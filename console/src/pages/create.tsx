@@ -1,30 +1,30 @@
 /** What do you want to run? The whole plan is shown before anything starts. */
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { Ban, Check, CornerDownRight, Database, ShieldCheck } from 'lucide-react'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { Check, Database, ShieldCheck } from 'lucide-react'
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
 import { Problem } from '../api/problem'
-import { plan as askPlan, deploy, upload } from '../api/queries'
+import { plan as askPlan, deploy, fetchFile, upload } from '../api/queries'
 import type { PlanReport, SourceRequest } from '../api/types'
 import { pack } from '../create/folder'
-import { withOpenPorts } from '../create/open-ports'
+import { refusedOf, settingsMissing, withSettings } from '../create/needs'
 import { emptySpec } from '../create/parts-start'
+import { emptySheets, PasteSource } from '../create/paste'
 import { nameOk, PlanPanel } from '../create/plan-panel'
 import { type Chosen, FolderSource, GitSource, ImageSource, icons, type SourceKind } from '../create/source'
+import { Understood } from '../create/understood'
 import { type Key, useI18n } from '../i18n'
 import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
 import { Top } from '../shell/top'
-import { CodeView, type LineNote } from '../ui/code'
-import { Button } from '../ui/controls'
+import { mend } from '../spec/mend'
 import { cx } from '../ui/cx'
 import { LoadingRows, ProblemPanel } from '../ui/panels'
-import { Prose } from '../ui/prose'
 import { Turning } from '../ui/steps'
 
 // The editor is for those who ask for it.
 const PartsSource = lazy(() => import('../create/parts'))
 
-type Work = 'packing' | 'sending' | 'reading'
+type Work = 'packing' | 'sending' | 'fetching' | 'reading'
 
 export default function Create() {
   const { t } = useI18n()
@@ -36,8 +36,12 @@ export default function Create() {
     from?: string
   }
   const [kind, setKind] = useState<SourceKind>(
-    from === 'git' || from === 'image' || from === 'parts' ? from : 'folder',
+    from === 'paste' || from === 'git' || from === 'image' || from === 'parts' ? from : 'folder',
   )
+  const [sheets, setSheets] = useState(emptySheets)
+  const [variables, setVariables] = useState<Record<string, string>>({})
+  const [settings, setSettings] = useState<Record<string, string>>({})
+  const [accepted, setAccepted] = useState(false)
   const [parts, setParts] = useState(emptySpec)
   const [chosen, setChosen] = useState<Chosen>()
   const [source, setSource] = useState<SourceRequest>()
@@ -51,7 +55,7 @@ export default function Create() {
   const running = useRef<AbortController>(undefined)
 
   const make = useCallback(
-    async (from: Chosen) => {
+    async (from: Chosen, variables: Record<string, string> = {}) => {
       running.current?.abort()
       const controller = new AbortController()
       running.current = controller
@@ -59,6 +63,9 @@ export default function Create() {
       setProblem(undefined)
       setRefused(undefined)
       setPlan(undefined)
+      setVariables(variables)
+      setSettings({})
+      setAccepted(false)
       try {
         const request = await sourceOf(from, setWork, signal)
         setSource(request)
@@ -67,6 +74,7 @@ export default function Create() {
           place,
           request,
           app ?? (from.kind === 'text' ? from.name : undefined),
+          variables,
           signal,
         )
         setPlan(made)
@@ -100,22 +108,32 @@ export default function Create() {
   useEffect(() => {
     if (!plan || !source || !nameOk(name) || plan.spec.name === name) return
     const timer = setTimeout(() => {
-      askPlan(place, source, name).then(setPlan, (thrown: unknown) => setRefused(Problem.of(thrown)))
+      askPlan(place, source, name, variables).then(setPlan, (thrown: unknown) =>
+        setRefused(Problem.of(thrown)),
+      )
     }, 400)
     return () => clearTimeout(timer)
-  }, [name, plan, source, place])
+  }, [name, plan, source, place, variables])
 
+  const lacking = plan?.permissions?.some((one) => !one.held) ?? false
+  const open =
+    !plan ||
+    plan.errors.length > 0 ||
+    lacking ||
+    (refusedOf(plan).length > 0 && !accepted) ||
+    settingsMissing(plan, settings)
   const start = async () => {
-    if (!plan || starting || plan.errors.length || !nameOk(name)) return
+    if (!plan || starting || open || !nameOk(name)) return
     setStarting(true)
     setRefused(undefined)
     try {
       // A name typed a moment ago may not be in the plan on screen yet.
-      const current = plan.spec.name === name || !source ? plan : await askPlan(place, source, name)
+      const current =
+        plan.spec.name === name || !source ? plan : await askPlan(place, source, name, variables)
       const operation = await deploy(place, name, {
-        spec: current.spec,
+        spec: withSettings(current.spec, settings),
         upload: source && 'upload' in source ? source.upload : undefined,
-        secrets,
+        secrets: { ...current.secrets, ...secrets },
         create_only: !app,
       })
       await navigate({ to: '/t/$team/e/$env/operations/$id', params: { ...place, id: operation.id } })
@@ -128,6 +146,7 @@ export default function Create() {
 
   const kinds: [SourceKind, Key][] = [
     ['folder', 'create.kind.folder'],
+    ['paste', 'create.kind.paste'],
     ['git', 'create.kind.git'],
     ['image', 'create.kind.image'],
     ['parts', 'create.kind.parts'],
@@ -209,6 +228,8 @@ export default function Create() {
               <Understood plan={plan} chosen={chosen} onBack={() => choose(undefined)} />
             ) : kind === 'folder' ? (
               <FolderSource chosen={chosen} onChoose={choose} />
+            ) : kind === 'paste' ? (
+              <PasteSource sheets={sheets} onSheets={setSheets} onChoose={choose} busy={work !== undefined} />
             ) : kind === 'git' ? (
               <GitSource onChoose={choose} busy={work !== undefined} />
             ) : kind === 'parts' ? (
@@ -234,14 +255,24 @@ export default function Create() {
               name={name}
               fixedName={app !== undefined}
               onName={setName}
+              blocked={open}
+              settings={settings}
+              onSetting={(setting, value) => setSettings((old) => ({ ...old, [setting]: value }))}
+              accepted={accepted}
+              onAccept={setAccepted}
+              onVariables={(values) => chosen && void make(chosen, { ...variables, ...values })}
               secrets={secrets}
               onSecret={(secret, value) => setSecrets((old) => ({ ...old, [secret]: value }))}
               environment={place.env}
               busy={starting}
               problem={refused}
               onDeploy={() => void start()}
-              onOpenPorts={(fixes) => {
-                setPlan(withOpenPorts(plan, fixes))
+              onMend={(fixes, of) => {
+                setPlan({
+                  ...plan,
+                  spec: mend(plan.spec, fixes),
+                  errors: plan.errors.filter((error) => error !== of),
+                })
                 setRefused(undefined)
               }}
             />
@@ -292,7 +323,16 @@ async function sourceOf(
     case 'sample':
       return { sample: from.sample }
     case 'text':
+    case 'pasted':
       return { text: from.text }
+    case 'files':
+      return { files: from.files }
+    case 'url': {
+      onWork('fetching')
+      const found = await fetchFile(from.url, signal)
+      if (found.upload) return { upload: found.upload }
+      return { files: [{ path: found.name, text: found.text ?? '' }] }
+    }
     case 'folder': {
       onWork('packing')
       const archive = await pack(from.folder)
@@ -305,100 +345,4 @@ async function sourceOf(
       return { upload: (await upload(from.file, type, signal)).upload }
     }
   }
-}
-
-/** How the source was understood: as the file that `pluvio init` would write, with the report on its lines. */
-function Understood({
-  plan,
-  chosen,
-  onBack,
-}: {
-  plan: PlanReport
-  chosen: Chosen | undefined
-  onBack: () => void
-}) {
-  const { t, known } = useI18n()
-  const lines = useMemo(() => (plan.yaml ?? '').replace(/\n$/, '').split('\n'), [plan.yaml])
-  const count = (outcome: string) => plan.report.filter((row) => row.outcome === outcome).length
-  const told = plan.report.filter((row) => row.outcome !== 'kept')
-  const notes = useMemo(() => notesOf(plan, lines, t), [plan, lines, t])
-  const what =
-    chosen?.kind === 'git'
-      ? chosen.git.url
-      : chosen?.kind === 'image'
-        ? chosen.image
-        : chosen?.kind === 'archive'
-          ? chosen.file.name
-          : chosen?.kind === 'folder'
-            ? chosen.folder.name
-            : chosen?.kind === 'text'
-              ? chosen.name
-              : chosen?.sample
-  return (
-    <>
-      <div className="flex min-h-11 shrink-0 flex-wrap items-center gap-x-2 border-b px-4 py-1.5">
-        <span className="grid h-5 w-5 shrink-0 place-items-center rounded-full bg-ok-soft text-ok">
-          <Check size={12} strokeWidth={3} aria-hidden />
-        </span>
-        <h2 className="text-sm font-semibold">{known(`kind.${plan.detected.kind}`) ?? plan.detected.kind}</h2>
-        <span className="min-w-0 flex-1 truncate text-sm text-fg-3">{what}</span>
-        <Button size="sm" variant="ghost" onClick={onBack}>
-          {t('create.another')}
-        </Button>
-      </div>
-      <div className="min-h-48 flex-1 overflow-hidden">
-        <CodeView lines={lines} notes={notes} label={t('create.spec')} />
-      </div>
-      {plan.report.length > 0 && (
-        <div className="max-h-48 overflow-auto border-t bg-sunken px-4 py-2.5 text-xs">
-          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <h3 className="font-semibold">{t('create.report')}</h3>
-            {count('kept') > 0 && (
-              <span className="flex items-center gap-1 text-ok">
-                <Check size={13} aria-hidden />
-                {t('create.kept', { n: count('kept') })}
-              </span>
-            )}
-            {count('adapted') > 0 && (
-              <span className="flex items-center gap-1 text-warn">
-                <CornerDownRight size={13} aria-hidden />
-                {t('create.adapted', { n: count('adapted') })}
-              </span>
-            )}
-            {count('refused') > 0 && (
-              <span className="flex items-center gap-1 text-bad">
-                <Ban size={13} aria-hidden />
-                {t('create.refused', { n: count('refused') })}
-              </span>
-            )}
-            {count('ignored') > 0 && (
-              <span className="text-fg-3">{t('create.ignored', { n: count('ignored') })}</span>
-            )}
-          </div>
-          {told.length > 0 && (
-            <ul className="mt-1.5 space-y-1">
-              {told.map((row) => (
-                <li key={`${row.at}-${row.message}`} className="break-words text-fg-2">
-                  <span className="mono text-fg">{row.at}</span> <Prose text={row.message} />
-                  {row.remedy && <span className="text-fg-3"> {row.remedy}</span>}
-                </li>
-              ))}
-            </ul>
-          )}
-        </div>
-      )}
-    </>
-  )
-}
-
-function notesOf(plan: PlanReport, lines: string[], t: (key: Key) => string): Map<number, LineNote> {
-  const notes = new Map<number, LineNote>()
-  for (const row of plan.report) {
-    if (row.outcome !== 'adapted' && row.outcome !== 'refused') continue
-    // The report speaks of the input's lines; on the result, the last key of its path is the nearest thing.
-    const key = row.at.split('.').at(-1)
-    const line = lines.findIndex((text) => text.trimStart().startsWith(`${key}:`)) + 1
-    if (line > 0) notes.set(line, { tone: row.outcome, text: t(`create.note.${row.outcome}`) })
-  }
-  return notes
 }

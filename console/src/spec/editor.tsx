@@ -3,7 +3,7 @@ import { Plus, Share2, Trash2 } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { Problem } from '../api/problem'
 import { readSpec } from '../api/queries'
-import type { ProblemBody, Spec } from '../api/types'
+import type { ProblemBody, ProblemFix, Spec } from '../api/types'
 import { useI18n } from '../i18n'
 import { usePlace } from '../shell/place'
 import { KindTile, kindWord } from '../topology/node'
@@ -12,7 +12,9 @@ import { cx } from '../ui/cx'
 import { ProblemLine } from '../ui/panels'
 import { AddDialog } from './add'
 import { NamesOf, ProblemsAt, SectionForm } from './fields'
+import { mend } from './mend'
 import { put } from './merge'
+import { Mendable } from './offers'
 import { componentSections, sharedSections } from './shape'
 
 const shared = '@shared'
@@ -149,7 +151,7 @@ export function SpecEditor({
         </div>
       )}
       {as === 'yaml' ? (
-        <Text yaml={yaml} problems={problems} onType={type} />
+        <Text yaml={yaml} problems={problems} onType={type} onMend={(fixes) => change(mend(spec, fixes))} />
       ) : (
         <div className="grid min-h-0 flex-1 items-start grid-cols-[minmax(0,1fr)] gap-4 px-4 pb-6 md:grid-cols-[200px_minmax(0,1fr)]">
           <nav aria-label={t('app.tab.components')} className="min-w-0 md:sticky md:top-2">
@@ -204,7 +206,11 @@ export function SpecEditor({
                     : !one.at.path.startsWith('components.')),
               )
               .map((one) => (
-                <ProblemLine key={`${one.code}-${one.at?.path}-${one.cause}`} problem={new Problem(one)} />
+                <Mendable
+                  key={`${one.code}-${one.at?.path}-${one.cause}`}
+                  problem={one}
+                  onMend={(fixes) => change(mend(spec, fixes))}
+                />
               ))}
             <ProblemsAt value={at}>
               <NamesOf value={known}>
@@ -247,10 +253,12 @@ function Text({
   yaml,
   problems,
   onType,
+  onMend,
 }: {
   yaml: string
   problems: ProblemBody[]
   onType: (text: string) => void
+  onMend: (fixes: ProblemFix[]) => void
 }) {
   const { t } = useI18n()
   const area = useRef<HTMLTextAreaElement>(null)
@@ -294,7 +302,7 @@ function Text({
                 </Button>
               )}
               <div className="min-w-0 flex-1">
-                <ProblemLine problem={new Problem(one)} />
+                <Mendable problem={one} onMend={onMend} />
               </div>
             </li>
           ))}

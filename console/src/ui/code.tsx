@@ -1,23 +1,36 @@
 /** Text that machines read, with line numbers and notes on the lines themselves. */
-import { Ban, CornerDownRight } from 'lucide-react'
-import type { ReactNode } from 'react'
+import { Ban, CornerDownRight, Info } from 'lucide-react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import { cx } from './cx'
 
 export interface LineNote {
-  tone: 'adapted' | 'refused'
+  tone: 'adapted' | 'refused' | 'ignored'
   text: string
 }
+
+const tones = {
+  adapted: 'bg-warn-soft text-warn',
+  refused: 'bg-bad-soft text-bad',
+  ignored: 'bg-surface text-fg-3',
+} as const
 
 export function CodeView({
   lines,
   notes,
+  at,
   label,
 }: {
   lines: string[]
   /** By line, from 1. */
   notes?: Map<number, LineNote>
+  /** The line that was asked for, brought into sight. */
+  at?: number
   label: string
 }) {
+  const sought = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    if (at !== undefined) sought.current?.scrollIntoView({ block: 'center' })
+  }, [at])
   return (
     // biome-ignore lint/a11y/useSemanticElements: a region that scrolls needs a name and a tab stop.
     <div
@@ -32,7 +45,10 @@ export function CodeView({
         return (
           <div
             key={index}
+            ref={index + 1 === at ? sought : undefined}
+            aria-current={index + 1 === at ? 'location' : undefined}
             className={cx(
+              index + 1 === at && 'shadow-[inset_3px_0_0_var(--color-accent)]',
               'flex w-max min-w-full px-4',
               note?.tone === 'adapted' && 'bg-warn-soft',
               note?.tone === 'refused' && 'bg-bad-soft',
@@ -46,13 +62,15 @@ export function CodeView({
               <span
                 className={cx(
                   'sticky right-4 ml-auto flex items-center gap-1 whitespace-nowrap pl-3 font-sans text-2xs font-medium',
-                  note.tone === 'adapted' ? 'bg-warn-soft text-warn' : 'bg-bad-soft text-bad',
+                  tones[note.tone],
                 )}
               >
                 {note.tone === 'adapted' ? (
                   <CornerDownRight size={11} aria-hidden />
-                ) : (
+                ) : note.tone === 'refused' ? (
                   <Ban size={11} aria-hidden />
+                ) : (
+                  <Info size={11} aria-hidden />
                 )}
                 {note.text}
               </span>

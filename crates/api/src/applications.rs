@@ -11,6 +11,7 @@ use pluvio_model::stage::Power;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::plans::{NeededPermission, TextFile};
 use crate::volumes::VolumeSummary;
 
 /// One page of a list. `next` is given back as `?after=`; absent on the last page.
@@ -208,6 +209,9 @@ pub struct PlanRequest {
     /// The application's name; suggested from the source when absent.
     #[serde(default)]
     pub name: Option<String>,
+    /// Values of variables that the source requires; they win over its `.env`.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Where the application comes from. Exactly one.
@@ -219,8 +223,10 @@ pub enum SourceRequest {
     Git(GitRequest),
     /// An image reference.
     Image(String),
-    /// The text of an app.yaml.
+    /// A text of any kind that is understood: an app.yaml, a compose file, a template, a `docker run` line.
     Text(String),
+    /// Text files that belong together: compose files in the order in which they are laid over each other, their `.env`.
+    Files(Vec<TextFile>),
     /// A sample that Pluvio carries: `node`, `python`, `go`, `static`, `dockerfile`.
     Sample(String),
 }
@@ -236,7 +242,7 @@ pub struct GitRequest {
     pub credential: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct PlanReport {
     pub detected: Detected,
     /// The AppSpec (see `pluvio schema app`).
@@ -250,7 +256,23 @@ pub struct PlanReport {
     /// Where it will be reachable.
     #[serde(default)]
     pub urls: Vec<String>,
+    /// The texts that lines of the report are of; a row that names no file is of the first.
+    #[serde(default)]
+    pub texts: Vec<TextFile>,
+    /// What reaches beyond the containers, and the permission that each needs.
+    #[serde(default)]
+    pub permissions: Vec<NeededPermission>,
+    /// Values of secrets that the source holds, to be sent back with the deploy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
 }
+
+masked!(PlanReport {
+    detected,
+    report,
+    errors,
+    urls
+});
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct Detected {
@@ -267,6 +289,9 @@ pub struct ReportRow {
     pub at: String,
     #[serde(default)]
     pub line: Option<u32>,
+    /// Where it is another file than the first.
+    #[serde(default)]
+    pub file: Option<String>,
     pub message: String,
     #[serde(default)]
     pub remedy: Option<String>,

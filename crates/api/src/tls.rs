@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, crypto};
 
 /// Believes the authorities in `ca` (PEM) and no others, or those of this system.
-pub(crate) fn connector(ca: Option<&str>) -> Result<TlsConnector, Problem> {
+pub fn connector(ca: Option<&str>) -> Result<TlsConnector, Problem> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(text) => {
@@ -49,7 +49,7 @@ pub(crate) fn connector(ca: Option<&str>) -> Result<TlsConnector, Problem> {
 }
 
 /// The name in `HOST:PORT` that the certificate must be for.
-pub(crate) fn name_of(address: &str) -> Result<ServerName<'static>, Problem> {
+pub fn name_of(address: &str) -> Result<ServerName<'static>, Problem> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let host = host.trim_matches(['[', ']']);
     ServerName::try_from(host.to_owned()).map_err(|_| {
@@ -61,7 +61,7 @@ pub(crate) fn name_of(address: &str) -> Result<ServerName<'static>, Problem> {
 }
 
 /// What to do about a certificate that is not believed; `None` where the failure is another.
-pub(crate) fn disbelief(error: &std::io::Error) -> Option<String> {
+pub fn disbelief(error: &std::io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::InvalidCertificate(why) => Some(format!("its certificate is not believed: {why}")),
         Error::InvalidMessage(_) => Some("it does not speak TLS: write http:// for it".to_owned()),

@@ -16,6 +16,7 @@ mod host;
 mod job;
 pub mod plan;
 pub mod plan_compose;
+pub mod plan_files;
 mod plan_foreign;
 mod plan_heroku;
 pub mod plan_source;

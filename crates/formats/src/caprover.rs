@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use pluvio_model::name::Name;
-use pluvio_model::problem;
+use pluvio_model::problem::{self, Fix};
 use pluvio_model::spec::SecretSpec;
 
 use crate::compose::interpolate::Made;
@@ -207,6 +207,10 @@ fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loa
                         format!("The template asks for {label}, and nothing is given."),
                         format!("Give it: `--env {name}=…`."),
                     );
+                    loader.told.offer(Fix::SetVariable {
+                        name: name.clone(),
+                        message: Some(label.to_owned()),
+                    });
                 }
                 let default = default
                     .replace("$$cap_appname", app)

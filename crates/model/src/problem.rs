@@ -47,6 +47,30 @@ pub enum Fix {
         /// `http`, `http2`, `tcp`, `udp`
         protocol: String,
     },
+    /// Give a variable that the source requires a value.
+    SetVariable {
+        name: String,
+        /// What the source says about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// Let the component use another.
+    AddUse { component: String, uses: String },
+    /// Let the component use another under a prefix, so that what it exports is called otherwise.
+    PrefixUse {
+        component: String,
+        /// Which of its `uses`, from 0.
+        index: usize,
+        prefix: String,
+    },
+    /// Take one of the component's `uses` out.
+    RemoveUse { component: String, index: usize },
+    /// Let the component use another than the one that is not there.
+    ReplaceUse {
+        component: String,
+        index: usize,
+        uses: String,
+    },
 }
 
 /// A place in a text: line and column from 1, and the path of keys.
@@ -106,6 +130,7 @@ codes! {
     SOURCE_MISSING = "source.missing", 422, "There is nothing to deploy";
     SOURCE_UNKNOWN = "source.unknown", 422, "The source is not recognised";
     SOURCE_ARCHIVE = "source.archive", 422, "The archive cannot be read";
+    SOURCE_FETCH = "source.fetch", 422, "The address cannot be fetched";
     GIT_HOST_NOT_FOUND = "git.host-not-found", 422, "The Git host cannot be reached";
     GIT_UNAUTHORIZED = "git.unauthorized", 422, "The Git host refuses the credential";
     GIT_HOST_KEY = "git.host-key", 422, "The Git host is not the one it was";

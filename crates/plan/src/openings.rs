@@ -80,16 +80,20 @@ pub(crate) fn of_release(
     problems
 }
 
-/// The specification with what the fixes offer.
+/// The specification with the ports that the fixes offer open.
 pub fn mend(spec: &AppSpec, fixes: &[Fix]) -> AppSpec {
     let mut spec = spec.clone();
     for fix in fixes {
+        // What else is offered is chosen by people, in the console.
         let Fix::OpenPort {
             component,
             name,
             port,
             protocol,
-        } = fix;
+        } = fix
+        else {
+            continue;
+        };
         let found = spec
             .components
             .iter_mut()

@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) pool: Setting<String>,
     /// How long a deleted volume can be had back.
     pub(crate) volume_grace: Setting<Span>,
+    /// Whether the server fetches sources from addresses of this machine and of private networks.
+    pub(crate) fetch_private: Setting<bool>,
     /// The registry of images for clusters.
     pub(crate) images: Images,
 }
@@ -76,6 +78,8 @@ struct File {
     network: Network,
     #[serde(default)]
     volumes: Volumes,
+    #[serde(default)]
+    sources: Sources,
     #[serde(default)]
     images: images::Section,
 }
@@ -102,6 +106,12 @@ struct Build {
 #[serde(deny_unknown_fields)]
 struct Network {
     pool: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Sources {
+    private_addresses: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -179,6 +189,12 @@ impl Config {
                 None,
                 file.volumes.grace,
                 Span::seconds(7 * 24 * 3600),
+            )?,
+            fetch_private: pick(
+                "SOURCES_PRIVATE_ADDRESSES",
+                None,
+                file.sources.private_addresses,
+                false,
             )?,
             images: Images::read(file.images)?,
             data: data.to_owned(),

@@ -168,6 +168,7 @@ async fn run_control(
         public_url: config.public_url(),
         gateway: config.gateway_url(),
         upload_limit: 512 << 20,
+        fetch_private: config.fetch_private.value,
     };
     tracing::info!(listen = %config.public(), "control serves");
     pluvio_server::serve(

@@ -14,6 +14,7 @@ mod document;
 mod guard;
 mod handlers;
 mod listen;
+mod outward;
 mod passkeys;
 mod refusal;
 mod samples;
@@ -42,6 +43,8 @@ pub struct Config {
     pub gateway: String,
     /// The largest upload in bytes.
     pub upload_limit: u64,
+    /// Whether files may be fetched from addresses of this machine and of private networks.
+    pub fetch_private: bool,
 }
 
 /// Shared by all handlers.

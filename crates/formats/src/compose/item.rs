@@ -1,7 +1,7 @@
 //! The tree that compose files are read into: values that know their file and line, after interpolation.
 
 use indexmap::IndexMap;
-use pluvio_model::problem::{Code, Location, Problem};
+use pluvio_model::problem::{Code, Fix, Location, Problem};
 
 use crate::report::{Outcome, Row};
 use crate::yaml::Resolved;
@@ -201,6 +201,13 @@ impl Told {
             column: (at.column > 0).then_some(at.column),
             path: path.to_owned(),
         }));
+    }
+
+    /// What mends the error that was told last.
+    pub(crate) fn offer(&mut self, fix: Fix) {
+        if let Some(last) = self.errors.last_mut() {
+            last.fixes.push(fix);
+        }
     }
 
     pub(crate) fn invalid(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
-use pluvio_model::problem::{self, Problem};
+use pluvio_model::problem::{self, Fix, Problem};
 use pluvio_model::spec::SecretSpec;
 
 use super::interpolate::{Made, Met, Names, Settings, interpolate};
@@ -279,6 +279,10 @@ impl<'l> Loader<'l> {
                     format!("The file requires the variable {name}, and it is not set{said}."),
                     format!("Write `{name}=…` into the `.env` beside the file, or name a file of variables with `--env-file`."),
                 );
+                self.told.offer(Fix::SetVariable {
+                    name: name.clone(),
+                    message: (!message.is_empty()).then(|| message.to_owned()),
+                });
             }
         }
         for wrong in met.wrong {

@@ -13,7 +13,7 @@ mod volumes;
 
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
-use pluvio_model::problem::{self, Code, Problem};
+use pluvio_model::problem::{self, Code, Fix, Problem};
 use pluvio_model::route::{HostPattern, RoutePath};
 use pluvio_model::spec::AppSpec;
 
@@ -51,6 +51,13 @@ impl Found {
         remedy: impl Into<String>,
     ) {
         self.problems.push(code.problem(cause, remedy).path(path));
+    }
+
+    /// What mends the problem that was found last; several are a choice.
+    fn offer(&mut self, fix: Fix) {
+        if let Some(last) = self.problems.last_mut() {
+            last.fixes.push(fix);
+        }
     }
 
     fn invalid(

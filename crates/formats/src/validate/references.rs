@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use pluvio_model::interpolate::{self, Otherwise, Piece, RESERVED};
 use pluvio_model::name::{EnvName, Name};
-use pluvio_model::problem;
+use pluvio_model::problem::{self, Fix};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, GroupSpec, Kind, PortProtocol, Use,
 };
@@ -85,6 +85,10 @@ fn uses(path: &str, spec: &AppSpec, name: &Name, component: &ComponentSpec, foun
     let mut injected: IndexMap<String, &Name> = IndexMap::new();
     for (index, used) in component.uses.iter().enumerate() {
         let path = format!("{path}.uses[{index}]");
+        let leave_out = Fix::RemoveUse {
+            component: name.to_string(),
+            index,
+        };
         let (target, prefix) = match used {
             Use::Component(target) => (target, None),
             Use::As(named) => (&named.component, named.prefix.as_ref()),
@@ -95,6 +99,7 @@ fn uses(path: &str, spec: &AppSpec, name: &Name, component: &ComponentSpec, foun
                 "A component cannot wait for itself.",
                 "Remove it; its own variables are there anyway.",
             );
+            found.offer(leave_out);
             continue;
         }
         let Some(other) = spec.components.get(target) else {
@@ -105,6 +110,15 @@ fn uses(path: &str, spec: &AppSpec, name: &Name, component: &ComponentSpec, foun
                 names(&spec.components).filter(|other| *other != name.as_str()),
                 "declare it under `components`",
             );
+            let others = names(&spec.components).filter(|other| *other != name.as_str());
+            if let Some(near) = nearest(target.as_str(), others) {
+                found.offer(Fix::ReplaceUse {
+                    component: name.to_string(),
+                    index,
+                    uses: near.to_owned(),
+                });
+            }
+            found.offer(leave_out);
             continue;
         };
         if !seen.insert((target, prefix)) {
@@ -113,6 +127,7 @@ fn uses(path: &str, spec: &AppSpec, name: &Name, component: &ComponentSpec, foun
                 format!("`{target}` is used twice in the same way."),
                 "Keep one, or give one of them a prefix with `as`.",
             );
+            found.offer(leave_out);
             continue;
         }
         for export in exports(target, other) {
@@ -126,10 +141,24 @@ fn uses(path: &str, spec: &AppSpec, name: &Name, component: &ComponentSpec, foun
                     format!("`{owner}` and `{target}` both export `{variable}` to this component."),
                     "Give one of them a prefix: `uses: [{ component: …, as: PREFIX }]`.",
                 );
+                found.offer(Fix::PrefixUse {
+                    component: name.to_string(),
+                    index,
+                    prefix: prefix_for(target, prefix),
+                });
             } else {
                 injected.insert(variable, target);
             }
         }
+    }
+}
+
+/// A prefix that tells what a component exports from what others do: its own name, longer where that is taken.
+fn prefix_for(target: &Name, taken: Option<&EnvName>) -> String {
+    let own = target.as_str().to_ascii_uppercase().replace('-', "_");
+    match taken {
+        Some(taken) if taken.as_str() == own => format!("{own}_OWN"),
+        _ => own,
     }
 }
 
@@ -358,6 +387,10 @@ impl<'s> Scope<'s> {
                 format!("`${{{component}.{export}}}` is not known here: this component does not use `{component}`."),
                 format!("Add `uses: [{component}]`; then it starts after it and may reach it."),
             );
+            found.offer(Fix::AddUse {
+                component: self.name.to_owned(),
+                uses: component.to_string(),
+            });
             return;
         }
         if let Some(database) = other.database() {

@@ -8,6 +8,7 @@ use pluvio_api::applications::{
     SourceRequest, UploadReceipt,
 };
 use pluvio_build::plan_source::Planned;
+use pluvio_formats::report::Row;
 use pluvio_model::name::Name;
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
@@ -64,10 +65,21 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                     &PlanRequest {
                         source: SourceRequest::Git(git),
                         name: name.as_ref().map(ToString::to_string),
+                        variables: asked.variables.iter().cloned().collect(),
                     },
                 )
                 .await?;
             refuse_errors(&report.errors)?;
+            let rows = serde_json::to_value(&report.report).and_then(serde_json::from_value);
+            let rows: Vec<Row> = rows.map_err(|e| {
+                problem::INTERNAL.problem(
+                    format!("The report cannot be read: {e}."),
+                    "Client and server may differ in version.",
+                )
+            })?;
+            refuse_refused(&rows, args.accept_refused)?;
+            secrets.clone_from(&report.secrets);
+            is_compose = report.detected.kind == "compose";
             let mut spec: AppSpec = serde_json::from_value(report.spec).map_err(|e| {
                 problem::INTERNAL.problem(
                     format!("The plan cannot be read: {e}."),
@@ -119,7 +131,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             };
             tell(context, &planned);
             refuse_errors(&planned.errors)?;
-            refuse_refused(&planned, args.accept_refused)?;
+            refuse_refused(&planned.report, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
             is_compose = matches!(
                 planned.detected.kind.as_str(),
@@ -148,7 +160,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                 is_compose = true;
             }
             refuse_errors(&planned.errors)?;
-            refuse_refused(&planned, args.accept_refused)?;
+            refuse_refused(&planned.report, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
             let mut upload = None;
             if let Named::File(file) = other

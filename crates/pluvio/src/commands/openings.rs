@@ -28,19 +28,22 @@ pub(crate) async fn send_mended(
             None => send(spec).await,
         };
         match sent {
-            Err(problem) if !problem.fixes.is_empty() => {
+            Err(problem) if opens(&problem) => {
                 if !open_ports && !agreed(&problem) {
                     return Err(problem);
                 }
                 let before =
                     std::mem::replace(spec, pluvio_plan::openings::mend(spec, &problem.fixes));
-                for Fix::OpenPort {
-                    component,
-                    name,
-                    port,
-                    ..
-                } in &problem.fixes
-                {
+                for fix in &problem.fixes {
+                    let Fix::OpenPort {
+                        component,
+                        name,
+                        port,
+                        ..
+                    } = fix
+                    else {
+                        continue;
+                    };
                     let known = before.components.iter().any(|(key, known)| {
                         key.as_str() == component
                             && known.ports.values().any(|open| open.port == *port)
@@ -58,6 +61,15 @@ pub(crate) async fn send_mended(
         }
     }
     send(spec).await
+}
+
+/// Whether ports are all that it takes.
+fn opens(problem: &Problem) -> bool {
+    !problem.fixes.is_empty()
+        && problem
+            .fixes
+            .iter()
+            .all(|fix| matches!(fix, Fix::OpenPort { .. }))
 }
 
 /// What the specification tells by itself, as one problem at its place in the file.

@@ -287,9 +287,8 @@ pub(crate) fn asked_of(
 }
 
 /// What the plan refuses is not left out unless that is said.
-pub(crate) fn refuse_refused(planned: &Planned, accepted: bool) -> Done {
-    let refused: Vec<&Row> = planned
-        .report
+pub(crate) fn refuse_refused(report: &[Row], accepted: bool) -> Done {
+    let refused: Vec<&Row> = report
         .iter()
         .filter(|row| row.outcome == Outcome::Refused)
         .collect();

@@ -49,6 +49,9 @@ async fn read_spec(
         }
     };
     let (reading, mut problems) = pluvio_formats::app::check(&text, "app.yaml");
+    if let Some(reading) = &reading {
+        problems.extend(reading.place(pluvio_plan::foreseen(&reading.spec)));
+    }
     if !is_text {
         for at in problems.iter_mut().filter_map(|one| one.at.as_mut()) {
             // Lines of a document that the sender never saw as lines.

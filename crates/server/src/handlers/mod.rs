@@ -26,6 +26,7 @@ mod releases;
 mod runs;
 mod secrets;
 mod sessions;
+mod sources;
 mod streams;
 mod topology;
 mod volumes;

@@ -8,7 +8,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt;
 use pluvio_api::applications::*;
+use pluvio_api::plans::{NeededPermission, TextFile};
 use pluvio_build::BuildSource;
+use pluvio_build::plan_compose::Asked;
+use pluvio_build::plan_source::Planned;
 use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
@@ -17,6 +20,9 @@ use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::changes::new_name;
+use super::sources::{
+    PASTED, docker_run, folders_missing, internal, is_dotenv, of_files, of_folder,
+};
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Json, Path, Refusal};
@@ -26,7 +32,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 pub(super) fn upload_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(upload))
+    OpenApiRouter::new()
+        .routes(routes!(upload))
+        .merge(super::sources::routes())
 }
 
 /// Keeps an archive (zip, tar, or tar compressed with gzip) that an application shall be built from.
@@ -87,19 +95,42 @@ async fn plan(
         .await?;
     let name = request.name.as_deref();
     let name = name.map(|name| new_name(name, "name")).transpose()?;
-    let folder = tempfile::tempdir()
-        .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?;
+    let folder = tempfile::tempdir().map_err(|e| internal(&e))?;
     let work = folder.path().to_owned();
-    let (planned, source, suggestion) = match request.source {
+    let asked = Asked {
+        name: name.clone(),
+        variables: request.variables.into_iter().collect(),
+        confined: true,
+        ..Asked::default()
+    };
+    let (mut planned, source, suggestion, texts) = match request.source {
         SourceRequest::Image(text) => (
             pluvio_build::plan_source::of_image(&text, name.as_ref()),
             None,
             None,
+            docker_run(text),
         ),
-        SourceRequest::Text(text) => (
-            pluvio_build::plan_source::of_text(&text, "app.yaml", name.as_ref()),
+        SourceRequest::Text(text) => {
+            let file = TextFile {
+                path: PASTED.to_owned(),
+                text,
+            };
+            let files = vec![file];
+            (
+                of_files(work, files.clone(), asked).await?,
+                None,
+                None,
+                files,
+            )
+        }
+        SourceRequest::Files(files) => (
+            of_files(work, files.clone(), asked).await?,
             None,
             None,
+            files
+                .into_iter()
+                .filter(|file| !is_dotenv(&file.path))
+                .collect(),
         ),
         SourceRequest::Upload(sha256) => {
             let archive = app
@@ -113,11 +144,8 @@ async fn plan(
                 )));
             }
             let tree = unpack(archive, work).await?;
-            (
-                of_folder(tree, name.clone(), None).await?,
-                Some(SourceSpec::Upload(sha256)),
-                None,
-            )
+            let (planned, texts) = of_folder(tree, asked).await?;
+            (planned, Some(SourceSpec::Upload(sha256)), None, texts)
         }
         SourceRequest::Sample(sample) => {
             let found =
@@ -130,11 +158,14 @@ async fn plan(
                 work,
             )
             .await?;
-            (
-                of_folder(tree, name.clone(), Name::suggest(&found.name)).await?,
-                Some(SourceSpec::Upload(sha256)),
-                Name::suggest(&found.name),
-            )
+            let suggestion = Name::suggest(&found.name);
+            let asked = Asked {
+                fallback: suggestion.clone(),
+                ..asked
+            };
+            let (planned, texts) = of_folder(tree, asked).await?;
+            let source = Some(SourceSpec::Upload(sha256));
+            (planned, source, suggestion, texts)
         }
         SourceRequest::Git(git) => {
             let git = GitSource {
@@ -164,25 +195,28 @@ async fn plan(
                 .rsplit(['/', ':'])
                 .next()
                 .and_then(Name::suggest);
-            (
-                of_folder(fetched.folder.clone(), name.clone(), suggestion.clone()).await?,
-                Some(SourceSpec::Git(git)),
-                suggestion,
-            )
+            let asked = Asked {
+                fallback: suggestion.clone(),
+                ..asked
+            };
+            let (planned, texts) = of_folder(fetched.folder.clone(), asked).await?;
+            (planned, Some(SourceSpec::Git(git)), suggestion, texts)
         }
     };
-    let mut planned = planned;
     if name.is_none()
         && let (Some(suggested), true) = (&suggestion, planned.spec.components.len() <= 1)
     {
         planned.spec.name = suggested.clone();
     }
-    if let Some(source) = source {
-        for component in planned.spec.components.values_mut() {
-            if matches!(component.source, Some(SourceSpec::Path(_))) {
-                component.source = Some(at_path(&source, component.source.as_ref()));
+    match source {
+        Some(source) => {
+            for component in planned.spec.components.values_mut() {
+                if matches!(component.source, Some(SourceSpec::Path(_))) {
+                    component.source = Some(at_path(&source, component.source.as_ref()));
+                }
             }
         }
+        None => folders_missing(&mut planned),
     }
     if app
         .control
@@ -201,7 +235,8 @@ async fn plan(
             }
         }
     }
-    Ok(Json(report(&app, planned)))
+    let held = caller.permissions(scope.team);
+    Ok(Json(report(&app, planned, texts, &held)))
 }
 
 /// A sub-folder that the specification names lies in the same upload or repository.
@@ -237,24 +272,16 @@ async fn unpack(archive: PathBuf, into: PathBuf) -> Result<PathBuf, Refusal> {
         .map(|_| ())
     })
     .await
-    .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))??;
+    .map_err(|e| internal(&e))??;
     Ok(folder)
 }
 
-async fn of_folder(
-    folder: PathBuf,
-    name: Option<Name>,
-    suggestion: Option<Name>,
-) -> Result<pluvio_build::plan_source::Planned, Refusal> {
-    let task = tokio::task::spawn_blocking(move || {
-        pluvio_build::plan_source::of_folder(&folder, name.as_ref().or(suggestion.as_ref()))
-    });
-    task.await
-        .map_err(|e| Refusal(problem::INTERNAL.problem(e.to_string(), "See the server's log.")))?
-        .map_err(Refusal)
-}
-
-fn report(app: &App, mut planned: pluvio_build::plan_source::Planned) -> PlanReport {
+fn report(
+    app: &App,
+    mut planned: Planned,
+    texts: Vec<TextFile>,
+    held: &[Permission],
+) -> PlanReport {
     let foreseen = pluvio_plan::foreseen(&planned.spec);
     planned.errors.extend(foreseen);
     let host = format!("{}.{}", planned.spec.name, app.control.config().domain);
@@ -282,6 +309,16 @@ fn report(app: &App, mut planned: pluvio_build::plan_source::Planned) -> PlanRep
         spec: serde_json::to_value(&planned.spec).expect("a spec serialises"),
         report: planned.report.into_iter().map(row).collect(),
         errors: planned.errors,
+        permissions: pluvio_plan::permissions::permissions_needed(&planned.spec)
+            .into_iter()
+            .map(|needed| NeededPermission {
+                permission: needed.permission.as_str().to_owned(),
+                path: needed.path,
+                held: held.contains(&needed.permission),
+            })
+            .collect(),
+        texts,
+        secrets: planned.secrets,
         urls: if reachable { vec![url] } else { Vec::new() },
     }
 }
@@ -292,6 +329,7 @@ pub(super) fn row(row: pluvio_formats::report::Row) -> ReportRow {
         outcome: row.outcome.as_str().to_owned(),
         at: row.at,
         line: row.line,
+        file: row.file,
         message: row.message,
         remedy: row.remedy,
     }

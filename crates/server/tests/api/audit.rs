@@ -276,6 +276,28 @@ async fn every_change_leaves_a_record() {
     assert!(newest(&scene).await > before);
     walked.insert("POST /api/v1/uploads".to_owned());
 
+    // Nothing is fetched from this machine; that somebody asked is kept, without what may be secret in the address.
+    let before = newest(&scene).await;
+    let body = json!({ "url": "http://127.0.0.1:9/compose.yaml?token=abc" });
+    let refused = scene
+        .ask(Method::POST, "/api/v1/fetch", &scene.owner, Some(&body))
+        .await;
+    assert_eq!(refused.code(), "source.fetch");
+    assert!(newest(&scene).await > before);
+    let rows = scene
+        .store
+        .audit_records(
+            &AuditFilter::default(),
+            &PageRequest {
+                limit: 1,
+                after: None,
+            },
+        )
+        .await
+        .unwrap();
+    assert!(!format!("{rows:?}").contains("abc"), "{rows:?}");
+    walked.insert("POST /api/v1/fetch".to_owned());
+
     // A run of what has no schedule is refused; that somebody asked is kept all the same.
     let (path, before) = (app("/components/web/runs"), newest(&scene).await);
     let refused = scene.ask(Method::POST, &path, &scene.owner, None).await;

@@ -135,6 +135,7 @@ impl Scene {
             public_url: "http://localhost:7080".to_owned(),
             gateway: "http://*.localhost:8080".to_owned(),
             upload_limit: 1 << 20,
+            fetch_private: false,
         };
         let router = pluvio_server::router(control.clone(), config);
         let team = store.home().team;
