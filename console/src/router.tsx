@@ -157,6 +157,14 @@ const tree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: () => placeRoute,
+      path: '/images',
+      validateSearch: (search: Record<string, unknown>): { repository?: string } => ({
+        repository: text(search.repository),
+      }),
+      component: lazy(() => import('./pages/images')),
+    }),
+    createRoute({
+      getParentRoute: () => placeRoute,
       path: '/topology',
       validateSearch: asWindow,
       component: lazy(() => import('./pages/topology')),

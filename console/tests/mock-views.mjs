@@ -88,6 +88,9 @@ export const preview = (app, rows, effect) => ({
 export const team = 'paperlane'
 export const environment = 'production'
 const permissions = [
+  'image:read',
+  'image:write',
+  'image:manage',
   'application:read',
   'application:create',
   'application:deploy',

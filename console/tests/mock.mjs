@@ -7,6 +7,7 @@ import { component, id, instance, operation, route, step, stepNames, usual, worl
 import { databasesOf } from './mock-database.mjs'
 import { ofApplication, ofEnvironment, usageOf } from './mock-editing.mjs'
 import { environments } from './mock-environments.mjs'
+import { imagesOf } from './mock-images.mjs'
 import { fetched, planOfTexts } from './mock-plans.mjs'
 import { recordsOf } from './mock-records.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, summary, team } from './mock-views.mjs'
@@ -151,6 +152,7 @@ export async function startMock({
 
   const records = recordsOf(state, { here, pace, still, page })
   const volumes = volumesOf({ here, run })
+  const ofImages = imagesOf(data)
   const clusters = clustersOf({ placed, none: data === 'empty' })
   const databases = databasesOf({ noBackups, here, run })
 
@@ -310,6 +312,8 @@ export async function startMock({
         set_at: new Date().toISOString(),
       })
     if (path === '/uploads') return send(201, { upload: 'c0ffee', bytes: raw.length })
+    const image = ofImages(method, path, url.searchParams, body)
+    if (image) return send(...image)
     if (path === '/fetch') {
       const found = fetched(body.url)
       return found.error ? refuse(found.error) : send(200, found)

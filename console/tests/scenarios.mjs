@@ -4,6 +4,7 @@ import { clusterPages, clusters, realCluster } from './clusters.mjs'
 import { create, createPages, realCreate, realMend } from './create.mjs'
 import { databases } from './database.mjs'
 import { environments } from './environments.mjs'
+import { imagePages, images, realImages } from './images.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
 import { topology, topologyPages } from './topology.mjs'
@@ -24,6 +25,7 @@ const pages = [
   ['releases', `${A}/releases?from=4&to=7&rollback=4`, ['Roll back to r4', '回滚到 r4']],
   ['schedule', `${P}/apps/nightly`, ['Run now', '立即运行']],
   ...createPages,
+  ...imagePages,
   ...topologyPages,
   ...clusterPages,
   ['settings', `${A}/settings`, ['Probes', '探针']],
@@ -228,6 +230,7 @@ async function flows({ check, open, target, accessible }) {
   await environments({ check, open, target, accessible })
   await clusters({ check, open, target, accessible })
   await create({ check, open, target, accessible })
+  await images({ check, open, target, accessible })
   await databases({ check, open, target, accessible })
   await check('sign-in: the link of the machine, then a password, then by password', async () => {
     const server = await target({ passwordUnset: true })
@@ -491,6 +494,7 @@ async function realServer({ check, open, target, accessible }) {
   await realCluster({ check, open, target, accessible })
   await realCreate({ check, open, target, accessible })
   await realMend({ check, open, target, accessible })
+  await realImages({ check, open, target, accessible })
   const server = await target()
   await check('real: the first page is accessible, light and dark, in both languages', async () => {
     for (const theme of ['light', 'dark'])

@@ -1,5 +1,8 @@
-/** Words for volumes and their files. */
+/** Words for volumes and their files, and for images in the registry. */
+import { images } from './en-images'
+
 export const volumes = {
+  ...images,
   'nav.volumes': 'Volumes',
   'app.tab.volumes': 'Volumes',
   'operation.copy-volume': 'A volume of {app} is copied',

@@ -1,7 +1,9 @@
 import type { volumes as en } from './en-volumes'
+import { images } from './zh-images'
 
 /** 存储卷及其文件。 */
 export const volumes: Record<keyof typeof en, string> = {
+  ...images,
   'nav.volumes': '存储卷',
   'app.tab.volumes': '存储卷',
   'operation.copy-volume': '复制 {app} 的存储卷',

@@ -1,5 +1,5 @@
 /** Where applications run: the engine of the machine, and the clusters beside it. */
-import { useNavigate } from '@tanstack/react-router'
+import { Link, useNavigate } from '@tanstack/react-router'
 import { Network, Plus } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { useClusters } from '../api/clusters'
@@ -71,7 +71,16 @@ export default function Clusters() {
           )
         ) : (
           <>
-            <p className="max-w-[760px] text-sm text-fg-2">{t('cluster.text')}</p>
+            <p className="max-w-[760px] text-sm text-fg-2">
+              {t('cluster.text')}{' '}
+              <Link
+                to="/t/$team/e/$env/images"
+                params={place}
+                className="touch text-accent-fg underline underline-offset-2"
+              >
+                {t('images.toThem')}
+              </Link>
+            </p>
             <div className="card overflow-hidden">
               <ClustersTable clusters={items} ask={setAsked} />
               {items.length < 2 && (

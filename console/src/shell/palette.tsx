@@ -4,6 +4,7 @@ import { useNavigate } from '@tanstack/react-router'
 import {
   Box,
   Boxes,
+  Container,
   CornerDownLeft,
   HardDrive,
   History,
@@ -122,6 +123,7 @@ export function Palette() {
             to: '/t/$team/e/$env/gateway',
           },
           { id: 'volumes', label: t('nav.volumes'), icon: HardDrive, to: '/t/$team/e/$env/volumes' },
+          { id: 'images', label: t('nav.images'), icon: Container, to: '/t/$team/e/$env/images' },
           {
             id: 'operations',
             label: t('nav.operations'),

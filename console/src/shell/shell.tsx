@@ -4,6 +4,7 @@ import { Tooltip } from '@base-ui/react/tooltip'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import {
   Box,
+  Container,
   Ellipsis,
   HardDrive,
   History,
@@ -42,6 +43,7 @@ const paths = {
   volumes: '/t/$team/e/$env/volumes',
   create: '/t/$team/e/$env/create',
   topology: '/t/$team/e/$env/topology',
+  images: '/t/$team/e/$env/images',
   clusters: '/t/$team/e/$env/org/clusters',
   audit: '/t/$team/e/$env/org/audit',
 } as const
@@ -104,6 +106,7 @@ function Side() {
   const overview = useOverview()
   const mayClusters = useMay('cluster:read')
   const mayAudit = useMay('audit:view')
+  const mayImages = useMay('image:read')
   const applications = overview.data?.applications.items ?? []
   const total = overview.data?.applications_total ?? 0
   const path = useRouterState({ select: (state) => state.location.pathname })
@@ -156,6 +159,7 @@ function Side() {
         <Entry page="topology" icon={Waypoints} label={t('nav.topology')} keys="G T" />
         <Entry page="gateway" icon={Route} label={t('nav.gateway')} keys="G G" />
         <Entry page="volumes" icon={HardDrive} label={t('nav.volumes')} />
+        {mayImages && <Entry page="images" icon={Container} label={t('nav.images')} />}
         <div className="eyebrow px-2 pb-1 pt-3.5">{t('nav.deliver')}</div>
         <Entry page="create" icon={Plus} label={t('nav.create')} keys="C" />
         <Entry page="operations" icon={History} label={t('nav.operations')} keys="G P" />
