@@ -10,6 +10,7 @@ use pluvio_model::problem::{self, Fix};
 use pluvio_model::spec::SecretSpec;
 
 use crate::compose::interpolate::Made;
+use crate::compose::item::Place;
 use crate::compose::load::{Loader, Variables};
 use crate::compose::{Import, Surroundings, convert, merge};
 use crate::yaml::{self, Entry, Limits, Node, Position, Resolved, Value};
@@ -127,15 +128,24 @@ pub fn read(
     import
 }
 
-fn loader_place(at: Position) -> crate::compose::item::Place {
-    crate::compose::item::Place {
+fn loader_place(at: Position) -> Place {
+    Place {
         file: 0,
         line: at.line,
         column: at.column,
     }
 }
 
+/// The most variables of a template.
+const VARIABLES_MAX: usize = 500;
+/// The longest value that variables make of one, in bytes.
+const VALUE_MAX: usize = 4096;
+/// What values may make of keys altogether, in bytes.
+const KEYS_GROWN_MAX: usize = 1 << 20;
+
 struct Declared {
+    /// What keys have grown by.
+    grown: std::cell::Cell<usize>,
     /// `$$cap_db_pass` → `cap_db_pass`, the longest first.
     ids: Vec<(String, String)>,
     values: HashMap<String, String>,
@@ -145,6 +155,7 @@ struct Declared {
 
 fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loader) -> Declared {
     let mut declared = Declared {
+        grown: std::cell::Cell::new(0),
         ids: Vec::new(),
         values: HashMap::new(),
         secrets: HashMap::new(),
@@ -156,6 +167,19 @@ fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loa
     else {
         return declared;
     };
+    if all.len() > VARIABLES_MAX {
+        loader.told.error(
+            problem::SPEC_TOO_LARGE,
+            Place::default(),
+            "caproverOneClickApp.variables",
+            format!(
+                "The template has {} variables; at most {VARIABLES_MAX} are read.",
+                all.len()
+            ),
+            "Leave out those that nothing names.",
+        );
+        return declared;
+    }
     for variable in all {
         let text = |key: &str| variable.get(key).and_then(Node::as_text);
         let Some(id) = text("id") else { continue };
@@ -165,6 +189,14 @@ fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loa
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .collect();
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        // Of two of one name the first counts.
+        if declared
+            .ids
+            .iter()
+            .any(|(known, other)| known == id || *other == name)
+        {
             continue;
         }
         declared.ids.push((id.to_owned(), name.clone()));
@@ -229,6 +261,8 @@ fn declared(root: &Node, given: &[(String, String)], app: &str, loader: &mut Loa
             for (id, name) in &declared.ids {
                 if value.contains(id.as_str())
                     && let Some(other) = before.get(name)
+                    // Nothing useful grows so; what names itself would for ever.
+                    && value.len() + other.len() * value.matches(id.as_str()).count() <= VALUE_MAX
                 {
                     *value = value.replace(id.as_str(), other);
                 }
@@ -247,7 +281,12 @@ fn substitute(node: &mut Node, declared: &Declared, app: &str) {
             .replace("$$cap_root_domain", "localhost");
         if is_key {
             for (id, name) in &declared.ids {
-                if let Some(value) = declared.values.get(name) {
+                if let Some(value) = declared.values.get(name)
+                    && text.contains(id.as_str())
+                    && declared.grown.get() < KEYS_GROWN_MAX
+                {
+                    let grown = value.len() * text.matches(id.as_str()).count();
+                    declared.grown.set(declared.grown.get() + grown);
                     text = text.replace(id.as_str(), value);
                 }
             }

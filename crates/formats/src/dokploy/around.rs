@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::config::Config;
-use super::helpers::{Piece, Pieces, Secrets};
+use super::expand::{Piece, Pieces, Secrets};
 use crate::compose::{Entry, Surroundings};
 
 const FOLDER: &str = "../files";

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use indexmap::IndexMap;
 use pluvio_model::problem;
 
-use super::helpers::{Helpers, Piece, Pieces, Secrets};
+use super::expand::{Helpers, Piece, Pieces, Secrets};
 use super::{around, place};
 use crate::compose::item::{Place, Told};
 use crate::yaml::{Entry, Node, Position, Value};

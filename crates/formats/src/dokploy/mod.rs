@@ -6,8 +6,8 @@
 
 mod around;
 mod config;
+mod expand;
 mod finish;
-mod helpers;
 mod tree;
 
 use pluvio_model::name::Name;

@@ -19,7 +19,7 @@ pub(crate) fn as_here(words: impl IntoIterator<Item = OsString>) -> Vec<OsString
         after |= word == "logs";
         let text = word.to_str().unwrap_or_default();
         let next = words.get(index + 1);
-        let alone = next.is_none_or(|next| starts_with_dash(next));
+        let alone = next.is_none_or(starts_with_dash);
         match text {
             // With a word behind it, it is ours: a team, a number of lines.
             "-t" | "--tail" if after && alone => out.push("--follow".into()),
