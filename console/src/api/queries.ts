@@ -219,6 +219,13 @@ export const currentSpec = (where: Place, app: string) =>
   ask<SpecDocument>('GET', `${applicationPath(where, app)}/spec`)
 export const scale = (where: Place, app: string, component: string, instances: number) =>
   post<Operation>(`${applicationPath(where, app)}/scale`, { component, instances }).then(started(where))
+/** By itself from now on, or with `fixed` by hand again. */
+export const setScale = (
+  where: Place,
+  app: string,
+  component: string,
+  body: { scale: object } | { instances: number; fixed: true },
+) => post<Operation>(`${applicationPath(where, app)}/scale`, { component, ...body }).then(started(where))
 export const act = (where: Place, app: string, what: 'restart' | 'stop' | 'start') =>
   post<Operation>(`${applicationPath(where, app)}/${what}`).then(started(where))
 /** The same for chosen components. */

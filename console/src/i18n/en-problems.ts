@@ -7,6 +7,7 @@ export const problems = {
   'problem.spec.conflict': 'Two parts of the specification contradict each other',
   'problem.spec.unsupported': 'The runtime cannot do this',
   'problem.spec.too-large': 'The input is too large',
+  'problem.scale.unmeasured': 'What the number of instances goes by is not known',
   'problem.secret.missing': 'A secret has no value',
   'problem.setting.missing': 'A setting has no value',
   'problem.source.missing': 'There is nothing to deploy',

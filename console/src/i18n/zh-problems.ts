@@ -9,6 +9,7 @@ export const problems: Record<keyof typeof en, string> = {
   'problem.spec.conflict': '规格中有两处互相矛盾',
   'problem.spec.unsupported': '运行环境不支持',
   'problem.spec.too-large': '输入过大',
+  'problem.scale.unmeasured': '伸缩所依据的指标无法获知',
   'problem.secret.missing': '有密钥没有值',
   'problem.setting.missing': '有设置项没有值',
   'problem.source.missing': '没有可部署的内容',

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use pluvio_model::id::{ApplicationId, OperationId};
-use pluvio_model::observed::ObservedInstance;
+use pluvio_model::observed::{ObservedInstance, ObservedScaling};
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{Location, Problem};
+use pluvio_model::spec::ScaleSpec;
 use pluvio_model::stage::Power;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -92,6 +93,12 @@ pub struct ComponentDetail {
     pub image: String,
     pub image_id: String,
     pub instances_wanted: u32,
+    /// How it scales itself, as it is written: the `scale` part of the AppSpec.
+    #[serde(default)]
+    pub scale: Option<ScaleSpec>,
+    /// Between how many instances it is now, and what the number goes by.
+    #[serde(default)]
+    pub scaling: Option<ObservedScaling>,
     /// Of a component outside, each of its addresses.
     pub instances: Vec<InstanceDetail>,
     /// Of a component outside, as they are written.
@@ -392,7 +399,16 @@ pub struct ScaleRequest {
     /// The only component when absent.
     #[serde(default)]
     pub component: Option<String>,
-    pub instances: u32,
+    /// So many. Refused for a component that scales itself, unless `fixed`.
+    #[serde(default)]
+    pub instances: Option<u32>,
+    /// From now on it does not scale itself.
+    #[serde(default)]
+    pub fixed: bool,
+    /// From now on it scales itself: the `scale` part of the AppSpec.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub scale: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

@@ -224,6 +224,7 @@ fn has_drifted(cache: &Cache, name: &ObjectName, written: &Written) -> bool {
         // A claim's and a Job's content is settled once.
         "PersistentVolumeClaim" => version_of(&cache.claims, text, namespace).is_none(),
         "Job" => version_of(&cache.jobs, text, namespace).is_none(),
+        "HorizontalPodAutoscaler" => version_of(&cache.autoscalers, text, namespace).is_none(),
         "Service" => by_version(version_of(&cache.services, text, namespace)),
         "Secret" => by_version(version_of(&cache.secrets, text, namespace)),
         "ConfigMap" => by_version(version_of(&cache.config_maps, text, namespace)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
 use kube::core::PartialObjectMeta;
@@ -32,6 +33,8 @@ pub(crate) struct Cache {
     pub(crate) jobs: Store<Job>,
     pub(crate) cron_jobs: Store<CronJob>,
     pub(crate) claims: Store<PersistentVolumeClaim>,
+    /// Not waited for: an account may lack the permission, which is only for autoscaling.
+    pub(crate) autoscalers: Store<HorizontalPodAutoscaler>,
     /// Only the versions of these are of interest.
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) secrets: Store<PartialObjectMeta<Secret>>,
@@ -67,6 +70,7 @@ impl Cache {
             jobs: watches.whole(|_: &mut Job| {}),
             cron_jobs: watches.whole(|_: &mut CronJob| {}),
             claims: watches.whole(|_: &mut PersistentVolumeClaim| {}),
+            autoscalers: watches.whole(|_: &mut HorizontalPodAutoscaler| {}),
             services: watches.versions(),
             secrets: watches.versions(),
             config_maps: watches.versions(),
@@ -165,6 +169,7 @@ impl Cache {
             "StatefulSet" => of(&self.stateful_sets, name),
             "DaemonSet" => of(&self.daemon_sets, name),
             "Job" => of(&self.jobs, name),
+            "HorizontalPodAutoscaler" => of(&self.autoscalers, name),
             "CronJob" => of(&self.cron_jobs, name),
             "Service" => of(&self.services, name),
             "Secret" => of(&self.secrets, name),

@@ -35,6 +35,7 @@ mod resources;
 mod routes;
 mod runs;
 mod runtime;
+mod scaling;
 mod survey;
 mod usage;
 mod view;

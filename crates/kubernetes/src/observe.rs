@@ -16,7 +16,7 @@ use pluvio_plan::schedule::Schedule;
 
 use crate::book::Notes;
 use crate::cache::{Cache, Held};
-use crate::{instances, runs};
+use crate::{instances, runs, scaling};
 
 /// What the application's loop knows besides the cluster.
 #[derive(Debug, Clone)]
@@ -151,8 +151,9 @@ impl Seen<'_> {
             return None;
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
+        let scaling = scaling::observed(self.cache, self.view, self.wish, component, self.now);
         let wanted_instances = match self.wish.is_on(&component.name) {
-            true => component.instances,
+            true => scaling::wanted(component, scaling.as_ref(), || self.replicas(component)),
             false => 0,
         };
         let settled = self.is_settled(component, &all, wanted_instances);
@@ -177,7 +178,35 @@ impl Seen<'_> {
             instances: all,
             settled: settled && named,
             step,
+            scaling,
         })
+    }
+
+    /// How many the workload shall have, as the scale subresource says.
+    fn replicas(&self, component: &DecidedComponent) -> Option<u32> {
+        let name = component_object(&self.wish.release, &component.name);
+        let namespace = self.view.notes.namespace.as_str();
+        let replicas = match component.kind {
+            Kind::Stateful => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                self.cache
+                    .stateful_sets
+                    .get(&reference)?
+                    .spec
+                    .as_ref()?
+                    .replicas
+            }
+            _ => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                self.cache
+                    .deployments
+                    .get(&reference)?
+                    .spec
+                    .as_ref()?
+                    .replicas
+            }
+        };
+        u32::try_from(replicas?).ok()
     }
 
     /// Exactly the wanted pods, of the wanted content, ready; and the controller has seen what was written last.

@@ -9,7 +9,7 @@ use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
 
 /// What every cluster has and Pluvio writes: kind, plural, whether it belongs to a namespace.
-const KNOWN: [(&str, &str, &str, bool); 13] = [
+const KNOWN: [(&str, &str, &str, bool); 14] = [
     ("v1", "Namespace", "namespaces", false),
     ("v1", "Service", "services", true),
     ("v1", "Secret", "secrets", true),
@@ -26,6 +26,12 @@ const KNOWN: [(&str, &str, &str, bool); 13] = [
     ("apps/v1", "DaemonSet", "daemonsets", true),
     ("batch/v1", "Job", "jobs", true),
     ("batch/v1", "CronJob", "cronjobs", true),
+    (
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        true,
+    ),
     (
         "discovery.k8s.io/v1",
         "EndpointSlice",

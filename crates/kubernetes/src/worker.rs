@@ -2,6 +2,7 @@
 
 mod names;
 mod prune;
+mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,9 @@ const AGAIN: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_secs(2);
 /// While something that was written is on its way; watches tell sooner.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Until an autoscaler that was just made gets what it scales.
+const HANDING: Duration = Duration::from_millis(200);
 
 /// One application, as its loop and those who look at it share it.
 pub(crate) struct Application {
@@ -107,6 +111,7 @@ pub(crate) async fn run(
         writer: Writer::default(),
         is_pulling: false,
         hot: BTreeMap::new(),
+        handed: BTreeSet::new(),
         all_again: tokio::time::Instant::now() + AGAIN,
     };
     loop {
@@ -142,6 +147,8 @@ struct Worker {
     is_pulling: bool,
     /// What pods were last told of their hot files, by pod.
     hot: BTreeMap<String, String>,
+    /// Workloads whose replicas an autoscaler has.
+    handed: BTreeSet<ObjectName>,
     all_again: tokio::time::Instant,
 }
 
@@ -208,6 +215,11 @@ impl Worker {
 
     async fn bring(&mut self, wish: &RunWish) -> Result<Duration, Box<Problem>> {
         let stage = self.book().stage.clone();
+        let by_the_clock = scaling::by_the_clock(wish);
+        let (wish, changes) = match &by_the_clock {
+            Some((wish, changes)) => (wish, *changes),
+            None => (wish, None),
+        };
         let options = self.shared.options(wish);
         let mut objects = lower::kubernetes(wish, stage.application, stage.generation, &options)
             .map_err(first)?;
@@ -226,12 +238,16 @@ impl Worker {
         if anew {
             self.all_again = tokio::time::Instant::now() + AGAIN;
         }
+        let mut is_handing = false;
         let mut wants_pull = anew || !self.is_pulling;
         for object in &mut wanted {
             if turn(&object.kind) > 0 && std::mem::take(&mut wants_pull) {
                 self.bring_pull(wish, &options).await?;
             }
             keep_class(&self.shared, object);
+            let handing = self.hand_replicas(wish, object).await;
+            is_handing |= handing
+                .map_err(|error| of_object(&format!("{} {}", object.kind, object.name), &error))?;
             let writing = self.writer.bring(
                 &self.shared.client,
                 &self.shared.resources,
@@ -263,7 +279,12 @@ impl Worker {
             Timestamp::now(),
         )
         .settled;
-        Ok(if settled { AGAIN } else { LOOK })
+        let again = match (is_handing, settled) {
+            (true, _) => HANDING,
+            (false, true) => AGAIN,
+            (false, false) => LOOK,
+        };
+        Ok(again.min(changes.unwrap_or(again)))
     }
 
     /// Once there is a namespace, and again now and then: what is pulled with may have been made anew.
@@ -525,6 +546,7 @@ fn turn(kind: &str) -> u8 {
         "Namespace" => 0,
         "PersistentVolumeClaim" | "Secret" | "ConfigMap" | "ServiceAccount" => 1,
         "Service" => 2,
+        scaling::AUTOSCALER => 4,
         _ => 3,
     }
 }

@@ -65,6 +65,35 @@ pub struct ObservedComponent {
     pub settled: bool,
     /// Where the rollout is.
     pub step: RolloutStep,
+    /// What changes the number of its instances by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ObservedScaling>,
+}
+
+/// How many instances there may be now, and what the number goes by.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedScaling {
+    pub min: u32,
+    pub max: u32,
+    pub by: Vec<ObservedMetric>,
+    /// When the clock sets other bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<jiff::Timestamp>,
+    /// Why the number cannot follow what is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<crate::problem::Problem>,
+}
+
+/// A figure that the number of instances goes by, as people read it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedMetric {
+    /// `cpu`, `memory`, or a metric's own name.
+    pub metric: String,
+    /// `64 %`, `120`; absent while nothing is known.
+    pub now: Option<String>,
+    pub target: String,
 }
 
 /// One run of a program that comes to an end.

@@ -152,6 +152,7 @@ codes! {
     RELEASE_NOT_READY = "release.not-ready", 422, "The new release did not become ready";
     RELEASE_EXITED = "release.exited", 422, "The new release's program ended";
     RELEASE_PORT_CLOSED = "release.port-closed", 422, "Nobody listens on the port";
+    SCALE_UNMEASURED = "scale.unmeasured", 503, "What the number of instances goes by is not known";
     RELEASE_TASK = "release.task", 422, "The release task failed";
     RELEASE_GONE = "release.gone", 409, "The release cannot be restored";
     RELEASE_SUPERSEDED = "release.superseded", 409, "A later deploy took its place";

@@ -11,8 +11,8 @@ use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
     AbsolutePath, ContainerOptions, Database, FileMode, HostOptions, Kind, OutsideAddress,
-    PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScheduleIn, VolumeAccess,
-    VolumeKind,
+    PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec, ScheduleIn,
+    VolumeAccess, VolumeKind,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -51,6 +51,9 @@ pub struct DecidedComponent {
     pub hash: ContentHash,
     pub content: Content,
     pub instances: u32,
+    /// What changes their number by itself, within bounds; `instances` is then where it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleSpec>,
     pub rollout: DecidedRollout,
     /// Hot files: content outside the hash, carried into running instances.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -282,6 +285,12 @@ pub struct BuildRecord {
 }
 
 impl DecidedComponent {
+    /// The most instances that there ever are.
+    pub fn most(&self) -> u32 {
+        let most = self.scale.as_ref().map(ScaleSpec::most);
+        most.unwrap_or_default().max(self.instances)
+    }
+
     /// What must have run to its end before the component counts as brought up: a job's program, or the release task of
     /// another. The hash names the run: the same runs once.
     pub fn task(&self) -> Option<&ContentHash> {

@@ -3,7 +3,7 @@
 //!
 //! Where to start: [`decide`] turns a revision into a release in which nothing is left to choose; [`lower`] turns a release
 //! into what an engine or Kubernetes is told; [`rollout`] says what a node does next with one component's instances;
-//! [`next_step`] says what control does next with an application; [`schedule`] says when a program is due. [`patch`], [`rollback`], [`diff`] and [`preview`] are
+//! [`next_step`] says what control does next with an application; [`schedule`] says when a program is due; [`scale`] says how many instances there shall be. [`patch`], [`rollback`], [`diff`] and [`preview`] are
 //! operations on those values.
 //!
 //! May depend on `model` and serialisation only. Deliberately absent: anything that fetches. Facts are fetched first
@@ -26,6 +26,7 @@ pub mod rollback;
 pub mod rollout;
 #[cfg(test)]
 mod sample;
+pub mod scale;
 pub mod schedule;
 pub mod undone;
 

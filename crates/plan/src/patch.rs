@@ -9,7 +9,7 @@ use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, BackupSpec, ComponentSpec, EnvValue, FileSpec, MountSpec, PortProtocol,
-    Probes, Resources, RouteSpec, SecretSpec, VolumeAccess,
+    Probes, Resources, RouteSpec, ScaleSpec, SecretSpec, VolumeAccess,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,13 @@ pub enum Patch {
     Scale {
         component: Name,
         instances: u32,
+    },
+    /// All of it. `None`: as many as `instances` says, or else one.
+    SetScale {
+        component: Name,
+        scale: Option<ScaleSpec>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instances: Option<u32>,
     },
     /// `None` removes the variable.
     SetEnv {
@@ -109,7 +116,22 @@ impl Patch {
             Patch::Scale {
                 component,
                 instances,
-            } => find(&mut spec, component)?.instances = Some(*instances),
+            } => {
+                let scaled = find(&mut spec, component)?;
+                if let Some(scale) = &scaled.scale {
+                    return Err(by_itself(component, scale, *instances));
+                }
+                scaled.instances = Some(*instances);
+            }
+            Patch::SetScale {
+                component,
+                scale,
+                instances,
+            } => {
+                let scaled = find(&mut spec, component)?;
+                scaled.scale.clone_from(scale);
+                scaled.instances = if scale.is_some() { None } else { *instances };
+            }
             Patch::SetEnv { component, env } => merge(&mut find(&mut spec, component)?.env, env),
             Patch::SetFiles { component, files } => {
                 merge(&mut find(&mut spec, component)?.files, files);
@@ -193,6 +215,22 @@ impl Patch {
         }
         Ok(spec)
     }
+}
+
+/// What scales itself would undo a number that a person set.
+fn by_itself(component: &Name, scale: &ScaleSpec, instances: u32) -> Problem {
+    let bounds = match scale.max {
+        Some(max) => format!("between {} and {max}", scale.min),
+        None => format!("from {} on, by the clock", scale.min),
+    };
+    SPEC_CONFLICT
+        .problem(
+            format!("{component} scales itself, {bounds}: a number set by hand would not last."),
+            format!(
+                "Set other bounds with `pluvio scale {component} --min {instances} --max …`, or end it with `pluvio scale {component}={instances} --fixed`."
+            ),
+        )
+        .path(format!("components.{component}.scale"))
 }
 
 /// Every mount of the same volume says that it is shared, and names it, so that they stay the same one.
@@ -360,5 +398,29 @@ mod tests {
         let problem = patch.apply(&spec()).unwrap_err();
         assert_eq!(problem.cause, "shop has no component wev.");
         assert_eq!(problem.remedy, "Its components are: web.");
+    }
+
+    #[test]
+    fn what_scales_itself_takes_no_number_by_hand() {
+        let scale = serde_json::json!({ "patch": "set-scale", "component": "web", "scale": { "min": 2, "max": 5, "cpu": 70 } });
+        let set: Patch = serde_json::from_value(scale).unwrap();
+        let scaled = set.apply(&spec()).unwrap();
+        let web: Name = "web".parse().unwrap();
+        assert_eq!(scaled.components["web"].instances, None);
+        let by_hand = Patch::Scale {
+            component: web.clone(),
+            instances: 3,
+        };
+        let refused = by_hand.apply(&scaled).unwrap_err();
+        assert_eq!(refused.code, "spec.conflict");
+        assert!(refused.remedy.contains("pluvio scale web=3 --fixed"));
+        let fixed = Patch::SetScale {
+            component: web,
+            scale: None,
+            instances: Some(3),
+        };
+        let fixed = fixed.apply(&scaled).unwrap();
+        assert_eq!(fixed.components["web"].scale, None);
+        assert_eq!(fixed.components["web"].instances, Some(3));
     }
 }

@@ -73,7 +73,11 @@ pub fn preview(current: Option<&Release>, next: &Release) -> Preview {
         let effect = match before {
             None => EffectKind::Added,
             Some((_, before)) if before.hash != component.hash => EffectKind::Replaced,
-            Some((_, before)) if before.instances != component.instances => EffectKind::Scaled,
+            Some((_, before))
+                if before.instances != component.instances || before.scale != component.scale =>
+            {
+                EffectKind::Scaled
+            }
             Some((_, before)) if before.hot_files != component.hot_files => EffectKind::Files,
             Some((release, _)) if routes(release, name) != routes(next, name) => EffectKind::Routes,
             Some(_) => EffectKind::Unchanged,

@@ -46,6 +46,7 @@ pub fn promote(from: &Side, to: &Side, images_only: bool) -> Result<Promotion, P
                 component.routes.clone_from(&ours.routes);
                 component.publish.clone_from(&ours.publish);
                 component.instances = ours.instances;
+                component.scale.clone_from(&ours.scale);
             }
             // New here: hosts and ports of the machine are the other's.
             (_, None) => {

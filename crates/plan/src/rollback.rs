@@ -88,7 +88,8 @@ pub(crate) fn keep_todays(spec: &mut AppSpec, current: &Release) {
         // Programs that come to an end, and what runs once on every machine, have no count that could be said.
         let counted = matches!(component.kind, Kind::Service | Kind::Stateful);
         if let Some(today) = current.components.get(name).filter(|_| counted) {
-            component.instances = Some(today.instances);
+            component.scale.clone_from(&today.scale);
+            component.instances = today.scale.is_none().then_some(today.instances);
         }
         let database = component
             .database()

@@ -60,13 +60,17 @@ impl Schedule {
         if first > now {
             return None;
         }
+        Some(self.last(now).unwrap_or(first).max(first))
+    }
+
+    /// The newest time that is not after `now`.
+    pub fn last(&self, now: Timestamp) -> Option<Timestamp> {
         let to = now
             .checked_add(SignedDuration::from_secs(1))
             .unwrap_or(now)
             .to_zoned(self.zone.clone());
-        let newest = self.cron.find_previous_occurrence(&to, false).ok();
-        let newest = newest.map(|at| at.timestamp()).filter(|at| *at <= now);
-        Some(newest.unwrap_or(first).max(first))
+        let newest = self.cron.find_previous_occurrence(&to, false).ok()?;
+        Some(newest.timestamp()).filter(|at| *at <= now)
     }
 }
 

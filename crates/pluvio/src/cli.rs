@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::audit::{AuditArgs, AuditCommand};
 use crate::commands::environment::*;
+use crate::commands::scale::{SCALE, ScaleArgs};
 mod deploy;
 mod heroku;
 
@@ -179,15 +180,9 @@ pub(crate) enum Command {
         #[arg(long)]
         instance: Option<String>,
     },
-    /// Change the number of instances
-    #[command(
-        alias = "ps:scale",
-        after_help = "Examples:\n  pluvio scale 3\n  pluvio scale web=3 worker=1"
-    )]
-    Scale {
-        /// N or COMPONENT=N; how it is when absent
-        instances: Vec<String>,
-    },
+    /// Change the number of instances, or let it change by itself
+    #[command(alias = "ps:scale", after_help = SCALE)]
+    Scale(ScaleArgs),
     /// Runs of jobs, schedules and release tasks: when, how long, how they ended
     Runs {
         /// Only those of this component

@@ -16,7 +16,7 @@ use clap::Parser;
 use cli::*;
 use commands::{
     Done, access, apps, audit, change, cluster, database, declare, deploy, environment, follow,
-    history, images, instances, plan, reference, runs, topology, up, volumes,
+    history, images, instances, plan, reference, runs, scale, topology, up, volumes,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -93,7 +93,7 @@ async fn run(context: &Context, command: Command) -> Done {
         Command::PortForward { ports, instance } => {
             instances::port_forward(context, &ports, instance.as_deref()).await
         }
-        Command::Scale { instances } => change::scale(context, &instances).await,
+        Command::Scale(args) => scale::scale(context, &args).await,
         Command::Runs { component } => runs::list(context, component.as_deref()).await,
         Command::Trigger { component } => runs::trigger(context, &component).await,
         Command::Restart(chosen) => environment::batch(context, "restart", &chosen).await,

@@ -286,6 +286,8 @@ pub(crate) fn component(
         image: main.image.to_string(),
         image_id: main.image_id.clone(),
         instances_wanted: wanted,
+        scale: decided.scale.clone(),
+        scaling: observed.and_then(|o| o.scaling.clone()),
         instances: observed
             .map(|o| {
                 o.instances
@@ -373,6 +375,8 @@ pub(crate) fn external(
         image: String::new(),
         image_id: String::new(),
         instances_wanted: wanted,
+        scale: None,
+        scaling: None,
         instances: addresses.iter().map(told).collect(),
         addresses: written,
         ports: ports(&decided.ports),

@@ -167,7 +167,7 @@ function InstancesCard({
   return (
     <Card
       title={t('instance.title')}
-      hint={component && t('instance.wanted', { n: component.instances_wanted })}
+      hint={component && (scalingText(component, i18n) ?? t('instance.wanted', { n: component.instances_wanted }))}
       pad={false}
       action={
         <ButtonLink

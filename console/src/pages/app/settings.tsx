@@ -21,6 +21,7 @@ import { toast } from '../../ui/toast'
 import { useChange } from './change'
 import { useApp } from './context'
 import { comesToAnEnd } from './runs'
+import { ScalingCard } from './scaling'
 import { fromSpec, ProbesEditor, RoutesEditor, toSpec } from './settings-editors'
 
 export default function Settings() {
@@ -115,6 +116,8 @@ function Form({
               <Card title={t('settings.instances')} hint={ends ? undefined : t('settings.instancesHint')}>
                 {ends ? (
                   <p className="text-sm text-fg-2">{t('settings.runsOnly')}</p>
+                ) : spec.scale ? (
+                  <p className="text-sm text-fg-2">{t('scaling.hand')}</p>
                 ) : (
                   <Field label={t('settings.wanted')}>
                     {(control) => (
@@ -184,6 +187,9 @@ function Form({
             </div>
             <ProbesEditor probes={probes} onChange={setProbes} ports={component.ports} />
             {!ends && <RoutesEditor routes={routes} onChange={setRoutes} ports={httpPorts} />}
+            {(component.kind === 'service' || component.kind === 'stateful') && (
+              <ScalingCard app={app} component={component} />
+            )}
           </fieldset>
           <PowerCard app={app} />
           <DeleteCard app={app} />

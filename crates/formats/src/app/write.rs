@@ -65,6 +65,13 @@ fn tidy_component(component: &mut Map<String, Json>) {
     if let Some(Json::Object(schedule)) = component.get_mut("schedule") {
         drop_default(schedule, "overlap", &false.into());
     }
+    if let Some(Json::Object(scale)) = component.get_mut("scale")
+        && let Some(Json::Array(custom)) = scale.get_mut("custom")
+    {
+        for metric in custom.iter_mut().filter_map(Json::as_object_mut) {
+            drop_default(metric, "of", &"instances".into());
+        }
+    }
     for port in values(component, "ports") {
         drop_default(port, "protocol", &"http".into());
     }

@@ -5,7 +5,7 @@ use pluvio_model::spec::{
     BuilderChoice, ComponentSpec, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
 
-use super::{Found, container, cron, database, external, names, volumes};
+use super::{Found, container, cron, database, external, names, scale, volumes};
 
 pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &mut Found) {
     what_runs(path, component, found);
@@ -31,6 +31,7 @@ pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &
     volumes::of_container(path, &component.volumes, found);
     volumes::instances(path, component, found);
     rollout(path, component, found);
+    scale::check(path, component, found);
     if let Some(signal) = &component.stop_signal {
         container::signal(&format!("{path}.stopSignal"), signal, found);
     }

@@ -9,6 +9,7 @@ mod cron;
 mod database;
 mod external;
 mod references;
+mod scale;
 mod volumes;
 
 use indexmap::IndexMap;

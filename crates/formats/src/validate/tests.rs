@@ -411,3 +411,78 @@ components:
         "#]],
     );
 }
+
+#[test]
+fn what_scales_itself_knows_its_bounds_and_what_it_goes_by() {
+    check(
+        r#"
+name: shop
+components:
+  good:
+    image: a
+    resources: { cpu: { request: 100m }, memory: { limit: 64Mi } }
+    scale:
+      min: 2
+      max: 10
+      cpu: 70
+      memory: 80
+      custom: [{ metric: http_requests, perInstance: "100" }, { metric: queue, of: external, labels: { queue: mail }, perInstance: 500m }]
+      schedule: [{ cron: "0 8 * * 1-5", timeZone: Europe/Berlin, min: 5 }]
+  clock: { image: a, scale: { min: 1, schedule: [{ cron: "0 8 * * *", min: 3 }] } }
+  both: { image: a, instances: 2, scale: { min: 2 } }
+  none: { image: a, scale: { min: 0, max: 3, cpu: 70 } }
+  turned: { image: a, resources: { cpu: { limit: "1" } }, scale: { min: 3, max: 2, cpu: 0 } }
+  open: { image: a, scale: { min: 1, custom: [{ metric: "a b", perInstance: many }] } }
+  wrong: { image: a, scale: { min: 1, schedule: [{ cron: "0 25 * * *", max: 3 }, { cron: "0 1 * * *", timeZone: here }] } }
+  night: { kind: cron, image: a, schedule: "0 3 * * *", scale: { min: 1, max: 2, cpu: 70 } }
+  alone: { image: a, volumes: { /data: { name: data } }, scale: { min: 1, schedule: [{ cron: "0 8 * * *", min: 3 }] } }
+"#,
+        expect![[r#"
+            15:32 components.both.instances spec.conflict
+                It has `instances` and `scale`, and only one of them can say how many there are.
+                Remove `instances`: it begins with `scale.min`.
+            15:35 components.both.scale spec.invalid
+                It names neither a figure to go by nor a time, so the number never changes.
+                Add `cpu: 70`, `memory: 80`, `custom: […]` or `schedule: […]`, or write `instances: 2` instead.
+            16:35 components.none.scale.min spec.invalid
+                With no instance there is nothing to measure, and nobody answers.
+                Write 1 or more; `pluvio stop` ends all.
+            16:51 components.none.scale.cpu spec.invalid
+                It is per cent of the cpu that an instance asks for, and it asks for none.
+                Add `resources: { cpu: { request: 250m } }`.
+            17:81 components.turned.scale.max spec.conflict
+                It is less than `min`, 3.
+                Write `min` or more.
+            17:89 components.turned.scale.cpu spec.invalid
+                0 per cent is no share to aim at.
+                Write a number from 1 to 1000, such as 70.
+            18:21 components.open.scale spec.invalid
+                It says what to go by, and not how many instances there may be at most.
+                Add `max: …`.
+            18:57 components.open.scale.custom[0].metric spec.invalid
+                `a b` is not the name of a metric.
+                Write it as the metrics API tells it, such as `http_requests_per_second`.
+            18:77 components.open.scale.custom[0].perInstance spec.invalid
+                `many` is not a number to aim at.
+                Write one above nothing: `100`, `2.5`, `500m` (thousandths), `10k`.
+            19:58 components.wrong.scale.schedule[0].cron spec.invalid
+                `0 25 * * *` is not a schedule: `25` is no hour from 0 to 23.
+                Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).
+            19:77 components.wrong.scale.schedule[0].max spec.conflict
+                Nothing takes the number beyond `min`: `scale` names no figure to go by.
+                Write `min: …` here, or add `cpu: 70`, `memory: 80` or `custom: […]` to `scale`.
+            19:82 components.wrong.scale.schedule[1] spec.invalid
+                It changes neither `min` nor `max`.
+                Add `min: …`, `max: …` or both, or remove it.
+            19:113 components.wrong.scale.schedule[1].timeZone spec.invalid
+                `here` is not a time zone's name.
+                Write one as in the time zone database: Europe/Berlin, Asia/Shanghai, UTC.
+            20:57 components.night.scale spec.conflict
+                A component of kind cron does not scale by itself.
+                Remove `scale`; services and stateful components have it.
+            21:58 components.alone.scale spec.conflict
+                Several instances cannot share the volume `data`, which is exclusive.
+                Write `access: shared` if the program can share it, `kind: stateful` for a volume for each instance, or `instances: 1`.
+        "#]],
+    );
+}

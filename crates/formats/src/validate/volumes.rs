@@ -115,7 +115,9 @@ fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
 
 /// Several instances cannot share what is exclusive. Stateful components have a volume for each instance.
 pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found) {
-    let several = component.instances.is_some_and(|count| count > 1);
+    let scaled = component.scale.as_ref();
+    let count = scaled.map(|scale| scale.most()).or(component.instances);
+    let several = count.is_some_and(|count| count > 1);
     if !several || component.kind != Kind::Service {
         return;
     }
@@ -126,7 +128,7 @@ pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found
     });
     if let Some(name) = exclusive.and_then(|mount| mount.name.as_ref()) {
         found.conflict(
-            format!("{path}.instances"),
+            format!("{path}.{}", if scaled.is_some() { "scale" } else { "instances" }),
             format!("Several instances cannot share the volume `{name}`, which is exclusive."),
             "Write `access: shared` if the program can share it, `kind: stateful` for a volume for each instance, or `instances: 1`.",
         );

@@ -8,6 +8,7 @@ mod gateway;
 mod http_routes;
 mod overview;
 mod own;
+mod scaling;
 mod scene;
 mod shop;
 mod traffic;

@@ -65,6 +65,19 @@ impl Cluster {
 
     /// Loads what the pods run.
     pub(crate) async fn load_images(&self) {
+        self.load_web();
+        // Without what only a debugger reads.
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("pluvio");
+        said(Command::new("strip").arg("-o").arg(&program).arg(pluvio()));
+        let archive = folder.path().join("gateway.tar");
+        let made = gateway::archive(Some(&program), GATEWAY, &archive).await;
+        let made = made.expect("the gateway's image is made");
+        self.script("load", &[text(&made.path)]);
+    }
+
+    /// Loads the page alone.
+    pub(crate) fn load_web(&self) {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("root");
         said(Command::new(ROOT).args([&root, &folder.path().join("scratch")]));
@@ -79,14 +92,6 @@ impl Cluster {
         // The first process of a container does not end by a signal that it has not asked for.
         let main = "trap 'kill $p; exit 0' TERM; /serve & p=$!; wait $p";
         self.script("import", &[WEB, text(&archive), "/bin/sh", "-c", main]);
-
-        // Without what only a debugger reads.
-        let program = folder.path().join("pluvio");
-        said(Command::new("strip").arg("-o").arg(&program).arg(pluvio()));
-        let archive = folder.path().join("gateway.tar");
-        let made = gateway::archive(Some(&program), GATEWAY, &archive).await;
-        let made = made.expect("the gateway's image is made");
-        self.script("load", &[text(&made.path)]);
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::backups::BackupSpec;
 use super::container::*;
 use super::external::ExternalSpec;
+use super::scale::ScaleSpec;
 use super::source::*;
 use crate::image::ImageReference;
 use crate::name::{EnvName, Name};
@@ -86,6 +87,9 @@ pub struct ComponentSpec {
     /// How many copies; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<u32>,
+    /// Instances by themselves, instead of `instances`: `{ min: 2, max: 10, cpu: 70 }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleSpec>,
     /// How much of the machine an instance may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,

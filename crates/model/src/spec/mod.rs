@@ -10,6 +10,7 @@ mod container;
 mod database;
 mod external;
 mod parameters;
+mod scale;
 mod source;
 
 pub use backups::*;
@@ -18,6 +19,7 @@ pub use container::*;
 pub use database::*;
 pub use external::*;
 pub use parameters::*;
+pub use scale::*;
 pub use source::*;
 
 use indexmap::IndexMap;

@@ -5,7 +5,7 @@
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
 //! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions` and `hot_files` what the loop does,
-//! `networks` where they meet, `holders` what keeps it from starting something, `runs` what comes to an end
+//! `scaling` how many there are, `networks` where they meet, `holders` what keeps it from starting something, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
 mod actions;
@@ -20,6 +20,7 @@ mod networks;
 mod observe;
 mod running;
 mod runs;
+mod scaling;
 mod sidecars;
 mod surroundings;
 
@@ -68,6 +69,7 @@ pub(crate) struct Application {
     /// By the engine's name of the container.
     sidecars: BTreeMap<String, sidecars::Sidecar>,
     components: BTreeMap<Name, Component>,
+    scaling: BTreeMap<Name, scaling::Scaling>,
     /// What is being done, by instance; nothing else is done to it meanwhile.
     busy: HashMap<String, actions::Doing>,
     jobs: JoinSet<Finished>,
@@ -139,6 +141,7 @@ impl Application {
             instances: BTreeMap::new(),
             sidecars: BTreeMap::new(),
             components: BTreeMap::new(),
+            scaling: BTreeMap::new(),
             busy: HashMap::new(),
             jobs: JoinSet::new(),
             speaking: HashSet::new(),
@@ -237,10 +240,9 @@ impl Application {
             if ready || desired.is_gone() {
                 self.lead_inside(&desired).await;
             }
-            again = earlier(
-                self.step(&desired, ready),
-                self.run_programs(&desired, ready),
-            );
+            again = self.attend_scaling(&desired);
+            again = earlier(again, self.step(&desired, ready));
+            again = earlier(again, self.run_programs(&desired, ready));
             again = earlier(again, self.attend_sidecars(&desired, ready));
             self.forgive(&desired);
             if self.part.problem.is_none() {

@@ -227,6 +227,7 @@ impl Application {
             instances,
             settled: component.settled,
             step: component.phase,
+            scaling: self.observed_scaling(name),
         })
     }
 

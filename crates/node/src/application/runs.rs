@@ -106,6 +106,7 @@ impl Application {
     /// Not even once the task is done, until control goes on: the former content would meet data that are not its own any more.
     pub(super) fn asked(&self, desired: &Desired, component: &Name) -> Asked {
         let mut asked = desired.component(component);
+        self.scaled(component, &mut asked);
         let release = desired.kept.wish().map_or(0, |wish| wish.release.number);
         let gives_way = |task: &TaskPlan| {
             let run = self.book.get(&task_key(task, release));

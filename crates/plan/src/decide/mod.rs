@@ -226,7 +226,7 @@ impl Deciding<'_> {
         let sidecars = self.further(name, "sidecars", &component.sidecars, ports, image);
         let init = self.further(name, "init", &component.init, ports, image);
         if component.kind == Kind::Stateful {
-            let count = rollout::instances(component);
+            let count = rollout::most(component);
             self.volumes.one_for_each(name, count, &mut self.problems);
         }
         let image = image?;
@@ -290,6 +290,7 @@ impl Deciding<'_> {
             hash: ContentHash::of(&content),
             content,
             instances: rollout::instances(component),
+            scale: component.scale.clone(),
             rollout,
             hot_files: files.hot,
             after,
@@ -460,6 +461,16 @@ pub fn wrong_schedules(spec: &AppSpec) -> Vec<Problem> {
         if let Some(asked) = &component.backups {
             let path = format!("components.{name}.backups.schedule");
             found.extend(wrong_schedule(name, true, &asked.schedule(), path));
+        }
+        let times = component.scale.iter().flat_map(|scale| &scale.schedule);
+        for (index, time) in times.enumerate() {
+            let path = format!("components.{name}.scale.schedule[{index}]");
+            let asked = ScheduleIn {
+                cron: time.cron.clone(),
+                time_zone: time.time_zone.clone(),
+                overlap: false,
+            };
+            found.extend(wrong_schedule(name, true, &asked, path));
         }
     }
     found

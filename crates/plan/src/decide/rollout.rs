@@ -17,7 +17,18 @@ pub(super) fn instances(component: &ComponentSpec) -> u32 {
         // They run to their end, each run a container of its own.
         Kind::Job | Kind::Cron => 0,
         Kind::Daemon => 1,
-        _ => component.instances.unwrap_or(1),
+        _ => match &component.scale {
+            Some(scale) => scale.min,
+            None => component.instances.unwrap_or(1),
+        },
+    }
+}
+
+/// The most that there ever are.
+pub(super) fn most(component: &ComponentSpec) -> u32 {
+    match &component.scale {
+        Some(scale) => scale.most(),
+        None => instances(component),
     }
 }
 
@@ -29,7 +40,7 @@ pub(super) fn decide(
     let asked = component.rollout.clone().unwrap_or_default();
     let exclusive = volumes::exclusive(component);
     let machine = on_the_machine(component);
-    let count = instances(component);
+    let count = most(component);
     let why = match (exclusive, &machine) {
         // Each of its instances has a volume of its own, but there is one machine.
         (Some(target), None) if component.kind != Kind::Stateful => Some(format!(
@@ -94,7 +105,7 @@ fn on_the_machine(component: &ComponentSpec) -> Option<String> {
 pub(super) fn refuse_taken_names(spec: &AppSpec, problems: &mut Vec<Problem>) {
     let several = |component: &&ComponentSpec| component.kind == Kind::Stateful;
     for (name, component) in spec.components.iter().filter(|(_, c)| several(c)) {
-        for ordinal in 0..instances(component) {
+        for ordinal in 0..most(component) {
             let instance = numbered(name, ordinal);
             let taken = spec.components.iter().find_map(|(other, component)| {
                 if *other == instance {

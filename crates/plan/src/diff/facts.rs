@@ -8,7 +8,9 @@ use pluvio_model::release::{
     DecidedProbe, Release, Strategy,
 };
 use pluvio_model::route::Route;
-use pluvio_model::spec::{Command, Kind, PortProtocol, PortRef, Reload, VolumeAccess, VolumeKind};
+use pluvio_model::spec::{
+    Command, Kind, PortProtocol, PortRef, Reload, ScaleSpec, VolumeAccess, VolumeKind,
+};
 use pluvio_model::template::Rendered;
 use serde::Serialize;
 
@@ -79,6 +81,32 @@ impl Facts {
     }
 }
 
+fn scaling(scale: &ScaleSpec, facts: &mut Facts) {
+    let bounds = |min: Option<u32>, max: Option<u32>| match (min, max) {
+        (Some(min), Some(max)) => format!("{min} to {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
+        (None, None) => String::new(),
+    };
+    let own = match scale.max {
+        Some(max) => format!("{} to {max}", scale.min),
+        None => scale.min.to_string(),
+    };
+    facts.add("instances", own);
+    facts.add_some("scale by cpu", scale.cpu.map(|cpu| format!("{cpu} %")));
+    let memory = scale.memory.map(|memory| format!("{memory} %"));
+    facts.add_some("scale by memory", memory);
+    for custom in &scale.custom {
+        let text = format!("{} for each instance", custom.per_instance);
+        facts.add_exact(format!("scale by {}", custom.metric), text, custom, None);
+    }
+    for time in &scale.schedule {
+        let zone = time.time_zone.as_deref().unwrap_or("UTC");
+        let what = format!("scale at {} {zone}", time.cron);
+        facts.add(what, bounds(time.min, time.max));
+    }
+}
+
 pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<String, Fact> {
     let mut facts = Facts::default();
     let content = &component.content;
@@ -93,11 +121,14 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
         facts.add_some("commit", build.source.commit.as_ref().map(short));
         facts.add("builder", build.builder.clone());
     }
-    facts.add_default(
-        "instances",
-        component.instances.to_string(),
-        component.instances == 1,
-    );
+    match &component.scale {
+        Some(scale) => scaling(scale, &mut facts),
+        None => facts.add_default(
+            "instances",
+            component.instances.to_string(),
+            component.instances == 1,
+        ),
+    }
     for (name, port) in &content.ports {
         facts.add(
             format!("port {name}"),

@@ -12,7 +12,7 @@ use pluvio_model::release::DecidedComponent;
 use pluvio_model::spec::PortProtocol;
 use pluvio_model::stage::Power;
 
-use super::{Input, is_off, of_target, ready};
+use super::{Input, is_off, needed, of_target, ready};
 
 /// Ends without ever having been ready after which a new instance is not hoped for any more.
 const EXITS: u32 = 3;
@@ -67,7 +67,7 @@ fn of_component(
     seen: &ObservedComponent,
 ) -> Option<Problem> {
     let up = ready(seen, component);
-    if seen.settled || up >= component.instances as usize {
+    if seen.settled || up >= needed(seen, component) {
         return None;
     }
     let given_up = of_target(seen, component)

@@ -286,7 +286,16 @@ fn is_up(input: &Input, name: &Name) -> bool {
         return false;
     }
     seen.wanted == component.hash
-        && (seen.settled || ready(seen, component) >= component.instances as usize)
+        && (seen.settled || ready(seen, component) >= needed(seen, component))
+}
+
+/// How many do: of what scales itself those that are wanted now, yet not more than where it begins.
+fn needed(seen: &ObservedComponent, component: &DecidedComponent) -> usize {
+    let count = match component.scale {
+        Some(_) => seen.wanted_instances.clamp(1, component.instances.max(1)),
+        None => component.instances,
+    };
+    count as usize
 }
 
 fn is_settled(input: &Input, observed: &ObservedApplication) -> bool {
@@ -300,7 +309,11 @@ fn is_settled(input: &Input, observed: &ObservedApplication) -> bool {
                 Some(seen) => {
                     seen.settled
                         && seen.wanted == component.hash
-                        && seen.wanted_instances == component.instances
+                        && match component.scale {
+                            // However many there are is right.
+                            Some(_) => seen.wanted_instances > 0,
+                            None => seen.wanted_instances == component.instances,
+                        }
                 }
                 None => is_off(input, &component.name) || component.instances == 0,
             }

@@ -6,7 +6,7 @@ use pluvio_model::operation::{ComponentProgress, StepName, StepState};
 use pluvio_model::release::DecidedComponent;
 use pluvio_model::stage::Power;
 
-use super::{Due, Input, StepNote, is_off, is_up, of_target, ready};
+use super::{Due, Input, StepNote, is_off, is_up, needed, of_target, ready};
 
 /// The steps from `Apply` on, those that have begun.
 pub(super) fn steps(input: &Input, observed: &ObservedApplication, due: &Due) -> Vec<StepNote> {
@@ -138,7 +138,7 @@ fn component_state(
             ),
         };
     }
-    let wanted = component.instances as usize;
+    let wanted = seen.map_or(component.instances as usize, |seen| needed(seen, component));
     let rests = observed.stopped.contains(name);
     let (up, current, settled) = seen.map_or((0, false, wanted == 0), |seen| {
         let current = seen.wanted == component.hash;

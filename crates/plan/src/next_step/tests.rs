@@ -74,6 +74,7 @@ impl Case {
             settled: ready == decided.instances as usize && ready == instances.len(),
             instances,
             step: RolloutStep::Start,
+            scaling: None,
         }
     }
 

@@ -56,6 +56,7 @@ fn starts_with_dash(word: &OsString) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::commands::scale::ScaleArgs;
     use clap::Parser;
 
     use super::super::{Cli, Command, ConfigCommand};
@@ -92,11 +93,13 @@ mod tests {
         assert_eq!((logs.tail, logs.follow), (20, false));
 
         assert!(matches!(parse("ps -a shop").command, Command::Status));
-        let Command::Scale { instances } = parse("ps:scale web=2 worker=1 -a shop").command else {
+        let Command::Scale(ScaleArgs { instances, .. }) =
+            parse("ps:scale web=2 worker=1 -a shop").command
+        else {
             panic!()
         };
         assert_eq!(instances, ["web=2", "worker=1"]);
-        let Command::Scale { instances } = parse("ps:scale").command else {
+        let Command::Scale(ScaleArgs { instances, .. }) = parse("ps:scale").command else {
             panic!()
         };
         assert!(instances.is_empty());

@@ -144,6 +144,9 @@ pub(crate) async fn status(context: &Context) -> Done {
             outside(out, component);
             continue;
         }
+        if let Some(scaling) = super::scale::shown(component) {
+            out.line(scaling);
+        }
         if component.instances.is_empty() && matches!(component.kind.as_str(), "job" | "cron") {
             let name = &component.name;
             out.line(format!(

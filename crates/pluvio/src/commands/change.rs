@@ -1,10 +1,10 @@
-//! Changing what runs: scale, restart, stop, start, delete, variables, secrets, rollback.
+//! Changing what runs: restart, stop, start, delete, variables, secrets, rollback.
 
 use std::io::Read;
 
 use indexmap::IndexMap;
 use pluvio_api::applications::{
-    ApplicationDetail, ComponentPatch, RollbackRequest, ScaleRequest, SecretRow, SecretValueRequest,
+    ApplicationDetail, ComponentPatch, RollbackRequest, SecretRow, SecretValueRequest,
 };
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
@@ -62,47 +62,6 @@ impl Context {
             }
         }
     }
-}
-
-pub(crate) async fn scale(context: &Context, all: &[String]) -> Done {
-    if all.is_empty() {
-        return super::apps::status(context).await;
-    }
-    // All are read before one is done.
-    let asked = all
-        .iter()
-        .map(|text| scale_of(text))
-        .collect::<Result<Vec<_>, _>>()?;
-    if asked.len() == 1 {
-        return context.operate("scale", &asked[0]).await;
-    }
-    let mut ended: Vec<Operation> = Vec::new();
-    for request in &asked {
-        let path = format!("{}/scale", context.app_path()?);
-        let operation: Operation = context.client()?.post(&path, request).await?;
-        ended.push(context.finish(operation).await?);
-    }
-    if context.out.json && !context.global.no_wait {
-        context.out.document(&ended);
-    }
-    Ok(())
-}
-
-fn scale_of(text: &str) -> Result<ScaleRequest, Problem> {
-    let (component, number) = match text.split_once('=') {
-        Some((component, number)) => (Some(component.to_owned()), number),
-        None => (None, text),
-    };
-    let instances = number.parse().map_err(|_| {
-        problem::REQUEST_INVALID.problem(
-            format!("{number:?} is not a number of instances."),
-            "Write `pluvio scale 3` or `pluvio scale web=3`.",
-        )
-    })?;
-    Ok(ScaleRequest {
-        component,
-        instances,
-    })
 }
 
 pub(crate) async fn rollback(context: &Context, to: Option<&str>) -> Done {

@@ -19,6 +19,7 @@ pub(crate) mod openings;
 pub(crate) mod plan;
 pub(crate) mod reference;
 pub(crate) mod runs;
+pub(crate) mod scale;
 pub(crate) mod source;
 pub(crate) mod topology;
 pub(crate) mod up;

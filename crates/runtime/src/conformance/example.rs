@@ -145,6 +145,7 @@ impl Example {
             hash: ContentHash::of(&content),
             content,
             instances: self.instances,
+            scale: None,
             rollout: DecidedRollout {
                 strategy: Strategy::Surge {
                     surge: 1,

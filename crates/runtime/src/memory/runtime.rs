@@ -228,6 +228,7 @@ impl State {
             } else {
                 RolloutStep::Start
             },
+            scaling: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use pluvio_model::name::Name;
 use pluvio_model::operation::{Operation, OperationKind};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::spec::ScaleSpec;
 use pluvio_model::stage::Power;
 use pluvio_plan::patch::Patch;
 use pluvio_store::Application;
@@ -65,15 +66,6 @@ async fn scale(
             Permission::ApplicationOperate,
         )
         .await?;
-    if request.instances > 1000 {
-        return Err(Refusal(problem::SPEC_INVALID.problem(
-            format!(
-                "{} instances are more than one machine runs.",
-                request.instances
-            ),
-            "Ask for at most 1,000.",
-        )));
-    }
     let by = asker(
         &app,
         &caller,
@@ -84,11 +76,8 @@ async fn scale(
         Some(component) => component_name(component)?,
         None => only_component(&app, &application).await?,
     };
-    let title = format!("Scale {component} to {}", request.instances);
-    let patches = vec![Patch::Scale {
-        component,
-        instances: request.instances,
-    }];
+    let (patch, title) = scaling(component, &request)?;
+    let patches = vec![patch];
     Ok(accepted(
         app.control
             .patch(
@@ -104,6 +93,62 @@ async fn scale(
             )
             .await?,
     ))
+}
+
+/// What was asked for, and in a sentence.
+fn scaling(component: Name, request: &ScaleRequest) -> Result<(Patch, String), Refusal> {
+    let refused = |cause: String, remedy: &str| {
+        let path = format!("components.{component}.scale");
+        Err(Refusal(
+            problem::SPEC_INVALID.problem(cause, remedy).path(path),
+        ))
+    };
+    match (request.instances, &request.scale) {
+        (Some(instances), _) if instances > 1000 => refused(
+            format!("{instances} instances are more than one machine runs."),
+            "Ask for at most 1,000.",
+        ),
+        (Some(instances), None) => {
+            let title = format!("Scale {component} to {instances}");
+            let patch = match request.fixed {
+                true => Patch::SetScale {
+                    component,
+                    scale: None,
+                    instances: Some(instances),
+                },
+                false => Patch::Scale {
+                    component,
+                    instances,
+                },
+            };
+            Ok((patch, title))
+        }
+        (None, Some(scale)) => {
+            let scale: ScaleSpec = match serde_json::from_value(scale.clone()) {
+                Ok(scale) => scale,
+                Err(why) => {
+                    return refused(
+                        format!("scale: {why}"),
+                        "Compare it with `pluvio schema app`.",
+                    );
+                }
+            };
+            let title = match scale.max {
+                Some(max) => format!("Scale {component} between {} and {max}", scale.min),
+                None => format!("Scale {component} by the clock"),
+            };
+            let patch = Patch::SetScale {
+                component,
+                scale: Some(scale),
+                instances: None,
+            };
+            Ok((patch, title))
+        }
+        (Some(_), Some(_)) | (None, None) => refused(
+            "It says not exactly one of `instances` and `scale`.".to_owned(),
+            "Send the number of instances, or how it shall scale itself.",
+        ),
+    }
 }
 
 async fn only_component(app: &App, application: &Application) -> Result<Name, Refusal> {

@@ -192,6 +192,7 @@ impl Scene {
             instances: vec![instance],
             settled: true,
             step: RolloutStep::Done,
+            scaling: None,
         };
         let mut seen = ObservedApplication::default();
         seen.components.insert("web".parse().unwrap(), component);

@@ -330,6 +330,7 @@ impl Scene {
             hash: ContentHash::of(&content),
             content,
             instances: part.instances,
+            scale: None,
             rollout: DecidedRollout {
                 strategy: part.strategy,
                 drain: Span::seconds(10),

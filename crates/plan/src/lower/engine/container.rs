@@ -69,7 +69,7 @@ impl Owner<'_> {
                 continue;
             }
             let count = match component.rollout.strategy {
-                Strategy::Ordered => component.instances.max(1),
+                Strategy::Ordered => component.most().max(1),
                 Strategy::Surge { .. } | Strategy::StopThenStart => 1,
             };
             let each = (0..count)

@@ -30,7 +30,7 @@ use pluvio_model::release::{
     DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, DecidedVolume,
     Release,
 };
-use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScheduleIn, VolumeAccess};
+use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScaleSpec, ScheduleIn, VolumeAccess};
 use pluvio_model::stage::RunWish;
 use serde_json::{Value, json};
 
@@ -110,6 +110,8 @@ pub struct ComponentPlan {
     pub name: Name,
     pub hash: ContentHash,
     pub instances: u32,
+    /// What changes their number by itself.
+    pub scale: Option<ScalePlan>,
     pub rollout: DecidedRollout,
     pub restart: RestartPolicy,
     pub probes: DecidedProbes,
@@ -123,6 +125,16 @@ pub struct ComponentPlan {
     pub made_alone: bool,
     /// Files that are written into running instances when they change.
     pub hot_files: IndexMap<AbsolutePath, DecidedFile>,
+}
+
+/// Bounds, and what an instance asks for, which its use is measured against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScalePlan {
+    pub spec: ScaleSpec,
+    /// Thousandths of a core.
+    pub cpu: Option<u32>,
+    /// Bytes.
+    pub memory: Option<u64>,
 }
 
 /// Lowers a stage. What an engine cannot do is refused by name, with its path in the specification.
@@ -317,6 +329,10 @@ impl Owner<'_> {
             name: component.name.clone(),
             hash: component.hash.clone(),
             instances: component.instances,
+            scale: component
+                .scale
+                .as_ref()
+                .map(|scale| scale_plan(component, scale)),
             rollout: component.rollout.clone(),
             restart: content.restart,
             probes: content.main.probes.clone(),
@@ -327,6 +343,19 @@ impl Owner<'_> {
             made_alone: self.is_made_alone(component),
             hot_files: component.hot_files.clone(),
         }
+    }
+}
+
+/// All of an instance's programs together ask for it, and together they are measured. What names a limit only asks for that.
+fn scale_plan(component: &DecidedComponent, scale: &ScaleSpec) -> ScalePlan {
+    let content = &component.content;
+    let all = || std::iter::once(&content.main).chain(content.sidecars.values());
+    let cpu = all().filter_map(|one| Some(one.cpu_request.or(one.cpu_limit)?.0));
+    let memory = all().filter_map(|one| Some(one.memory_request.or(one.memory_limit)?.0));
+    ScalePlan {
+        spec: scale.clone(),
+        cpu: Some(cpu.sum()).filter(|sum| *sum > 0),
+        memory: Some(memory.sum()).filter(|sum| *sum > 0),
     }
 }
 

@@ -66,10 +66,10 @@ impl Room {
             || component.schedule.is_some()
             || component.kind == Kind::Job;
         let surge = match component.rollout.strategy {
-            Strategy::Surge { surge, .. } => surge.min(component.instances),
+            Strategy::Surge { surge, .. } => surge.min(component.most()),
             Strategy::StopThenStart | Strategy::Ordered => 0,
         };
-        let made = component.instances + surge + u32::from(runs);
+        let made = component.most() + surge + u32::from(runs);
         // Each has an address of its own for what runs before it.
         let steps = if component.content.init.is_empty() {
             0
@@ -77,7 +77,7 @@ impl Room {
             made
         };
         self.in_use += made + steps;
-        self.resting += component.instances + u32::from(runs);
+        self.resting += component.most() + u32::from(runs);
     }
 }
 

@@ -21,6 +21,17 @@ pub(crate) fn unsupported(
     }
     for component in components {
         kind(component, &mut found);
+        let custom = component.scale.iter().flat_map(|scale| &scale.custom);
+        if let Some(custom) = custom.into_iter().next() {
+            found.push(problem(
+                format!("components.{}.scale.custom", component.name),
+                format!(
+                    "{} is told by a cluster's metrics APIs; an engine has none.",
+                    custom.metric
+                ),
+                "Scale by `cpu`, `memory` or `schedule` here, or deploy to a Kubernetes cluster.",
+            ));
+        }
         content(component, facts, &mut found);
     }
     found

@@ -4,6 +4,7 @@
 //! | what | becomes |
 //! | --- | --- |
 //! | `service`, `stateful`, `daemon`, `job`, `cron` | Deployment, StatefulSet, DaemonSet, Job (named by its content), CronJob |
+//! | `scale` by figures | a HorizontalPodAutoscaler; its workload has no `replicas` |
 //! | ports | a Service `APP--COMPONENT`; for `stateful` a headless one beside it |
 //! | variables and files with secrets | a Secret; other files a ConfigMap; hot files one of a stable name |
 //! | `external` | a Service without selector and EndpointSlices, or an ExternalName |
@@ -11,7 +12,7 @@
 //! | routes | an HTTPRoute for each |
 //! | inner names | a headless Service without selector, `APP`; whoever applies writes its EndpointSlice, whose addresses are observed |
 //!
-//! Deliberately absent: `replicas` under an autoscaler, pruning and drift, which belong to whoever applies; limits on the number
+//! Deliberately absent: handing `replicas` over to an autoscaler, pruning and drift, which belong to whoever applies; limits on the number
 //! of processes, which are a node's setting on Kubernetes.
 
 mod api;
@@ -20,6 +21,7 @@ mod external;
 mod network;
 mod pod;
 mod refuse;
+mod scale;
 mod workload;
 
 use indexmap::IndexMap;
@@ -137,6 +139,7 @@ pub fn kubernetes(
     for component in &named {
         lowering.config(component);
         lowering.workload(component);
+        lowering.autoscaler(component);
         lowering.services(component);
     }
     for external in release.externals.values() {

@@ -461,3 +461,52 @@ fn what_is_outside_is_a_service_that_leads_there() {
         ]
     );
 }
+
+#[test]
+fn what_scales_itself_has_an_autoscaler_and_no_number_of_its_own() {
+    let scale = json!({
+        "min": 2, "max": 10, "cpu": 70, "memory": 80,
+        "custom": [
+            { "metric": "http_requests", "perInstance": "100" },
+            { "metric": "queue_length", "of": "external", "labels": { "queue": "mail" }, "perInstance": "30" },
+        ],
+    });
+    let resources = json!({ "cpu": { "request": "100m" }, "memory": { "limit": "64Mi" } });
+    let spec = sample::shop(json!({
+        "web": { "image": "registry.test/shop:1", "resources": resources, "scale": scale },
+        "side": {
+            "kind": "stateful", "image": "registry.test/shop:1", "routes": [], "resources": resources,
+            "scale": { "min": 1, "max": 3, "cpu": 50 },
+            "sidecars": { "log": { "image": "registry.test/log:1" } },
+        },
+        "clock": { "image": "registry.test/shop:1", "routes": [], "scale": { "min": 3, "schedule": [{ "cron": "0 8 * * *", "min": 5 }] } },
+    }));
+    let kinds = ["HorizontalPodAutoscaler"];
+    check(&spec, &kinds, expect_file!["./expected/scale.json"]);
+    let replicas = |objects: &[Object]| -> Vec<String> {
+        let workloads = objects
+            .iter()
+            .filter(|one| one.kind == "Deployment" || one.kind == "StatefulSet");
+        let told = workloads.map(|one| format!("{} {}", one.name, one.body["spec"]["replicas"]));
+        told.collect()
+    };
+    assert_eq!(
+        replicas(&lower(&spec).unwrap()),
+        ["shop--web null", "shop--side null", "shop--clock 3"]
+    );
+    // Stopped, the number is ours again, and nothing scales.
+    let mut off = wish(&spec);
+    off.power = Power::Off;
+    let objects = kubernetes(&off, sample::application(), Generation(7), &options()).unwrap();
+    assert_eq!(
+        replicas(&objects),
+        ["shop--web 0", "shop--side 0", "shop--clock 0"]
+    );
+    assert!(objects.iter().all(|one| one.kind != kinds[0]));
+    // By the clock: bounds of now, and a plain number where nothing is measured.
+    let now = "2026-01-05T08:00:00Z".parse().unwrap();
+    let (wish, next) = crate::scale::at(&wish(&spec), now).unwrap();
+    assert_eq!(next, Some("2026-01-06T08:00:00Z".parse().unwrap()));
+    let objects = kubernetes(&wish, sample::application(), Generation(7), &options()).unwrap();
+    assert_eq!(replicas(&objects)[2], "shop--clock 5");
+}

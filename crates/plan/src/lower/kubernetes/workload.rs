@@ -14,22 +14,25 @@ impl Lowering<'_> {
         let pods = self.pods(component);
         let selector = json!({ "matchLabels": self.selector(Some(&component.name)) });
         let is_on = self.wish.is_on(&component.name);
-        let replicas = if is_on { component.instances } else { 0 };
+        let replicas = match self.scale_of(component) {
+            // Its autoscaler's.
+            Some(_) => None,
+            None => Some(if is_on { component.instances } else { 0 }),
+        };
         match component.kind {
             // A database has one volume and is replaced by stopping it first: `strategy` says so.
             Kind::Service | Kind::Database => {
-                let spec = json!({
-                    "replicas": replicas,
+                let mut spec = json!({
                     "selector": selector,
                     "strategy": strategy(component),
                     "progressDeadlineSeconds": seconds(component.rollout.deadline).max(1),
                     "template": pods,
                 });
+                set_replicas(&mut spec, replicas);
                 self.add_workload("apps/v1", "Deployment", component, &spec);
             }
             Kind::Stateful => {
-                let spec = json!({
-                    "replicas": replicas,
+                let mut spec = json!({
                     "serviceName": self.name_of(&component.name, "each"),
                     "selector": selector,
                     "podManagementPolicy": "OrderedReady",
@@ -37,6 +40,7 @@ impl Lowering<'_> {
                     "template": pods,
                     "volumeClaimTemplates": self.claim_templates(component),
                 });
+                set_replicas(&mut spec, replicas);
                 self.add_workload("apps/v1", "StatefulSet", component, &spec);
             }
             Kind::Daemon => {
@@ -145,6 +149,12 @@ impl Lowering<'_> {
                 })
             })
             .collect()
+    }
+}
+
+fn set_replicas(spec: &mut Value, replicas: Option<u32>) {
+    if let (Some(replicas), Some(spec)) = (replicas, spec.as_object_mut()) {
+        spec.shift_insert(0, "replicas".to_owned(), json!(replicas));
     }
 }
 
