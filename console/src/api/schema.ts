@@ -312,6 +312,8 @@ export type ComponentDetail = {
   image: string
   image_id: string
   instances_wanted: number
+  scale?: ScaleSpec | null
+  scaling?: ObservedScaling | null
   /** Of a component outside, each of its addresses. */
   instances: InstanceDetail[]
   /** Of a component outside, as they are written. */
@@ -440,6 +442,18 @@ export type CredentialSummary = {
   host: string
   username?: string | null
   set_at: string
+}
+
+/** A figure that is told for each pod, or for something outside the cluster. */
+export type CustomMetric = {
+  /** Its name in the metrics API: `http_requests_per_second`. */
+  metric: string
+  /** Whose figure it is. */
+  of?: MetricOf
+  /** Only series with these labels. */
+  labels?: Record<string, string>
+  /** So much for each instance: `100`, `2500m`, `1k`. */
+  perInstance: string
 }
 
 export type DatabaseAddress = {
@@ -904,6 +918,8 @@ export type LogEntry = {
   text: string
 }
 
+export type MetricOf = "instances" | "external"
+
 export type MountRow = {
   path: string
   kind: string
@@ -1018,6 +1034,15 @@ export type ObservedInstance = {
   sidecars?: ObservedSidecar[]
 }
 
+/** A figure that the number of instances goes by, as people read it. */
+export type ObservedMetric = {
+  /** `cpu`, `memory`, or a metric's own name. */
+  metric: string
+  /** `64 %`, `120`; absent while nothing is known. */
+  now?: string | null
+  target: string
+}
+
 /** One run of a program that comes to an end. */
 export type ObservedRun = {
   /** Names it in its application. */
@@ -1036,6 +1061,16 @@ export type ObservedRun = {
   started_at?: string | null
   ended_at?: string | null
   exit?: ExitRecord | null
+  problem?: Problem | null
+}
+
+/** How many instances there may be now, and what the number goes by. */
+export type ObservedScaling = {
+  min: number
+  max: number
+  by: ObservedMetric[]
+  /** When the clock sets other bounds. */
+  next?: string | null
   problem?: Problem | null
 }
 
@@ -1758,7 +1793,38 @@ export type SampleSummary = {
 export type ScaleRequest = {
   /** The only component when absent. */
   component?: string | null
-  instances: number
+  /** So many. Refused for a component that scales itself, unless `fixed`. */
+  instances?: number | null
+  /** From now on it does not scale itself. */
+  fixed?: boolean
+  /** From now on it scales itself: the `scale` part of the AppSpec. */
+  scale?: Record<string, unknown> | null
+}
+
+/** Between how many instances, and what decides. Without a figure to go by there are `min`, which the clock may change. */
+export type ScaleSpec = {
+  /** At least so many. */
+  min: number
+  /** At most so many; needed where a figure decides. */
+  max?: number | null
+  /** Per cent of the CPU that an instance asks for, on average over all. */
+  cpu?: number | null
+  /** Per cent of the memory that an instance asks for, on average over all. */
+  memory?: number | null
+  /** Figures that a cluster's metrics APIs tell. */
+  custom?: CustomMetric[]
+  /** Other bounds from a time on, until the next such time. */
+  schedule?: ScaleTime[]
+}
+
+/** From this time on, until the next: other bounds. What it does not name is as above. */
+export type ScaleTime = {
+  /** Five fields: minute, hour, day of the month, month, day of the week. */
+  cron: string
+  /** IANA time zone; UTC when absent. */
+  timeZone?: string | null
+  min?: number | null
+  max?: number | null
 }
 
 export type SecretRow = {

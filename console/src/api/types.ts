@@ -113,6 +113,7 @@ export interface Spec {
 export interface ComponentSpec {
   kind?: string
   database?: string
+  scale?: object
   uses?: (string | { component: string; as?: string })[]
   image?: string
   source?: Record<string, unknown>

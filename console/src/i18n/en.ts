@@ -498,7 +498,8 @@ export const en = {
   'scaling.field.max': 'At most',
   'scaling.field.cpu': 'CPU, %',
   'scaling.field.memory': 'Memory, %',
-  'scaling.text': 'Per cent of what an instance asks for. {n, plural, =0 {Times and other figures are written in the specification.} one {# time or other figure is written in the specification and stays.} other {# times or other figures are written in the specification and stay.}}',
+  'scaling.text':
+    'Per cent of what an instance asks for. {n, plural, =0 {Times and other figures are written in the specification.} one {# time or other figure is written in the specification and stays.} other {# times or other figures are written in the specification and stay.}}',
   'scaling.begin': 'Scale by itself',
   'scaling.save': 'Save',
   'scaling.end': 'Set by hand: {n}',

@@ -486,7 +486,8 @@ export const zh: Catalogue = {
   'scaling.field.max': '最多',
   'scaling.field.cpu': 'CPU，%',
   'scaling.field.memory': '内存，%',
-  'scaling.text': '按实例所申请资源的百分比。{n, plural, =0 {时间表和其他指标写在规格中。} other {规格中的 # 项时间表或其他指标保持不变。}}',
+  'scaling.text':
+    '按实例所申请资源的百分比。{n, plural, =0 {时间表和其他指标写在规格中。} other {规格中的 # 项时间表或其他指标保持不变。}}',
   'scaling.begin': '启用自动伸缩',
   'scaling.save': '保存',
   'scaling.end': '改为手动：{n}',

@@ -23,6 +23,7 @@ import { ComponentsCard } from './components-card'
 import { useApp } from './context'
 import { Instances, LastEnd } from './instances'
 import { comesToAnEnd, Runs } from './runs'
+import { scalingText } from './scaling'
 
 export default function AppOverview() {
   const { app, component } = useApp()
@@ -160,14 +161,17 @@ function InstancesCard({
   component: ComponentDetail | undefined
   now: number
 }) {
-  const { t } = useI18n()
+  const i18n = useI18n()
+  const { t } = i18n
   const place = usePlace()
   const instances = component?.instances ?? []
   if (component?.kind === 'external') return <Addresses component={component} off={app.power === 'off'} />
   return (
     <Card
       title={t('instance.title')}
-      hint={component && (scalingText(component, i18n) ?? t('instance.wanted', { n: component.instances_wanted }))}
+      hint={
+        component && (scalingText(component, i18n) ?? t('instance.wanted', { n: component.instances_wanted }))
+      }
       pad={false}
       action={
         <ButtonLink

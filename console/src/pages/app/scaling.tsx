@@ -15,9 +15,11 @@ export function scalingText(component: ComponentDetail, { t, when }: I18n): stri
   const now = component.scaling
   if (!now) return undefined
   const n = component.instances_wanted
-  const bounds = now.min === now.max ? t('scaling.fixed', { n }) : t('scaling.of', { n, min: now.min, max: now.max })
+  const bounds =
+    now.min === now.max ? t('scaling.fixed', { n }) : t('scaling.of', { n, min: now.min, max: now.max })
   const by = now.by.map((one) => {
-    const metric = one.metric === 'cpu' ? t('settings.cpu') : one.metric === 'memory' ? t('settings.memory') : one.metric
+    const metric =
+      one.metric === 'cpu' ? t('settings.cpu') : one.metric === 'memory' ? t('settings.memory') : one.metric
     return one.now
       ? t('scaling.by', { metric, now: one.now, target: one.target })
       : t('scaling.byUnknown', { metric, target: one.target })
@@ -51,7 +53,13 @@ export function ScalingCard({ app, component }: { app: ApplicationDetail; compon
   }
   const number = (value: string) => (value === '' ? undefined : Number(value))
   const save = () => {
-    const scale = { ...written, min: number(min) ?? 1, max: number(max), cpu: number(cpu), memory: number(memory) }
+    const scale = {
+      ...written,
+      min: number(min) ?? 1,
+      max: number(max),
+      cpu: number(cpu),
+      memory: number(memory),
+    }
     ask({ scale })
   }
   const fields: [string, string, (value: string) => void, string][] = [
