@@ -14,15 +14,19 @@ use super::load::Dialect;
 
 /// Whether a text is such a template.
 pub(crate) fn is_template(text: &str) -> bool {
-    [
-        "SERVICE_URL_",
-        "SERVICE_FQDN_",
-        "SERVICE_PASSWORD_",
-        "SERVICE_USER_",
-        "SERVICE_BASE64_",
-    ]
-    .iter()
-    .any(|magic| text.contains(magic))
+    // What each of its files begins with, whether it has such variables or not.
+    let header = |key: &str| text.lines().take(12).any(|line| line.starts_with(key));
+    let headed = header("# documentation:") && header("# slogan:");
+    headed
+        || [
+            "SERVICE_URL_",
+            "SERVICE_FQDN_",
+            "SERVICE_PASSWORD_",
+            "SERVICE_USER_",
+            "SERVICE_BASE64_",
+        ]
+        .iter()
+        .any(|magic| text.contains(magic))
 }
 
 /// The port of the header, `# port: 3000`.

@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml, compose file or -
+    /// Folder, archive (.zip, .tar, .tar.gz), Git URL, image, app.yaml, compose file, template or -
     #[arg(default_value = ".")]
     pub(crate) source: String,
     /// `engine` or `kubernetes`
