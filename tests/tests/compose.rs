@@ -1,10 +1,14 @@
 //! Compose files run as they are (BX-02): their parts find each other, their one-shots run, and a redeploy loses no request.
 
-use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, load};
+use std::collections::BTreeMap;
+
+use pluvio_tests::{Engine, Pluvio, both_engines, engine::name_of, image::IMAGE, load};
+use serde_json::Value;
 
 both_engines!(
     bx02_a_compose_file_runs_and_redeploys_without_a_lost_request,
     what_a_compose_file_cannot_keep_is_not_left_out_unasked,
+    of_ten_services_the_one_that_changed_is_made_anew,
 );
 
 fn shop(name: &str, greeting: &str, more: &str) -> String {
@@ -124,5 +128,56 @@ fn what_a_compose_file_cannot_keep_is_not_left_out_unasked(engine: Engine) {
     pluvio
         .cli(&["deploy", &file, "--accept-refused", "--json"])
         .ok();
+    pluvio.end();
+}
+
+fn of_ten_services_the_one_that_changed_is_made_anew(engine: Engine) {
+    let pluvio = Pluvio::start(engine.clone());
+    let name = pluvio.name("ten");
+    let ten = |greeting: &str| {
+        let services = (0..10).map(|number| {
+            let greeting = if number == 7 { greeting } else { "kept" };
+            let network = if number < 5 { "front" } else { "back" };
+            format!(
+                "  s{number}:
+    image: {IMAGE}
+    command: /serve
+    expose: ['8080']
+    environment: [GREETING={greeting}]
+    networks: [{network}, all]
+    stop_grace_period: 1s
+"
+            )
+        });
+        let services: String = services.collect();
+        format!(
+            "name: {name}\nservices:\n{services}networks: {{ front: {{}}, back: {{}}, all: {{}} }}\n"
+        )
+    };
+    let containers = || {
+        let all = engine.containers(pluvio.installation());
+        let one = |container: &Value| {
+            let component = container["Labels"]["io.pluvio.component"].as_str();
+            let started = engine.inspect(&name_of(container))["State"]["StartedAt"].to_string();
+            (
+                component.unwrap_or_default().to_owned(),
+                (container["Id"].to_string(), started),
+            )
+        };
+        all.iter().map(one).collect::<BTreeMap<_, _>>()
+    };
+    let file = pluvio.write("compose.yaml", &ten("one"));
+    pluvio.cli(&["deploy", &file, "--json"]).ok();
+    let before = containers();
+    pluvio.write("compose.yaml", &ten("two"));
+    pluvio.cli(&["deploy", &file, "--json"]).ok();
+    let after = containers();
+    assert_eq!(before.len(), 10, "{before:?}");
+    let touched: Vec<&String> = after
+        .iter()
+        .filter(|(component, container)| before.get(*component) != Some(*container))
+        .map(|(component, _)| component)
+        .collect();
+    assert_eq!(touched, ["s7"]);
     pluvio.end();
 }

@@ -176,11 +176,18 @@ impl Inspected {
         networks.is_some_and(|networks| networks.contains_key(network))
     }
 
-    /// What it is called on its network, without the beginning of its id, which engines add themselves.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let aliases = self
-            .endpoint()
-            .and_then(|endpoint| endpoint.aliases.as_ref());
+    /// What it is called on the network that this one stands beside, whose name this one's begins with. Without the beginning of
+    /// its id, which engines add themselves.
+    pub(crate) fn names_beside(&self, network: &str) -> Vec<String> {
+        let networks = self.network_settings.networks.as_ref();
+        let beside = networks.and_then(|networks| {
+            let row = networks
+                .iter()
+                .filter(|(name, _)| network.starts_with(*name));
+            row.max_by_key(|(name, _)| name.len())
+        });
+        let endpoint = beside.map(|(_, endpoint)| endpoint).or(self.endpoint());
+        let aliases = endpoint.and_then(|endpoint| endpoint.aliases.as_ref());
         let own = |alias: &&String| !self.id.starts_with(alias.as_str());
         aliases.into_iter().flatten().filter(own).cloned().collect()
     }

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use pluvio_model::facts::{Facts, ImageFacts, Reach};
 use pluvio_model::id::ClusterId;
 use pluvio_model::image::ContentHash;
-use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan, label};
+use pluvio_plan::lower::engine::{ContainerCreate, NetworkJoin, NetworkPlan, VolumePlan, label};
 use pluvio_runtime::driver::{
     Driver, DriverError, DriverLogLine, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
 };
@@ -155,7 +155,14 @@ impl DockerDriver {
 
     async fn complete(&self, container: &ContainerCreate, id: &str) -> Result<(), DriverError> {
         for network in &container.further_networks {
-            self.engine.join_network(id, network, None, &[]).await?;
+            let NetworkJoin {
+                name,
+                address,
+                aliases,
+            } = network;
+            self.engine
+                .join_network(id, name, *address, aliases)
+                .await?;
         }
         let files: Vec<FileToWrite> = container
             .files
@@ -219,7 +226,7 @@ impl Driver for DockerDriver {
         if inspected.is_on(network) {
             return Ok(());
         }
-        let names = inspected.names();
+        let names = inspected.names_beside(network);
         let joined = self
             .engine
             .join_network(container, network, address, &names)

@@ -99,6 +99,7 @@ async fn exited(driver: &DockerDriver, name: &str) -> (i64, bool) {
 
 fn network_plan(driver: &DockerDriver, name: &str) -> NetworkPlan {
     NetworkPlan {
+        network: "default".parse().unwrap(),
         name: name.to_owned(),
         labels: labels(driver),
         internal: false,

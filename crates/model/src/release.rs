@@ -12,7 +12,7 @@ use crate::route::Route;
 use crate::spec::{
     AbsolutePath, ContainerOptions, Database, FileMode, HostOptions, Kind, OutsideAddress,
     PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec, ScheduleIn,
-    VolumeAccess, VolumeKind,
+    VolumeAccess, VolumeKind, default_network,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -103,8 +103,13 @@ pub struct Content {
     pub publish: Vec<PublishSpec>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Name>,
+    /// Those of its networks that have no way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub internal_networks: Vec<Name>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub network_aliases: IndexMap<Name, Vec<String>>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub extra_hosts: IndexMap<String, String>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -298,6 +303,23 @@ impl DecidedComponent {
             Kind::Job => Some(&self.hash),
             _ => Some(&self.content.release_task.as_ref()?.hash),
         }
+    }
+}
+
+impl Content {
+    /// The networks that it is on: the application's own unless others are named. The first is where its address is.
+    pub fn joined(&self) -> Vec<Name> {
+        if self.networks.is_empty() {
+            vec![default_network()]
+        } else {
+            self.networks.clone()
+        }
+    }
+
+    /// What it is called on one of its networks, besides its own name.
+    pub fn aliases_on(&self, network: &Name) -> impl Iterator<Item = &String> {
+        let there = self.network_aliases.get(network).into_iter().flatten();
+        self.aliases.iter().chain(there)
     }
 }
 

@@ -191,6 +191,13 @@ impl Addresses {
         }
     }
 
+    /// The address that is booked under this name, if it is on this network.
+    pub(crate) fn address_on(&self, name: &str, network: &str) -> Option<Ipv4Addr> {
+        let book = self.book();
+        let given = book.instances.get(name)?;
+        (given.network == network).then_some(given.address)
+    }
+
     /// The address that an instance has, on whichever network.
     pub(crate) fn address_of(&self, instance: &str) -> Option<Ipv4Addr> {
         Some(self.book().instances.get(instance)?.address)

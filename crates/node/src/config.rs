@@ -190,9 +190,6 @@ impl Subnet {
     pub(crate) fn hosts_count(self) -> u32 {
         Subnet::room(self.bits)
     }
-    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
-        (u32::from(self.base)..=self.last()).contains(&u32::from(address))
-    }
     /// Addresses that instances may be given: all but the network's, the gateway's (the first) and the broadcast.
     pub(crate) fn hosts(self) -> impl Iterator<Item = Ipv4Addr> {
         (u32::from(self.base) + 2..self.last()).map(Ipv4Addr::from)

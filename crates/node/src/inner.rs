@@ -33,12 +33,25 @@ pub(crate) struct Inside {
     pub(crate) clients: BTreeMap<IpAddr, Name>,
 }
 
+impl Inside {
+    /// Each network that something is served on, once.
+    pub(crate) fn networks(&self) -> Vec<Network> {
+        let mut all: Vec<Network> = Vec::new();
+        for network in self.served.iter().flat_map(|served| &served.networks) {
+            if !all.contains(network) {
+                all.push(*network);
+            }
+        }
+        all
+    }
+}
+
 /// A component at its virtual address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Served {
     pub(crate) component: Name,
     pub(crate) address: Ipv4Addr,
-    /// The application's own networks: whoever asks from elsewhere is turned away.
+    /// The engine's networks that the address is for: whoever asks from elsewhere is turned away.
     pub(crate) networks: Vec<Network>,
     /// Name, number, protocol; no UDP among them.
     pub(crate) ports: Vec<(Name, u16, PortProtocol)>,

@@ -8,7 +8,7 @@ use pluvio_model::interpolate::{self, Otherwise, Piece};
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
     AppSpec, Command, ComponentSpec, Kind, PortProtocol, PortRef, RestartPolicy, SourceSpec, Use,
-    VolumeKind,
+    VolumeKind, default_network,
 };
 use serde_json::{Map, Value, json};
 
@@ -76,12 +76,45 @@ fn document(spec: &AppSpec) -> (Map<String, Value>, Vec<Row>) {
     let mut document = Map::new();
     document.insert("name".into(), spec.name.to_string().into());
     document.insert("services".into(), services.into());
-    for (key, map) in [("configs", writer.configs), ("volumes", writer.volumes)] {
+    let declared = spec.networks.iter().map(|(name, network)| {
+        let body = if network.internal {
+            json!({ "internal": true })
+        } else {
+            json!({})
+        };
+        (name.to_string(), body)
+    });
+    for (key, map) in [
+        ("networks", declared.collect()),
+        ("configs", writer.configs),
+        ("volumes", writer.volumes),
+    ] {
         if !map.is_empty() {
             document.insert(key.into(), map.into());
         }
     }
     (document, writer.rows)
+}
+
+/// None for one that is on the application's own and has no further names.
+fn networks(component: &ComponentSpec) -> Option<Map<String, Value>> {
+    let own = [default_network()];
+    let joined = match &component.networks[..] {
+        [] if component.aliases.is_empty() && component.network_aliases.is_empty() => return None,
+        [] => &own[..],
+        networks => networks,
+    };
+    let on = |name: &Name| {
+        let there = component.network_aliases.get(name).into_iter().flatten();
+        let aliases: Vec<&String> = component.aliases.iter().chain(there).collect();
+        let body = if aliases.is_empty() {
+            json!({})
+        } else {
+            json!({ "aliases": aliases })
+        };
+        (name.to_string(), body)
+    };
+    Some(joined.iter().map(on).collect())
 }
 
 struct Writer<'w> {
@@ -246,11 +279,8 @@ impl Writer<'_> {
                 .collect();
             out.insert("labels".into(), json!(labels));
         }
-        if !component.aliases.is_empty() {
-            out.insert(
-                "networks".into(),
-                json!({ "default": { "aliases": component.aliases } }),
-            );
+        if let Some(networks) = networks(component) {
+            out.insert("networks".into(), networks.into());
         }
         if !component.extra_hosts.is_empty() {
             out.insert("extra_hosts".into(), json!(component.extra_hosts));

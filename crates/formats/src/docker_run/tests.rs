@@ -82,6 +82,7 @@ fn c7_several_commands_become_one_application() {
                 kind: stateful
                 image: docker.io/library/postgres:17
                 routes: []
+                networks: [app]
                 aliases: [database]
               app:
                 image: docker.io/library/app:latest
@@ -89,14 +90,15 @@ fn c7_several_commands_become_one_application() {
                   http: { port: 80 }
                 imagePorts: true
                 uses: [db]
+            networks:
+              app: {}
             adapted docker network create app: The application has a network and volumes of its own: nothing has to be made before.
             ignored --detach: Applications run in the background.
             ignored --rm: Pluvio removes what has ended.
             refused curl localhost: It runs no container, and is not run here.
             refused sh: It runs no container, and is not run here.
             adapted --name: `db` is a name on the network; containers are named after application, component and instance.
-            adapted --network: app is one network here, the application's own: its components reach each other all.
-            adapted --network: The network app is not declared; it is the application's own.
+            adapted --network: The network app is not declared; it is made all the same.
             adapted --link: It starts after db, which `database` leads to for every component.
             adapted --publish: 80:80 looks like HTTP: it is reached through the gateway, at the application's address, and redeploys lose no request.
         "#]],

@@ -8,6 +8,7 @@ use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{self, Fix};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, GroupSpec, Kind, PortProtocol, Use,
+    default_network,
 };
 
 use super::{Found, names};
@@ -52,7 +53,7 @@ pub(super) fn component(
         }
     }
     for (index, network) in component.networks.iter().enumerate() {
-        if !spec.networks.contains_key(network) {
+        if !spec.networks.contains_key(network) && *network != default_network() {
             found.unknown(
                 format!("{path}.networks[{index}]"),
                 "network",

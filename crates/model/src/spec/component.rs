@@ -135,12 +135,16 @@ pub struct ComponentSpec {
     pub sidecars: IndexMap<Name, ContainerSpec>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub init: IndexMap<Name, ContainerSpec>,
-    /// Networks besides the application's own.
+    /// The networks that it is on, and on no other: it reaches whom it shares one with, and nobody else of the application.
+    /// The application's own (`default`) when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Name>,
-    /// Further names on the application's network.
+    /// Further names, on each of its networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Further names on one of its networks only.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub network_aliases: IndexMap<Name, Vec<String>>,
     /// Further lines of `/etc/hosts`: name and address.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub extra_hosts: IndexMap<String, String>,

@@ -57,7 +57,7 @@ pub struct AppSpec {
     /// Variables and files shared by several components.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub groups: IndexMap<Name, GroupSpec>,
-    /// Further networks; every application has one of its own without asking.
+    /// Networks for components to be on in place of the application's own, which is called `default` and is there without being declared.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub networks: IndexMap<Name, NetworkSpec>,
     /// Raw Kubernetes objects, applied with the application; refused by name on an engine.
@@ -106,7 +106,12 @@ pub struct GroupSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NetworkSpec {
-    /// No way out of the network but through declared routes.
+    /// No way out of the network; routes still lead in.
     #[serde(default)]
     pub internal: bool,
+}
+
+/// What an application's own network is called.
+pub fn default_network() -> Name {
+    "default".parse().expect("a name")
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use pluvio_model::facts::Reach;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
@@ -23,6 +24,7 @@ use super::Application;
 use super::desired::{Desired, Wanted};
 use super::hot_files::{hashes, to_write};
 use super::sidecars::stop_all;
+use crate::addresses::joined_name;
 use crate::collect::{Collector, Progress, Source, remark};
 use crate::engine::Engine;
 use crate::probes::dial;
@@ -201,15 +203,13 @@ impl Application {
             .engine
             .known_facts()
             .is_some_and(|facts| facts.reach == Reach::Bridge);
-        let give = |of: &str| match desired.networks.first() {
-            Some(network) if bridge => self.address_of(&self.newest(network), of).map(Some),
-            _ => Ok(None),
-        };
-        place.address = give(name)?;
-        if template.has_init_steps() {
-            place.init_address = give(&init_name(name))?;
+        if bridge {
+            place.addresses = self.addresses_for(desired, template, name)?;
+            if template.has_init_steps() {
+                place.init_addresses = self.addresses_for(desired, template, &init_name(name))?;
+            }
         }
-        place.hosts = self.inner_hosts(desired);
+        place.hosts = self.inner_hosts(desired, template);
         place.networks = self.stand_ins(desired);
         let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
         let containers = template.create(&place, &secret).map_err(|missing| {
@@ -221,7 +221,8 @@ impl Application {
                 ),
             )
         })?;
-        let address = place.address;
+        let home = template.networks().next();
+        let address = home.and_then(|home| place.addresses.get(home).copied());
         Ok(containers
             .into_iter()
             .map(|container| match container.role {
@@ -230,6 +231,29 @@ impl Application {
                 _ => (container, address),
             })
             .collect())
+    }
+
+    /// Addresses for a container that is about to be made, on each of its networks by the name that was decided for it.
+    fn addresses_for(
+        &self,
+        desired: &Desired,
+        template: &InstanceTemplate,
+        container: &str,
+    ) -> Result<IndexMap<String, IpAddr>, Problem> {
+        let mut addresses = IndexMap::new();
+        for first in template.networks() {
+            let Some(plan) = desired.networks.iter().find(|plan| plan.name == *first) else {
+                continue;
+            };
+            let network = self.newest(plan);
+            let address = if addresses.is_empty() {
+                self.address_of(&network, container)?
+            } else {
+                self.address_of(&network, &joined_name(container, &network))?
+            };
+            addresses.insert(first.clone(), address);
+        }
+        Ok(addresses)
     }
 
     /// An address for a container that is about to be made.

@@ -7,11 +7,12 @@ use indexmap::IndexMap;
 use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::name::Name;
 use pluvio_model::spec::PortProtocol;
+use pluvio_plan::lower::engine::InstanceTemplate;
 use pluvio_proxy::Network;
 
 use super::Application;
 use super::desired::Desired;
-use crate::config::Subnet;
+use crate::addresses::joined_name;
 use crate::inner::{Inside, Served, keep_bridge_address};
 
 impl Application {
@@ -24,16 +25,14 @@ impl Application {
             Some(_) if self.shared.inner.is_available().await => self.inside(desired),
             Some(_) => return,
             None => {
-                for component in std::mem::take(&mut self.virtual_addresses).into_keys() {
+                for (component, _) in std::mem::take(&mut self.virtual_addresses).into_keys() {
                     self.take_back(&component);
                 }
                 Inside::default()
             }
         };
-        if let Some(served) = inside.served.first() {
-            for network in &served.networks {
-                keep_bridge_address(*network).await;
-            }
+        for network in inside.networks() {
+            keep_bridge_address(network).await;
         }
         self.shared.inner.set(self.id, inside).await;
         // Found out just now: instances are not told of addresses that nobody serves.
@@ -50,71 +49,89 @@ impl Application {
 
     fn inside(&mut self, desired: &Desired) -> Inside {
         let mut inside = Inside::default();
-        let (Some(wish), Some(own)) = (desired.kept.wish(), desired.networks.first()) else {
+        let Some(wish) = desired.kept.wish() else {
             return inside;
         };
-        let ranges = self.own_ranges(desired);
-        let networks: Vec<Network> = ranges.iter().filter_map(|r| r.parse().ok()).collect();
-        let ranges: Vec<Subnet> = ranges.iter().filter_map(|r| r.parse().ok()).collect();
-        if networks.is_empty() {
-            return inside;
-        }
-        let newest = self.newest(own);
-        let now = self.shared.clock.now();
-        let run = wish.release.components.iter();
-        let run = run.map(|(name, component)| (name, &component.content.ports));
-        let outside = wish.release.externals.iter();
-        let outside = outside.map(|(name, external)| (name, &external.ports));
-        for (name, ports) in run.chain(outside) {
-            let ports: Vec<_> = ports
-                .iter()
-                .filter(|(_, port)| port.protocol != PortProtocol::Udp)
-                .map(|(port, decided)| (port.clone(), decided.port, decided.protocol))
-                .collect();
-            if ports.is_empty() {
-                continue;
-            }
-            let virtual_name = self.virtual_name(name);
-            let given = match self.booked(&virtual_name, &ranges) {
-                Some(address) => Ok(address),
-                None => {
-                    let in_use = self.addresses_in_use();
-                    let addresses = &self.shared.addresses;
-                    addresses.give(&newest, &virtual_name, &in_use, now)
+        let release = &wish.release;
+        let mut given = BTreeMap::new();
+        for plan in &desired.networks {
+            let ranges = self.ranges(plan);
+            let members = release.components.iter();
+            let members = members
+                .filter(|(_, component)| component.content.joined().contains(&plan.network))
+                .map(|(name, component)| (name, &component.content.ports));
+            let outside = release.externals.iter().filter(|_| !plan.internal);
+            let outside = outside.map(|(name, external)| (name, &external.ports));
+            for (name, ports) in members.chain(outside) {
+                let ports: Vec<_> = ports
+                    .iter()
+                    .filter(|(_, port)| port.protocol != PortProtocol::Udp)
+                    .map(|(port, decided)| (port.clone(), decided.port, decided.protocol))
+                    .collect();
+                if ports.is_empty() {
+                    continue;
                 }
-            };
-            match given {
-                Ok(address) => {
-                    self.virtual_addresses.insert(name.clone(), address);
+                let addresses = self.virtual_on(name, &ranges);
+                if let Some(newest) = addresses.last() {
+                    given.insert((name.clone(), plan.network.clone()), *newest);
+                }
+                for address in addresses {
                     inside.served.push(Served {
                         component: name.clone(),
                         address,
-                        networks: networks.clone(),
-                        ports,
+                        networks: ranges.iter().map(|(_, range)| *range).collect(),
+                        ports: ports.clone(),
                     });
-                }
-                Err(error) => {
-                    tracing::warn!(application = %self.id, component = %name, %error, "a component has no address of its own");
                 }
             }
         }
-        let gone: Vec<Name> = self
-            .virtual_addresses
-            .keys()
-            .filter(|name| {
-                !inside
-                    .served
-                    .iter()
-                    .any(|served| served.component == **name)
-            })
-            .cloned()
-            .collect();
-        for name in gone {
-            self.virtual_addresses.remove(&name);
-            self.take_back(&name);
+        let before = std::mem::replace(&mut self.virtual_addresses, given);
+        for (name, network) in before.into_keys() {
+            let mut now = self.virtual_addresses.keys();
+            if now.any(|(served, on)| (served, on) == (&name, &network)) {
+                continue;
+            }
+            let mut now = self.virtual_addresses.keys();
+            if !now.any(|(served, _)| *served == name) {
+                self.take_back(&name);
+            }
         }
         inside.clients = self.clients();
         inside
+    }
+
+    /// The virtual addresses of a component on the networks of one row: those it has been given, and one
+    /// on the newest, which comes last. Nobody but the row's members is answered there, so that none leads across networks.
+    fn virtual_on(&self, component: &Name, row: &[(String, Network)]) -> Vec<Ipv4Addr> {
+        let addresses = &self.shared.addresses;
+        let own = self.virtual_name(component);
+        let mut all: Vec<Ipv4Addr> = Vec::new();
+        for (at, (network, _)) in row.iter().enumerate() {
+            let joined = joined_name(&own, network);
+            // The first that it got is booked under its plain name, on whichever network that was.
+            let booked = [own.as_str(), joined.as_str()]
+                .iter()
+                .find_map(|name| addresses.address_on(name, network));
+            if let Some(address) = booked {
+                all.push(address);
+                continue;
+            }
+            if at + 1 < row.len() {
+                continue;
+            }
+            let name = match addresses.address_of(&own) {
+                Some(_) => &joined,
+                None => &own,
+            };
+            let (in_use, now) = (self.addresses_in_use(), self.shared.clock.now());
+            match addresses.give(network, name, &in_use, now) {
+                Ok(address) => all.push(address),
+                Err(error) => {
+                    tracing::warn!(application = %self.id, %component, %error, "a component has no address of its own");
+                }
+            }
+        }
+        all
     }
 
     fn clients(&self) -> BTreeMap<IpAddr, Name> {
@@ -156,30 +173,44 @@ impl Application {
             .collect()
     }
 
-    /// Names for an instance's `/etc/hosts`.
-    pub(super) fn inner_hosts(&self, desired: &Desired) -> IndexMap<String, IpAddr> {
-        let Some(wish) = desired.kept.wish() else {
-            return IndexMap::new();
-        };
+    /// Names for the `/etc/hosts` of an instance: of those it shares a network with, by the first such.
+    pub(super) fn inner_hosts(
+        &self,
+        desired: &Desired,
+        template: &InstanceTemplate,
+    ) -> IndexMap<String, IpAddr> {
         let mut hosts = IndexMap::new();
+        let Some(wish) = desired.kept.wish() else {
+            return hosts;
+        };
         let release = &wish.release;
-        let outside = release.externals.values().filter_map(|external| {
-            let served = self.virtual_addresses.contains_key(&external.name);
-            match self.outside_directly(external)? {
-                IpAddr::V4(address) if !served => Some((&external.name, address)),
-                _ => None,
-            }
-        });
-        let served = self.virtual_addresses.iter();
-        let served = served.map(|(name, address)| (name, *address));
-        for (name, address) in served.chain(outside) {
-            let run = release.components.get(name);
-            let aliases = run
-                .map(|component| component.content.aliases.as_slice())
-                .or_else(|| Some(release.externals.get(name)?.aliases.as_slice()))
-                .unwrap_or_default();
-            for host in aliases.iter().map(String::as_str).chain([name.as_str()]) {
-                hosts.insert(host.to_owned(), IpAddr::V4(address));
+        let joined = template
+            .networks()
+            .filter_map(|name| desired.networks.iter().find(|plan| plan.name == *name));
+        for plan in joined {
+            let served = self.virtual_addresses.iter();
+            let served = served
+                .filter(|((_, network), _)| *network == plan.network)
+                .map(|((name, _), address)| (name, *address));
+            let outside = release.externals.values().filter_map(|external| {
+                let key = (external.name.clone(), plan.network.clone());
+                let served = plan.internal || self.virtual_addresses.contains_key(&key);
+                match self.outside_directly(external)? {
+                    IpAddr::V4(address) if !served => Some((&external.name, address)),
+                    _ => None,
+                }
+            });
+            for (name, address) in served.chain(outside) {
+                let run = release.components.get(name);
+                let run = run.map(|component| component.content.aliases_on(&plan.network));
+                let external = release.externals.get(name);
+                let external = external.map(|external| external.aliases.iter());
+                let aliases = run.into_iter().flatten();
+                let aliases = aliases.chain(external.into_iter().flatten());
+                for host in aliases.map(String::as_str).chain([name.as_str()]) {
+                    let host = hosts.entry(host.to_owned());
+                    host.or_insert(IpAddr::V4(address));
+                }
             }
         }
         hosts

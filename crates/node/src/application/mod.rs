@@ -95,8 +95,8 @@ pub(crate) struct Application {
     ensured: surroundings::Ensured,
     /// What is not run here.
     externals: BTreeMap<Name, externals::Outside>,
-    /// Where each component with TCP ports is reached from within.
-    virtual_addresses: BTreeMap<Name, std::net::Ipv4Addr>,
+    /// Where each component with TCP ports is reached from within, on each network by its name in the application.
+    virtual_addresses: BTreeMap<(Name, Name), std::net::Ipv4Addr>,
 }
 
 /// A component's place in its rollout, as of the last step.

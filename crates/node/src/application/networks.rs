@@ -4,7 +4,7 @@
 //! there by name. Virtual addresses stay where they are: the machine has them, which every network leads to.
 //! Networks that were outgrown stay until the application goes: their ranges hold virtual addresses that instances were told of.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use pluvio_model::facts::Reach;
 use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::engine::{NetworkPlan, label};
+use pluvio_proxy::Network;
 use pluvio_runtime::driver::{DriverError, SeenContainer, SeenNetwork};
 use tokio::time::Instant;
 
@@ -53,13 +54,13 @@ impl Application {
             .collect()
     }
 
-    /// The ranges of the application's own networks.
-    pub(super) fn own_ranges(&self, desired: &Desired) -> Vec<String> {
-        let own = desired.networks.first();
-        let row = own.map(|own| self.row(own)).unwrap_or_default();
-        row.iter()
-            .filter_map(|(_, network)| network.subnet.clone())
-            .collect()
+    /// The engine's networks that stand for a decided one, each with its range; the newest last.
+    pub(super) fn ranges(&self, first: &NetworkPlan) -> Vec<(String, Network)> {
+        let row = self.row(first).into_iter();
+        row.filter_map(|(_, network)| {
+            Some((network.name.clone(), network.subnet.as_ref()?.parse().ok()?))
+        })
+        .collect()
     }
 
     /// The network that is missing, and whether nothing can be started without it.
@@ -141,7 +142,7 @@ impl Application {
         for (first, newest) in self.stand_ins(desired) {
             let outside = self.outside_of(desired, &first, &newest);
             for container in outside {
-                match self.joined_address(desired, &first, &newest, &container) {
+                match self.joined_address(&newest, &container) {
                     Ok(address) => joins.push((container, newest.clone(), address)),
                     Err(problem) => self.fail(&joined_name(&container, &newest), problem),
                 }
@@ -197,31 +198,19 @@ impl Application {
             .collect()
     }
 
-    /// Where a container is on a network that it joins. On those besides the application's own the engine chooses.
-    fn joined_address(
-        &self,
-        desired: &Desired,
-        first: &str,
-        newest: &str,
-        container: &str,
-    ) -> Result<Option<IpAddr>, Problem> {
+    /// Where a container is on a network that it joins.
+    fn joined_address(&self, newest: &str, container: &str) -> Result<Option<IpAddr>, Problem> {
         let facts = self.shared.engine.known_facts();
-        let bridge = facts.is_some_and(|facts| facts.reach == Reach::Bridge);
-        let own = desired
-            .networks
-            .first()
-            .is_some_and(|own| own.name == first);
-        if !bridge || !own {
+        if facts.is_none_or(|facts| facts.reach != Reach::Bridge) {
             return Ok(None);
         }
         self.address_of(newest, &joined_name(container, newest))
             .map(Some)
     }
 
-    /// Takes in which addresses a container has on the application's own networks.
+    /// Takes in which addresses a container has on the application's networks.
     pub(super) fn keep_addresses(&self, container: &SeenContainer) {
-        let own = self.desired.as_ref();
-        let Some(own) = own.and_then(|desired| desired.networks.first()) else {
+        let Some(desired) = self.desired.as_ref() else {
             return;
         };
         // Where they are published on loopback, the engine chooses them.
@@ -232,7 +221,11 @@ impl Application {
             return;
         }
         let on = container.networks.iter();
-        let on = on.filter(|(network, _)| own.number_of(network).is_some());
+        let is_one = |network: &str| {
+            let mut plans = desired.networks.iter();
+            plans.any(|plan| plan.number_of(network).is_some())
+        };
+        let on = on.filter(|(network, _)| is_one(network));
         for (network, address) in on {
             let Some(IpAddr::V4(address)) = *address else {
                 continue;
@@ -245,12 +238,5 @@ impl Application {
             let addresses = &self.shared.addresses;
             addresses.seen_instance(network, &booked, address);
         }
-    }
-
-    /// The virtual address that is booked under this name, if it is of one of these ranges.
-    pub(super) fn booked(&self, name: &str, ranges: &[Subnet]) -> Option<Ipv4Addr> {
-        let address = self.shared.addresses.address_of(name)?;
-        let known = ranges.iter().any(|range| range.contains(address));
-        known.then_some(address)
     }
 }

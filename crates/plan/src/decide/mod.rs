@@ -45,6 +45,7 @@ use pluvio_model::release::{
 use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::{
     AppSpec, BackupSpec, ComponentSpec, ContainerSpec, Kind, ScheduleIn, ScheduleSpec,
+    default_network,
 };
 use pluvio_model::template::Rendered;
 
@@ -268,7 +269,9 @@ impl Deciding<'_> {
             ports: ports.clone(),
             publish: component.publish.clone(),
             networks: component.networks.clone(),
+            internal_networks: self.internal_networks(component),
             aliases: component.aliases.clone(),
+            network_aliases: component.network_aliases.clone(),
             extra_hosts: component.extra_hosts.clone(),
             labels: component.labels.clone(),
             node_labels: component
@@ -381,10 +384,18 @@ impl Deciding<'_> {
         decided
     }
 
+    fn internal_networks(&self, component: &ComponentSpec) -> Vec<Name> {
+        let own = default_network();
+        let joined = component.networks.iter();
+        let own = component.networks.is_empty().then_some(&own);
+        let internal = |name: &&Name| self.spec.networks.get(*name).is_some_and(|n| n.internal);
+        joined.chain(own).filter(internal).cloned().collect()
+    }
+
     /// Names of networks and ports that the component refers to, and kinds that need something said.
     fn references(&mut self, name: &Name, component: &ComponentSpec) {
         for (index, network) in component.networks.iter().enumerate() {
-            if !self.spec.networks.contains_key(network) {
+            if !self.spec.networks.contains_key(network) && *network != default_network() {
                 self.problems.push(
                     SPEC_UNKNOWN_REFERENCE
                         .problem(

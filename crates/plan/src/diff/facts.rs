@@ -182,8 +182,16 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
     for network in &content.networks {
         facts.add(format!("network {network}"), "joined");
     }
+    for network in &content.internal_networks {
+        facts.add(format!("way out of network {network}"), "none");
+    }
     for alias in &content.aliases {
         facts.add(format!("alias {alias}"), "set");
+    }
+    for (network, aliases) in &content.network_aliases {
+        for alias in aliases {
+            facts.add(format!("alias {alias} on network {network}"), "set");
+        }
     }
     for (host, address) in &content.extra_hosts {
         facts.add(format!("extra host {host}"), address.clone());

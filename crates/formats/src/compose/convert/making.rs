@@ -186,7 +186,8 @@ impl Convert<'_> {
         self.environment(&mut fields, &mut making);
         self.health(&mut fields, &mut making);
         self.network_mode(&mut fields, &mut making);
-        self.names_on_networks(&mut fields, &mut making);
+        self.container_name(&mut fields, &mut making);
+        self.networks_of(&mut fields, &making);
         self.depends(&mut fields, &mut making, services);
         self.mounts(&mut fields, &mut making, services);
         self.limits(&mut fields, &mut making);

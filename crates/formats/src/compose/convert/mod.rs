@@ -12,6 +12,7 @@ mod inside;
 mod limits;
 mod making;
 mod mounts;
+mod networks;
 mod options;
 mod ports;
 mod program;
@@ -31,6 +32,7 @@ use pluvio_model::spec::{AppSpec, SecretSpec};
 use super::item::{Fields, Item, Map, Place, Taken, Told};
 use super::load::{Loader, Variables};
 use super::{Import, Surroundings};
+use networks::Joined;
 use ports::Published;
 
 pub(crate) struct Input<'i> {
@@ -55,6 +57,8 @@ pub(crate) struct Convert<'c> {
     configs: Map,
     secrets: Map,
     networks: Map,
+    /// The networks that each component is on.
+    joined: IndexMap<Name, Joined>,
     used: HashSet<(&'static str, String)>,
     /// Services that others await the end of.
     awaited: HashSet<String>,
@@ -96,6 +100,7 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         configs: section("configs"),
         secrets: section("secrets"),
         networks: section("networks"),
+        joined: IndexMap::new(),
         used: HashSet::new(),
         awaited: HashSet::new(),
         secret_values: BTreeMap::new(),
@@ -237,6 +242,7 @@ impl Convert<'_> {
                 component.aliases.push(alias);
             }
         }
+        self.share_networks();
         self.sections();
         self.share_volumes();
         self.ports_asked_for(&services);
@@ -316,17 +322,12 @@ impl Convert<'_> {
     /// What the sections at the top say beyond what services used of them.
     fn sections(&mut self) {
         for (section, map) in [
-            ("networks", std::mem::take(&mut self.networks)),
             ("configs", std::mem::take(&mut self.configs)),
             ("secrets", std::mem::take(&mut self.secrets)),
             ("volumes", std::mem::take(&mut self.volumes)),
         ] {
             for (name, field) in &map {
                 let path = format!("{section}.{name}");
-                if section == "networks" {
-                    self.network(&path, name, &field.item, field.at);
-                    continue;
-                }
                 if !self.used.contains(&(section, name.clone())) {
                     self.told.ignored(field.at, &path, "No service uses it.");
                     continue;
@@ -335,105 +336,6 @@ impl Convert<'_> {
                     "volumes" => self.volume_section(&path, &field.item),
                     _ => self.config_section(section, &path, name, &field.item),
                 }
-            }
-        }
-    }
-
-    fn network(&mut self, path: &str, name: &str, item: &Item, at: Place) {
-        let mut fields = Fields::new(path, item);
-        fields.at = at;
-        let mut told = false;
-        if let Some(internal) = fields.take("internal") {
-            if self.flag(&internal) == Some(true) {
-                self.told.refused(
-                    internal.at,
-                    &internal.path,
-                    "Components of an application share one network, which has a way out.",
-                    "Block the way out where the machine's firewall is; nothing else reaches in without a route.",
-                );
-            } else {
-                self.told
-                    .ignored(internal.at, &internal.path, "It is so anyway.");
-            }
-            told = true;
-        }
-        if let Some(external) = fields.take("external") {
-            told = true;
-            self.told.refused(
-                external.at,
-                &external.path,
-                "The network of somebody else is not joined: an application is alone on its own.",
-                "Reach what is there by a published port, or make both one application.",
-            );
-        }
-        for (key, why) in [
-            (
-                "ipam",
-                "Addresses on the application's network are Pluvio's choice.",
-            ),
-            (
-                "driver_opts",
-                "The application's network has no options of a driver.",
-            ),
-            (
-                "enable_ipv6",
-                "The application's network has IPv4 addresses.",
-            ),
-            (
-                "enable_ipv4",
-                "The application's network has IPv4 addresses.",
-            ),
-        ] {
-            if let Some(taken) = fields.take(key) {
-                told = true;
-                self.told.refused(
-                    taken.at,
-                    &taken.path,
-                    why,
-                    "Take it out; names lead to components whatever their addresses.",
-                );
-            }
-        }
-        if let Some(driver) = fields.take("driver") {
-            told = true;
-            match driver.item.as_text() {
-                Some("bridge" | "default" | "overlay") => self.told.ignored(
-                    driver.at,
-                    &driver.path,
-                    "The application has a bridge network of its own.",
-                ),
-                other => self.told.refused(
-                    driver.at,
-                    &driver.path,
-                    format!(
-                        "The application's network is a bridge, not `{}`.",
-                        other.unwrap_or("?")
-                    ),
-                    "Publish the ports that must be reached from outside.",
-                ),
-            }
-        }
-        for key in ["name", "labels", "attachable"] {
-            if let Some(taken) = fields.take(key) {
-                told = true;
-                self.told.ignored(
-                    taken.at,
-                    &taken.path,
-                    "Pluvio names and labels an application's network itself.",
-                );
-            }
-        }
-        fields.finish(&mut self.told, &[]);
-        if !told {
-            let used = self.used.contains(&("networks", name.to_owned()));
-            if used || name == "default" {
-                self.told.adapted(
-                    at,
-                    path,
-                    "It becomes the application's own network, which all its components share.",
-                );
-            } else {
-                self.told.ignored(at, path, "No service uses it.");
             }
         }
     }

@@ -46,7 +46,7 @@ impl Convert<'_> {
         }
     }
 
-    pub(super) fn names_on_networks(&mut self, fields: &mut Fields, making: &mut Making) {
+    pub(super) fn container_name(&mut self, fields: &mut Fields, making: &mut Making) {
         if let Some(container) = fields.take("container_name")
             && let Some(text) = self.text(&container)
         {
@@ -57,69 +57,15 @@ impl Convert<'_> {
             );
             self.add_alias(&container.path, container.at, &text, making);
         }
-        let Some(networks) = fields.take("networks") else {
-            return;
-        };
-        let Some(all) = networks.item.as_map() else {
-            self.told.invalid(
-                networks.at,
-                &networks.path,
-                "It is neither a list nor a map.",
-                "Write the names of networks with dashes.",
-            );
-            return;
-        };
-        if all.len() > 1 || !all.contains_key("default") {
-            let names: Vec<&str> = all.keys().map(String::as_str).collect();
-            self.told.adapted(
-                networks.at,
-                &networks.path,
-                format!("{} is one network here, the application's own: its components reach each other all.", names.join(", ")),
-            );
-        }
-        for (name, field) in all {
-            if !self.networks.contains_key(name) && name != "default" {
-                self.told.adapted(
-                    field.at,
-                    &networks.path,
-                    format!("The network {name} is not declared; it is the application's own."),
-                );
-            }
-            self.used.insert(("networks", name.clone()));
-            let mut inner = Fields::new(format!("{}.{name}", networks.path), &field.item);
-            if let Some(aliases) = inner.take("aliases") {
-                for (at, alias) in self.texts(&aliases) {
-                    self.add_alias(&aliases.path, at, &alias, making);
-                }
-            }
-            for key in [
-                "ipv4_address",
-                "ipv6_address",
-                "mac_address",
-                "link_local_ips",
-                "interface_name",
-                "driver_opts",
-            ] {
-                if let Some(taken) = inner.take(key) {
-                    self.told.refused(
-                        taken.at,
-                        &taken.path,
-                        "Addresses of instances are Pluvio's choice, so that two can run side by side.",
-                        "Reach it by its name.",
-                    );
-                }
-            }
-            for key in ["priority", "gw_priority"] {
-                if let Some(taken) = inner.take(key) {
-                    self.told
-                        .ignored(taken.at, &taken.path, "There is one network only.");
-                }
-            }
-            inner.finish(&mut self.told, &[]);
-        }
     }
 
     pub(super) fn add_alias(&mut self, path: &str, at: Place, alias: &str, making: &mut Making) {
+        if self.is_host_name(path, at, alias) {
+            making.alias(alias);
+        }
+    }
+
+    pub(super) fn is_host_name(&mut self, path: &str, at: Place, alias: &str) -> bool {
         let good = !alias.is_empty()
             && alias.len() <= 253
             && alias.split('.').all(|label| {
@@ -131,9 +77,7 @@ impl Convert<'_> {
                         .bytes()
                         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
             });
-        if good {
-            making.alias(alias);
-        } else {
+        if !good {
             self.told.refused(
                 at,
                 path,
@@ -141,6 +85,7 @@ impl Convert<'_> {
                 "Write letters, digits, dashes and dots.",
             );
         }
+        good
     }
 
     pub(super) fn depends(&mut self, fields: &mut Fields, making: &mut Making, services: &Map) {

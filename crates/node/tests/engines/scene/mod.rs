@@ -304,6 +304,8 @@ impl Scene {
             publish: Vec::new(),
             networks: Vec::new(),
             aliases: Vec::new(),
+            internal_networks: Vec::new(),
+            network_aliases: IndexMap::new(),
             extra_hosts: IndexMap::new(),
             labels: IndexMap::new(),
             node_labels: IndexMap::new(),

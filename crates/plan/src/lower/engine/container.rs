@@ -11,7 +11,7 @@ use pluvio_model::spec::{
 
 use super::api::*;
 use super::instance::{ContainerTemplate, InstanceTemplate, Role};
-use super::{Owner, network_name};
+use super::{NetworkTemplate, Owner};
 
 impl Owner<'_> {
     pub(super) fn instance(&self, component: &DecidedComponent) -> InstanceTemplate {
@@ -31,9 +31,6 @@ impl Owner<'_> {
             release: self.release.number,
             generation: self.generation,
             hash: component.hash.clone(),
-            names: std::iter::once(component.name.to_string())
-                .chain(content.aliases.iter().cloned())
-                .collect(),
             init: content
                 .init
                 .iter()
@@ -124,17 +121,14 @@ impl Owner<'_> {
             env: container.env.clone(),
             files: container.files.clone(),
             hosts: content.extra_hosts.clone(),
-            networks: std::iter::once(network_name(
-                &self.release.application_name,
-                self.application,
-            ))
-            .chain(
-                content
-                    .networks
-                    .iter()
-                    .map(|name| self.further_network(name)),
-            )
-            .collect(),
+            networks: content
+                .joined()
+                .iter()
+                .map(|network| NetworkTemplate {
+                    name: self.network_name(network),
+                    aliases: content.aliases_on(network).cloned().collect(),
+                })
+                .collect(),
             patch: None,
         }
     }

@@ -27,8 +27,6 @@ pub struct InstanceTemplate {
     pub(super) release: u64,
     pub(super) generation: Generation,
     pub(super) hash: ContentHash,
-    /// On the application's network: the component's own and its aliases.
-    pub(super) names: Vec<String>,
     pub(super) init: Vec<ContainerTemplate>,
     pub(super) main: ContainerTemplate,
     pub(super) sidecars: Vec<ContainerTemplate>,
@@ -49,9 +47,18 @@ pub struct ContainerTemplate {
     pub(super) files: IndexMap<AbsolutePath, DecidedFile>,
     /// Names on the network besides what the node adds.
     pub(super) hosts: IndexMap<String, String>,
-    /// The engine's names of the networks it joins; the first at creation, the rest before it starts.
-    pub(super) networks: Vec<String>,
+    /// The networks it joins: the first at creation, the rest before it starts.
+    pub(super) networks: Vec<NetworkTemplate>,
     pub(super) patch: Option<Value>,
+}
+
+/// A network that a container joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkTemplate {
+    /// The engine's name of it.
+    pub(super) name: String,
+    /// What main is called there besides the component's name.
+    pub(super) aliases: Vec<String>,
 }
 
 /// What a container is in its instance.
@@ -81,10 +88,10 @@ impl Role {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstancePlace {
     pub slot: u32,
-    /// Its address on the application's network.
-    pub address: Option<IpAddr>,
-    /// That of its init steps, which run one after the other before it.
-    pub init_address: Option<IpAddr>,
+    /// Its address on each of its networks, by the engine's name in the template. The engine chooses where there is none.
+    pub addresses: IndexMap<String, IpAddr>,
+    /// Those of its init steps, which run one after the other before it.
+    pub init_addresses: IndexMap<String, IpAddr>,
     /// Inner names and where they lead, besides the release's own `extraHosts`, which win.
     pub hosts: IndexMap<String, IpAddr>,
     /// What stands in for a network that was outgrown, by the engine's name of the latter.
@@ -96,6 +103,15 @@ pub struct InstancePlace {
 impl InstancePlace {
     fn network<'a>(&'a self, decided: &'a str) -> &'a str {
         self.networks.get(decided).map_or(decided, String::as_str)
+    }
+
+    /// An init step has ended before main starts, yet both may exist at once.
+    fn address_on(&self, decided: &str, role: &Role) -> Option<IpAddr> {
+        let addresses = match role {
+            Role::Init(_) => &self.init_addresses,
+            Role::Main | Role::Run | Role::Sidecar(_) => &self.addresses,
+        };
+        addresses.get(decided).copied()
     }
 }
 
@@ -118,7 +134,16 @@ pub struct ContainerCreate {
     /// Written before it starts.
     pub files: Vec<FileCreate>,
     /// Networks to join besides the one in the body, before it starts.
-    pub further_networks: Vec<String>,
+    pub further_networks: Vec<NetworkJoin>,
+}
+
+/// A network that a container joins before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkJoin {
+    /// The engine's name of it.
+    pub name: String,
+    pub address: Option<IpAddr>,
+    pub aliases: Vec<String>,
 }
 
 /// A file to write into a container. Holds secret values: never logged.
@@ -180,6 +205,11 @@ impl InstanceTemplate {
     /// Whether a run of it has volumes that nothing else may have meanwhile.
     pub fn runs_alone(&self) -> bool {
         !self.ordered && !self.exclusive.is_empty()
+    }
+
+    /// The engine's names of the networks that its containers join, as they were decided.
+    pub fn networks(&self) -> impl Iterator<Item = &String> {
+        self.main.networks.iter().map(|network| &network.name)
     }
 
     pub fn has_init_steps(&self) -> bool {
@@ -271,16 +301,15 @@ impl InstanceTemplate {
         self.mark(&mut body, place, &role);
         if !matches!(role, Role::Sidecar(_))
             && let Some(network) = template.networks.first()
-            && (template.networks.len() > 1 || place.network(network) != network)
+            && (template.networks.len() > 1 || place.network(&network.name) != network.name)
         {
-            body["Labels"][label::HOME] = place.network(network).into();
+            body["Labels"][label::HOME] = place.network(&network.name).into();
         }
         if !exclusive.is_empty() {
             body["Labels"][label::EXCLUSIVE] = exclusive.join(",").into();
         }
         Ok(ContainerCreate {
             name,
-            role,
             body,
             files: resolve_files(&template.files, secret)?,
             further_networks: match template.role {
@@ -289,9 +318,14 @@ impl InstanceTemplate {
                     .networks
                     .iter()
                     .skip(1)
-                    .map(|network| place.network(network).to_owned())
+                    .map(|network| NetworkJoin {
+                        name: place.network(&network.name).to_owned(),
+                        address: place.address_on(&network.name, &role),
+                        aliases: self.names_on(network, place, &role),
+                    })
                     .collect(),
             },
+            role,
         })
     }
 
@@ -315,14 +349,10 @@ impl InstanceTemplate {
                 .extra_hosts
                 .push(format!("{host}:{address}"));
         }
-        if let Some(network) = template.networks.first() {
-            let network = place.network(network).to_owned();
+        if let Some(first) = template.networks.first() {
+            let network = place.network(&first.name).to_owned();
             body.host_config.network_mode = Some(network.clone());
-            // An init step has ended before main starts, yet both may exist at once.
-            let address = match role {
-                Role::Init(_) => place.init_address,
-                Role::Main | Role::Run | Role::Sidecar(_) => place.address,
-            };
+            let address = place.address_on(&first.name, role);
             body.networking_config = Some(NetworkingConfig {
                 endpoints_config: [(
                     network,
@@ -330,19 +360,28 @@ impl InstanceTemplate {
                         ipam_config: address.map(|address| IpamConfig {
                             ipv4_address: address.to_string(),
                         }),
-                        aliases: match role {
-                            Role::Main => {
-                                let own = self.ordinal(place);
-                                let own = own.iter().map(ToString::to_string);
-                                self.names.iter().cloned().chain(own).collect()
-                            }
-                            Role::Init(_) | Role::Run | Role::Sidecar(_) => Vec::new(),
-                        },
+                        aliases: self.names_on(first, place, role),
                     },
                 )]
                 .into(),
             });
         }
+    }
+
+    /// Nothing but main is found by name.
+    fn names_on(
+        &self,
+        network: &NetworkTemplate,
+        place: &InstancePlace,
+        role: &Role,
+    ) -> Vec<String> {
+        if *role != Role::Main {
+            return Vec::new();
+        }
+        std::iter::once(self.component.to_string())
+            .chain(network.aliases.iter().cloned())
+            .chain(self.ordinal(place).map(|own| own.to_string()))
+            .collect()
     }
 
     /// What a single instance is called inside the application, if its component's have names of their own: `db-0`.

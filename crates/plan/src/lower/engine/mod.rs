@@ -13,8 +13,8 @@ pub(crate) use refuse::unsupported;
 
 pub use api::*;
 pub use instance::{
-    ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, Role,
-    RunPlace, resolve_files, run_name,
+    ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, NetworkJoin,
+    NetworkTemplate, Role, RunPlace, resolve_files, run_name,
 };
 pub use network::{NetworkPlan, Room};
 
@@ -30,7 +30,9 @@ use pluvio_model::release::{
     DecidedComponent, DecidedFile, DecidedPort, DecidedProbes, DecidedRollout, DecidedVolume,
     Release,
 };
-use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy, ScaleSpec, ScheduleIn, VolumeAccess};
+use pluvio_model::spec::{
+    AbsolutePath, Kind, RestartPolicy, ScaleSpec, ScheduleIn, VolumeAccess, default_network,
+};
 use pluvio_model::stage::RunWish;
 use serde_json::{Value, json};
 
@@ -73,7 +75,7 @@ pub mod label {
 /// Everything of a stage, in the engine's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnginePlan {
-    /// The application's own network first.
+    /// The application's own first, if a component is on it.
     pub networks: Vec<NetworkPlan>,
     pub volumes: Vec<VolumePlan>,
     /// The components that the stage names.
@@ -116,8 +118,6 @@ pub struct ComponentPlan {
     pub restart: RestartPolicy,
     pub probes: DecidedProbes,
     pub ports: IndexMap<Name, DecidedPort>,
-    /// Further names on the application's network, besides the component's own.
-    pub aliases: Vec<String>,
     /// When it runs, for one that runs by a schedule; then it has no instances that stay.
     pub schedule: Option<ScheduleIn>,
     pub instance: InstanceTemplate,
@@ -243,33 +243,55 @@ impl Owner<'_> {
             .collect()
     }
 
+    /// Those that a component is on; the application's own if there is none.
     fn networks(&self) -> Vec<NetworkPlan> {
-        let own = NetworkPlan {
-            name: network_name(&self.release.application_name, self.application),
-            labels: self.labels(&[(label::NETWORK, "default".to_owned())]),
-            internal: false,
-            room: Room::of_all(self.release),
-        };
-        let further = self
-            .release
-            .networks
-            .iter()
-            .map(|(name, network)| NetworkPlan {
-                name: self.further_network(name),
-                labels: self.labels(&[(label::NETWORK, name.to_string())]),
-                internal: network.internal,
-                room: Room::of_members(self.release, name),
-            });
-        std::iter::once(own).chain(further).collect()
+        let own = default_network();
+        let mut joined: Vec<Name> = Vec::new();
+        for component in self.release.components.values() {
+            for network in component.content.joined() {
+                if !joined.contains(&network) {
+                    joined.push(network);
+                }
+            }
+        }
+        if joined.is_empty() {
+            joined.push(own.clone());
+        }
+        joined.sort_by_key(|network| *network != own);
+        joined.into_iter().map(|name| self.network(name)).collect()
     }
 
-    fn further_network(&self, name: &Name) -> String {
-        derived(&[
-            "pluvio",
-            self.release.application_name.as_str(),
-            name.as_str(),
-            &tail(self.application.0),
-        ])
+    fn network(&self, name: Name) -> NetworkPlan {
+        let internal = self.is_internal(&name);
+        NetworkPlan {
+            name: self.network_name(&name),
+            labels: self.labels(&[(label::NETWORK, name.to_string())]),
+            internal,
+            room: Room::of(self.release, &name, !internal),
+            network: name,
+        }
+    }
+
+    fn is_internal(&self, network: &Name) -> bool {
+        let decided = self.release.networks.get(network);
+        decided.is_some_and(|network| network.internal)
+    }
+
+    /// One with a way out and one without are two networks: an engine does not change one that exists.
+    fn network_name(&self, name: &Name) -> String {
+        let (application, tail) = (&self.release.application_name, tail(self.application.0));
+        let own = *name == default_network();
+        match (own, self.is_internal(name)) {
+            (true, false) => network_name(application, self.application),
+            (false, false) => derived(&["pluvio", application.as_str(), name.as_str(), &tail]),
+            (_, true) => derived(&[
+                "pluvio",
+                application.as_str(),
+                name.as_str(),
+                "internal",
+                &tail,
+            ]),
+        }
     }
 
     fn volumes(&self) -> Vec<VolumePlan> {
@@ -337,7 +359,6 @@ impl Owner<'_> {
             restart: content.restart,
             probes: content.main.probes.clone(),
             ports: content.ports.clone(),
-            aliases: content.aliases.clone(),
             schedule: component.schedule.clone(),
             instance: self.instance(component),
             made_alone: self.is_made_alone(component),

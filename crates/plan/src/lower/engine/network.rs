@@ -11,6 +11,8 @@ use pluvio_model::spec::{Kind, PortProtocol};
 pub struct NetworkPlan {
     /// The engine's name of it.
     pub name: String,
+    /// Its name in the application.
+    pub network: Name,
     pub labels: IndexMap<String, String>,
     /// No way out.
     pub internal: bool,
@@ -38,26 +40,19 @@ impl Room {
         self.least() + self.least() / 2
     }
 
-    /// Of the application's own network.
-    pub(super) fn of_all(release: &Release) -> Room {
+    /// Of one network: its members, what outside has a name there, and what was decided for it.
+    pub(super) fn of(release: &Release, network: &Name, leads_out: bool) -> Room {
         let mut room = Room::default();
-        for component in release.components.values() {
+        let members = release.components.values();
+        for component in members.filter(|one| one.content.joined().contains(network)) {
             room.add_instances(component);
             room.in_use += u32::from(has_virtual_address(&component.content.ports));
         }
-        for external in release.externals.values() {
-            room.in_use += u32::from(has_virtual_address(&external.ports));
+        if leads_out {
+            for external in release.externals.values() {
+                room.in_use += u32::from(has_virtual_address(&external.ports));
+            }
         }
-        room
-    }
-
-    /// Of one that some components name.
-    pub(super) fn of_members(release: &Release, network: &Name) -> Room {
-        let mut room = Room::default();
-        let members = release.components.values();
-        members
-            .filter(|component| component.content.networks.contains(network))
-            .for_each(|component| room.add_instances(component));
         room
     }
 
@@ -116,6 +111,7 @@ mod tests {
     fn further_networks_are_told_by_their_names() {
         let first = NetworkPlan {
             name: "pluvio--shop--0a1b2c3d".to_owned(),
+            network: "default".parse().unwrap(),
             labels: IndexMap::new(),
             internal: false,
             room: Room::default(),

@@ -151,17 +151,7 @@ fn everything_a_container_can_be_asked() {
             {
               "networks": [
                 {
-                  "Name": "pluvio--shop--aaaa0001",
-                  "Internal": false,
-                  "Labels": {
-                    "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
-                    "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
-                    "io.pluvio.application-name": "shop",
-                    "io.pluvio.network": "default"
-                  }
-                },
-                {
-                  "Name": "pluvio--shop--back--aaaa0001",
+                  "Name": "pluvio--shop--back--internal--aaaa0001",
                   "Internal": true,
                   "Labels": {
                     "io.pluvio.installation": "01936b2a-0000-7000-8000-0000cccc0001",
@@ -185,13 +175,13 @@ fn everything_a_container_can_be_asked() {
               ],
               "containers": [
                 {
-                  "name": "shop--web--eaca3c-0--init--migrate",
+                  "name": "shop--web--3c7585-0--init--migrate",
                   "body": {
                     "Image": "sha256:shop",
                     "Cmd": [
                       "migrate"
                     ],
-                    "Hostname": "shop--web--eaca3c-0--init--migrate",
+                    "Hostname": "shop--web--3c7585-0--init--migrate",
                     "Env": [],
                     "Labels": {
                       "tier": "front",
@@ -199,12 +189,11 @@ fn everything_a_container_can_be_asked() {
                       "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
                       "io.pluvio.application-name": "shop",
                       "io.pluvio.component": "web",
-                      "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
+                      "io.pluvio.hash": "b69b8885b270fe2ce977133a68241d7b388ab6382eb146722043ba8005ca55ae",
                       "io.pluvio.release": "4",
                       "io.pluvio.generation": "7",
                       "io.pluvio.slot": "0",
-                      "io.pluvio.role": "init",
-                      "io.pluvio.home": "pluvio--shop--aaaa0001"
+                      "io.pluvio.role": "init"
                     },
                     "Healthcheck": {
                       "Test": [
@@ -212,7 +201,7 @@ fn everything_a_container_can_be_asked() {
                       ]
                     },
                     "HostConfig": {
-                      "NetworkMode": "pluvio--shop--aaaa0001",
+                      "NetworkMode": "pluvio--shop--back--internal--aaaa0001",
                       "PidsLimit": 4096,
                       "Init": true,
                       "ExtraHosts": [
@@ -230,14 +219,14 @@ fn everything_a_container_can_be_asked() {
                     },
                     "NetworkingConfig": {
                       "EndpointsConfig": {
-                        "pluvio--shop--aaaa0001": {}
+                        "pluvio--shop--back--internal--aaaa0001": {}
                       }
                     }
                   },
                   "files": []
                 },
                 {
-                  "name": "shop--web--eaca3c-0",
+                  "name": "shop--web--3c7585-0",
                   "body": {
                     "Image": "sha256:shop",
                     "Entrypoint": [
@@ -248,7 +237,7 @@ fn everything_a_container_can_be_asked() {
                       "-c",
                       "serve --fast"
                     ],
-                    "Hostname": "shop--web--eaca3c-0",
+                    "Hostname": "shop--web--3c7585-0",
                     "Env": [
                       "PORT=8080",
                       "TOKEN=a-${secrets.KEY}"
@@ -266,7 +255,7 @@ fn everything_a_container_can_be_asked() {
                       ]
                     },
                     "HostConfig": {
-                      "NetworkMode": "pluvio--shop--aaaa0001",
+                      "NetworkMode": "pluvio--shop--back--internal--aaaa0001",
                       "Memory": 134217728,
                       "MemoryReservation": 67108864,
                       "NanoCpus": 1500000000,
@@ -328,7 +317,7 @@ fn everything_a_container_can_be_asked() {
                     },
                     "NetworkingConfig": {
                       "EndpointsConfig": {
-                        "pluvio--shop--aaaa0001": {
+                        "pluvio--shop--back--internal--aaaa0001": {
                           "Aliases": [
                             "web"
                           ]
@@ -340,12 +329,11 @@ fn everything_a_container_can_be_asked() {
                       "io.pluvio.application": "01936b2a-0000-7000-8000-0000aaaa0001",
                       "io.pluvio.application-name": "shop",
                       "io.pluvio.component": "web",
-                      "io.pluvio.hash": "80df6b96b6665267ced5c53318a8c3946299c99ece4c7500ceac738ca0bfc67f",
+                      "io.pluvio.hash": "b69b8885b270fe2ce977133a68241d7b388ab6382eb146722043ba8005ca55ae",
                       "io.pluvio.release": "4",
                       "io.pluvio.generation": "7",
                       "io.pluvio.slot": "0",
                       "io.pluvio.role": "main",
-                      "io.pluvio.home": "pluvio--shop--aaaa0001",
                       "io.pluvio.exclusive": "pluvio--shop--data--bbbb0000"
                     }
                   },
@@ -375,10 +363,10 @@ fn an_instance_gets_its_slot_address_names_and_secrets_last() {
     } }));
     let place = InstancePlace {
         slot: 3,
-        init_address: None,
+        init_addresses: IndexMap::new(),
         networks: IndexMap::new(),
         run: None,
-        address: Some("10.201.0.5".parse().unwrap()),
+        addresses: [(plan.networks[0].name.clone(), "10.201.0.5".parse().unwrap())].into(),
         hosts: [
             ("api".to_owned(), "10.201.0.2".parse().unwrap()),
             ("db".to_owned(), "10.201.0.3".parse().unwrap()),

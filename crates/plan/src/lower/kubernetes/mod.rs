@@ -20,6 +20,7 @@ mod config;
 mod external;
 mod network;
 mod pod;
+mod policy;
 mod refuse;
 mod scale;
 mod workload;
@@ -141,6 +142,7 @@ pub fn kubernetes(
         lowering.workload(component);
         lowering.autoscaler(component);
         lowering.services(component);
+        lowering.policy(component);
     }
     for external in release.externals.values() {
         lowering.external(external);

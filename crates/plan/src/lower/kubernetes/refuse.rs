@@ -34,13 +34,6 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Take `backups` out.",
             );
         }
-        if !content.networks.is_empty() {
-            refuse(
-                format!("{path}.networks"),
-                "On Kubernetes every pod is on one network.",
-                "Take `networks` out.",
-            );
-        }
         for target in component
             .hot_files
             .keys()

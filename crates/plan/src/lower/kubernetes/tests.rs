@@ -398,17 +398,14 @@ fn what_kubernetes_cannot_do_is_refused_by_name() {
             "user": "app",
             "stopSignal": "SIGQUIT",
             "restart": "never",
-            "networks": ["back"],
             "files": { "/etc/hot": { "content": "x", "hot": true } },
             "host": { "devices": ["/dev/fuse"] },
             "probes": { "ready": { "http": { "status": [204] } }, "live": { "tcp": {}, "successes": 2 } },
         } },
-        "networks": { "back": {} },
         "objects": [{ "kind": "ConfigMap" }],
     }));
     expect![[r#"
         spec.unsupported components.web.restart
-        spec.unsupported components.web.networks
         spec.unsupported components.web.files./etc/hot.hot
         spec.unsupported components.web.stopSignal
         spec.unsupported components.web.user
@@ -509,4 +506,51 @@ fn what_scales_itself_has_an_autoscaler_and_no_number_of_its_own() {
     assert_eq!(next, Some("2026-01-06T08:00:00Z".parse().unwrap()));
     let objects = kubernetes(&wish, sample::application(), Generation(7), &options()).unwrap();
     assert_eq!(replicas(&objects)[2], "shop--clock 5");
+}
+
+#[test]
+fn networks_become_policies_where_they_separate() {
+    let component =
+        |networks: &[&str]| json!({ "image": "registry.test/a:1", "networks": networks });
+    let lowered = |components: serde_json::Value| {
+        let spec = sample::spec(json!({
+            "name": "shop",
+            "components": components,
+            "networks": { "front": {}, "back": { "internal": true } },
+        }));
+        let objects = lower(&spec);
+        let policies = objects
+            .unwrap()
+            .into_iter()
+            .filter(|object| object.kind == "NetworkPolicy");
+        policies
+            .map(|policy| (policy.name, policy.body["spec"].clone()))
+            .collect::<Vec<_>>()
+    };
+    // Who shares one with everybody needs none.
+    let joined = json!({ "web": component(&["front"]), "api": component(&["front"]) });
+    assert_eq!(lowered(joined), []);
+    let separated = lowered(json!({
+        "web": component(&["front"]), "api": component(&["front", "back"]), "db": component(&["back"]),
+    }));
+    let peers = |spec: &serde_json::Value, way: &str, who: &str| {
+        spec[way][0][who][0]["podSelector"]["matchExpressions"][0]["values"].clone()
+    };
+    let told: Vec<_> = separated
+        .iter()
+        .map(|(name, spec)| {
+            json!([
+                name,
+                peers(spec, "ingress", "from"),
+                peers(spec, "egress", "to")
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(told),
+        json!([
+            ["shop--web", ["web", "api"], null],
+            ["shop--db", ["api", "db"], ["api", "db"]],
+        ])
+    );
 }

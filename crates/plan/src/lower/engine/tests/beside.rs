@@ -23,7 +23,11 @@ fn a_sidecar_joins_mains_network_and_has_none_of_its_own() {
     let instance = &plan.components[0].instance;
     let place = InstancePlace {
         slot: 1,
-        address: Some("10.201.0.5".parse().unwrap()),
+        addresses: [(
+            "pluvio--shop--aaaa0001".to_owned(),
+            "10.201.0.5".parse().unwrap(),
+        )]
+        .into(),
         ..InstancePlace::default()
     };
     let made = instance.create(&place, &|_| None).unwrap();
