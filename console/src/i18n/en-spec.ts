@@ -84,6 +84,7 @@ export const spec = {
   'field.address': 'Address to listen on',
   'field.aliases': 'Further names inside',
   'field.networks': 'Networks',
+  'field.networkAliases': 'Further names on one network',
   'field.extraHosts': 'Hosts by address',
   'field.env': 'Variables',
   'field.files': 'Files',

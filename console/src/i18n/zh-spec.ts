@@ -85,6 +85,7 @@ export const spec: Record<keyof typeof en, string> = {
   'field.address': '监听地址',
   'field.aliases': '内部别名',
   'field.networks': '网络',
+  'field.networkAliases': '单个网络内的别名',
   'field.extraHosts': '主机地址',
   'field.env': '变量',
   'field.files': '文件',

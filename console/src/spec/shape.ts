@@ -238,6 +238,7 @@ export const componentSections: readonly Section[] = [
       }),
       f('aliases', list()),
       f('networks', list()),
+      f('networkAliases', { t: 'json' }),
       f('extraHosts', { t: 'pairs', name: 'host' }),
     ],
   },
@@ -361,6 +362,7 @@ const only: Record<string, readonly Kind[]> = {
   patch: [...run, 'database'],
   aliases: [...run, 'database'],
   networks: [...run, 'database'],
+  networkAliases: [...run, 'database'],
   extraHosts: run,
 }
 export const fits = (field: Field, kind: string, value: unknown) =>
