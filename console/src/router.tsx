@@ -166,7 +166,10 @@ const tree = rootRoute.addChildren([
     createRoute({
       getParentRoute: () => placeRoute,
       path: '/topology',
-      validateSearch: asWindow,
+      validateSearch: (search: Record<string, unknown>): { window?: number; all?: boolean } => ({
+        ...asWindow(search),
+        all: search.all === true ? true : undefined,
+      }),
       component: lazy(() => import('./pages/topology')),
     }),
     createRoute({

@@ -133,6 +133,22 @@ export function teamGraph(apps) {
   return { window_seconds: 60, seen_ms_ago: 400, nodes, edges }
 }
 
+/** The same, and what is in staging asks production. */
+export function wholeGraph(apps) {
+  const own = teamGraph(apps)
+  const put = (one, environment) =>
+    one.id.startsWith('@') ? one : { ...one, id: `${environment}/${one.id}`, environment }
+  const end = (id) => (id.startsWith('@') ? id : `production/${id}`)
+  const nodes = own.nodes.map((one) => put(one, 'production'))
+  const edges = own.edges.map((one) => ({ ...one, from: end(one.from), to: end(one.to) }))
+  const first = apps[0]?.name
+  if (first) {
+    nodes.push(put(node(first, { kind: 'application', what: '', ports: [] }), 'staging'))
+    edges.push({ ...edge(`staging/${first}`, `production/${first}`, http(3, 14)), declared: false })
+  }
+  return { ...own, nodes, edges }
+}
+
 export function largeGraph(many) {
   const nodes = [
     node('@gateway', {

@@ -10,6 +10,7 @@ import { environments } from './mock-environments.mjs'
 import { imagesOf } from './mock-images.mjs'
 import { fetched, planOfTexts } from './mock-plans.mjs'
 import { recordsOf } from './mock-records.mjs'
+import { wholeGraph } from './mock-topology.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, summary, team } from './mock-views.mjs'
 import { volumesOf } from './mock-volumes.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
@@ -312,6 +313,7 @@ export async function startMock({
         set_at: new Date().toISOString(),
       })
     if (path === '/uploads') return send(201, { upload: 'c0ffee', bytes: raw.length })
+    if (path === `/teams/${team}/topology`) return send(200, wholeGraph(Object.values(state.apps)))
     const image = ofImages(method, path, url.searchParams, body)
     if (image) return send(...image)
     if (path === '/fetch') {

@@ -7,7 +7,7 @@ import { environments } from './environments.mjs'
 import { imagePages, images, realImages } from './images.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
-import { topology, topologyPages } from './topology.mjs'
+import { realTeam, topology, topologyPages } from './topology.mjs'
 import { volumes } from './volumes.mjs'
 
 const P = '/t/paperlane/e/production'
@@ -495,6 +495,7 @@ async function realServer({ check, open, target, accessible }) {
   await realCreate({ check, open, target, accessible })
   await realMend({ check, open, target, accessible })
   await realImages({ check, open, target, accessible })
+  await realTeam({ check, open, target, accessible })
   const server = await target()
   await check('real: the first page is accessible, light and dark, in both languages', async () => {
     for (const theme of ['light', 'dark'])

@@ -3,6 +3,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { launch } from './browser.mjs'
 import { startMock } from './mock.mjs'
+import { sheet } from './mock-plans.mjs'
 
 const folder = new URL('../../docs/screenshots/', import.meta.url).pathname
 mkdirSync(folder, { recursive: true })
@@ -10,6 +11,8 @@ const P = '/t/paperlane/e/production'
 const shots = [
   ['welcome-light', `${P}/welcome`, { data: 'empty' }],
   ['plan-light', `${P}/create?sample=node`],
+  ['paste-light', `${P}/create?from=paste`, { act: paste }],
+  ['images-light', `${P}/images`, { height: 520 }],
   ['operation-dark', 'RUNNING', { theme: 'dark', width: 1120, height: 580 }],
   ['application-light', `${P}/apps/storefront`],
   ['topology-light', `${P}/apps/storefront/topology`],
@@ -22,6 +25,11 @@ const shots = [
   ['gateway-dark-zh', `${P}/gateway`, { theme: 'dark', language: 'zh' }],
   ['overview-phone', P, { width: 390, height: 844 }],
 ]
+async function paste(page) {
+  await page.locator('textarea').fill(sheet)
+  await page.keyboard.press('Control+Enter')
+  await page.getByRole('tab').first().waitFor()
+}
 const realShots = [
   ['clusters-light', 'org/clusters/prod', { height: 900 }],
   ['clusters-dark', 'org/clusters', { theme: 'dark', height: 560 }],
@@ -41,6 +49,7 @@ async function shoot(url, path, name, options, signIn) {
   await signIn?.(page)
   await page.goto(url + path)
   await page.locator('h1').first().waitFor({ state: 'attached' })
+  await options.act?.(page)
   await page.evaluate(() => document.fonts.ready)
   await page.waitForTimeout(900)
   const file = `${folder}${name}.png`

@@ -7,6 +7,7 @@ const A = `${P}/apps/storefront`
 export const topologyPages = [
   ['topology', `${A}/topology`, ['Graph', '图']],
   ['topology of the team', `${P}/topology`, ['Graph', '图']],
+  ['topology of all environments', `${P}/topology?all=true`, ['All environments', '所有环境']],
   ['components', `${A}/components`, ['What it is', '是什么']],
   ['component to be added', `${A}/components?add=true`, ['runs by the clock', '按时间运行']],
   ['create by components', `${P}/create?from=parts`, ['Show the plan', '显示计划']],
@@ -25,6 +26,26 @@ export async function topology({ check, open, target, accessible }) {
     await edge.getByText('Open connections').waitFor()
     await edge.getByText('24', { exact: true }).waitFor()
     await accessible(page)
+    await page.done()
+    server.close()
+  })
+
+  await check('topology: of all environments of the team, and what passes between them', async () => {
+    const server = await target({ still: true })
+    const page = await open(server)
+    await page.goto(`${server.url}${P}/topology`)
+    await page.getByRole('button', { name: 'All environments' }).click()
+    await page.waitForURL(/all=true/)
+    await page
+      .getByRole('button', { name: /staging\// })
+      .first()
+      .click()
+    const inspector = page.getByRole('complementary')
+    await inspector.getByText('Environment', { exact: true }).waitFor()
+    await inspector.getByRole('button', { name: /asks production\// }).waitFor()
+    await accessible(page)
+    await inspector.getByRole('link', { name: /Open/ }).click()
+    await page.waitForURL(/\/e\/staging\/apps\//)
     await page.done()
     server.close()
   })
@@ -260,5 +281,33 @@ export async function topology({ check, open, target, accessible }) {
     await page.getByRole('button', { name: /Create and deploy/ }).waitFor()
     await page.done()
     server.close()
+  })
+}
+
+/** With PLUVIO_TEST_TEAM: an application called near in the first environment, and one called far in `staging`. */
+export async function realTeam({ check, open, target, accessible }) {
+  if (!process.env.PLUVIO_TEST_TEAM) return
+  const server = await target()
+  await check('real: the topology of a team goes across its environments', async () => {
+    for (const [theme, language, all] of [
+      ['light', 'en', 'All environments'],
+      ['dark', 'zh', '所有环境'],
+    ]) {
+      const page = await open(server, { theme, language })
+      page.setDefaultTimeout(30_000)
+      await page.goto(server.url)
+      await page.waitForURL(/\/t\//)
+      const base = new URL(page.url()).pathname.split('/').slice(0, 5).join('/')
+      await page.goto(`${server.url}${base}/topology`)
+      await page.getByRole('button', { name: /near/ }).waitFor()
+      assert.equal(await page.getByRole('button', { name: /staging\/far/ }).count(), 0)
+      await page.getByRole('button', { name: all }).click()
+      await page.getByRole('button', { name: /staging\/far/ }).click()
+      await page.getByRole('complementary').getByText('production/near').last().waitFor()
+      if (process.env.PLUVIO_LOOKS)
+        await page.screenshot({ path: `${process.env.PLUVIO_LOOKS}/team-${theme}-${language}.png` })
+      await accessible(page)
+      await page.done()
+    }
   })
 }

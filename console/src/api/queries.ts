@@ -141,11 +141,15 @@ export const useUsage = (app: string) =>
 export const useRuns = (app: string, component: string) =>
   useResource<Page<ObservedRun>>(`${applicationPath(usePlace(), app)}/runs?component=${component}`)
 /** Who talks to whom, with rates over so many seconds: in an application, or among those of the environment. */
-export const useTopology = (app: string | undefined, window: number) => {
+export const useTopology = (app: string | undefined, window: number, on = true) => {
   const here = usePlace()
-  return useResource<Topology>(
-    `${app === undefined ? base(here) : applicationPath(here, app)}/topology?window=${window}`,
-  )
+  const path = app === undefined ? base(here) : applicationPath(here, app)
+  return useResource<Topology>(on ? `${path}/topology?window=${window}` : undefined)
+}
+/** The same of the applications of all environments of the team; not asked for while `on` is false. */
+export const useTeamTopology = (on: boolean, window: number) => {
+  const { team } = usePlace()
+  return useResource<Topology>(on ? `/teams/${team}/topology?window=${window}` : undefined)
 }
 export const useDiff = (app: string, from: number | undefined, to: number | undefined) => {
   const path = applicationPath(usePlace(), app)

@@ -2012,11 +2012,13 @@ export type TopologyEdge = {
 
 export type TopologyNode = {
   /**
-   * A component's name; an application's, in the graph of an environment or as `@app.NAME` beside components;
-   * `@gateway`; `@elsewhere`.
+   * A component's name; an application's, in the graph of an environment or as `@app.NAME` beside components, and
+   * `ENVIRONMENT/NAME` in the graph of a team; `@gateway`; `@elsewhere`.
    */
   id: string
   name: string
+  /** Of an application in the graph of a team. */
+  environment?: string | null
   /** A component's kind, or `gateway`, `application`, `elsewhere`. */
   kind: string
   status: Status
@@ -2439,6 +2441,14 @@ export type Operations = {
     }
     body: undefined
     answer: string
+  }
+  /** The graph of a team: the applications of its environments, the gateway, and which of them asks which, also across environments. */
+  'GET /api/v1/teams/{team}/topology': {
+    query: {
+      window?: number
+    }
+    body: undefined
+    answer: Topology
   }
   /** What a first look needs: what runs, what is at work, what needs somebody. */
   'GET /api/v1/teams/{team}/environments/{environment}/overview': {

@@ -421,7 +421,9 @@ export const editable = (node: TopologyNode | undefined) =>
   node !== undefined && !node.id.startsWith('@') && node.kind !== 'application'
 
 export const matches = (node: TopologyNode, find: string) =>
-  `${node.name} ${node.kind} ${node.what}`.toLowerCase().includes(find.trim().toLowerCase())
+  `${node.environment ?? ''} ${node.name} ${node.kind} ${node.what}`
+    .toLowerCase()
+    .includes(find.trim().toLowerCase())
 
 const isOn = (edge: TopologyEdge, picked: Picked) =>
   picked !== undefined &&

@@ -117,6 +117,9 @@ function NodeBody({
   const component = app !== undefined && editable(node)
   const facts: [ReactNode, ReactNode][] = [
     [t('topology.kindOf'), kindWord(node.kind, i18n)],
+    ...(node.environment
+      ? ([[t('topology.environment'), node.environment]] as [ReactNode, ReactNode][])
+      : []),
     ...(node.instances_wanted
       ? ([
           [
@@ -161,7 +164,7 @@ function NodeBody({
       : []),
     ...(node.next_run_at ? ([[t('topology.next'), when(node.next_run_at)]] as [ReactNode, ReactNode][]) : []),
   ]
-  const target = node.kind === 'application' ? (node.id.startsWith('@app.') ? node.name : node.id) : undefined
+  const target = node.kind === 'application' ? node.name : undefined
   return (
     <div className="pb-4">
       {node.kind !== 'gateway' && node.kind !== 'elsewhere' && !node.id.startsWith('@') && (
@@ -199,7 +202,11 @@ function NodeBody({
       )}
       {target !== undefined && (
         <div className="mt-2 px-4">
-          <ButtonLink size="sm" to="/t/$team/e/$env/apps/$app/topology" params={{ ...place, app: target }}>
+          <ButtonLink
+            size="sm"
+            to="/t/$team/e/$env/apps/$app/topology"
+            params={{ team: place.team, env: node.environment ?? place.env, app: target }}
+          >
             {t('topology.openApp')}
           </ButtonLink>
         </div>
@@ -226,16 +233,22 @@ function NodeBody({
                 <button
                   type="button"
                   onClick={() => onPick({ edge: [edge.from, edge.to] })}
-                  aria-label={`${t(from ? 'topology.askedBy' : 'topology.asks', { name: name(other) })}: ${spoken(flow, i18n)}`}
                   className="touch flex min-h-7 w-full items-center gap-2 rounded-md px-1 text-left hover:bg-hover"
                 >
+                  <span className="sr-only">
+                    {`${t(from ? 'topology.askedBy' : 'topology.asks', { name: name(other) })}: ${spoken(flow, i18n)}`}
+                  </span>
                   {from ? (
                     <ArrowDownLeft size={13} aria-hidden className="shrink-0 text-fg-3" />
                   ) : (
                     <ArrowUpRight size={13} aria-hidden className="shrink-0 text-fg-3" />
                   )}
-                  <span className="min-w-0 flex-1 truncate font-medium">{name(other)}</span>
-                  <span className={ill(flow) ? 'num text-bad' : 'num text-fg-2'}>{label(flow, i18n)}</span>
+                  <span aria-hidden className="min-w-0 flex-1 truncate font-medium">
+                    {name(other)}
+                  </span>
+                  <span aria-hidden className={ill(flow) ? 'num text-bad' : 'num text-fg-2'}>
+                    {label(flow, i18n)}
+                  </span>
                 </button>
               </li>
             )
@@ -349,7 +362,7 @@ export function GraphList({
   const i18n = useI18n()
   const { t } = i18n
   const nodes = graph.nodes.filter((node) =>
-    `${node.name} ${node.kind}`.toLowerCase().includes(find.trim().toLowerCase()),
+    `${node.environment ?? ''} ${node.name} ${node.kind}`.toLowerCase().includes(find.trim().toLowerCase()),
   )
   const name = (id: string) => {
     const node = graph.nodes.find((one) => one.id === id)

@@ -67,7 +67,9 @@ export const nodeName = (node: TopologyNode, { t }: I18n) =>
     ? t('topology.gateway')
     : node.id === '@elsewhere'
       ? t('topology.elsewhere')
-      : node.name
+      : node.environment
+        ? `${node.environment}/${node.name}`
+        : node.name
 
 export const cpu = (millis: number, { number }: I18n) => number(millis / 1000, millis < 100 ? 3 : 2)
 
@@ -131,12 +133,19 @@ export const NodeCard = memo(function NodeCard({
           <span className="min-w-0 flex-1">
             <span className="block truncate text-sm font-semibold leading-4">
               {!bare(node) && <span className="sr-only">{kindWord(node.kind, i18n)} </span>}
-              {nodeName(node, i18n)}
+              {node.environment ? (
+                <>
+                  <span className="sr-only">{nodeName(node, i18n)}</span>
+                  <span aria-hidden>{node.name}</span>
+                </>
+              ) : (
+                nodeName(node, i18n)
+              )}
             </span>
             <span aria-hidden className="mt-0.5 block truncate text-2xs text-fg-3">
               {node.hosts.length && node.id === '@gateway'
                 ? t('topology.hosts', { n: node.hosts.length })
-                : node.what || kindWord(node.kind, i18n)}
+                : node.environment || node.what || kindWord(node.kind, i18n)}
             </span>
           </span>
         </span>

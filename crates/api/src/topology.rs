@@ -22,10 +22,13 @@ pub struct Topology {
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TopologyNode {
-    /// A component's name; an application's, in the graph of an environment or as `@app.NAME` beside components;
-    /// `@gateway`; `@elsewhere`.
+    /// A component's name; an application's, in the graph of an environment or as `@app.NAME` beside components, and
+    /// `ENVIRONMENT/NAME` in the graph of a team; `@gateway`; `@elsewhere`.
     pub id: String,
     pub name: String,
+    /// Of an application in the graph of a team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// A component's kind, or `gateway`, `application`, `elsewhere`.
     pub kind: String,
     pub status: Status,

@@ -28,6 +28,7 @@ mod secrets;
 mod sessions;
 mod sources;
 mod streams;
+mod team_topology;
 mod topology;
 mod volumes;
 
@@ -55,6 +56,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(images::routes())
         .merge(audit::routes())
         .merge(environments::routes())
+        .merge(team_topology::routes())
         .nest(
             "/teams/{team}/environments/{environment}",
             applications::routes()

@@ -34,14 +34,14 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Window {
+pub(super) struct Window {
     /// Seconds that rates and percentiles are over; the last minute when absent.
     #[param(minimum = 60, maximum = 3600)]
     window: Option<u64>,
 }
 
 impl Window {
-    fn seconds(&self) -> Result<u64, Refusal> {
+    pub(super) fn seconds(&self) -> Result<u64, Refusal> {
         let seconds = self.window.unwrap_or(60);
         if (60..=3600).contains(&seconds) {
             return Ok(seconds);
@@ -130,7 +130,11 @@ async fn application_topology(
 }
 
 /// Who asked whom; only the node of this machine counts that.
-async fn metrics(app: &App, at: Option<ClusterId>, seconds: u64) -> Result<Metrics, RuntimeError> {
+pub(super) async fn metrics(
+    app: &App,
+    at: Option<ClusterId>,
+    seconds: u64,
+) -> Result<Metrics, RuntimeError> {
     match at {
         None => app.control.node().metrics_over(seconds).await,
         Some(_) => Ok(Metrics::default()),
@@ -172,7 +176,7 @@ async fn environment_topology(
     Ok(Json(graph.done()))
 }
 
-async fn all(app: &App, scope: &Scope) -> Result<Vec<Application>, Refusal> {
+pub(super) async fn all(app: &App, scope: &Scope) -> Result<Vec<Application>, Refusal> {
     let filter = ApplicationFilter {
         team: scope.team,
         environment: Some(scope.environment),
@@ -192,15 +196,15 @@ async fn all(app: &App, scope: &Scope) -> Result<Vec<Application>, Refusal> {
 }
 
 /// A topology that is being put together.
-struct Graph {
+pub(super) struct Graph {
     window_seconds: u64,
     seen_ms_ago: Option<u64>,
-    nodes: IndexMap<String, TopologyNode>,
+    pub(super) nodes: IndexMap<String, TopologyNode>,
     edges: IndexMap<(String, String), TopologyEdge>,
 }
 
 impl Graph {
-    fn new(window_seconds: u64) -> Graph {
+    pub(super) fn new(window_seconds: u64) -> Graph {
         Graph {
             window_seconds,
             seen_ms_ago: None,
@@ -209,13 +213,13 @@ impl Graph {
         }
     }
 
-    fn seen(&mut self, at: Option<jiff::Timestamp>, answers: bool) {
+    pub(super) fn seen(&mut self, at: Option<jiff::Timestamp>, answers: bool) {
         let age = at.map(|at| jiff::Timestamp::now().duration_since(at).as_millis());
         let age = age.map(|age| u64::try_from(age).unwrap_or(0));
         self.seen_ms_ago = age.or(answers.then_some(0));
     }
 
-    fn done(self) -> Topology {
+    pub(super) fn done(self) -> Topology {
         Topology {
             window_seconds: self.window_seconds,
             seen_ms_ago: self.seen_ms_ago,
@@ -230,6 +234,7 @@ impl Graph {
             .or_insert_with(|| TopologyNode {
                 id: id.to_owned(),
                 name: name.to_owned(),
+                environment: None,
                 kind: kind.to_owned(),
                 status: Status::Running,
                 status_note: String::new(),
@@ -424,7 +429,7 @@ impl Graph {
         Ok(())
     }
 
-    fn application(&mut self, summary: &ApplicationSummary) {
+    pub(super) fn application(&mut self, summary: &ApplicationSummary) {
         let node = self.node(&summary.name, &summary.name, "application");
         node.status = summary.status;
         node.status_note.clone_from(&summary.status_note);
@@ -439,7 +444,7 @@ impl Graph {
         }
     }
 
-    fn between(&mut self, names: &HashMap<ApplicationId, String>, metrics: Metrics) {
+    pub(super) fn between(&mut self, names: &HashMap<ApplicationId, String>, metrics: Metrics) {
         let mut front: BTreeMap<&str, Vec<&RouteMetrics>> = BTreeMap::new();
         for counted in metrics.routes.iter().filter(|m| m.edge().is_none()) {
             if let Some(name) = names.get(&counted.application) {
@@ -469,7 +474,7 @@ impl Graph {
     }
 
     /// Declares an edge for each external component whose address is another application's host.
-    fn addresses(&mut self, from: &str, spec: &AppSpec, all: &[ApplicationSummary]) {
+    pub(super) fn addresses(&mut self, from: &str, spec: &AppSpec, all: &[ApplicationSummary]) {
         let outside = spec.components.values().filter_map(|c| c.external.as_ref());
         for address in outside.flat_map(|external| &external.addresses) {
             let host = address.host.to_string();

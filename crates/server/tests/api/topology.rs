@@ -169,6 +169,66 @@ async fn a_graph_has_what_is_declared_and_what_was_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_teams_graph_goes_across_its_environments() {
+    let scene = Scene::new().await;
+    let store = deploy_text(&scene.store, &scene.control, "store", SHOP)
+        .await
+        .application;
+    let team = "/api/v1/teams/main";
+    let ask = async |method: Method, path: String, body: Value| {
+        let body = (!body.is_null()).then_some(&body);
+        scene.ask(method, &path, &scene.owner, body).await
+    };
+    let made = ask(
+        Method::POST,
+        format!("{team}/environments"),
+        json!({ "name": "staging" }),
+    );
+    assert_eq!(made.await.status, 201);
+    // One of the same name in another environment, which the first asks at its host.
+    let spec = json!({ "name": "store", "components": { "web": { "image": "localhost/shop:1" } } });
+    let path = format!("{team}/environments/staging/applications/store");
+    let asked = ask(
+        Method::POST,
+        format!("{path}/deploy"),
+        json!({ "spec": spec }),
+    )
+    .await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let other = ask(Method::GET, path, Value::Null).await.json()["id"].clone();
+    *scene.node.metrics.lock().unwrap() = Metrics {
+        connections: 1,
+        routes: Vec::new(),
+        callers: vec![CallerMetrics {
+            caller: store,
+            component: "api".parse().unwrap(),
+            traffic: counted(serde_json::from_value(other).unwrap(), "", 3.0),
+        }],
+    };
+    let graph = ask(
+        Method::GET,
+        format!("{team}/topology?window=300"),
+        Value::Null,
+    )
+    .await
+    .json();
+    assert_eq!(graph["window_seconds"], 300);
+    for environment in ["production", "staging"] {
+        let shown = node(&graph, &format!("{environment}/store"));
+        assert_eq!(
+            (
+                shown["name"].as_str(),
+                shown["environment"].as_str(),
+                shown["kind"].as_str()
+            ),
+            (Some("store"), Some(environment), Some("application"))
+        );
+    }
+    let across = &edge(&graph, "production/store", "staging/store")["traffic"][0];
+    assert_eq!(across["requests_per_second"].as_f64(), Some(3.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_specification_is_the_same_as_text_and_as_fields() {
     let scene = Scene::new().await;
     let read = async |body: Value| scene.own(Method::POST, "/spec/read", Some(&body)).await;
