@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) shelf: Shelf,
     pub(crate) config: Config,
     pub(crate) last_words: LastWords,
+    /// Of each application its namespace, and whether it asks for more than `baseline`.
+    pub(crate) security: Mutex<BTreeMap<ApplicationId, (String, bool)>>,
     hint: Arc<watch::Sender<u64>>,
     tracker: TaskTracker,
 }
@@ -122,6 +124,7 @@ impl KubernetesRuntime {
             shelf,
             config,
             last_words: LastWords::default(),
+            security: Mutex::default(),
             hint: sender,
             tracker: tracker.clone(),
         });
@@ -228,6 +231,10 @@ impl Shared {
     pub(crate) fn options(&self, wish: &RunWish) -> Options {
         Options {
             gateway: self.config.gateway.clone(),
+            own_gateway: self
+                .config
+                .own_gateway
+                .then(|| self.config.namespace.clone()),
             cluster_domain: self.config.domain.clone(),
             storage_class: self.config.storage_class.clone(),
             pull_secret: self.config.pulls.is_some().then(|| pull::SECRET.to_owned()),

@@ -3,6 +3,7 @@
 mod names;
 mod prune;
 mod scaling;
+mod security;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -245,6 +246,7 @@ impl Worker {
                 self.bring_pull(wish, &options).await?;
             }
             keep_class(&self.shared, object);
+            self.secure(wish, object);
             let handing = self.hand_replicas(wish, object).await;
             is_handing |= handing
                 .map_err(|error| of_object(&format!("{} {}", object.kind, object.name), &error))?;
@@ -520,6 +522,7 @@ impl Worker {
             }
         }
         self.writer.forget();
+        self.no_more_level();
         let held = self.held();
         if left || !held.pods.is_empty() || !held.jobs.is_empty() {
             return Ok(Duration::from_millis(500));
@@ -545,7 +548,7 @@ fn turn(kind: &str) -> u8 {
     match kind {
         "Namespace" => 0,
         "PersistentVolumeClaim" | "Secret" | "ConfigMap" | "ServiceAccount" => 1,
-        "Service" => 2,
+        "Service" | "NetworkPolicy" => 2,
         scaling::AUTOSCALER => 4,
         _ => 3,
     }

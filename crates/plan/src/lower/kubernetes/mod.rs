@@ -9,6 +9,7 @@
 //! | variables and files with secrets | a Secret; other files a ConfigMap; hot files one of a stable name |
 //! | `external` | a Service without selector and EndpointSlices, or an ExternalName |
 //! | volumes | PersistentVolumeClaims; claim templates for the exclusive ones of `stateful` |
+//! | who reaches pods | NetworkPolicies: the application itself, whoever serves routes, ports of the machine |
 //! | routes | an HTTPRoute for each |
 //! | inner names | a headless Service without selector, `APP`; whoever applies writes its EndpointSlice, whose addresses are observed |
 //!
@@ -20,9 +21,9 @@ mod config;
 mod external;
 mod network;
 mod pod;
-mod policy;
 mod refuse;
 mod scale;
+mod security;
 mod workload;
 
 use indexmap::IndexMap;
@@ -38,6 +39,7 @@ use serde_json::{Value, json};
 use super::merge::merge;
 
 pub use api::{GatewayRef, Metadata};
+pub use security::{needs_privileged, pod_security};
 
 /// Where and how the objects are placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,9 @@ pub struct Options {
     pub make_namespace: bool,
     /// The Gateway that routes attach to. `None`: no HTTPRoutes.
     pub gateway: Option<GatewayRef>,
+    /// The namespace of Pluvio's own gateway, whose pods reach applications. `None`: routes are served by pods that only the
+    /// cluster knows.
+    pub own_gateway: Option<String>,
     /// The Secret of the namespace with which images are pulled; none: the nodes pull as they are set up.
     pub pull_secret: Option<String>,
     /// For volumes that name no class; none: the cluster's default.
@@ -67,6 +72,7 @@ impl Options {
                 name: "pluvio".to_owned(),
                 namespace: "pluvio-system".to_owned(),
             }),
+            own_gateway: Some("pluvio-system".to_owned()),
             pull_secret: None,
             storage_class: None,
             cluster_domain: "cluster.local".to_owned(),
@@ -142,7 +148,6 @@ pub fn kubernetes(
         lowering.workload(component);
         lowering.autoscaler(component);
         lowering.services(component);
-        lowering.policy(component);
     }
     for external in release.externals.values() {
         lowering.external(external);
@@ -220,13 +225,17 @@ impl Lowering<'_> {
     /// What the application has once.
     fn application(&mut self) {
         if self.options.make_namespace {
-            let metadata = Metadata {
+            let mut metadata = Metadata {
                 namespace: None,
                 ..self.metadata(&self.options.namespace, None)
             };
+            metadata
+                .labels
+                .extend(pod_security(needs_privileged(self.release)));
             self.add("v1", "Namespace", metadata, &json!({}), None);
         }
         self.inner_names();
+        self.network_policies();
     }
 
     /// Labels that find what is the application's, or a component's.

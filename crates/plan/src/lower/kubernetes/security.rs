@@ -1,0 +1,237 @@
+//! Who reaches pods, and what pods may be: NetworkPolicies, and the level of Pod Security that a namespace enforces.
+
+use indexmap::IndexMap;
+use pluvio_model::name::{Name, derived};
+use pluvio_model::release::{DecidedComponent, DecidedContainer, Release};
+use pluvio_model::route::Route;
+use pluvio_model::spec::{PortRef, VolumeKind};
+use serde_json::{Value, json};
+
+use super::api::Spec;
+use super::pod::protocol;
+use super::{Lowering, component_object, key};
+
+/// Capabilities that `baseline` lets be added
+/// (kubernetes.io/docs/concepts/security/pod-security-standards).
+const BASELINE: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Sysctls that `baseline` lets be set.
+const SAFE_SYSCTLS: [&str; 9] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+];
+
+/// Whether a release asks for more than `baseline` allows: each such thing needs a permission of whoever deploys it, but for
+/// ports of the machine's loopback. An escape can say anything.
+pub fn needs_privileged(release: &Release) -> bool {
+    !release.objects.is_empty() || release.components.values().any(beyond_baseline)
+}
+
+fn beyond_baseline(component: &DecidedComponent) -> bool {
+    let content = &component.content;
+    let patched = content.patch.as_ref();
+    patched.is_some_and(|patch| !patch.kubernetes.is_empty())
+        || !content.publish.is_empty()
+        || std::iter::once(&content.main)
+            .chain(content.sidecars.values())
+            .chain(content.init.values())
+            .any(container_beyond)
+}
+
+fn container_beyond(container: &DecidedContainer) -> bool {
+    let host = container.host.clone().unwrap_or_default();
+    let mut mounts = container.mounts.values();
+    host.privileged
+        || host.network
+        || host.pid
+        || host.ipc
+        || host
+            .capabilities
+            .iter()
+            .any(|one| !BASELINE.contains(&one.as_str()))
+        || host
+            .sysctls
+            .keys()
+            .any(|one| !SAFE_SYSCTLS.contains(&one.as_str()))
+        || mounts.any(|mount| mount.kind == VolumeKind::Host)
+}
+
+/// A namespace's labels: what it enforces, and what its pods are measured against without being refused.
+pub fn pod_security(privileged: bool) -> IndexMap<String, String> {
+    let enforced = if privileged { "privileged" } else { "baseline" };
+    [
+        ("enforce", enforced),
+        ("warn", "restricted"),
+        ("audit", "restricted"),
+    ]
+    .map(|(mode, level)| {
+        (
+            format!("pod-security.kubernetes.io/{mode}"),
+            level.to_owned(),
+        )
+    })
+    .into()
+}
+
+impl Lowering<'_> {
+    /// Pods are reached by those of their own application that they share a network with, by who serves routes, and from outside
+    /// where a port of the machine leads to them; by nobody else. A node always reaches its own pods: probes need no rule.
+    pub(super) fn network_policies(&mut self) {
+        let release = self.release;
+        let all = json!(self.selector(None));
+        let separated = release.components.values().any(|one| self.is_apart(one));
+        let mut rules = Vec::new();
+        if !separated {
+            rules.push(json!({ "from": [{ "podSelector": { "matchLabels": all } }] }));
+        }
+        if let Some(namespace) = &self.options.own_gateway {
+            // Which port is nobody's secret: the gateway dials where routes lead.
+            rules.push(json!({ "from": [{
+                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+                "podSelector": { "matchLabels": { "app.kubernetes.io/name": "pluvio-gateway" } },
+            }] }));
+        }
+        let name = release.application_name.to_string();
+        self.policy(None, &name, &all, rules, None);
+        for component in release.components.values() {
+            let mut rules = Vec::new();
+            if separated {
+                rules.push(json!({ "from": [self.peers(component)] }));
+            }
+            let mut ports = published(component);
+            if self.options.own_gateway.is_none() {
+                // Where the pods are that serve routes, only the cluster knows.
+                ports.extend(routed(release, component));
+            }
+            ports.dedup();
+            if !ports.is_empty() {
+                rules.push(json!({ "ports": ports }));
+            }
+            let ways_out = kept_in(component).then(|| self.ways_out(component));
+            if rules.is_empty() && ways_out.is_none() {
+                continue;
+            }
+            let selector = json!(self.selector(Some(&component.name)));
+            let name = component_object(release, &component.name);
+            self.policy(Some(component), &name, &selector, rules, ways_out);
+        }
+    }
+
+    /// Whether it shares no network with one of the others.
+    fn is_apart(&self, component: &DecidedComponent) -> bool {
+        let mut others = self.release.components.values();
+        others.any(|other| !share(component, other))
+    }
+
+    /// Those of the application that are on a network of the component's.
+    fn peers(&self, component: &DecidedComponent) -> Value {
+        let all = self.release.components.values();
+        let names: Vec<&Name> = all
+            .filter(|other| share(component, other))
+            .map(|other| &other.name)
+            .collect();
+        json!({ "podSelector": {
+            "matchLabels": self.selector(None),
+            "matchExpressions": [{ "key": key::COMPONENT, "operator": "In", "values": names }],
+        } })
+    }
+
+    /// On networks without a way out: to its peers, and to where names are asked for.
+    fn ways_out(&self, component: &DecidedComponent) -> Value {
+        let names = ["UDP", "TCP"].map(|protocol| json!({ "protocol": protocol, "port": 53 }));
+        json!([{ "to": [self.peers(component)] }, { "to": [{ "namespaceSelector": {} }], "ports": names }])
+    }
+
+    fn policy(
+        &mut self,
+        component: Option<&DecidedComponent>,
+        name: &str,
+        pods: &Value,
+        ingress: Vec<Value>,
+        egress: Option<Value>,
+    ) {
+        let metadata = self.metadata(&derived(&[name]), component);
+        let mut spec = json!({
+            "podSelector": { "matchLabels": pods },
+            "policyTypes": ["Ingress"],
+            "ingress": ingress,
+        });
+        if let Some(egress) = egress {
+            spec["policyTypes"] = json!(["Ingress", "Egress"]);
+            spec["egress"] = egress;
+        }
+        let kind = "NetworkPolicy";
+        self.add(
+            "networking.k8s.io/v1",
+            kind,
+            metadata,
+            &Spec { spec },
+            component,
+        );
+    }
+}
+
+fn share(one: &DecidedComponent, other: &DecidedComponent) -> bool {
+    let joined = one.content.joined();
+    other
+        .content
+        .joined()
+        .iter()
+        .any(|name| joined.contains(name))
+}
+
+/// None of its networks has a way out.
+fn kept_in(component: &DecidedComponent) -> bool {
+    component.content.internal_networks.len() == component.content.joined().len()
+}
+
+/// Its ports that a port of the machine leads to.
+fn published(component: &DecidedComponent) -> Vec<Value> {
+    let ports = &component.content.ports;
+    let all = component.content.publish.iter().filter_map(|publish| {
+        let port = match &publish.port {
+            PortRef::Name(name) => ports.get(name),
+            PortRef::Number(number) => ports.values().find(|port| port.port == *number),
+        }?;
+        Some(json!({ "protocol": protocol(port.protocol), "port": port.port }))
+    });
+    all.collect()
+}
+
+fn routed(release: &Release, component: &DecidedComponent) -> Vec<Value> {
+    let routes = release.routes.iter().filter(|route| !route.disabled);
+    let backends = routes.flat_map(|route: &Route| &route.backends);
+    let all = backends.filter_map(|backend| {
+        let key = &backend.backend;
+        let own = key.component().as_str() == component.name.as_str();
+        let port = component
+            .content
+            .ports
+            .iter()
+            .find(|(name, _)| name.as_str() == key.port().as_str());
+        let (_, port) = port.filter(|_| own)?;
+        Some(json!({ "protocol": "TCP", "port": port.port }))
+    });
+    all.collect()
+}
