@@ -13,6 +13,7 @@ mod logs;
 mod measure;
 mod restart;
 mod rollout;
+mod scaling;
 mod scene;
 
 macro_rules! on_engines {
@@ -49,6 +50,7 @@ on_engines! {
     12 logs::lines_survive_the_instance_and_come_once_however_the_node_restarts;
     13 client::control_speaks_to_the_node_over_its_socket;
     16 growth::an_application_that_outgrows_its_network_gets_more_room;
+    17 scaling::it_scales_itself_by_the_clock_and_by_what_it_uses;
     15 conformance::a_node_conforms;
     14 failures::what_the_engine_refuses_is_a_problem_and_what_ran_goes_on;
 }
