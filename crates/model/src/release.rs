@@ -312,7 +312,9 @@ impl Content {
         if self.networks.is_empty() {
             vec![default_network()]
         } else {
-            self.networks.clone()
+            let once = |at: &usize| !self.networks[..*at].contains(&self.networks[*at]);
+            let joined = (0..self.networks.len()).filter(once);
+            joined.map(|at| self.networks[at].clone()).collect()
         }
     }
 

@@ -464,30 +464,21 @@ fn sidecars_and_init(path: &str, component: &ComponentSpec, found: &mut Found) {
 }
 
 fn network_names(path: &str, name: &Name, component: &ComponentSpec, found: &mut Found) {
-    for (index, alias) in component.aliases.iter().enumerate() {
-        let good = !alias.is_empty()
-            && alias.len() <= 253
-            && alias.split('.').all(|label| {
-                !label.is_empty()
-                    && label.len() <= 63
-                    && !label.starts_with('-')
-                    && !label.ends_with('-')
-                    && label
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-            });
-        if !good {
-            found.invalid(
-                format!("{path}.aliases[{index}]"),
-                format!("`{alias}` is not a host name."),
-                "Write letters, digits, dashes and dots, such as `db` or `db.internal`.",
-            );
-        } else if alias == name.as_str() {
+    let own = component.aliases.iter().enumerate();
+    for (index, alias) in own {
+        network_alias(format!("{path}.aliases[{index}]"), name, alias, found);
+    }
+    for (network, aliases) in &component.network_aliases {
+        let at = format!("{path}.networkAliases.{network}");
+        if !component.networks.contains(network) {
             found.conflict(
-                format!("{path}.aliases[{index}]"),
-                "It is the component's own name, which it has anyway.",
-                "Remove it.",
+                at.clone(),
+                format!("The component is not on the network {network}."),
+                "Name the network in `networks`, or write the names into `aliases`.",
             );
+        }
+        for (index, alias) in aliases.iter().enumerate() {
+            network_alias(format!("{at}[{index}]"), name, alias, found);
         }
     }
     for (host, address) in &component.extra_hosts {
@@ -498,5 +489,32 @@ fn network_names(path: &str, name: &Name, component: &ComponentSpec, found: &mut
                 "Write an IP address, or host-gateway for the machine itself.",
             );
         }
+    }
+}
+
+fn network_alias(at: String, name: &Name, alias: &str, found: &mut Found) {
+    let good = !alias.is_empty()
+        && alias.len() <= 253
+        && alias.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        });
+    if !good {
+        found.invalid(
+            at,
+            format!("`{alias}` is not a host name."),
+            "Write letters, digits, dashes and dots, such as `db` or `db.internal`.",
+        );
+    } else if alias == name.as_str() {
+        found.conflict(
+            at,
+            "It is the component's own name, which it has anyway.",
+            "Remove it.",
+        );
     }
 }

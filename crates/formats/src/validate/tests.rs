@@ -486,3 +486,26 @@ components:
         "#]],
     );
 }
+
+#[test]
+fn names_on_a_network_belong_to_one_that_the_component_is_on() {
+    check(
+        "
+name: shop
+components:
+  web:
+    image: nginx
+    networks: [back, default]
+    networkAliases: { back: [db, 'a b'], front: [shop] }
+networks: { back: {}, front: {} }
+",
+        expect![[r#"
+            7:34 components.web.networkAliases.back[1] spec.invalid
+                `a b` is not a host name.
+                Write letters, digits, dashes and dots, such as `db` or `db.internal`.
+            7:42 components.web.networkAliases.front spec.conflict
+                The component is not on the network front.
+                Name the network in `networks`, or write the names into `aliases`.
+        "#]],
+    );
+}

@@ -112,8 +112,8 @@ impl Lowering<'_> {
                 "podSelector": { "matchLabels": { "app.kubernetes.io/name": "pluvio-gateway" } },
             }] }));
         }
-        let name = release.application_name.to_string();
-        self.policy(None, &name, &all, rules, None);
+        let name = release.application_name.as_str();
+        self.policy(None, name, &all, rules, None);
         for component in release.components.values() {
             let mut rules = Vec::new();
             if separated {
