@@ -8,6 +8,8 @@ use pluvio_model::stage::{Power, SecretValue};
 use super::*;
 use crate::sample;
 
+mod security;
+
 fn options() -> Options {
     Options {
         namespace: "crew-production".to_owned(),
@@ -508,112 +510,4 @@ fn what_scales_itself_has_an_autoscaler_and_no_number_of_its_own() {
     assert_eq!(next, Some("2026-01-06T08:00:00Z".parse().unwrap()));
     let objects = kubernetes(&wish, sample::application(), Generation(7), &options()).unwrap();
     assert_eq!(replicas(&objects)[2], "shop--clock 5");
-}
-
-#[test]
-fn networks_become_policies_where_they_separate() {
-    let component =
-        |networks: &[&str]| json!({ "image": "registry.test/a:1", "networks": networks });
-    let lowered = |components: serde_json::Value| {
-        let spec = sample::spec(json!({
-            "name": "shop",
-            "components": components,
-            "networks": { "front": {}, "back": { "internal": true } },
-        }));
-        let objects = lower(&spec);
-        let policies = objects
-            .unwrap()
-            .into_iter()
-            .filter(|object| object.kind == "NetworkPolicy");
-        policies
-            .map(|policy| (policy.name, policy.body["spec"].clone()))
-            .collect::<Vec<_>>()
-    };
-    let from = |spec: &serde_json::Value, way: &str, who: &str| {
-        spec[way][0][who][0]["podSelector"]["matchExpressions"][0]["values"].clone()
-    };
-    // Who shares one with everybody is reached as one without networks.
-    let joined = lowered(json!({ "web": component(&["front"]), "api": component(&["front"]) }));
-    assert_eq!(from(&joined[0].1, "ingress", "from"), json!(null));
-    assert!(joined[0].1["ingress"][0]["from"][0]["podSelector"].is_object());
-    let separated = lowered(json!({
-        "web": component(&["front"]), "api": component(&["front", "back"]), "db": component(&["back"]),
-    }));
-    // What the application's policy allows is allowed, whatever the others say.
-    let of_all = separated[0].1["ingress"].to_string();
-    assert!(!of_all.contains("pluvio.io/application"), "{of_all}");
-    let told: Vec<_> = separated[1..]
-        .iter()
-        .map(|(name, spec)| {
-            json!([
-                name,
-                from(spec, "ingress", "from"),
-                from(spec, "egress", "to")
-            ])
-        })
-        .collect();
-    assert_eq!(
-        json!(told),
-        json!([
-            ["shop--web", ["web", "api"], null],
-            ["shop--api", ["web", "api", "db"], null],
-            ["shop--db", ["api", "db"], ["api", "db"]],
-        ])
-    );
-}
-
-#[test]
-fn pods_are_reached_by_their_own_by_the_gateway_and_by_what_is_published() {
-    let spec = sample::shop(json!({
-        "web": { "image": "registry.test/shop:1" },
-        "db": { "image": "registry.test/db:1", "routes": [], "ports": { "sql": { "port": 5432, "protocol": "tcp" } }, "publish": [{ "host": 15432, "port": "sql" }] },
-    }));
-    let kinds = ["NetworkPolicy"];
-    check(&spec, &kinds, expect_file!["./expected/policies.json"]);
-    // Who else serves routes is known to the cluster alone: what routes lead to is open to all.
-    let other = Options {
-        own_gateway: None,
-        ..options()
-    };
-    let objects = kubernetes(&wish(&spec), sample::application(), Generation(7), &other).unwrap();
-    let open: Vec<String> = objects
-        .iter()
-        .filter(|one| one.kind == kinds[0])
-        .map(|one| format!("{} {}", one.name, one.body["spec"]["ingress"]))
-        .collect();
-    assert_eq!(open.len(), 3, "{open:#?}");
-    assert!(!open[0].contains("namespaceSelector"), "{open:#?}");
-    assert_eq!(
-        open[1],
-        r#"shop--web [{"ports":[{"protocol":"TCP","port":8080}]}]"#
-    );
-}
-
-#[test]
-fn a_namespace_enforces_baseline_unless_something_more_was_granted() {
-    let level = |web: serde_json::Value| {
-        let mut whole = json!({ "image": "registry.test/shop:1" });
-        merge(&mut whole, &web);
-        let objects = lower(&sample::shop(json!({ "web": whole }))).unwrap();
-        let labels = objects[0].body["metadata"]["labels"].clone();
-        assert_eq!(labels["pod-security.kubernetes.io/warn"], "restricted");
-        assert_eq!(labels["pod-security.kubernetes.io/audit"], "restricted");
-        let enforced = labels["pod-security.kubernetes.io/enforce"].as_str();
-        enforced.unwrap().to_owned()
-    };
-    assert_eq!(level(json!({})), "baseline");
-    assert_eq!(level(json!({ "user": "1000" })), "baseline");
-    let allowed =
-        json!({ "capabilities": ["CHOWN"], "sysctls": { "net.ipv4.tcp_syncookies": "1" } });
-    assert_eq!(level(json!({ "host": allowed })), "baseline");
-    for beyond in [
-        json!({ "host": { "privileged": true } }),
-        json!({ "host": { "capabilities": ["NET_ADMIN"] } }),
-        json!({ "host": { "pid": true } }),
-        json!({ "volumes": { "/logs": { "type": "host", "hostPath": "/var/log" } } }),
-        json!({ "sidecars": { "log": { "image": "registry.test/log:1", "host": { "ipc": true } } } }),
-        json!({ "patch": { "kubernetes": [{ "kind": "Deployment", "spec": {} }] } }),
-    ] {
-        assert_eq!(level(beyond.clone()), "privileged", "{beyond}");
-    }
 }
