@@ -244,18 +244,19 @@ pub(crate) fn obstacle(cache: &Cache, component: &Name, pod: &Pod) -> Option<Pro
             continue;
         };
         let message = waiting.message.clone().unwrap_or_default();
-        let problem = match waiting.reason.as_deref() {
-            Some(
-                "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName",
-            ) => image(status, &pulled(cache, pod, message)),
-            Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
-                problem::SPEC_INVALID.problem(
+        let problem =
+            match waiting.reason.as_deref() {
+                Some(
+                    "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName",
+                ) => image(status, &pulled(cache, pod, message)),
+                Some(
+                    "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError",
+                ) if !is_passing(&message) => problem::SPEC_INVALID.problem(
                     format!("The cluster cannot make the container of {component}: {message}."),
                     "Change what the message names, then deploy again.",
-                )
-            }
-            _ => continue,
-        };
+                ),
+                _ => continue,
+            };
         return Some(problem.path(path));
     }
     if let Some(event) = cache.warning(pod)
@@ -299,6 +300,20 @@ pub(crate) fn obstacle(cache: &Cache, component: &Name, pod: &Pod) -> Option<Pro
     )
 }
 
+/// Of a kubelet or a runtime that is slow: it tries again by itself, and what is asked for is not at fault. (Source: pkg/kubelet/util/manager
+/// `failed to sync … cache`; containerd's `name … is reserved` while its first try still goes on.)
+fn is_passing(message: &str) -> bool {
+    [
+        "failed to sync secret cache",
+        "failed to sync configmap cache",
+        "timed out waiting for the condition",
+        "context deadline exceeded",
+        "is reserved for",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
+}
+
 /// While the kubelet waits to try again it says only that; the event before says why.
 fn pulled(cache: &Cache, pod: &Pod, message: String) -> String {
     let told = cache.warning(pod).and_then(|event| event.message.clone());
@@ -328,4 +343,27 @@ fn image(status: &ContainerStatus, message: &str) -> Problem {
         format!("The cluster cannot pull {name}: {message}."),
         "Check that the cluster's nodes reach the registry. It is tried again.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_kubelet_is_no_fault_of_the_release() {
+        for passing in [
+            "failed to sync secret cache: timed out waiting for the condition",
+            "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+            "failed to reserve container name \"web_1\": name \"web_1\" is reserved for \"3f2a\"",
+        ] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in [
+            "secret \"shop--web\" not found",
+            "container has runAsNonRoot and image will run as root",
+            "exec: \"/nowhere\": stat /nowhere: no such file or directory",
+        ] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
 }
