@@ -85,7 +85,7 @@ fn u5_every_command_answers_with_one_document(engine: Engine) {
         .deploy(&app::yaml(&name, "bad", 1, "  FAIL: exit\n"))
         .problem(1, "release.exited");
     // 2: the command was not understood.
-    assert_eq!(pluvio.cli(&["scale", "-a", &name]).exit, 2);
+    assert_eq!(pluvio.cli(&["scale", "--least", "2", "-a", &name]).exit, 2);
     pluvio
         .cli(&["scale", "many", "-a", &name, "--json"])
         .problem(2, "request.invalid");

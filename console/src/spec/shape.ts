@@ -97,6 +97,33 @@ const resources = f(
   'resources',
   group([f('cpu', range('0.5')), f('memory', range('256Mi')), f('pids', number('4096'))]),
 )
+const scale = f(
+  'scale',
+  group([
+    f('min', number('2')),
+    f('max', number('10')),
+    f('cpu', number('70')),
+    f('memory', number('80')),
+    f('custom', {
+      t: 'rows',
+      fields: [
+        f('metric', text('http_requests_per_second')),
+        f('of', choice('instances', 'external')),
+        f('labels', { t: 'pairs', name: 'queue' }),
+        f('perInstance', text('100')),
+      ],
+    }),
+    f('schedule', {
+      t: 'rows',
+      fields: [
+        f('cron', text('0 8 * * 1-5')),
+        f('timeZone', text('Europe/Berlin')),
+        f('min', number('5')),
+        f('max', number('20')),
+      ],
+    }),
+  ]),
+)
 const host = f(
   'host',
   group([
@@ -211,7 +238,7 @@ export const componentSections: readonly Section[] = [
       f('restart', choice('always', 'on-failure', 'never')),
     ],
   },
-  { id: 'size', fields: [f('instances', number('1')), resources] },
+  { id: 'size', fields: [f('instances', number('1')), scale, resources] },
   {
     id: 'network',
     fields: [
