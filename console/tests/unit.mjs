@@ -175,6 +175,22 @@ await check('two changes of one specification are put together where they do not
   assert.deepEqual(meet.conflicts, [{ at: ['components', 'web', 'image'], mine: 'c', theirs: 'd' }])
   assert.equal(meet.merged.components.web.image, 'c')
 })
+const { mend, moved } = await load('/src/spec/mend.ts')
+await check('offers that stay name the same uses when one before them is taken out', () => {
+  const spec = { components: { web: { uses: ['gone', 'api', 'lost'] }, other: { uses: ['api', 'lost'] } } }
+  const out = (component, index) => ({ fix: 'remove-use', component, index })
+  const problems = [
+    { fixes: [out('web', 2)] },
+    { fixes: [out('other', 1), { fix: 'add-use', component: 'web', uses: 'cache' }] },
+  ]
+  const left = moved(problems, [out('web', 0)])
+  const after = mend(
+    mend(spec, [out('web', 0)]),
+    left.flatMap((one) => one.fixes),
+  )
+  assert.deepEqual(after.components, { web: { uses: ['api', 'cache'] }, other: { uses: ['api'] } })
+})
+
 const shape = await load('/src/spec/shape.ts')
 await check('forms have every field of the schema, and no other', () => {
   const schema = JSON.parse(readFileSync(new URL('../../docs/schema/app.json', import.meta.url)))

@@ -16,7 +16,7 @@ import { type Key, useI18n } from '../i18n'
 import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
 import { Top } from '../shell/top'
-import { mend } from '../spec/mend'
+import { mend, moved } from '../spec/mend'
 import { cx } from '../ui/cx'
 import { LoadingRows, ProblemPanel } from '../ui/panels'
 import { Turning } from '../ui/steps'
@@ -271,7 +271,10 @@ export default function Create() {
                 setPlan({
                   ...plan,
                   spec: mend(plan.spec, fixes),
-                  errors: plan.errors.filter((error) => error !== of),
+                  errors: moved(
+                    plan.errors.filter((error) => error !== of),
+                    fixes,
+                  ),
                 })
                 setRefused(undefined)
               }}

@@ -43,6 +43,8 @@ export function SpecEditor({
   const [as, setAs] = useState<'form' | 'yaml'>('form')
   const [yaml, setYaml] = useState('')
   const [problems, setProblems] = useState<ProblemBody[]>([])
+  /** What the problems are of. An offer names its place in it, and does harm to anything else. */
+  const [checked, setChecked] = useState<Spec>()
   const [unreachable, setUnreachable] = useState<Problem>()
   const typed = useRef<string>(undefined)
   /** What the text that is being typed was read as. */
@@ -59,6 +61,7 @@ export function SpecEditor({
           if (typed.current !== undefined) return
           setUnreachable(undefined)
           setProblems(reading.problems)
+          setChecked(spec)
           onProblems(reading.problems.length > 0)
           setYaml(reading.yaml)
         },
@@ -72,6 +75,7 @@ export function SpecEditor({
   }, [spec, place, onProblems])
   const type = (text: string) => {
     typed.current = text
+    setChecked(undefined)
     setYaml(text)
   }
   // A text is read a moment after the last key; as long as it has no shape, the value stays what it was.
@@ -83,6 +87,7 @@ export function SpecEditor({
         (reading) => {
           setUnreachable(undefined)
           setProblems(reading.problems)
+          setChecked(reading.spec ?? undefined)
           onProblems(reading.problems.length > 0)
           if (!reading.spec) return
           readAs.current = reading.spec
@@ -151,7 +156,13 @@ export function SpecEditor({
         </div>
       )}
       {as === 'yaml' ? (
-        <Text yaml={yaml} problems={problems} onType={type} onMend={(fixes) => change(mend(spec, fixes))} />
+        <Text
+          yaml={yaml}
+          problems={problems}
+          stale={checked !== spec}
+          onType={type}
+          onMend={(fixes) => change(mend(spec, fixes))}
+        />
       ) : (
         <div className="grid min-h-0 flex-1 items-start grid-cols-[minmax(0,1fr)] gap-4 px-4 pb-6 md:grid-cols-[200px_minmax(0,1fr)]">
           <nav aria-label={t('app.tab.components')} className="min-w-0 md:sticky md:top-2">
@@ -209,6 +220,7 @@ export function SpecEditor({
                 <Mendable
                   key={`${one.code}-${one.at?.path}-${one.cause}`}
                   problem={one}
+                  stale={checked !== spec}
                   onMend={(fixes) => change(mend(spec, fixes))}
                 />
               ))}
@@ -252,11 +264,13 @@ export function SpecEditor({
 function Text({
   yaml,
   problems,
+  stale,
   onType,
   onMend,
 }: {
   yaml: string
   problems: ProblemBody[]
+  stale: boolean
   onType: (text: string) => void
   onMend: (fixes: ProblemFix[]) => void
 }) {
@@ -302,7 +316,7 @@ function Text({
                 </Button>
               )}
               <div className="min-w-0 flex-1">
-                <Mendable problem={one} onMend={onMend} />
+                <Mendable problem={one} stale={stale} onMend={onMend} />
               </div>
             </li>
           ))}

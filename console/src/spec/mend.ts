@@ -1,5 +1,5 @@
 /** What the server offers to mend, done to a specification. */
-import type { ProblemFix, Spec } from '../api/types'
+import type { ProblemBody, ProblemFix, Spec } from '../api/types'
 
 type Use = string | { component: string; as?: string }
 
@@ -50,6 +50,17 @@ export function mend(spec: Spec, fixes: readonly ProblemFix[]): Spec {
     }
   }
   return { ...spec, components }
+}
+
+/** What problems offer once these offers are taken: uses behind one that was taken out have moved up. */
+export function moved(problems: readonly ProblemBody[], taken: readonly ProblemFix[]): ProblemBody[] {
+  const out = taken.filter((fix) => fix.fix === 'remove-use')
+  const before = (fix: ProblemFix) =>
+    'index' in fix ? out.filter((one) => one.component === fix.component && one.index < fix.index).length : 0
+  return problems.map((one) => ({
+    ...one,
+    fixes: one.fixes?.map((fix) => ('index' in fix ? { ...fix, index: fix.index - before(fix) } : fix)),
+  }))
 }
 
 const nameOf = (use: Use) => (typeof use === 'string' ? use : use.component)

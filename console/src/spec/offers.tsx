@@ -9,25 +9,30 @@ import { offersOf } from './mend'
 
 export function Mendable({
   problem,
+  stale,
   onMend,
 }: {
   problem: ProblemBody | Problem
+  /** What it is of has been changed since: its offers name places that may have moved. */
+  stale?: boolean
   onMend: (fixes: ProblemFix[]) => void
 }) {
   const shown = problem instanceof Problem ? problem : new Problem(problem)
   return (
     <div>
       <ProblemLine problem={shown} />
-      <Offers fixes={shown.fixes} onMend={onMend} />
+      <Offers fixes={shown.fixes} stale={stale} onMend={onMend} />
     </div>
   )
 }
 
 export function Offers({
   fixes,
+  stale,
   onMend,
 }: {
   fixes: readonly ProblemFix[]
+  stale?: boolean
   onMend: (fixes: ProblemFix[]) => void
 }) {
   const i18n = useI18n()
@@ -36,7 +41,7 @@ export function Offers({
   return (
     <div className="mt-1.5 flex flex-wrap gap-1.5">
       {offers.map((offer) => (
-        <Button key={JSON.stringify(offer)} size="sm" onClick={() => onMend(offer)}>
+        <Button key={JSON.stringify(offer)} size="sm" disabled={stale} onClick={() => onMend(offer)}>
           <Wrench size={12} aria-hidden />
           {wordsOf(offer, i18n)}
         </Button>
