@@ -1,10 +1,8 @@
 //! From a folder of source to an answer, with two commands (U2): each of `samples/`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, both_engines};
+use pluvio_tests::{Engine, Pluvio, app, both_engines};
 
 both_engines!(u2_node, u2_python, u2_go, u2_static, u2_dockerfile);
 
@@ -14,7 +12,7 @@ const COLD: Duration = Duration::from_secs(420);
 fn sample(engine: Engine, kind: &str) {
     let pluvio = Pluvio::start(engine);
     let name = pluvio.name(kind);
-    let folder = copy(kind, &pluvio.scratch().join(&name));
+    let folder = app::sample(kind, &pluvio.scratch().join(&name));
     let here = |words: &[&str]| {
         let mut command = pluvio.command(words);
         command.current_dir(&folder);
@@ -43,21 +41,6 @@ fn sample(engine: Engine, kind: &str) {
         Vec::<String>::new(),
         "images are left"
     );
-}
-
-/// The sample without what was built in it.
-fn copy(kind: &str, to: &Path) -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../samples")
-        .join(kind);
-    let status = Command::new("cp").arg("-r").args([&from, to]).status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "{}",
-        from.display()
-    );
-    let _ = std::fs::remove_dir_all(to.join("node_modules"));
-    to.to_owned()
 }
 
 fn u2_node(engine: Engine) {

@@ -1,29 +1,15 @@
 //! `samples/shop`: a page, a worker, a report by the clock, PostgreSQL and Redis, deployed from source as one application.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use pluvio_tests::http::Connection;
-use pluvio_tests::{Answer, Engine, Pluvio, both_engines, load, wait};
+use pluvio_tests::{Answer, Engine, Pluvio, app, both_engines, load, wait};
 use serde_json::Value;
 
 both_engines!(u3_a_shop_is_deployed_changed_under_load_rolled_back_and_deleted);
 
 /// The first builds make their base images from the distribution's packages.
 const COLD: Duration = Duration::from_secs(580);
-
-fn copy(to: &Path) -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/shop");
-    let status = Command::new("cp").arg("-r").args([&from, to]).status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "{}",
-        from.display()
-    );
-    let _ = std::fs::remove_dir_all(to.join("node_modules"));
-    to.to_owned()
-}
 
 fn order(pluvio: &Pluvio, name: &str, item: &str) -> u16 {
     let body = format!("item={item}");
@@ -47,7 +33,7 @@ fn until_packed(pluvio: &Pluvio, name: &str, many: usize) {
 fn u3_a_shop_is_deployed_changed_under_load_rolled_back_and_deleted(engine: Engine) {
     let pluvio = Pluvio::start(engine);
     let name = pluvio.name("shop");
-    let folder = copy(&pluvio.scratch().join(&name));
+    let folder = app::sample("shop", &pluvio.scratch().join(&name));
     let deploy = || -> Answer {
         let words = ["deploy", "--name", &name, "--json", "--timeout", "9m"];
         let mut command = pluvio.command(&words);

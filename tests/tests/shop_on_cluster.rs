@@ -1,13 +1,12 @@
 //! `samples/shop` on a real Kubernetes (BX-01): built here, pulled from Pluvio's own registry, served by Pluvio's own gateway there.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use pluvio_tests::cluster::{Cluster, Door};
 use pluvio_tests::http::Connection;
-use pluvio_tests::{Answer, Engine, Pluvio, load, wait};
+use pluvio_tests::{Answer, Engine, Pluvio, app, load, wait};
 use serde_json::Value;
 
 /// The first builds make their base images from the distribution's packages.
@@ -121,18 +120,10 @@ fn packed(orders: &str) -> usize {
     }
 }
 
-fn sample(to: &Path) -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/shop");
-    let status = Command::new("cp").arg("-r").args([&from, to]).status();
-    assert!(status.is_ok_and(|s| s.success()), "{}", from.display());
-    let _ = std::fs::remove_dir_all(to.join("node_modules"));
-    to.to_owned()
-}
-
 #[test]
 fn bx01_a_shop_runs_on_a_cluster_as_on_the_engine() {
     let scene = Scene::start();
-    let folder = sample(&scene.pluvio.scratch().join("shop"));
+    let folder = app::sample("shop", &scene.pluvio.scratch().join("shop"));
     scene.deploy(&folder).ok();
     wait::until_true("the gateway leads to the page", SOON, || {
         scene

@@ -197,42 +197,32 @@ pub fn of_dokploy(folder: &Path, compose_file: &str, asked: &Asked) -> Planned {
         Entry::Text(text) => text,
         _ => String::new(),
     };
-    let template = dokploy::Template {
-        compose: &text(compose_file),
-        compose_file,
-        config: &text(dokploy::FILE),
-        config_file: dokploy::FILE,
-    };
-    planned(
-        "dokploy",
-        dokploy::read(
-            template,
-            asked.name.as_ref(),
-            asked.fallback.as_ref(),
-            &asked.variables,
-            &around,
-        ),
-    )
+    let (compose, config) = (text(compose_file), text(dokploy::FILE));
+    dokploy_planned(&compose, compose_file, &config, asked, &around)
 }
 
 /// The same of a template that was pasted as one text.
 pub fn of_dokploy_pasted(compose: &str, config: &str, asked: &Asked) -> Planned {
+    let around = &compose::Nothing;
+    dokploy_planned(compose, "docker-compose.yml", config, asked, around)
+}
+
+fn dokploy_planned(
+    compose: &str,
+    compose_file: &str,
+    config: &str,
+    asked: &Asked,
+    around: &dyn compose::Surroundings,
+) -> Planned {
     let template = dokploy::Template {
         compose,
-        compose_file: "docker-compose.yml",
+        compose_file,
         config,
         config_file: dokploy::FILE,
     };
-    planned(
-        "dokploy",
-        dokploy::read(
-            template,
-            asked.name.as_ref(),
-            asked.fallback.as_ref(),
-            &asked.variables,
-            &compose::Nothing,
-        ),
-    )
+    let (name, fallback) = (asked.name.as_ref(), asked.fallback.as_ref());
+    let import = dokploy::read(template, name, fallback, &asked.variables, around);
+    planned("dokploy", import)
 }
 
 /// Plans a text without anything around it.

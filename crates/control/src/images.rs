@@ -115,13 +115,14 @@ impl Control {
                 .await
                 .map_err(unreadable)?;
             self.connector()?.program(&packed).await?;
-            tokio::fs::File::open(&packed).await.map_err(unreadable)
+            let file = tokio::fs::File::open(&packed).await.map_err(unreadable);
+            // What is open can be read to its end; another's is left alone.
+            let _ = tokio::fs::remove_file(&packed).await;
+            file
         };
         let tag = env!("CARGO_PKG_VERSION");
-        let published = self.publish_once(team, &repository, &key, tag, archive);
-        let published = published.await;
-        let _ = tokio::fs::remove_file(&packed).await;
-        published
+        self.publish_once(team, &repository, &key, tag, archive)
+            .await
     }
 
     /// `HOST/REPOSITORY@sha256:…` of what `key` names, imported from its archive if that has not been done.

@@ -12,7 +12,7 @@ use pluvio_model::spec::SecretSpec;
 use crate::compose::interpolate::Made;
 use crate::compose::item::Place;
 use crate::compose::load::{Loader, Variables};
-use crate::compose::{Import, Surroundings, convert, merge};
+use crate::compose::{Import, Surroundings, of_template};
 use crate::yaml::{self, Entry, Limits, Node, Position, Resolved, Value};
 
 /// Whether a text is such a template.
@@ -101,22 +101,10 @@ pub fn read(
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect(),
     );
-    let item = loader.node(root, file, &variables);
-    let Some(mut document) = loader.document(item, file, "", &variables, 0) else {
-        import.errors = loader.told.errors;
-        return import;
+    let mut import = match of_template(root, file, app, &variables, loader) {
+        Ok(import) => import,
+        Err(errors) => return Import { errors, ..import },
     };
-    merge::settle(&mut document);
-    let mut import = convert::convert(
-        convert::Input {
-            document: &document,
-            asked: Some(app.clone()),
-            start: app,
-            profiles: Vec::new(),
-            variables: &variables,
-        },
-        loader,
-    );
     import.why = vec![format!("{file} is a template of CapRover.")];
     if let Some(text) = about
         .as_ref()

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,8 +17,9 @@ use crate::instances::LAST_LINES;
 const POD_LIMIT: usize = 2000;
 /// Logs that are read at once.
 const AT_ONCE: usize = 8;
-/// A line has no end that anybody promises.
-const BYTES: i64 = 16 * 1024;
+/// A line has no end that anybody promises, and what is too much is cut off behind.
+const BYTES: i64 = 256 * 1024;
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// By the pod's uid.
 #[derive(Debug, Default)]
@@ -51,7 +53,8 @@ impl LastWords {
                 exit.last_lines = lines;
             },
         );
-        asked.await;
+        // A kubelet that does not answer keeps nobody from the rest.
+        let _ = tokio::time::timeout(PATIENCE, asked).await;
     }
 
     fn keep(&self, uid: String, lines: Vec<String>) -> Vec<String> {

@@ -130,6 +130,21 @@ pub fn derived(parts: &[&str]) -> String {
     format!("{}-{hash}", whole[..cut].trim_end_matches('-'))
 }
 
+/// Whether a text may be looked up as a host: labels of letters, digits, dashes and, as people have them, underscores; 63 bytes each
+/// and 253 together (RFC 1035).
+pub fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
 /// The name of one of several: `db-1`. One that would be too long is cut as [`derived`] cuts.
 pub fn numbered(base: &Name, number: u32) -> Name {
     // A name by construction: `base` has no two dashes in a row, and a cut one ends in hex digits.

@@ -130,6 +130,31 @@ impl Import {
     }
 }
 
+/// What the document of a template becomes, whose own words are out of it and in the loader; or what is wrong with it.
+pub(crate) fn of_template(
+    node: crate::yaml::Node,
+    file: &str,
+    app: Name,
+    variables: &Variables,
+    mut loader: Loader,
+) -> Result<Import, Vec<Problem>> {
+    let item = loader.node(node, file, variables);
+    let Some(mut document) = loader.document(item, file, "", variables, 0) else {
+        return Err(loader.told.errors);
+    };
+    merge::settle(&mut document);
+    Ok(convert::convert(
+        convert::Input {
+            document: &document,
+            asked: Some(app.clone()),
+            start: app,
+            profiles: Vec::new(),
+            variables,
+        },
+        loader,
+    ))
+}
+
 /// Reads a project.
 pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     let mut loader = Loader::new(around);

@@ -16,7 +16,7 @@ use pluvio_model::spec::SecretSpec;
 use crate::compose::interpolate::Made;
 use crate::compose::item::{Place, Told};
 use crate::compose::load::{Loader, Variables};
-use crate::compose::{Import, Surroundings, convert, merge};
+use crate::compose::{Import, Surroundings, of_template};
 use crate::yaml::{Entry, Limits, Node, Position, Value};
 use around::Around;
 use config::Domain;
@@ -180,22 +180,10 @@ pub fn read(
     for (key, value) in given {
         variables.0.insert(key.clone(), value.clone());
     }
-    let item = loader.node(document, template.compose_file, &variables);
-    let Some(mut document) = loader.document(item, template.compose_file, "", &variables, 0) else {
-        import.errors = loader.told.errors;
-        return import;
+    let mut import = match of_template(document, template.compose_file, app, &variables, loader) {
+        Ok(import) => import,
+        Err(errors) => return Import { errors, ..import },
     };
-    merge::settle(&mut document);
-    let mut import = convert::convert(
-        convert::Input {
-            document: &document,
-            asked: Some(app.clone()),
-            start: app,
-            profiles: Vec::new(),
-            variables: &variables,
-        },
-        loader,
-    );
     finish::tell_unused(&config, template, &files, &mut import);
     finish::files_with_secrets(&config, &mut import);
     finish::routes(&config, &mut import);

@@ -21,13 +21,7 @@ impl Reader<'_> {
         let mut scaled: Vec<&str> = Vec::new();
         for entry in node.map(Node::entries).unwrap_or_default() {
             let (at, path) = (place(entry.key_at), format!("formation.{}", entry.key));
-            let Some(name) = names.get(&entry.key) else {
-                self.told.refused(
-                    at,
-                    &path,
-                    format!("There is no process `{}`.", entry.key),
-                    "Add it to the Procfile, or remove it here.",
-                );
+            let Some(name) = self.process(at, &path, &entry.key, names) else {
                 continue;
             };
             scaled.push(&entry.key);

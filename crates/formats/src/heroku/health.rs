@@ -12,13 +12,7 @@ impl Reader<'_> {
     pub(super) fn health(&mut self, node: Option<&Node>, names: &IndexMap<String, Name>) {
         for entry in node.map(Node::entries).unwrap_or_default() {
             let (at, path) = (place(entry.key_at), format!("healthchecks.{}", entry.key));
-            let Some(name) = names.get(&entry.key) else {
-                self.told.refused(
-                    at,
-                    &path,
-                    format!("There is no process `{}`.", entry.key),
-                    "Add it to the Procfile, or remove it here.",
-                );
+            let Some(name) = self.process(at, &path, &entry.key, names) else {
                 continue;
             };
             let Value::List(items) = &entry.value.value else {

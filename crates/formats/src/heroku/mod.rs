@@ -238,6 +238,26 @@ fn placed(error: &str) -> (u32, u32) {
 }
 
 impl Reader<'_> {
+    /// The component of a process that a part of `app.json` speaks of.
+    fn process<'n>(
+        &mut self,
+        at: Place,
+        path: &str,
+        process: &str,
+        names: &'n IndexMap<String, Name>,
+    ) -> Option<&'n Name> {
+        let name = names.get(process);
+        if name.is_none() {
+            self.told.refused(
+                at,
+                path,
+                format!("There is no process `{process}`."),
+                "Add it to the Procfile, or remove it here.",
+            );
+        }
+        name
+    }
+
     fn top(&mut self, root: &Node) {
         for entry in root.entries() {
             let (key, at) = (entry.key.as_str(), place(entry.key_at));

@@ -1,6 +1,6 @@
 //! One component for itself: whether its kind and its parts fit together.
 
-use pluvio_model::name::Name;
+use pluvio_model::name::{Name, is_host_name};
 use pluvio_model::spec::{
     BuilderChoice, ComponentSpec, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
@@ -493,18 +493,7 @@ fn network_names(path: &str, name: &Name, component: &ComponentSpec, found: &mut
 }
 
 fn network_alias(at: String, name: &Name, alias: &str, found: &mut Found) {
-    let good = !alias.is_empty()
-        && alias.len() <= 253
-        && alias.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        });
-    if !good {
+    if !is_host_name(alias) {
         found.invalid(
             at,
             format!("`{alias}` is not a host name."),

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::container::Probe;
+use crate::name::is_host_name;
 use crate::text::text_newtype;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,7 +73,7 @@ impl FromStr for OutsideAddress {
             Some(inner) => OutsideHost::Address(IpAddr::V6(inner.parse().map_err(|_| invalid())?)),
             None => match host.parse::<std::net::Ipv4Addr>() {
                 Ok(address) => OutsideHost::Address(IpAddr::V4(address)),
-                Err(_) if is_host_name(host) => {
+                Err(_) if is_name(host) => {
                     let name = host.trim_end_matches('.').to_ascii_lowercase();
                     OutsideHost::Name(name.into())
                 }
@@ -83,23 +84,11 @@ impl FromStr for OutsideAddress {
     }
 }
 
-fn is_host_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
+fn is_name(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
     // What ends in digits is a mistyped address, not a name.
-    let last = name.rsplit('.').next().unwrap_or_default();
-    name.len() <= 253
-        && name.split('.').all(label)
-        && !last.bytes().all(|b| b.is_ascii_digit())
-        && !last.starts_with("0x")
+    let last = text.rsplit('.').next().unwrap_or_default();
+    is_host_name(text) && !last.bytes().all(|b| b.is_ascii_digit()) && !last.starts_with("0x")
 }
 
 impl fmt::Display for OutsideHost {

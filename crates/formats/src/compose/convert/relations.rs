@@ -1,5 +1,6 @@
 //! How a service stands to others: networks, names on them, what it awaits.
 
+use pluvio_model::name::is_host_name;
 use pluvio_model::problem;
 use pluvio_model::spec::Use;
 
@@ -66,17 +67,7 @@ impl Convert<'_> {
     }
 
     pub(super) fn is_host_name(&mut self, path: &str, at: Place, alias: &str) -> bool {
-        let good = !alias.is_empty()
-            && alias.len() <= 253
-            && alias.split('.').all(|label| {
-                !label.is_empty()
-                    && label.len() <= 63
-                    && !label.starts_with('-')
-                    && !label.ends_with('-')
-                    && label
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-            });
+        let good = is_host_name(alias);
         if !good {
             self.told.refused(
                 at,
