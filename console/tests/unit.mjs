@@ -192,6 +192,15 @@ await check('offers that stay name the same uses when one before them is taken o
 })
 
 const shape = await load('/src/spec/shape.ts')
+await check('every field of the forms has a name', () => {
+  const named = (fields) => {
+    for (const field of fields) {
+      assert.ok(en[shape.labelOf(field.key)], field.key)
+      named(field.shape.fields ?? [])
+    }
+  }
+  named([...shape.componentSections, ...shape.sharedSections].flatMap((section) => section.fields))
+})
 await check('forms have every field of the schema, and no other', () => {
   const schema = JSON.parse(readFileSync(new URL('../../docs/schema/app.json', import.meta.url)))
   const resolve = (one) => {

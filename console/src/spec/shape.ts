@@ -369,6 +369,7 @@ const only: Record<string, readonly Kind[]> = {
   stopSignal: run,
   restart: run,
   instances: ['service', 'stateful'],
+  scale: ['service', 'stateful'],
   resources: [...run, 'database'],
   routes: serve,
   publish: [...serve, 'database'],
