@@ -43,7 +43,8 @@ pub fn of_files(
     plan_source::of_folder_as(folder, &asked)
 }
 
-fn is_dotenv(path: &str) -> bool {
+/// Whether a file holds values for others and says nothing by itself.
+pub fn is_dotenv(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with(".env") || name.ends_with(".env")
 }

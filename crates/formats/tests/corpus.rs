@@ -198,6 +198,27 @@ fn bombs() -> Vec<(&'static str, String)> {
             "[config]\nenv = [".to_owned() + &"\"A=1\",".repeat(50_000) + "]",
         ),
         (
+            "secrets of a template",
+            "[config.env]\nA = \"".to_owned() + &"${password}".repeat(50_000) + "\"\n",
+        ),
+        (
+            "hosts of a template",
+            "[config.env]\nA = \"".to_owned() + &"${domain}".repeat(50_000) + "\"\n",
+        ),
+        (
+            "an environment of a template",
+            format!(
+                "[config.env]\nB = \"{}\"\nA = \"{}\"\n",
+                "b".repeat(4000),
+                "${B}".repeat(100_000)
+            ),
+        ),
+        (
+            "domains of a template",
+            "[[config.domains]]\nserviceName = \"a\"\nport = 80\nhost = \"${domain}\"\n"
+                .repeat(10_000),
+        ),
+        (
             "json",
             "web: a\n%%\n".to_owned() + &"{\"env\":".repeat(50_000),
         ),

@@ -200,25 +200,37 @@ impl Target {
                 )
             })?;
         let found: Vec<SocketAddr> = found.collect();
-        let inner = found.iter().find(|address| is_inner(address.ip()));
-        if let (Some(inner), false) = (inner, limits.private) {
-            return Err(refused(
-                format!(
-                    "{} is {}, an address of this machine or of a private network.",
-                    self.host,
-                    inner.ip()
-                ),
-                "Download the file and choose it. Whoever runs Pluvio can allow such addresses: `sources.private-addresses` in pluvio.toml.",
-            ));
+        if !limits.private && found.iter().any(|address| is_inner(address.ip())) {
+            return Err(self.inner());
         }
         Ok(found)
+    }
+
+    /// Which address it is, is the inner network's own affair.
+    fn inner(&self) -> Problem {
+        refused(
+            format!(
+                "{} is an address of this machine or of a private network.",
+                self.host
+            ),
+            "Download the file and choose it. Whoever runs Pluvio can allow such addresses: `sources.private-addresses` in pluvio.toml.",
+        )
     }
 
     async fn ask(&self, limits: Limits) -> Result<Response<Incoming>, Problem> {
         let mut last = None;
         for address in self.addresses(limits).await? {
             match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return self.ask_over(stream).await,
+                Ok(Ok(stream)) => {
+                    // This machine may have addresses that the world reaches, and much behind them that it does not.
+                    let is_ours = |stream: &TcpStream| {
+                        Some(stream.peer_addr().ok()?.ip() == stream.local_addr().ok()?.ip())
+                    };
+                    if !limits.private && is_ours(&stream).unwrap_or(true) {
+                        return Err(self.inner());
+                    }
+                    return self.ask_over(stream).await;
+                }
                 Ok(Err(error)) => last = Some(error.to_string()),
                 Err(_) => last = Some("no answer".to_owned()),
             }
@@ -338,7 +350,8 @@ fn is_inner(ip: IpAddr) -> bool {
                 // An IPv4 address in another dress: mapped, compatible, translated, 6to4.
                 || (s[..5] == [0; 5] && s[5] == 0xffff && embedded(s[6], s[7]))
                 || (s[..6] == [0; 6])
-                || (first == 0x64 && s[1] == 0xff9b && embedded(s[6], s[7]))
+                || (s[..4] == [0; 4] && s[4] == 0xffff && s[5] == 0)
+                || (first == 0x64 && s[1] == 0xff9b && (s[2] == 1 || embedded(s[6], s[7])))
                 || (first == 0x2002 && embedded(s[1], s[2]))
         }
     }
@@ -356,6 +369,8 @@ fn is_inner_v4(ip: Ipv4Addr) -> bool {
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
         || (a == 198 && (18..20).contains(&b))
+        // Azure's own service for its machines (learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
+        || ip == Ipv4Addr::new(168, 63, 129, 16)
 }
 
 #[cfg(test)]
@@ -398,6 +413,9 @@ mod tests {
             "::127.0.0.1",
             "64:ff9b::a00:1",
             "2002:7f00:1::",
+            "::ffff:0:1.1.1.1",
+            "64:ff9b:1::101:101",
+            "168.63.129.16",
         ] {
             assert!(is_inner(inner.parse().unwrap()), "{inner}");
         }

@@ -10,6 +10,9 @@ use super::{around, place};
 use crate::compose::item::{Place, Told};
 use crate::yaml::{Entry, Node, Position, Value};
 
+/// Domains of a template: each is looked for in every service.
+const DOMAINS_MAX: usize = 200;
+
 pub(super) struct Domain {
     pub(super) service: String,
     pub(super) port: u16,
@@ -72,7 +75,7 @@ pub(super) fn config(
             problem::SPEC_TOO_LARGE,
             place(root.at),
             "variables",
-            "The variables of the template name each other until they fill megabytes.",
+            "The template makes too much: megabytes of text, or hundreds of secrets, hosts or domains.",
             "Put less into variables that others name.",
         );
         return None;
@@ -186,7 +189,9 @@ fn env(node: &Node, path: &str, config: &mut Config, helpers: &mut Helpers, told
                         _ if name == key => None,
                         _ => plain.get(name).cloned(),
                     };
-                    known.or(default)
+                    known
+                        .or(default)
+                        .filter(|text| helpers.has_room(text.len()))
                 });
             }
         }
@@ -194,7 +199,7 @@ fn env(node: &Node, path: &str, config: &mut Config, helpers: &mut Helpers, told
 }
 
 /// Puts in what is known of `${NAME}`; the rest stays.
-fn with_known(text: &str, known: impl Fn(&str) -> Option<String>) -> String {
+fn with_known(text: &str, mut known: impl FnMut(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(dollar) = rest.find("${") {
@@ -241,6 +246,10 @@ fn tables<'n>(node: &'n Node, path: &str, told: &mut Told) -> Vec<&'n Node> {
 
 fn domains(node: &Node, path: &str, config: &mut Config, helpers: &mut Helpers, told: &mut Told) {
     for (index, item) in tables(node, path, told).into_iter().enumerate() {
+        if index == DOMAINS_MAX {
+            helpers.too_large = true;
+            return;
+        }
         let path = format!("{path}[{index}]");
         let text = |key: &str| item.get(key).and_then(Node::as_text).map(str::trim);
         for entry in item.entries() {

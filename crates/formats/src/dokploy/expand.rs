@@ -8,6 +8,8 @@ use crate::yaml::{Node, Value};
 
 /// What texts may grow to together, in bytes; variables that name each other make much of little.
 const GROWN_MAX: usize = 4 << 20;
+/// Secrets and hosts that a template may have made: each is looked for in all that it says.
+const MADE_MAX: usize = 500;
 /// How deep variables may name each other.
 const DEPTH_MAX: usize = 16;
 
@@ -175,6 +177,17 @@ impl<'t> Helpers<'t> {
         self.too_large |= self.grown > GROWN_MAX;
     }
 
+    /// Whether a text of so many bytes may be put in once more.
+    pub(super) fn has_room(&mut self, bytes: usize) -> bool {
+        self.grown += bytes;
+        self.too_large |= self.grown > GROWN_MAX;
+        !self.too_large
+    }
+
+    fn one_more(&mut self) {
+        self.too_large |= self.secrets.len() + self.hosts.len() >= MADE_MAX;
+    }
+
     /// Puts helpers and variables in. `name` is what secrets that are made here are called.
     pub(super) fn expand(
         &mut self,
@@ -234,6 +247,7 @@ impl<'t> Helpers<'t> {
         let text = |text: String| Some(Pieces(vec![Piece::Text(text)]));
         match kind {
             "domain" => {
+                self.one_more();
                 self.hosts.push(name.to_owned());
                 text(super::stand_in(self.hosts.len() - 1))
             }
@@ -329,6 +343,7 @@ impl<'t> Helpers<'t> {
     }
 
     fn secret(&mut self, name: &str, length: u16, end: &str) -> Pieces {
+        self.one_more();
         let name = self.free_name(name);
         self.secrets
             .insert(name.clone(), Some(length.clamp(8, 256)));

@@ -11,6 +11,7 @@ use pluvio_api::applications::*;
 use pluvio_api::plans::{NeededPermission, TextFile};
 use pluvio_build::BuildSource;
 use pluvio_build::plan_compose::Asked;
+use pluvio_build::plan_files::is_dotenv;
 use pluvio_build::plan_source::Planned;
 use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
@@ -20,9 +21,7 @@ use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::changes::new_name;
-use super::sources::{
-    PASTED, docker_run, folders_missing, internal, is_dotenv, of_files, of_folder,
-};
+use super::sources::{PASTED, docker_run, folders_missing, internal, of_files, of_folder};
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Json, Path, Refusal};

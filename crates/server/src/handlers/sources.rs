@@ -9,12 +9,14 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use pluvio_api::plans::*;
 use pluvio_build::plan_compose::Asked;
+use pluvio_build::plan_files::is_dotenv;
 use pluvio_build::plan_source::{APP_FILES, Planned};
 use pluvio_formats::compose;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::SourceSpec;
 use pluvio_store::NewAudit;
+use tokio::sync::Semaphore;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -27,6 +29,9 @@ pub(super) const PASTED: &str = "pasted";
 /// The most files of one request, and what one of them may hold.
 const FILES: usize = 50;
 const TEXT: usize = 1 << 20;
+const URL: usize = 2048;
+/// Fetches at once: each may hold all that it is given.
+static AT_ONCE: Semaphore = Semaphore::const_new(4);
 /// What an address may give.
 const FETCHED: u64 = 64 << 20;
 
@@ -47,6 +52,13 @@ async fn fetch(
     Json(request): Json<FetchRequest>,
 ) -> Result<Response, Refusal> {
     caller.may(&app, Permission::ApplicationCreate)?;
+    if request.url.len() > URL {
+        return Err(Refusal(problem::REQUEST_INVALID.problem(
+            format!("The address has more than {URL} bytes."),
+            "Download the file and choose it.",
+        )));
+    }
+    let _turn = AT_ONCE.acquire().await.map_err(|e| internal(&e))?;
     let limits = Limits {
         bytes: FETCHED.min(app.config.upload_limit),
         private: app.config.fetch_private,
@@ -136,12 +148,6 @@ pub(super) fn docker_run(text: String) -> Vec<TextFile> {
     vec![TextFile { path, text }]
 }
 
-pub(super) fn is_dotenv(path: &str) -> bool {
-    path.rsplit('/')
-        .next()
-        .is_some_and(|name| name.starts_with(".env") || name.ends_with(".env"))
-}
-
 /// Plans text files in a folder of their own.
 pub(super) async fn of_files(
     work: PathBuf,
@@ -213,7 +219,8 @@ fn texts(folder: &Path, planned: &Planned) -> Vec<TextFile> {
     paths.retain(|path| folder.join(path).is_file());
     paths.truncate(2);
     for path in planned.report.iter().filter_map(|row| row.file.as_deref()) {
-        if !paths.contains(&path) {
+        // What is private in them is nobody's to look at.
+        if !paths.contains(&path) && !is_dotenv(path) {
             paths.push(path);
         }
     }

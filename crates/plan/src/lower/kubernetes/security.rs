@@ -203,13 +203,18 @@ fn share(one: &DecidedComponent, other: &DecidedComponent) -> bool {
 
 /// None of its networks has a way out.
 fn kept_in(component: &DecidedComponent) -> bool {
-    component.content.internal_networks.len() == component.content.joined().len()
+    let internal = &component.content.internal_networks;
+    let joined = component.content.joined();
+    joined.iter().all(|network| internal.contains(network))
 }
 
-/// Its ports that a port of the machine leads to.
+/// Its ports that a port of the machine leads to from elsewhere; a node always reaches its own pods.
 fn published(component: &DecidedComponent) -> Vec<Value> {
     let ports = &component.content.ports;
-    let all = component.content.publish.iter().filter_map(|publish| {
+    let published = component.content.publish.iter();
+    // Loopback, where nothing is said.
+    let outward = published.filter(|one| one.address.is_some_and(|to| !to.is_loopback()));
+    let all = outward.filter_map(|publish| {
         let port = match &publish.port {
             PortRef::Name(name) => ports.get(name),
             PortRef::Number(number) => ports.values().find(|port| port.port == *number),

@@ -52,13 +52,17 @@ fn networks_become_policies_where_they_separate() {
             ["shop--db", ["api", "db"], ["api", "db"]],
         ])
     );
+    // Named twice, it has no way out either.
+    let twice =
+        lowered(json!({ "web": component(&["front"]), "db": component(&["back", "back"]) }));
+    assert_eq!(from(&twice[2].1, "egress", "to"), json!(["db"]));
 }
 
 #[test]
 fn pods_are_reached_by_their_own_by_the_gateway_and_by_what_is_published() {
     let spec = sample::shop(json!({
         "web": { "image": "registry.test/shop:1" },
-        "db": { "image": "registry.test/db:1", "routes": [], "ports": { "sql": { "port": 5432, "protocol": "tcp" } }, "publish": [{ "host": 15432, "port": "sql" }] },
+        "db": { "image": "registry.test/db:1", "routes": [], "ports": { "sql": { "port": 5432, "protocol": "tcp" }, "figures": { "port": 9187, "protocol": "tcp" } }, "publish": [{ "host": 15432, "port": "sql", "address": "0.0.0.0" }, { "host": 9187, "port": "figures" }] },
     }));
     let kinds = ["NetworkPolicy"];
     check(&spec, &kinds, expect_file!["../expected/policies.json"]);
