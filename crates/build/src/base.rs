@@ -249,6 +249,10 @@ impl Builder {
                 return Err(failed(name, &why, &said));
             }
         }
+        // Another Pluvio on this engine may have made it meanwhile: in its place, it would replace what runs on that one.
+        if self.at_hand(reference).await?.is_some() {
+            return Ok(());
+        }
         let exact = said.last().cloned().unwrap_or_default();
         let mut changes = vec![
             "ENV LANG=C.UTF-8".to_owned(),
