@@ -4,7 +4,7 @@
     crowd.py make PORT                            deploys the applications and waits until all of their pods are ready
     crowd.py measure PORT PID KUBECTL KUBECONFIG  control's process; prints one JSON document: milliseconds and megabytes
 
-PLUVIO_TOKEN is an owner's token.
+PLUVIO_TOKEN is an owner's token, IMAGE what the applications name.
 """
 
 import http.client
@@ -16,8 +16,8 @@ import time
 
 HOME = "/api/v1/teams/main/environments/bench"
 APPLICATIONS, INSTANCES, ASKED = 50, 100, 300
-# No program runs on these nodes, so none is pulled.
-IMAGE = "registry.k8s.io/pause:3.10"
+# One of this machine: no program runs on these nodes, so none is pulled.
+IMAGE = os.environ.get("IMAGE")
 
 
 def nodes(count):
@@ -50,6 +50,9 @@ def wait_until(api, ready):
     while True:
         page = api.ask("GET", f"{HOME}/applications?limit=50")["items"]
         running = sum(item["status"] == "running" for item in page)
+        failed = [item["name"] for item in page if item["status"] == "failed"]
+        if failed:
+            sys.exit(f"not deployed: {', '.join(failed)}")
         if running >= ready:
             return
         if time.monotonic() > deadline:
@@ -86,7 +89,7 @@ def seen(api, kubectl):
     path = f"{HOME}/applications/crowd-00"
     times = []
     for _ in range(10):
-        names = lambda: [one["id"] for c in api.ask("GET", path)["components"] for one in c["instances"]]
+        names = lambda: [one["name"] for c in api.ask("GET", path)["components"] for one in c["instances"]]
         gone = names()[0]
         kubectl("delete", "pod", "-n", "main--bench", gone, "--wait=false", "--grace-period=0", "--force")
         begun = time.perf_counter()

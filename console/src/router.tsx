@@ -11,6 +11,7 @@ import type { ComponentType } from 'react'
 import { Problem } from './api/problem'
 import { whoever } from './api/queries'
 import type { Session } from './api/types'
+import { asObjectsSearch } from './clusters/objects-search'
 import { type AuditSearch, asSince } from './pages/audit-search'
 import { Broken, NotFound } from './pages/broken'
 import { Shell } from './shell/shell'
@@ -186,6 +187,12 @@ const tree = rootRoute.addChildren([
     }),
     page('/org/clusters', () => import('./pages/clusters')),
     page('/org/clusters/$cluster', () => import('./pages/cluster')),
+    createRoute({
+      getParentRoute: () => placeRoute,
+      path: '/org/clusters/$cluster/objects',
+      validateSearch: asObjectsSearch,
+      component: lazy(() => import('./pages/cluster-objects')),
+    }),
     page('/org/workloads', () => import('./pages/workloads')),
     appRoute.addChildren([
       tab('/', () => import('./pages/app/overview')),

@@ -83,6 +83,7 @@ services:
     environment:
       TITLE: \${TITLE:?what the shelf is called}
       LEVEL: \${LEVEL:-info}
+      NOTE: \${NOTE}
 `)
     await page.keyboard.press('Control+Enter')
     await page.getByRole('heading', { name: 'Compose file' }).waitFor()
@@ -94,6 +95,15 @@ services:
     await page.getByLabel('TITLE').fill('Books')
     await page.keyboard.press('Enter')
     await page.getByText('The source asks for values').waitFor({ state: 'detached' })
+    // One that may be left out is asked for aside.
+    const aside = page.getByText('1 variable can be given a value')
+    await aside.click()
+    await look(page, 'unset-light')
+    await accessible(page)
+    await page.getByLabel('NOTE').fill('new')
+    await page.keyboard.press('Enter')
+    await aside.waitFor({ state: 'detached' })
+    await page.getByLabel('NOTE').waitFor()
 
     // The report is on the lines, and its lines can be gone to.
     await page.getByText('components.web.host.capabilities').waitFor()

@@ -1,5 +1,6 @@
 // What the mock server knows of clusters: the engine, one that answers, one that does not.
 import { ago, id } from './mock-data.mjs'
+import { objectsOf } from './mock-objects.mjs'
 import { problem } from './mock-words.mjs'
 
 const away = problem(
@@ -282,6 +283,12 @@ export function clustersOf({ placed, none: engineOnly }) {
       made.settings = body.settings
       if (!known) all.push(made)
       return [201, { ...made, report: report(body.kubeconfig) }]
+    }
+    const inside = /^\/clusters\/([^/]+)\/objects\/([^/]+)(?:\/(.+))?$/.exec(path)
+    if (inside) {
+      const one = all.find(({ name }) => name === inside[1])
+      if (!one) return refused(none(inside[1]))
+      return one.state === 'away' ? refused(away) : objectsOf(inside[2], inside[3], query)
     }
     const entry = /^\/clusters\/([^/]+)(\/overview)?$/.exec(path)
     if (!entry) return undefined

@@ -1,4 +1,4 @@
-// What the mock server knows of what happened: runs of programs that come to an end, and the audit log.
+// What the mock server knows of what happened: events of instances, runs of programs that come to an end, the audit log.
 import { ago, id } from './mock-data.mjs'
 import { team } from './mock-views.mjs'
 import { problem } from './mock-words.mjs'
@@ -57,6 +57,39 @@ const runs = () => ({
   ],
   worker: [run('worker', 'web', 'release', '0f7a51be', 2901, { release: 3 })],
 })
+
+/** What happened to instances, the newest first. */
+const event = (instance, reason, minutes, fields = {}) => ({
+  component: 'web',
+  instance,
+  is_warning: false,
+  reason,
+  message: reason.toLowerCase(),
+  count: 1,
+  first: ago(minutes),
+  last: ago(minutes),
+  ...fields,
+})
+const [calm, killed] = ['worker--web--7c9f1d2e-ee5v', 'worker--web--7c9f1d2e-ff6u']
+const events = {
+  worker: [
+    event(killed, 'OOMKilled', 0.5, {
+      is_warning: true,
+      message: 'killed: it took more memory than its limit',
+      count: 4,
+      first: ago(40),
+    }),
+    event(killed, 'Started', 2, { count: 5, first: ago(78) }),
+    event(calm, 'Ready', 77),
+    event(calm, 'Unhealthy', 77.5, {
+      container: 'proxy',
+      is_warning: true,
+      message: 'not ready, gets no requests: GET /healthz on 3000: refused',
+    }),
+    event(calm, 'Started', 78),
+    event(calm, 'Created', 78.2, { message: 'its container was made' }),
+  ],
+}
 
 const record = (number, minutes, actor, action, object, result = 'done', fields = {}) => ({
   number,
@@ -138,6 +171,11 @@ export function recordsOf(state, { here, pace, still, page }) {
             ),
           ]
         : [200, { sealed: 1203, open: 1 }]
+    const told = new RegExp(`^${here}/applications/([\\w-]+)/events$`).exec(path)
+    if (told && state.apps[told[1]]) {
+      const of = query.get('component')
+      return [200, { items: (events[told[1]] ?? []).filter((one) => !of || one.component === of) }]
+    }
     const [, app, component] =
       /^\/applications\/([\w-]+)(?:\/components\/([\w-]+))?\/runs$/.exec(
         path.startsWith(here) ? path.slice(here.length) : '',

@@ -14,6 +14,7 @@ import { wholeGraph } from './mock-topology.mjs'
 import { doctor, environment, logOf, passkeys, preview, session, summary, team } from './mock-views.mjs'
 import { volumesOf } from './mock-volumes.mjs'
 import { appLines, diffRows, planOf, problem, samples, words } from './mock-words.mjs'
+import { workloadsOf } from './mock-workloads.mjs'
 import { eventStream, serveConsole, webSocket } from './web.mjs'
 
 const here = `/teams/${team}/environments/${environment}`
@@ -156,6 +157,7 @@ export async function startMock({
   const ofImages = imagesOf(data)
   const clusters = clustersOf({ placed, none: data === 'empty' })
   const databases = databasesOf({ noBackups, here, run })
+  const workloads = workloadsOf({ state, placed, none: data === 'empty', run })
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://x')
@@ -284,6 +286,8 @@ export async function startMock({
       return response.end(kept.text)
     }
     if (kept) return send(...kept)
+    const everywhere = workloads(method, path, url.searchParams, body)
+    if (everywhere) return send(...everywhere)
     const elsewhere = environments(method, path, body, placed, (app, kind) =>
       run(app, kind, `${kind} ${app}`, ['decide', 'apply', 'start']),
     )

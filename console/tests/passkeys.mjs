@@ -44,9 +44,16 @@ export async function passkeys({ check, open, target, accessible }) {
     // Devices take their time.
     page.setDefaultTimeout(20_000)
     const device = await authenticator(page)
-    const overview = () => page.getByRole('button', { name: /Language, theme, account/ }).waitFor()
+    const overview = () =>
+      page
+        .getByRole('button', { name: /Language, theme, account/ })
+        .first()
+        .waitFor()
     const signOut = async () => {
-      await page.getByRole('button', { name: /Language, theme, account/ }).click()
+      await page
+        .getByRole('button', { name: /Language, theme, account/ })
+        .first()
+        .click()
       await page.getByRole('menuitem', { name: 'Sign out' }).click()
       await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     }
@@ -104,7 +111,10 @@ export async function passkeys({ check, open, target, accessible }) {
     })
     assert.equal((await again.json()).code, 'auth.passkey')
 
-    await page.getByRole('button', { name: /Language, theme, account/ }).click()
+    await page
+      .getByRole('button', { name: /Language, theme, account/ })
+      .first()
+      .click()
     await page.getByRole('menuitem', { name: 'Passkeys' }).click()
     await page.getByText('Last used').waitFor()
     await page.getByRole('button', { name: 'Rename Test laptop' }).click()

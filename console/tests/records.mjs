@@ -52,6 +52,32 @@ export async function records({ check, open, target, accessible }) {
     await page.done()
     server.close()
   })
+  await check(
+    'events: what happened to an instance is seen with it, and of all below, warnings alone',
+    async () => {
+      const server = await target({ still: true })
+      const page = await open(server)
+      await page.goto(`${server.url}${P}/apps/worker`)
+      const card = page
+        .locator('section', { has: page.getByRole('heading', { name: 'Events', exact: true }) })
+        .last()
+      await card.getByText('OOMKilled').waitFor()
+      await card.getByText('4 times').waitFor()
+      assert.equal(await card.getByRole('listitem').count(), 6)
+      await card.getByRole('button', { name: 'Only warnings' }).click()
+      assert.equal(await card.getByRole('listitem').count(), 2)
+      await card.getByText('/proxy').waitFor()
+      // One that never ended can be opened too, by the keyboard.
+      await page.getByRole('button', { name: /ee5v/ }).focus()
+      await page.keyboard.press('Enter')
+      const own = page.getByRole('region', { name: 'Events' }).first()
+      await own.getByText('its container was made').waitFor()
+      assert.equal(await own.getByText('OOMKilled').count(), 0)
+      await accessible(page)
+      await page.done()
+      server.close()
+    },
+  )
   await check('runs: who may not run a schedule is told which permission it takes', async () => {
     const server = await target({ still: true, without: 'application:operate' })
     const page = await open(server)

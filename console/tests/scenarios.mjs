@@ -5,10 +5,12 @@ import { create, createPages, realCreate, realMend } from './create.mjs'
 import { databases } from './database.mjs'
 import { environments } from './environments.mjs'
 import { imagePages, images, realImages } from './images.mjs'
+import { objectPages, objects } from './objects.mjs'
 import { noPasskeys, passkeys } from './passkeys.mjs'
 import { records } from './records.mjs'
 import { realTeam, topology, topologyPages } from './topology.mjs'
 import { volumes } from './volumes.mjs'
+import { workloadPages, workloads } from './workloads.mjs'
 
 const P = '/t/paperlane/e/production'
 const A = `${P}/apps/storefront`
@@ -28,6 +30,8 @@ const pages = [
   ...imagePages,
   ...topologyPages,
   ...clusterPages,
+  ...objectPages,
+  ...workloadPages,
   ['settings', `${A}/settings`, ['Probes', '探针']],
   ['volumes', `${P}/volumes`, ['uploads', 'uploads']],
   ['volumes of one', `${A}/volumes`, ['media', 'media']],
@@ -229,6 +233,8 @@ async function flows({ check, open, target, accessible }) {
   await topology({ check, open, target, accessible })
   await environments({ check, open, target, accessible })
   await clusters({ check, open, target, accessible })
+  await objects({ check, open, target, accessible })
+  await workloads({ check, open, target, accessible })
   await create({ check, open, target, accessible })
   await images({ check, open, target, accessible })
   await databases({ check, open, target, accessible })

@@ -1,4 +1,4 @@
-// Pictures for the documents: docs/screenshots, a few pages in light and dark, against the mock server. Those of clusters are
+// Pictures for the documents: docs/screenshots, a few pages in light and dark, against the mock server. Those of clusters themselves are
 // of a real one called prod, added to the Pluvio that PLUVIO_URL and PLUVIO_TOKEN (the token of a fresh sign-in link) lead to.
 import { mkdirSync, statSync } from 'node:fs'
 import { launch } from './browser.mjs'
@@ -20,9 +20,12 @@ const shots = [
   ['components-light', `${P}/apps/storefront/components?component=api`],
   ['application-dark', `${P}/apps/notes`, { theme: 'dark', width: 1200, height: 720 }],
   ['runs-light', `${P}/apps/nightly`, { height: 520 }],
+  ['events-light', `${P}/apps/worker`, { height: 900, act: openInstance }],
   ['audit-light', `${P}/org/audit`, { height: 620 }],
   ['releases-light', `${P}/apps/storefront/releases?from=4&to=7&rollback=4`],
   ['gateway-dark-zh', `${P}/gateway`, { theme: 'dark', language: 'zh' }],
+  ['workloads-light', `${P}/org/workloads`, { height: 960 }],
+  ['objects-light', `${P}/org/clusters/prod/objects`, { height: 520 }],
   ['overview-phone', P, { width: 390, height: 844 }],
 ]
 async function paste(page) {
@@ -30,10 +33,17 @@ async function paste(page) {
   await page.keyboard.press('Control+Enter')
   await page.getByRole('tab').first().waitFor()
 }
+async function openInstance(page) {
+  await page.getByRole('button', { name: /ff6u/ }).click()
+  await page.getByText('decoding').first().waitFor()
+}
 const realShots = [
   ['clusters-light', 'org/clusters/prod', { height: 900 }],
   ['clusters-dark', 'org/clusters', { theme: 'dark', height: 560 }],
 ]
+/** Names of pictures; all when none is given. */
+const only = process.argv.slice(2)
+const wanted = ([name]) => only.length === 0 || only.includes(name)
 const browser = await launch()
 
 async function shoot(url, path, name, options, signIn) {
@@ -65,7 +75,7 @@ async function shootReal(url, token) {
   const { team, environment } = await answer.json()
   const state = await context.storageState()
   await context.close()
-  for (const [name, path, options] of realShots)
+  for (const [name, path, options] of realShots.filter(wanted))
     await shoot(url, `/t/${team}/e/${environment}/${path}`, name, { ...options, state })
 }
 
@@ -80,6 +90,6 @@ async function shootMock([name, path, options = {}]) {
 }
 
 if (process.env.PLUVIO_URL) await shootReal(process.env.PLUVIO_URL, process.env.PLUVIO_TOKEN)
-else for (const shot of shots) await shootMock(shot)
+else for (const shot of shots.filter(wanted)) await shootMock(shot)
 await browser.close()
 process.exit(0)

@@ -313,6 +313,7 @@ await check('settings of a cluster, from what was found and what was typed', () 
     gateway: { kind: 'cluster', namespace: 'a', name: 'b' },
     exposure: 'load-balancer',
     storage_class: undefined,
+    restricted: [],
     namespace: undefined,
   })
   for (const bad of [
@@ -327,6 +328,7 @@ await check('settings of a cluster, from what was found and what was typed', () 
     exposure: 'host-port',
     domain: 'x.test',
     storage_class: 'fast',
+    restricted: ['shop', 'crew'],
     namespace: 'ours',
   }
   assert.deepEqual(settingsOf(choicesOf(kept, report)), { ...kept, gateway_port: undefined })

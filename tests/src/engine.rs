@@ -132,6 +132,18 @@ impl Engine {
         self.get(&path).as_array().cloned().unwrap_or_default()
     }
 
+    /// Containers of whoever labelled them so, `name=value`.
+    pub fn labelled(&self, label: &str) -> Vec<Value> {
+        let filter = format!("{{\"label\":[\"{label}\"]}}");
+        let filter = filter.replace('{', "%7B").replace('}', "%7D");
+        let filter = filter
+            .replace('"', "%22")
+            .replace('[', "%5B")
+            .replace(']', "%5D");
+        let path = format!("/containers/json?all=true&filters={filter}");
+        self.get(&path).as_array().cloned().unwrap_or_default()
+    }
+
     pub fn inspect(&self, container: &str) -> Value {
         self.get(&format!("/containers/{container}/json"))
     }

@@ -10,11 +10,14 @@
 pub mod app;
 pub mod cluster;
 pub mod engine;
+pub mod faults;
 pub mod hosts;
 pub mod http;
 pub mod image;
+pub mod known;
 pub mod load;
 pub mod machine;
+pub mod place;
 pub mod pluvio;
 pub mod slot;
 pub mod wait;

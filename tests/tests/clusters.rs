@@ -1,43 +1,35 @@
 //! The same application on a real Kubernetes (BX-01, RB-01): a cluster is added, an environment placed on it, and everything that
 //! is done to an application is done to it there.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use pluvio_tests::cluster::{Cluster, Door};
+use pluvio_tests::faults::{self, Faults};
+use pluvio_tests::place::{Place, SOON};
 use pluvio_tests::{Engine, Pluvio, app, wait};
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(90);
+/// The application `hello` there, and what is asked of it.
+struct Scene(Place);
 
-/// A Pluvio with the cluster added as `kube`, and an environment on it. What a failed test left on the cluster goes with it.
-struct Scene {
-    cluster: Cluster,
-    pluvio: Pluvio,
-    environment: String,
-    /// A cluster's namespaces are named by team and environment.
-    namespace: String,
+impl Deref for Scene {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.0
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Place {
+        &mut self.0
+    }
 }
 
 impl Scene {
     fn start(cluster: Cluster, kubeconfig: &str, base: &str) -> Scene {
-        let pluvio = Pluvio::start(Engine::docker());
-        cluster.load_image(&pluvio.engine);
-        let file = pluvio.write("kubeconfig", kubeconfig);
-        let add = ["cluster", "add", "kube", "--kubeconfig", &file];
-        let home = format!("pluvio-{}", std::process::id());
-        let more = ["--gateway", "none", "--namespace", &home, "--json"];
-        let added = pluvio.cli(&[&add[..], &more].concat());
-        assert_eq!(added.ok()["state"], "connected", "{added:?}");
-        // Of no other run of the same test either: a namespace takes a while to go.
-        let environment = format!("{base}-{}", std::process::id());
-        let make = ["environment", "create", &environment, "--cluster", "kube"];
-        pluvio.cli(&[&make[..], &["--json"]].concat()).ok();
-        Scene {
-            namespace: format!("main--{environment}"),
-            cluster,
-            pluvio,
-            environment,
-        }
+        Scene(Place::reached_by(cluster, kubeconfig, base, APP))
     }
 
     /// A command about the application.
@@ -47,32 +39,17 @@ impl Scene {
         self.pluvio.cli(&[words, &which].concat()).ok()
     }
 
-    fn deploy(&self, yaml: &str) -> pluvio_tests::Answer {
-        let file = self.pluvio.write("app.yaml", yaml);
-        self.pluvio
-            .cli(&["deploy", &file, "-e", &self.environment, "--json"])
-    }
-
     #[track_caller]
     fn says(&self, text: &str) {
-        wait::until_true(&format!("it says {text}"), SOON, || {
-            let body = self.cluster.get(&self.namespace, "hello--web:8080", "/");
-            body.is_ok_and(|body| body.contains(text))
-        });
-    }
-
-    #[track_caller]
-    fn has_no_pods(&self) {
-        wait::until_true("the pods are gone", SOON, || {
-            self.cluster.objects("pods", &self.namespace).is_empty()
+        self.until(&format!("it says {text}"), || {
+            self.get("web", "/").is_ok_and(|body| body.contains(text))
         });
     }
 
     /// Everything goes, in the order that a user would let it go.
     #[track_caller]
     fn end(&self) {
-        self.on(&["delete", "--yes"]);
-        self.has_no_pods();
+        self.0.end();
         let remove = ["cluster", "remove", "kube", "--yes", "--json"];
         self.pluvio.cli(&remove).problem(4, "refused");
         let words = ["environment", "delete", &self.environment, "--json"];
@@ -81,8 +58,7 @@ impl Scene {
         let listed = self.pluvio.cli(&["cluster", "list", "--json"]).ok();
         assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
         // Nothing of it stays, and who did it is known.
-        let home = format!("pluvio-{}", std::process::id());
-        for namespace in [&home, &self.namespace] {
+        for namespace in [&self.home, &self.namespace] {
             wait::until_true("the namespace goes", SOON, || {
                 self.cluster
                     .try_kubectl(&["get", "namespace", namespace])
@@ -90,20 +66,11 @@ impl Scene {
             });
         }
         let role = self.cluster.kubectl(&["get", "clusterroles", "-o", "name"]);
-        assert!(!role.contains(&home), "{role}");
+        assert!(!role.contains(&self.home), "{role}");
         let log = self.pluvio.cli(&["audit", "--all", "--json"]);
         for verb in ["added", "leaving", "removed"] {
             assert!(log.stdout.contains(verb), "{verb} is not in {log:?}");
         }
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let home = format!("pluvio-{}", std::process::id());
-        let words = ["delete", "namespace", &self.namespace, &home];
-        let more = ["--ignore-not-found", "--wait=false"];
-        let _ = self.cluster.try_kubectl(&[&words[..], &more].concat());
     }
 }
 
@@ -260,6 +227,92 @@ fn a_release_that_cannot_start_says_why_and_holds_up_no_later_one() {
     scene.end();
 }
 
+/// What a running deploy is hindered by, as soon as it is told.
+#[track_caller]
+fn hindrance(scene: &Scene, yaml: &str) -> (String, Value) {
+    let file = scene.pluvio.write("app.yaml", yaml);
+    let words = ["deploy", &file, "-e", &scene.environment];
+    let asked = scene
+        .pluvio
+        .cli(&[&words[..], &["--no-wait", "--json"]].concat())
+        .ok();
+    let id = asked["id"].as_str().expect("an operation").to_owned();
+    let mut told = Value::Null;
+    // Three times what is promised, for machines that do more than this.
+    wait::until_true(
+        "it is told what hinders it",
+        Duration::from_secs(30),
+        || {
+            let operation = scene.pluvio.cli(&["operation", "show", &id, "--json"]).ok();
+            assert!(operation["outcome"].is_null(), "{operation:#}");
+            told = operation["hindrance"].clone();
+            told.is_object()
+        },
+    );
+    for part in ["title", "cause", "remedy", "help"] {
+        assert!(
+            told[part].as_str().is_some_and(|text| !text.is_empty()),
+            "{told}"
+        );
+    }
+    (id, told)
+}
+
+#[test]
+fn what_hinders_a_release_is_told_while_it_is_tried_again() {
+    let cluster = Cluster::shared();
+    let kubeconfig = kubeconfig(&cluster);
+    let scene = Scene::start(cluster, &kubeconfig, "hindered");
+    scene.deploy(&yaml("one", 1)).ok();
+    let space = ["-n", &scene.namespace];
+    let kubectl = |words: &[&str]| scene.cluster.kubectl(&[words, &space].concat());
+
+    // No room beside the old instance, until the quota is raised.
+    kubectl(&["create", "quota", "few", "--hard=pods=1"]);
+    let (id, told) = hindrance(&scene, &yaml("two", 1));
+    assert_eq!(told["code"], "cluster.quota", "{told}");
+    scene.says("one");
+    kubectl(&["delete", "quota", "few"]);
+    scene.says("two");
+    let log = scene.pluvio.cli(&["operation", "follow", &id]);
+    assert!(format!("{log:?}").contains("The quota few"), "{log:?}");
+    wait::until_true("it has ended well", SOON, || {
+        let ended = scene.pluvio.cli(&["operation", "show", &id, "--json"]).ok();
+        assert!(
+            ended["outcome"].is_null() || ended["hindrance"].is_null(),
+            "{ended:#}"
+        );
+        ended["outcome"]["outcome"] == "succeeded"
+    });
+
+    // A release task that the cluster does not take.
+    let task = yaml("three", 1).replace("env:", "release: { command: [\"true\"] }\nenv:");
+    kubectl(&["create", "quota", "few", "--hard=pods=1"]);
+    let (id, told) = hindrance(&scene, &task);
+    assert_eq!(told["code"], "cluster.quota", "{told}");
+    kubectl(&["delete", "quota", "few"]);
+    scene.says("three");
+    wait::until_true("it has ended well", SOON, || {
+        let ended = scene.pluvio.cli(&["operation", "show", &id, "--json"]).ok();
+        ended["outcome"]["outcome"] == "succeeded"
+    });
+
+    // A program that ends again and again: told after the first end, given up after the third.
+    let crashing = yaml("four", 1).replace(
+        "command: [/serve]",
+        "command: [sh, -c, \"echo no table; exit 3\"]",
+    );
+    let (id, told) = hindrance(&scene, &crashing);
+    assert_eq!(told["code"], "release.exited", "{told}");
+    assert!(told.to_string().contains("no table"), "{told}");
+    wait::until_true("it has failed", SOON, || {
+        let ended = scene.pluvio.cli(&["operation", "show", &id, "--json"]).ok();
+        ended["outcome"]["problem"]["code"] == "release.exited"
+    });
+    scene.says("three");
+    scene.end();
+}
+
 #[test]
 fn a_wrong_kubeconfig_is_refused_and_nothing_is_kept() {
     let cluster = Cluster::shared();
@@ -292,4 +345,89 @@ fn a_wrong_kubeconfig_is_refused_and_nothing_is_kept() {
         "--json",
     ];
     pluvio.cli(&words).problem(3, "not-found");
+}
+
+#[test]
+fn everything_is_done_through_an_api_server_that_fails_and_nothing_is_left() {
+    let cluster = Cluster::shared();
+    let text = kubeconfig(&cluster);
+    let faults = Faults::before(&text, faults::asked_for().unwrap_or(1), 15);
+    let mut scene = Scene::start(cluster, &faults.kubeconfig(), "faults");
+    scene.deploy(&yaml("one", 2)).ok();
+    scene.says("one");
+    scene.deploy(&yaml("two", 2)).ok();
+    scene.says("two");
+    scene.on(&["scale", "web=3"]);
+    assert_eq!(scene.on(&["status"])["instances_ready"], 3);
+    scene.on(&["rollback", "r1"]);
+    scene.says("one");
+
+    // Control is killed while it brings a release there.
+    let file = scene.pluvio.write("app.yaml", &yaml("three", 2));
+    let words = ["deploy", &file, "-e", &scene.environment, "--no-wait"];
+    scene.pluvio.cli(&words);
+    std::thread::sleep(Duration::from_millis(700));
+    scene.pluvio.kill("control");
+    scene.pluvio.up(&[]).ok();
+    scene.says("three");
+
+    // An API server that takes connections and answers none, as one that is stopped.
+    faults.hang();
+    wait::until_true("it is told of", SOON, || {
+        let listed = scene.pluvio.cli(&["cluster", "list", "--json"]).ok();
+        listed[1]["state"] == "away" && listed[1]["since"].is_string()
+    });
+    let local = scene.pluvio.name("local");
+    scene.pluvio.deploy(&app::yaml(&local, "here", 1, "")).ok();
+    scene.on(&["config", "set", "GREETING=four", "--no-wait"]);
+    faults.mend();
+    scene.says("four");
+
+    // As many releases as it takes until everything has gone wrong once.
+    for number in 0..8 {
+        if faults.counts().len() == faults::Fault::ALL.len() {
+            break;
+        }
+        scene.on(&["config", "set", &format!("GREETING=more-{number}")]);
+    }
+    scene.end();
+    eprintln!("{} requests, {:?}", faults.requests(), faults.counts());
+    faults.assert_all_kinds();
+}
+
+#[test]
+fn uninstalling_tells_of_a_cluster_that_is_away_and_removes_the_rest() {
+    let cluster = Cluster::shared();
+    let door = Door::to(cluster.server());
+    let kubeconfig = cluster.behind(&door);
+    let scene = Scene::start(cluster, &kubeconfig, "gone");
+    scene.deploy(&yaml("one", 1)).ok();
+    let local = scene.pluvio.name("local");
+    scene.pluvio.deploy(&app::yaml(&local, "here", 1, "")).ok();
+    door.shut();
+    let words = ["uninstall", "--keep-bases", "--yes", "--json"];
+    // Whoever does not want to wait ends it, and asks again.
+    for signal in ["TERM", "INT"] {
+        let child = scene.pluvio.spawn(&words);
+        std::thread::sleep(Duration::from_secs(3));
+        pluvio_tests::pluvio::signal(child.id(), signal);
+        let begun = std::time::Instant::now();
+        let ended = scene.pluvio.end_of(child);
+        assert!(begun.elapsed() < Duration::from_secs(3), "{ended:?}");
+        assert_ne!(ended.exit, 0, "{ended:?}");
+    }
+    let told = scene.pluvio.cli_within(&words, Duration::from_secs(120));
+    let problem = told.problem(1, "cluster.unreachable").to_string();
+    for word in ["kube", &scene.namespace] {
+        assert!(problem.contains(word), "{word}: {problem}");
+    }
+    assert_eq!(scene.pluvio.made(), Vec::<String>::new());
+    assert!(!scene.pluvio.data().exists(), "the data folder is left");
+    // Nothing was done to the cluster.
+    assert!(
+        !scene
+            .cluster
+            .objects("deployments", &scene.namespace)
+            .is_empty()
+    );
 }

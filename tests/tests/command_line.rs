@@ -48,6 +48,7 @@ fn u5_every_command_answers_with_one_document(engine: Engine) {
         &["releases", "diff", "1", "2", "-a", &name],
         &["releases", "show", "1", "-a", &name],
         &["rollback", "-a", &name],
+        &["events", "-a", &name],
         &["operations", "-a", &name],
         &["operation", "show", &operation],
         &["operation", "follow", &operation],

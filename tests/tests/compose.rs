@@ -9,6 +9,7 @@ both_engines!(
     bx02_a_compose_file_runs_and_redeploys_without_a_lost_request,
     what_a_compose_file_cannot_keep_is_not_left_out_unasked,
     of_ten_services_the_one_that_changed_is_made_anew,
+    what_is_pasted_is_given_values_as_a_file_on_the_disk_is,
 );
 
 fn shop(name: &str, greeting: &str, more: &str) -> String {
@@ -118,7 +119,7 @@ fn what_a_compose_file_cannot_keep_is_not_left_out_unasked(engine: Engine) {
     let pluvio = Pluvio::start(engine);
     let name = pluvio.name("refused");
     let text = format!(
-        "name: {name}\nservices:\n  web:\n    image: {IMAGE}\n    command: /serve\n    ports: ['8080:8080']\n    network_mode: host\n"
+        "name: {name}\nservices:\n  web:\n    image: {IMAGE}\n    command: /serve\n    ports: ['8080:8080']\n    network_mode: container:elsewhere\n"
     );
     let file = pluvio.write("compose.yaml", &text);
     let problem = pluvio
@@ -179,5 +180,70 @@ fn of_ten_services_the_one_that_changed_is_made_anew(engine: Engine) {
         .map(|(component, _)| component)
         .collect();
     assert_eq!(touched, ["s7"]);
+    pluvio.end();
+}
+
+fn what_is_pasted_is_given_values_as_a_file_on_the_disk_is(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("paste");
+    let text = format!(
+        "name: {name}
+services:
+  web:
+    image: {IMAGE}
+    command: [/serve]
+    environment:
+      GREETING: ${{GREETING}} ${{WHO:?says who}}
+      MORE: ${{MORE}}
+    ports: [\"8080\"]
+"
+    );
+    let words = ["deploy", "-", "--json"];
+    let problem = pluvio
+        .cli_with_input(&words, &text)
+        .problem(1, "setting.missing");
+    assert!(
+        problem["remedy"].to_string().contains("--env WHO="),
+        "{problem:#}"
+    );
+    let file = pluvio.write("values.env", "GREETING=hello\nMORE=of the file\n");
+    let given = [&words[..], &["--env-file", &file, "--env", "WHO=world"]].concat();
+    pluvio.cli_with_input(&given, &text).ok();
+    assert_eq!(pluvio.body(&name, "/").trim(), "hello world");
+    let env = pluvio.body(&name, "/env");
+    assert!(env.lines().any(|line| line == "MORE=of the file"), "{env}");
+    // What still has no value is named, beside the row that says what is put there.
+    let plan = [
+        "plan",
+        "-",
+        "--json",
+        "--env",
+        "WHO=world",
+        "--env",
+        "GREETING=hello",
+    ];
+    let planned = pluvio.cli_with_input(&plan, &text).ok();
+    assert_eq!(planned["unset"], serde_json::json!(["MORE"]), "{planned:#}");
+
+    // Of a line the shell would have put them in.
+    let name = pluvio.name("pasted");
+    let line = format!(
+        "docker run --name {name} -p 8080 -e GREETING=\"$GREETING ${{WHO}}\" -e 'PRICE=$5 $WHO' {IMAGE} /serve"
+    );
+    let words = ["deploy", "-", "--name", &name, "--json"];
+    pluvio.cli_with_input(&words, &line).problem(4, "refused");
+    let given = [
+        &words[..],
+        &["--env", "GREETING=good day", "--env", "WHO=sir"],
+    ]
+    .concat();
+    pluvio.cli_with_input(&given, &line).ok();
+    assert_eq!(pluvio.body(&name, "/").trim(), "good day sir");
+    let env = pluvio.body(&name, "/env");
+    assert!(env.lines().any(|line| line == "PRICE=$5 $WHO"), "{env}");
+    // A value that no line names would come to nothing.
+    let lost = [&given[..], &["--env", "OTHER=1"]].concat();
+    let problem = pluvio.cli_with_input(&lost, &line).problem(4, "refused");
+    assert!(problem.to_string().contains("OTHER"), "{problem:#}");
     pluvio.end();
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 both_engines!(
     d9_a_copy_takes_its_data_along_whatever_dies,
     d9_a_copy_with_data_that_is_given_up_leaves_nothing,
+    d9_a_copy_takes_a_mariadb_along_at_work_and_stopped,
 );
 
 const SOON: Duration = Duration::from_secs(30);
@@ -194,5 +195,60 @@ fn d9_a_copy_with_data_that_is_given_up_leaves_nothing(engine: Engine) {
     wait::until_true("nothing half-made", COLD, || {
         apps() == serde_json::json!([]) && pluvio.made() == before
     });
+    pluvio.end();
+}
+
+/// At work it is dumped; stopped, its volume is cloned with the password that its data were made with.
+fn d9_a_copy_takes_a_mariadb_along_at_work_and_stopped(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("d9m");
+    deploy(
+        &pluvio,
+        &name,
+        "  db: { kind: database, database: mariadb@10.11 }\n",
+    );
+    let here = ["-a", &name];
+    // What a dump forgets easily: a trigger, a view, a routine, an event, characters of four bytes.
+    ask(
+        &pluvio,
+        &here,
+        "db",
+        "CREATE TABLE t (i int, word varchar(20)) CHARACTER SET utf8mb4; INSERT INTO t VALUES (42, '🌧');
+CREATE TABLE seen (i int); CREATE TRIGGER noted AFTER INSERT ON t FOR EACH ROW INSERT INTO seen VALUES (NEW.i);
+CREATE VIEW all_of_it AS SELECT i, word FROM t; CREATE FUNCTION twice(n int) RETURNS int DETERMINISTIC RETURN n * 2;
+CREATE EVENT tidy ON SCHEDULE EVERY 1 DAY DO DELETE FROM seen;\n",
+    );
+    let copy = |more: &[&str]| {
+        let words = [&["copy", "-a", &name, "--to", "staging", "--json"], more].concat();
+        pluvio.cli_within(&words, COLD)
+    };
+    let check = |copy: &str| {
+        let there = ["-a", copy, "-e", "staging"];
+        let said = ask(
+            &pluvio,
+            &there,
+            "db",
+            "INSERT INTO t VALUES (43, ''); SELECT twice(i), word FROM all_of_it ORDER BY i; SELECT i FROM seen;
+SELECT event_name FROM information_schema.events;\n",
+        );
+        for part in ["84\t🌧", "86\t", "43", "tidy"] {
+            assert!(said.contains(part), "{part} of {said}");
+        }
+    };
+    let table = copy(&["--with-data", "db", "--dry-run"]).ok();
+    assert_eq!(rows(&table, "database")[0].1, "restored", "{table:#}");
+    copy(&["--with-data", "db"]).ok();
+    check(&name);
+
+    pluvio
+        .cli_within(&["stop", "-a", &name, "db", "--json"], COLD)
+        .ok();
+    let second = format!("{name}-two");
+    let table = copy(&["--as", &second, "--with-data", "all", "--dry-run"]).ok();
+    assert_eq!(rows(&table, "database")[0].1, "cloned", "{table:#}");
+    copy(&["--as", &second, "--with-data", "all"]).ok();
+    check(&second);
+    let host = format!("{second}--staging--main");
+    assert_eq!(pluvio.body(&host, "/file?/data/note"), "precious");
     pluvio.end();
 }

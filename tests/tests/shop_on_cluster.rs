@@ -185,3 +185,26 @@ fn bx01_a_shop_runs_on_a_cluster_as_on_the_engine() {
     let claims = scene.cluster.objects("persistentvolumeclaims", &namespace);
     assert_eq!(claims.len(), 2, "{claims:#?}");
 }
+
+#[test]
+fn a_mariadb_runs_on_a_cluster_as_on_the_engine() {
+    let scene = Scene::start();
+    let file = "apiVersion: pluvio/v1
+name: shop
+components:
+  books: { kind: database, database: mariadb@10.11 }
+";
+    let file = scene.pluvio.write("books/app.yaml", file);
+    let folder = Path::new(&file).parent().expect("a folder");
+    scene.deploy(folder).ok();
+    let ask = |sql: &str| scene.on(&["db", "shell", "books"], sql).stdout;
+    ask("create table t (word varchar(20)); insert into t values ('kept')");
+    let listed = scene.on(&["db", "list"], "").stdout;
+    assert!(listed.contains("MariaDB 10.11"), "{listed}");
+    scene.on(&["db", "user", "create", "books", "reporter", "--json"], "");
+    scene.on(&["db", "backup", "books", "--json"], "");
+    scene.on(&["restart", "--json"], "");
+    let said = ask("select word from t");
+    assert!(said.contains("kept"), "{said}");
+    scene.on(&["delete", "--yes", "--json"], "");
+}

@@ -9,6 +9,7 @@ both_engines!(
     a_release_task_runs_before_the_instances_and_once,
     a_release_task_that_fails_leaves_the_old_release_serving,
     a_job_runs_before_those_that_use_it_and_again_when_it_changes,
+    a_job_that_runs_once_is_not_run_again_whatever_it_becomes,
     a_schedule_fires_and_what_it_runs_is_kept,
     d5_a_task_goes_on_when_control_and_node_are_killed,
 );
@@ -119,6 +120,67 @@ fn a_job_runs_before_those_that_use_it_and_again_when_it_changes(engine: Engine)
     pluvio.deploy(&spec("second")).ok();
     assert_eq!(pluvio.body(&name, "/file?/shared/seeds"), "first\nsecond\n");
     assert_eq!(pluvio.status(&name)["status"], "running");
+    pluvio.end();
+}
+
+fn a_job_that_runs_once_is_not_run_again_whatever_it_becomes(engine: Engine) {
+    let mut pluvio = Pluvio::start(engine);
+    let name = pluvio.name("once");
+    let spec = |line: &str, end: &str| {
+        format!(
+            "{}  first:
+    kind: job
+    once: true
+    image: {IMAGE}
+    command: [sh, -c, \"cat /shared/ran /shared/seeds; echo {line} >> /shared/seeds; {end}\"]
+    volumes: {{ /shared: {{ name: shared, access: shared }} }}
+    uses: [web]
+",
+            with_task(&name, "one", "echo up >> /shared/ran")
+        )
+    };
+    // After what it uses; one that fails is no run, and the next release tries again.
+    pluvio
+        .deploy(&spec("zero", "exit 3"))
+        .problem(1, "release.task");
+    let file = pluvio.write(
+        "app.yaml",
+        &spec("one", "sleep 4; echo end >> /shared/seeds"),
+    );
+    pluvio.cli(&["deploy", &file, "--no-wait", "--json"]).ok();
+    wait::until_true("the job is at work", Duration::from_secs(40), || {
+        let all = runs(&pluvio, &name);
+        all.iter()
+            .any(|run| run["kind"] == "job" && run["state"] == "running")
+    });
+    pluvio.kill("node");
+    pluvio.kill("control");
+    pluvio.up(&[]).ok();
+    wait::until_true("the operation succeeded", Duration::from_secs(40), || {
+        pluvio.operation(&name)["outcome"]["outcome"] == "succeeded"
+    });
+    let seeds = || pluvio.body(&name, "/file?/shared/seeds");
+    assert_eq!(seeds(), "zero\none\nend\n");
+    // Neither another command nor a restart nor going back runs it, also when what the node knows of runs is lost.
+    pluvio.deploy(&spec("two", "true")).ok();
+    pluvio.cli(&["restart", "-a", &name, "--json"]).ok();
+    pluvio.cli(&["rollback", "2", "-a", &name, "--json"]).ok();
+    pluvio.deploy(&spec("three", "true")).ok();
+    assert_eq!(seeds(), "zero\none\nend\n");
+    assert_eq!(pluvio.status(&name)["status"], "running");
+    // A copy with all data has what it made; one without begins anew.
+    pluvio
+        .cli(&["environment", "create", "staging", "--json"])
+        .ok();
+    let copy = |copied: &str, data: &str| {
+        let words = ["copy", "-a", &name, "--to", "staging", "--as", copied];
+        pluvio
+            .cli(&[&words[..], &["--with-data", data, "--json"]].concat())
+            .ok();
+        pluvio.body(&format!("{copied}--staging--main"), "/file?/shared/seeds")
+    };
+    assert_eq!(copy(&pluvio.name("oncea"), "all"), "zero\none\nend\n");
+    assert_eq!(copy(&pluvio.name("onceb"), "none"), "three\n");
     pluvio.end();
 }
 

@@ -23,7 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runtime", &["model", "plan"]),
     ("telemetry", &["model", "runtime"]),
     ("engine", &["model", "plan", "runtime"]),
-    ("kubernetes", &["model", "plan", "runtime"]),
+    // `tests` in its tests only: between them and the cluster stands a proxy that fails on purpose, which the scenarios have too.
+    ("kubernetes", &["model", "plan", "runtime", "tests"]),
     ("build", &["model", "formats", "runtime", "engine"]),
     (
         "node",

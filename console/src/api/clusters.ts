@@ -1,9 +1,9 @@
 /** What the console asks about clusters, and what it changes of them. */
-import { useEffect, useState } from 'react'
+import type { ObjectsSearch } from '../clusters/objects-search'
+import { useAgain } from './again'
 import { get, post, remove } from './client'
-import { Problem } from './problem'
-import { useMay } from './queries'
-import { invalidate, type Resource, useResource } from './resource'
+import { useMay, usePages } from './queries'
+import { invalidate, useResource } from './resource'
 import type {
   CheckReport,
   ClusterAdded,
@@ -11,63 +11,44 @@ import type {
   ClusterRemoved,
   ClusterRequest,
   ClusterSummary,
+  ObjectDetail,
+  ObjectRow,
   Page,
 } from './types'
 
 const list = '/clusters'
 const one = (name: string) => `${list}/${name}`
 
-/** Whether a cluster answers is in no event of a team's environment: it is asked for, while somebody looks. */
-const soon = 3_000
-
-function useAgain<T>(resource: Resource<T>, on: boolean): Resource<T> {
-  const { refresh } = resource
-  useEffect(() => {
-    if (!on) return
-    const timer = setInterval(() => !document.hidden && refresh(), soon)
-    return () => clearInterval(timer)
-  }, [on, refresh])
-  return resource
-}
-
 /** The engine of the machine and the clusters that were added; nothing for whoever may not see them. */
 export function useClusters(live = false) {
   const may = useMay('cluster:read')
-  return useAgain(useResource<Page<ClusterSummary>>(may ? list : undefined), may && live)
+  return useAgain<Page<ClusterSummary>>(may ? list : undefined, live)
 }
 
 export function useCluster(name: string | undefined) {
   const may = useMay('cluster:read') && name !== undefined
-  return useAgain(useResource<ClusterSummary>(may ? one(name) : undefined), may)
+  return useAgain<ClusterSummary>(may ? one(name) : undefined)
 }
 
 /** Nodes, events and workloads as they are now; asked for only of a Kubernetes cluster. */
 export function useClusterOverview(name: string | undefined) {
   const may = useMay('cluster:read') && name !== undefined
-  return useAgain(useResource<ClusterOverview>(may ? `${one(name)}/overview` : undefined), may)
+  return useAgain<ClusterOverview>(may ? `${one(name)}/overview` : undefined)
 }
 
-/** The same of several, each as it was last seen, with what is wrong with it now. */
-export function useClusterOverviews(names: string[]) {
-  const [all, setAll] = useState<Record<string, { overview?: ClusterOverview; problem?: Problem }>>({})
-  const wanted = names.join(' ')
-  useEffect(() => {
-    let current = true
-    const read = (name: string) =>
-      get<ClusterOverview>(`${one(name)}/overview`).then(
-        (overview) => current && setAll((old) => ({ ...old, [name]: { overview } })),
-        (thrown: unknown) =>
-          current && setAll((old) => ({ ...old, [name]: { ...old[name], problem: Problem.of(thrown) } })),
-      )
-    const readAll = () => void Promise.all(wanted.split(' ').filter(Boolean).map(read))
-    readAll()
-    const timer = setInterval(() => !document.hidden && readAll(), soon)
-    return () => {
-      current = false
-      clearInterval(timer)
-    }
-  }, [wanted])
-  return names.map((name) => ({ name, ...all[name] }))
+/** What is in a cluster of one kind, whoever made it: read when it is shown, and when it is asked for again. */
+export function useClusterObjects(name: string, kind: string, by: ObjectsSearch) {
+  const query = new URLSearchParams({ limit: kind === 'namespaces' ? '200' : '100' })
+  for (const what of ['namespace', 'find', 'whose'] as const) {
+    const value = by[what]
+    if (value) query.set(what, value)
+  }
+  return usePages<ObjectRow>(`${one(name)}/objects/${kind}?${query}`)
+}
+
+export function useClusterObject(name: string, kind: string, object: string, namespace: string | undefined) {
+  const at = namespace ? `?namespace=${encodeURIComponent(namespace)}` : ''
+  return useResource<ObjectDetail>(`${one(name)}/objects/${kind}/${encodeURIComponent(object)}${at}`)
 }
 
 export const checkCluster = (body: ClusterRequest) => post<CheckReport>(`${list}/check`, body)

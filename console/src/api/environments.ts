@@ -9,6 +9,7 @@ import type {
   EnvironmentSummary,
   Operation,
   Page,
+  PlaceChoices,
   PromotePreview,
   PromoteRequest,
 } from './types'
@@ -16,6 +17,9 @@ import type {
 const list = (team: string) => `/teams/${team}/environments`
 
 export const useEnvironments = () => useResource<Page<EnvironmentSummary>>(list(usePlace().team))
+
+/** What the cluster of the environment in view has for choice. */
+export const useChoices = () => useResource<PlaceChoices>(`${base(usePlace())}/choices`)
 
 const engine = 'local'
 

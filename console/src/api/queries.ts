@@ -1,6 +1,7 @@
 /** Every question the console asks and every change it makes, by name. */
 import { useCallback, useMemo, useState } from 'react'
 import { base, type Place, usePlace } from '../shell/place'
+import { useAgain } from './again'
 import { ask, get, onSignedOut, patch, post, put, remove, setCsrf } from './client'
 import { forget, invalidate, place, useResource } from './resource'
 import type {
@@ -13,6 +14,7 @@ import type {
   DeployRequest,
   DoctorReport,
   Fetched,
+  InstanceEvent,
   ObservedRun,
   Operation,
   Overview,
@@ -89,7 +91,8 @@ export function usePages<T>(path: string | undefined) {
   const [rest, setRest] = useState<{ path?: string; items: T[]; next?: string | null }>({ items: [] })
   const [loadingMore, setLoading] = useState(false)
   const mine = rest.path === path ? rest : { items: [], next: undefined }
-  const next = mine.items.length ? mine.next : first.data?.next
+  // A page may be empty and the list still go on, where something is looked for.
+  const next = rest.path === path ? rest.next : first.data?.next
   const items = useMemo(
     () => (first.data ? [...first.data.items, ...mine.items] : undefined),
     [first.data, mine.items],
@@ -140,6 +143,13 @@ export const useUsage = (app: string) =>
 /** What ran to its end, or is at work, of a component: release tasks, jobs and schedules, the newest first. */
 export const useRuns = (app: string, component: string) =>
   useResource<Page<ObservedRun>>(`${applicationPath(usePlace(), app)}/runs?component=${component}`)
+/** What happened to a component's instances, the newest first. */
+export const useInstanceEvents = (app: string, component: string | undefined) => {
+  const here = usePlace()
+  const path = `${applicationPath(here, app)}/events?component=${component}`
+  // No event of the environment's stream tells of them.
+  return useAgain<Page<InstanceEvent>>(component ? path : undefined, true, 5_000)
+}
 /** Who talks to whom, with rates over so many seconds: in an application, or among those of the environment. */
 export const useTopology = (app: string | undefined, window: number, on = true) => {
   const here = usePlace()

@@ -266,6 +266,8 @@ export type ClusterOverview = {
   workloads: WorkloadOverview[]
   /** Warnings first, then the newest first. */
   events: ClusterEvent[]
+  /** By name. */
+  storage_classes?: StorageClassFound[]
 }
 
 /** What stays on a cluster that was taken out. */
@@ -370,6 +372,19 @@ export type ComponentProgress = {
   state: StepState
   /** `1 of 2 ready`, `waits for db` */
   note?: string
+}
+
+/** A container of a pod. */
+export type ContainerSeen = {
+  name: string
+  image: string
+  /** It runs before the others. */
+  is_init: boolean
+  is_ready: boolean
+  restarts: number
+  state: ObjectState
+  /** `CrashLoopBackOff: back-off 5m0s restarting failed container` */
+  note: string
 }
 
 /** A SHA-256 over a canonical form, as 64 hex digits. Two equal hashes mean equal content. */
@@ -863,6 +878,22 @@ export type InstanceDetail = ObservedInstance & ({
   memory_limit?: number | null
 })
 
+/** What happened to an instance; the same thing again is counted, not told twice. */
+export type InstanceEvent = {
+  component: Name
+  /** As [`ObservedInstance::name`]; it may be gone. */
+  instance: string
+  /** The sidecar or init step that it happened to; absent for the instance and its main container. */
+  container?: string | null
+  is_warning: boolean
+  /** In one word, as Kubernetes writes it: `Started`, `Unhealthy`, `OOMKilled`. */
+  reason: string
+  message: string
+  count: number
+  first: string
+  last: string
+}
+
 export type InstanceState = {
   state: "creating"
 } | {
@@ -882,6 +913,12 @@ export type InstanceState = {
   state: "exited"
 } | {
   state: "unknown"
+}
+
+/** What a Secret or ConfigMap has, without the value. */
+export type KeySize = {
+  key: string
+  bytes: number
 }
 
 /** A one-time sign-in link's token. */
@@ -991,6 +1028,8 @@ export type NodeOverview = {
   instances: number
   conditions: NodeCondition[]
   taints: NodeTaint[]
+  /** Those that whoever runs the cluster gave it, and its zone: none that Kubernetes gives every node. */
+  labels?: Record<string, string>
   since?: string | null
 }
 
@@ -1008,6 +1047,48 @@ export type NodeTaint = {
   /** `NoSchedule` */
   effect: string
 }
+
+export type ObjectCell = {
+  /** `Ready` */
+  name: string
+  /** `1/2` */
+  value: string
+}
+
+/** One object of a cluster whole, with what belongs to it. */
+export type ObjectDetail = {
+  namespace?: string | null
+  name: string
+  /** Pluvio made it, or it belongs to one of its applications. */
+  is_ours: boolean
+  /** As it is in the cluster. Of Secrets and ConfigMaps sizes stand where values are. */
+  yaml: string
+  /** Of a pod. */
+  containers: ContainerSeen[]
+  /** Of a Secret or ConfigMap. */
+  keys: KeySize[]
+  /** What the cluster told of it lately, the newest first. */
+  events: ClusterEvent[]
+}
+
+/** An object as a list shows it, as the cluster itself tells of it: never what a Secret holds. */
+export type ObjectRow = {
+  namespace?: string | null
+  name: string
+  created?: string | null
+  /** Pluvio made it, or it belongs to one of its applications. */
+  is_ours: boolean
+  /** The application's name, where it belongs to one. */
+  application?: string | null
+  state: ObjectState
+  /** `its image cannot be pulled`; empty when there is nothing to say. */
+  note: string
+  /** What the cluster shows of this kind, in its order. */
+  cells: ObjectCell[]
+}
+
+/** How an object is, in one word. */
+export type ObjectState = "running" | "waiting" | "degraded" | "failed" | "succeeded" | "stopped" | "there"
 
 export type ObservedInstance = {
   /** Unique and stable: `shop--web--3f9c1d2e-k2x7`. */
@@ -1100,6 +1181,7 @@ export type Operation = {
   steps: Step[]
   /** How far each component is that the operation changes, in the order in which they were met. */
   components?: ComponentProgress[]
+  hindrance?: Problem | null
   outcome?: Outcome | null
   /** Someone asked to cancel it. */
   cancel_requested?: boolean
@@ -1345,6 +1427,44 @@ export type Page_ImageTag = {
 }
 
 /** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_InstanceEvent = {
+  items: ({
+    component: Name
+    /** As [`ObservedInstance::name`]; it may be gone. */
+    instance: string
+    /** The sidecar or init step that it happened to; absent for the instance and its main container. */
+    container?: string | null
+    is_warning: boolean
+    /** In one word, as Kubernetes writes it: `Started`, `Unhealthy`, `OOMKilled`. */
+    reason: string
+    message: string
+    count: number
+    first: string
+    last: string
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_ObjectRow = {
+  items: ({
+    namespace?: string | null
+    name: string
+    created?: string | null
+    /** Pluvio made it, or it belongs to one of its applications. */
+    is_ours: boolean
+    /** The application's name, where it belongs to one. */
+    application?: string | null
+    state: ObjectState
+    /** `its image cannot be pulled`; empty when there is nothing to say. */
+    note: string
+    /** What the cluster shows of this kind, in its order. */
+    cells: ObjectCell[]
+  })[]
+  next?: string | null
+}
+
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
 export type Page_ObservedRun = {
   items: ({
     /** Names it in its application. */
@@ -1383,6 +1503,7 @@ export type Page_Operation = {
     steps: Step[]
     /** How far each component is that the operation changes, in the order in which they were met. */
     components?: ComponentProgress[]
+    hindrance?: Problem | null
     outcome?: Outcome | null
     /** Someone asked to cancel it. */
     cancel_requested?: boolean
@@ -1492,6 +1613,37 @@ export type Page_VolumeSummary = {
   next?: string | null
 }
 
+/** One page of a list. `next` is given back as `?after=`; absent on the last page. */
+export type Page_WorkloadSummary = {
+  items: ({
+    environment: string
+    /** Where the environment is; `local` is the engine of this machine. */
+    cluster: string
+    runtime: RuntimeKind
+    /** The namespace on a cluster; an engine has none. */
+    namespace?: string | null
+    application_id: ApplicationId
+    application: string
+    display_name?: string | null
+    component: string
+    /** `service`, `stateful`, `job`, `cron`, `daemon`, `database` */
+    kind: string
+    status: Status
+    /** `1 of 2 ready`; empty when there is nothing to say. */
+    status_note: string
+    /** A person stopped it, by itself or with the application. */
+    stopped: boolean
+    instances_ready: number
+    instances_wanted: number
+    /** The number of its instances can be set: it runs on, and does not scale itself. */
+    can_scale: boolean
+    /** Nodes that its instances are on, with how many; only for whoever may see clusters. */
+    nodes?: Record<string, number>
+    operation?: OperationId | null
+  })[]
+  next?: string | null
+}
+
 /** `null` removes a parameter. */
 export type ParametersRequest = {
   parameters: Record<string, string | null>
@@ -1543,6 +1695,16 @@ export type PasswordSignIn = {
   password: string
 }
 
+/** What the machines behind an environment have, for choice. Empty for an engine, which is one machine. */
+export type PlaceChoices = {
+  /** For volumes: names, the default one first. */
+  storage_classes: string[]
+  /** Labels of nodes with the values that they have, for `placement.nodeLabels`. */
+  node_labels: Record<string, string[]>
+  /** Taints of nodes with the values that they have, for `placement.reserved`. */
+  reserved: Record<string, string[]>
+}
+
 /** Choices of a cluster. What is absent is Pluvio's own choice. */
 export type PlaceSettings = {
   /**
@@ -1559,6 +1721,8 @@ export type PlaceSettings = {
   exposure?: Exposure
   /** For volumes that name no class; the cluster's default when absent. */
   storage_class?: string | null
+  /** Teams whose namespaces take only pods that Kubernetes' standard `restricted` allows; `*` is every team. */
+  restricted?: string[]
 }
 
 export type PlanReport = {
@@ -1577,6 +1741,8 @@ export type PlanReport = {
   permissions?: NeededPermission[]
   /** Values of secrets that the source holds, to be sent back with the deploy. */
   secrets?: Record<string, string>
+  /** Variables of the source that have no value and are not required: nothing is put where they are named. */
+  unset?: string[]
 }
 
 /** Asks for a plan; nothing is kept and nothing runs. */
@@ -2157,6 +2323,34 @@ export type WorkloadOverview = {
   nodes: Record<string, number>
 }
 
+/** A component of an application that was deployed, where it runs and how it is. */
+export type WorkloadSummary = {
+  environment: string
+  /** Where the environment is; `local` is the engine of this machine. */
+  cluster: string
+  runtime: RuntimeKind
+  /** The namespace on a cluster; an engine has none. */
+  namespace?: string | null
+  application_id: ApplicationId
+  application: string
+  display_name?: string | null
+  component: string
+  /** `service`, `stateful`, `job`, `cron`, `daemon`, `database` */
+  kind: string
+  status: Status
+  /** `1 of 2 ready`; empty when there is nothing to say. */
+  status_note: string
+  /** A person stopped it, by itself or with the application. */
+  stopped: boolean
+  instances_ready: number
+  instances_wanted: number
+  /** The number of its instances can be set: it runs on, and does not scale itself. */
+  can_scale: boolean
+  /** Nodes that its instances are on, with how many; only for whoever may see clusters. */
+  nodes?: Record<string, number>
+  operation?: OperationId | null
+}
+
 /** Each operation: its query, what is sent and what comes back. */
 export type Operations = {
   /** Who is signed in. */
@@ -2327,6 +2521,30 @@ export type Operations = {
     body: undefined
     answer: ClusterSummary
   }
+  /**
+   * A list of what is in a cluster, of one kind, as the cluster tells of it when it is asked: by namespace and name, events the
+   * newest first. A page may be short and still go on, where something is looked for.
+   */
+  'GET /api/v1/clusters/{cluster}/objects/{kind}': {
+    query: {
+      namespace?: string
+      find?: string
+      /** Whose objects. */
+      whose?: "ours" | "foreign"
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_ObjectRow
+  }
+  /** One object of a cluster whole, as YAML, with what the cluster told of it. Values of Secrets and ConfigMaps are not in it. */
+  'GET /api/v1/clusters/{cluster}/objects/{kind}/{name}': {
+    query: {
+      namespace?: string
+    }
+    body: undefined
+    answer: ObjectDetail
+  }
   /** Names and hosts; never the secrets. */
   'GET /api/v1/teams/{team}/credentials': {
     query: undefined
@@ -2442,6 +2660,12 @@ export type Operations = {
     body: undefined
     answer: string
   }
+  /** What its cluster has for choice: storage classes, labels of nodes, machines that are kept for some use. */
+  'GET /api/v1/teams/{team}/environments/{environment}/choices': {
+    query: undefined
+    body: undefined
+    answer: PlaceChoices
+  }
   /** The graph of a team: the applications of its environments, the gateway, and which of them asks which, also across environments. */
   'GET /api/v1/teams/{team}/topology': {
     query: {
@@ -2449,6 +2673,16 @@ export type Operations = {
     }
     body: undefined
     answer: Topology
+  }
+  /** What runs of a team, on the engine of this machine and on all clusters: one row a component, by application. */
+  'GET /api/v1/teams/{team}/workloads': {
+    query: {
+      environment?: string
+      limit?: number
+      after?: string
+    }
+    body: undefined
+    answer: Page_WorkloadSummary
   }
   /** What a first look needs: what runs, what is at work, what needs somebody. */
   'GET /api/v1/teams/{team}/environments/{environment}/overview': {
@@ -2771,6 +3005,19 @@ export type Operations = {
     query: undefined
     body: undefined
     answer: ChangePreview
+  }
+  /**
+   * What happened to instances, the newest first: started, ready, failing probes, ends, what could not be done. The same thing
+   * again is counted. The last two hundred are told; an engine keeps those of instances that are gone too, a cluster keeps an hour.
+   */
+  'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/events': {
+    query: {
+      component?: string
+      instance?: string
+      warnings?: boolean
+    }
+    body: undefined
+    answer: Page_InstanceEvent
   }
   /** Runs of release tasks, jobs and schedules, the newest first: of each component the last twenty that are over, and those at work. */
   'GET /api/v1/teams/{team}/environments/{environment}/applications/{application}/runs': {

@@ -27,6 +27,7 @@ export type {
   ClusterSummary,
   ComponentDetail,
   ComponentDiff,
+  ContainerSeen,
   CopyData,
   CopyPreview,
   CredentialSummary,
@@ -50,8 +51,11 @@ export type {
   ImagesCollected,
   ImageTag,
   InstanceDetail,
+  InstanceEvent,
   LogEntry,
   NodeOverview,
+  ObjectDetail,
+  ObjectRow,
   ObservedRun,
   ObservedSidecar,
   Operation,
@@ -62,6 +66,7 @@ export type {
   Overview,
   PasskeyOptions,
   PasskeySummary,
+  PlaceChoices,
   PlaceSettings,
   Problem as ProblemBody,
   PromotePreview,
@@ -90,6 +95,7 @@ export type {
   VolumeState,
   VolumeSummary,
   WorkloadOverview,
+  WorkloadSummary,
 } from './schema'
 
 export interface Page<T> {

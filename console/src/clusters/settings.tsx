@@ -12,6 +12,8 @@ export interface Choices {
   gatewayName: string
   exposure: Exposure
   storageClass: string
+  /** Names of teams, separated by commas. */
+  restricted: string
   /** Pluvio's own there. */
   namespace: string
 }
@@ -27,6 +29,7 @@ export function choicesOf(settings: PlaceSettings | undefined, report: CheckRepo
     gatewayName: given?.kind === 'cluster' ? `${given.namespace}/${given.name}` : (gateways[0] ?? ''),
     exposure: settings?.exposure ?? (load_balancer?.guess === 'likely' ? 'load-balancer' : 'node-port'),
     storageClass: settings?.storage_class ?? '',
+    restricted: settings?.restricted?.join(', ') ?? '',
     namespace: settings?.namespace ?? '',
   }
 }
@@ -46,6 +49,7 @@ export function settingsOf(choices: Choices): PlaceSettings | undefined {
         : { kind: choices.gateway },
     exposure: choices.exposure,
     storage_class: choices.storageClass || undefined,
+    restricted: choices.restricted.split(/[\s,]+/).filter(Boolean),
     namespace: choices.namespace.trim() || undefined,
   }
 }
@@ -175,6 +179,16 @@ export function SettingsFields({
                   <option key={name}>{name}</option>
                 ))}
             </Select>
+          )}
+        </Field>
+        <Field label={t('cluster.restricted')} hint={t('cluster.restrictedHint')}>
+          {(control) => (
+            <Input
+              {...control}
+              mono
+              value={choices.restricted}
+              onChange={(event) => set({ restricted: event.target.value })}
+            />
           )}
         </Field>
         {fresh && (

@@ -1,24 +1,10 @@
-/** What of ours runs on clusters: one row a workload, with the application it belongs to. */
+/** What of ours runs on a cluster: one row a workload, with the application it belongs to. */
 import { Link } from '@tanstack/react-router'
 import type { WorkloadOverview } from '../api/types'
 import { useI18n } from '../i18n'
-import { usePlace } from '../shell/place'
 import { Status } from '../ui/status'
 
-export type Placed = WorkloadOverview & { cluster: string }
-
-/** Words that any part of a workload may hold. */
-export function matches(workload: Placed, find: string) {
-  const { application_name, component, namespace, name, kind, cluster, nodes } = workload
-  const all = [application_name, component, namespace, name, kind, cluster, ...Object.keys(nodes)]
-  const text = all.join(' ').toLowerCase()
-  return find
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word))
-}
-
-export function WorkloadsTable({ workloads, clusters }: { workloads: Placed[]; clusters?: boolean }) {
+export function WorkloadsTable({ workloads }: { workloads: WorkloadOverview[] }) {
   const { t } = useI18n()
   return (
     <table className="w-full text-sm">
@@ -26,7 +12,6 @@ export function WorkloadsTable({ workloads, clusters }: { workloads: Placed[]; c
         <tr className="table-head border-y bg-sunken">
           <th className="!pl-4">{t('cluster.application')}</th>
           <th className="max-lg:hidden">{t('cluster.kind')}</th>
-          {clusters && <th className="max-md:hidden">{t('nav.clusters')}</th>}
           <th className="max-md:hidden">{t('cluster.namespace')}</th>
           <th>{t('cluster.ready')}</th>
           <th className="!pr-4 max-lg:hidden">{t('cluster.onNodes')}</th>
@@ -34,11 +19,7 @@ export function WorkloadsTable({ workloads, clusters }: { workloads: Placed[]; c
       </thead>
       <tbody>
         {workloads.map((one) => (
-          <Row
-            key={`${one.cluster}/${one.namespace}/${one.kind}/${one.name}`}
-            workload={one}
-            clusters={clusters}
-          />
+          <Row key={`${one.namespace}/${one.kind}/${one.name}`} workload={one} />
         ))}
       </tbody>
     </table>
@@ -51,9 +32,8 @@ function placeOf(namespace: string) {
   return team && env && rest.length === 0 ? { team, env } : undefined
 }
 
-function Row({ workload, clusters }: { workload: Placed; clusters?: boolean }) {
+function Row({ workload }: { workload: WorkloadOverview }) {
   const { t } = useI18n()
-  const here = usePlace()
   const place = placeOf(workload.namespace)
   const { ready, wanted } = workload
   const state = ready >= wanted ? (wanted === 0 ? 'stopped' : 'running') : 'degraded'
@@ -74,23 +54,9 @@ function Row({ workload, clusters }: { workload: Placed; clusters?: boolean }) {
           <span className="font-medium">{workload.application_name}</span>
         )}
         {workload.component && <span className="text-fg-2"> {workload.component}</span>}
-        <div className="break-all text-xs text-fg-3 md:hidden">
-          {clusters && `${workload.cluster} · `}
-          {workload.namespace}
-        </div>
+        <div className="break-all text-xs text-fg-3 md:hidden">{workload.namespace}</div>
       </td>
       <td className="px-2 py-2 text-xs leading-5 text-fg-2 max-lg:hidden">{workload.kind}</td>
-      {clusters && (
-        <td className="px-2 py-2 text-xs leading-5 max-md:hidden">
-          <Link
-            to="/t/$team/e/$env/org/clusters/$cluster"
-            params={{ ...here, cluster: workload.cluster }}
-            className="hover:underline"
-          >
-            {workload.cluster}
-          </Link>
-        </td>
-      )}
       <td className="mono break-all px-2 py-2 leading-5 text-fg-2 max-md:hidden">{workload.namespace}</td>
       <td className="px-2 py-2 text-xs leading-5">
         {runs && wanted === 0 ? (

@@ -4,14 +4,26 @@ import { type FormEvent, useId, useState } from 'react'
 import type { PlanReport, ProblemFix } from '../api/types'
 import { useI18n } from '../i18n'
 import { Button, Field, Input } from '../ui/controls'
+import { cx } from '../ui/cx'
 import { Denied } from '../ui/panels'
 
 type Variable = ProblemFix & { fix: 'set-variable' }
 const isVariable = (fix: ProblemFix): fix is Variable => fix.fix === 'set-variable'
 
-/** Variables that the source requires and that have no value: each once. */
-export function variablesOf(plan: PlanReport): Variable[] {
-  const all = plan.errors.flatMap((error) => (error.fixes ?? []).filter(isVariable))
+interface Asked {
+  name: string
+  message?: string | null
+  /** Without a value nothing is put where the source names it. */
+  optional?: boolean
+}
+
+/** Variables of the source that have no value, those that it requires first, and those that were given one: each once. */
+export function variablesOf(plan: PlanReport, given: Record<string, string>): Asked[] {
+  const required: Asked[] = plan.errors.flatMap((error) => (error.fixes ?? []).filter(isVariable))
+  // Those that became settings are asked for there.
+  const settings = (plan.spec.settings ?? {}) as Record<string, Setting>
+  const open = [...(plan.unset ?? []), ...Object.keys(given).filter((name) => !(name in settings))]
+  const all = [...required, ...open.map((name) => ({ name, optional: true }))]
   return all.filter((one, index) => all.findIndex((other) => other.name === one.name) === index)
 }
 
@@ -19,36 +31,61 @@ const isHidden = (name: string) => /pass|secret|token|key/i.test(name)
 
 export function VariablesForm({
   asked,
+  given,
   busy,
   onGive,
 }: {
-  asked: Variable[]
+  asked: Asked[]
+  given: Record<string, string>
   busy: boolean
   onGive: (values: Record<string, string>) => void
 }) {
   const { t } = useI18n()
-  const [values, setValues] = useState<Record<string, string>>({})
+  const [values, setValues] = useState(given)
   const submit = (event: FormEvent) => {
     event.preventDefault()
     onGive(Object.fromEntries(Object.entries(values).filter(([, value]) => value !== '')))
   }
+  const field = ({ name, message }: Asked) => (
+    <Field key={name} label={<span className="mono">{name}</span>} hint={message ?? undefined}>
+      {(control) => (
+        <Input
+          {...control}
+          type={isHidden(name) ? 'password' : 'text'}
+          autoComplete="off"
+          value={values[name] ?? ''}
+          onChange={(event) => setValues({ ...values, [name]: event.target.value })}
+        />
+      )}
+    </Field>
+  )
+  const required = asked.filter(({ optional }) => !optional)
+  const optional = asked.filter(({ optional }) => optional)
+  const isSame = asked.every(({ name }) => (values[name] ?? '') === (given[name] ?? ''))
   return (
-    <form onSubmit={submit} className="space-y-2 rounded-lg border border-accent-line bg-accent-soft/40 p-3">
-      <h3 className="text-xs font-semibold">{t('needs.variables')}</h3>
-      {asked.map(({ name, message }) => (
-        <Field key={name} label={<span className="mono">{name}</span>} hint={message ?? undefined}>
-          {(control) => (
-            <Input
-              {...control}
-              type={isHidden(name) ? 'password' : 'text'}
-              autoComplete="off"
-              value={values[name] ?? ''}
-              onChange={(event) => setValues({ ...values, [name]: event.target.value })}
-            />
-          )}
-        </Field>
-      ))}
-      <Button type="submit" variant="primary" disabled={busy || asked.some(({ name }) => !values[name])}>
+    <form
+      onSubmit={submit}
+      className={cx(
+        'space-y-2 rounded-lg border p-3',
+        required.length > 0 && 'border-accent-line bg-accent-soft/40',
+      )}
+    >
+      {required.length > 0 && <h3 className="text-xs font-semibold">{t('needs.variables')}</h3>}
+      {required.map(field)}
+      {optional.length > 0 && (
+        <details open={optional.some(({ name }) => given[name])}>
+          <summary className="touch cursor-pointer text-xs font-semibold">
+            {t('needs.unset', { n: optional.length })}
+          </summary>
+          <p className="mt-1 text-xs text-fg-3">{t('needs.unsetNote')}</p>
+          <div className="mt-2 space-y-2">{optional.map(field)}</div>
+        </details>
+      )}
+      <Button
+        type="submit"
+        variant={required.length > 0 ? 'primary' : undefined}
+        disabled={busy || isSame || required.some(({ name }) => !values[name])}
+      >
         {t('needs.again')}
       </Button>
     </form>

@@ -1,6 +1,7 @@
 /** The plan: what will run and why it was understood so, before a single thing starts. */
 import { Box, Check, Globe, HardDrive, Lock, Rocket, TriangleAlert } from 'lucide-react'
 import { useId } from 'react'
+import { nameOk } from '../api/name'
 import type { Problem } from '../api/problem'
 import type { ComponentSpec, PlanReport, ProblemBody, ProblemFix } from '../api/types'
 import { useI18n } from '../i18n'
@@ -12,9 +13,6 @@ import { ProblemLine } from '../ui/panels'
 import { Prose } from '../ui/prose'
 import { Tag } from '../ui/status'
 import { AcceptRefused, Reach, Settings, VariablesForm, variablesOf } from './needs'
-
-const slug = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
-export const nameOk = (name: string) => slug.test(name) && name.length <= 63 && !name.includes('--')
 
 /** Secrets that somebody must give a value before the first deploy. */
 export const secretsToGive = (plan: PlanReport) =>
@@ -39,6 +37,7 @@ export function PlanPanel({
   onSetting,
   accepted,
   onAccept,
+  variables: given,
   onVariables,
 }: {
   plan: PlanReport
@@ -59,6 +58,8 @@ export function PlanPanel({
   onSetting: (name: string, value: string) => void
   accepted: boolean
   onAccept: (on: boolean) => void
+  /** Values that the source was read with. */
+  variables: Record<string, string>
   onVariables: (values: Record<string, string>) => void
 }) {
   const { t, known, list } = useI18n()
@@ -67,7 +68,7 @@ export function PlanPanel({
   const toGive = secretsToGive(plan)
   const generated = Object.entries(plan.spec.secrets ?? {}).filter(([, secret]) => secret.generate)
   const refused = plan.errors.length > 0
-  const variables = variablesOf(plan)
+  const variables = variablesOf(plan, given)
   return (
     <section
       aria-label={t('create.plan')}
@@ -78,7 +79,9 @@ export function PlanPanel({
         <Tag className="ml-auto">{environment}</Tag>
       </div>
       <div className="min-h-0 flex-1 space-y-4 overflow-auto px-4 py-3">
-        {variables.length > 0 && <VariablesForm asked={variables} busy={busy} onGive={onVariables} />}
+        {variables.length > 0 && (
+          <VariablesForm asked={variables} given={given} busy={busy} onGive={onVariables} />
+        )}
         {plan.errors
           .filter((error) => !error.fixes?.some((fix) => fix.fix === 'set-variable'))
           .map((error) => (

@@ -116,6 +116,8 @@ export const create = {
   'paste.another': 'Another text',
   'paste.tooLarge': '{name} is larger than 1 MiB. Send the folder as an archive.',
   'paste.noText': '{name} is no text.',
+  'needs.unset': '{n, plural, one {# variable} other {# variables}} can be given a value',
+  'needs.unsetNote': 'Without a value nothing is put where the source names it.',
   'needs.variables': 'The source asks for values',
   'needs.again': 'Plan with these values',
   'needs.required': 'It needs a value.',

@@ -21,6 +21,8 @@ export const environments = {
   'batch.components': 'Components',
   'batch.componentsHint': 'what others use starts before them and stops after them',
   'batch.clear': 'Choose none',
+  'batch.all': 'Choose all',
+  'batch.scale': 'Scale…',
 
   'operation.copy': 'Copy to {app}',
   'operation.promote': 'Promote {app}',

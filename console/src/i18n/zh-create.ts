@@ -116,6 +116,8 @@ export const create: Record<keyof typeof en, string> = {
   'paste.another': '再加一段文本',
   'paste.tooLarge': '{name} 超过 1 MiB。请把文件夹打包成压缩包再发送。',
   'paste.noText': '{name} 不是文本。',
+  'needs.unset': '{n} 个变量可由您赋值',
+  'needs.unsetNote': '没有值时，来源中引用它的地方为空。',
   'needs.variables': '来源需要填写以下值',
   'needs.again': '用这些值制定计划',
   'needs.required': '需要填写一个值。',

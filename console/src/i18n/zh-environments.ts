@@ -22,6 +22,8 @@ export const environments: Record<keyof typeof en, string> = {
   'batch.components': '组件',
   'batch.componentsHint': '被依赖的组件先启动、后停止',
   'batch.clear': '取消选择',
+  'batch.all': '全选',
+  'batch.scale': '扩缩容…',
 
   'operation.copy': '复制为 {app}',
   'operation.promote': '晋级 {app}',

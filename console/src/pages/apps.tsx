@@ -1,6 +1,6 @@
 /** All applications: state, release, load, where they are reached. */
 import { Link } from '@tanstack/react-router'
-import { Box, Plus, Search } from 'lucide-react'
+import { Box, Plus } from 'lucide-react'
 import { useRef, useState } from 'react'
 import { useApplications, useMay } from '../api/queries'
 import { useI18n } from '../i18n'
@@ -8,7 +8,8 @@ import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
 import { Top } from '../shell/top'
 import { Page } from '../ui/card'
-import { Button, ButtonLink, Input, Kbd } from '../ui/controls'
+import { Button, ButtonLink, Kbd } from '../ui/controls'
+import { Find } from '../ui/find'
 import { Empty, LoadingRows, ProblemPanel } from '../ui/panels'
 import { asState, Status } from '../ui/status'
 import { hintOf, shortUrl } from './application-view'
@@ -60,23 +61,7 @@ export default function Apps() {
           </div>
         ) : (
           <>
-            <div className="relative">
-              <Search
-                size={14}
-                aria-hidden
-                className="pointer-events-none absolute left-2.5 top-1/2 -translate-y-1/2 text-fg-3"
-              />
-              <Input
-                ref={field}
-                type="search"
-                aria-label={t('apps.find')}
-                placeholder={t('apps.find')}
-                value={find}
-                onChange={(event) => setFind(event.target.value)}
-                onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
-                className="!pl-8"
-              />
-            </div>
+            <Find field={field} label={t('apps.find')} value={find} onFind={setFind} />
             {picked.chosen.length > 0 && (
               <BatchBar
                 count={picked.chosen.length}

@@ -1,5 +1,5 @@
 /** Doing something to several things at once: which are chosen, and what is asked for them. */
-import { Play, RotateCcw, Square, X } from 'lucide-react'
+import { Play, RotateCcw, Scaling, Square, X } from 'lucide-react'
 import { useState } from 'react'
 import { Problem } from '../api/problem'
 import { act } from '../api/queries'
@@ -47,12 +47,15 @@ export function BatchBar({
   may,
   busy,
   onAct,
+  onScale,
   onNone,
 }: {
   count: number
   may: boolean
   busy: boolean
   onAct: (what: Act) => void
+  /** Where their number can be set. */
+  onScale?: () => void
   onNone: () => void
 }) {
   const { t } = useI18n()
@@ -75,6 +78,12 @@ export function BatchBar({
         <Square size={13} aria-hidden />
         {t('app.stop')}
       </Button>
+      {onScale && (
+        <Button size="sm" disabled={!may || busy} onClick={onScale}>
+          <Scaling size={13} aria-hidden />
+          {t('batch.scale')}
+        </Button>
+      )}
       <Button size="sm" variant="ghost" square aria-label={t('batch.clear')} onClick={onNone}>
         <X size={13} aria-hidden />
       </Button>

@@ -1,5 +1,5 @@
 /** One cluster: whether it answers, what its nodes have and give, what of ours runs there, what it tells. */
-import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { useNavigate, useParams } from '@tanstack/react-router'
 import { Boxes, Settings2, Trash2 } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { useCluster, useClusterOverview } from '../api/clusters'
@@ -7,15 +7,17 @@ import { useMay } from '../api/queries'
 import type { ClusterOverview, ClusterSummary } from '../api/types'
 import { AddCluster } from '../clusters/add'
 import { AmountLegend, AmountRow } from '../clusters/amounts'
+import { useClusterCrumbs } from '../clusters/crumbs'
 import { Events } from '../clusters/events'
 import { Nodes } from '../clusters/nodes'
 import { RemoveCluster } from '../clusters/remove'
 import { Away, ClusterStatus, Since } from '../clusters/state'
+import { useOneClusterTabs } from '../clusters/tabs'
 import { WorkloadsTable } from '../clusters/workloads'
 import { useI18n } from '../i18n'
 import { type Scope, useCommands } from '../shell/commands'
 import { usePlace } from '../shell/place'
-import { Top } from '../shell/top'
+import { TabBar, Top } from '../shell/top'
 import { Card, Facts, Page } from '../ui/card'
 import { Button } from '../ui/controls'
 import { Denied, Empty, LoadingCards, LoadingRows, ProblemPanel } from '../ui/panels'
@@ -29,6 +31,8 @@ export default function ClusterPage() {
   const may = useMay('cluster:read')
   const mayManage = useMay('cluster:manage')
   const cluster = useCluster(name)
+  const crumbs = useClusterCrumbs(name)
+  const tabs = useOneClusterTabs(name)
   const [going, setGoing] = useState<'change' | 'remove'>()
   const [gone, setGone] = useState<ClusterSummary>()
   // One that is gone is still named in what its removal left.
@@ -62,14 +66,8 @@ export default function ClusterPage() {
   return (
     <>
       <Top
-        crumbs={[
-          <Link key="all" to="/t/$team/e/$env/org/clusters" params={place} className="hover:text-fg">
-            {t('nav.clusters')}
-          </Link>,
-          <h1 key="one" className="truncate">
-            {name}
-          </h1>,
-        ]}
+        crumbs={crumbs}
+        tabs={added && tabs.length > 1 && <TabBar items={tabs} value="overview" label={name} />}
         right={
           one && (
             <>
@@ -157,7 +155,7 @@ function Seen({ cluster }: { cluster: ClusterSummary }) {
       {!added ? (
         <p className="text-sm text-fg-2">{t('cluster.notKubernetes')}</p>
       ) : overview.data ? (
-        <Inside cluster={cluster.name} overview={overview.data} />
+        <Inside overview={overview.data} />
       ) : overview.problem ? (
         cluster.state !== 'away' && <ProblemPanel problem={overview.problem} onRetry={overview.refresh} />
       ) : (
@@ -211,6 +209,7 @@ function About({ cluster, overview }: { cluster: ClusterSummary; overview?: Clus
                 string,
                 string,
               ],
+              [t('cluster.restricted'), settings.restricted?.join(', ') || '–'] as [string, string],
             ]
           : []),
         [
@@ -224,7 +223,7 @@ function About({ cluster, overview }: { cluster: ClusterSummary; overview?: Clus
   )
 }
 
-function Inside({ cluster, overview }: { cluster: string; overview: ClusterOverview }) {
+function Inside({ overview }: { overview: ClusterOverview }) {
   const { t, known, ago } = useI18n()
   return (
     <>
@@ -250,7 +249,7 @@ function Inside({ cluster, overview }: { cluster: string; overview: ClusterOverv
       </Card>
       <Card title={t('cluster.workloads')} pad={false} className="overflow-hidden">
         {overview.workloads.length > 0 ? (
-          <WorkloadsTable workloads={overview.workloads.map((one) => ({ ...one, cluster }))} />
+          <WorkloadsTable workloads={overview.workloads} />
         ) : (
           <Empty icon={Boxes} title={t('cluster.noWorkloads')} text={t('cluster.noWorkloadsText')} />
         )}

@@ -2,6 +2,7 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { Check, Database, ShieldCheck } from 'lucide-react'
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
+import { nameOk } from '../api/name'
 import { Problem } from '../api/problem'
 import { plan as askPlan, deploy, fetchFile, upload } from '../api/queries'
 import type { PlanReport, SourceRequest } from '../api/types'
@@ -9,7 +10,7 @@ import { pack } from '../create/folder'
 import { refusedOf, settingsMissing, withSettings } from '../create/needs'
 import { emptySpec } from '../create/parts-start'
 import { emptySheets, PasteSource } from '../create/paste'
-import { nameOk, PlanPanel } from '../create/plan-panel'
+import { PlanPanel } from '../create/plan-panel'
 import { type Chosen, FolderSource, GitSource, ImageSource, icons, type SourceKind } from '../create/source'
 import { Understood } from '../create/understood'
 import { type Key, useI18n } from '../i18n'
@@ -260,7 +261,8 @@ export default function Create() {
               onSetting={(setting, value) => setSettings((old) => ({ ...old, [setting]: value }))}
               accepted={accepted}
               onAccept={setAccepted}
-              onVariables={(values) => chosen && void make(chosen, { ...variables, ...values })}
+              variables={variables}
+              onVariables={(values) => chosen && void make(chosen, values)}
               secrets={secrets}
               onSecret={(secret, value) => setSecrets((old) => ({ ...old, [secret]: value }))}
               environment={place.env}

@@ -1,6 +1,6 @@
 /** Every route of the environment: where it leads and what goes over it. Routes belong to applications and are edited there. */
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { ExternalLink, Route, Search } from 'lucide-react'
+import { ExternalLink, Route } from 'lucide-react'
 import { useRef } from 'react'
 import { useRoutes, useSession } from '../api/queries'
 import type { RouteDetail } from '../api/types'
@@ -9,8 +9,9 @@ import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
 import { Top } from '../shell/top'
 import { Page } from '../ui/card'
-import { ButtonLink, Input } from '../ui/controls'
+import { ButtonLink } from '../ui/controls'
 import { cx } from '../ui/cx'
+import { Find } from '../ui/find'
 import { Empty, LoadingRows, ProblemPanel } from '../ui/panels'
 import { useRowKeys } from './rows'
 
@@ -57,30 +58,19 @@ export default function Gateway() {
           </div>
         ) : (
           <>
-            <div className="relative">
-              <Search
-                size={14}
-                aria-hidden
-                className="pointer-events-none absolute left-2.5 top-1/2 -translate-y-1/2 text-fg-3"
-              />
-              <Input
-                ref={field}
-                type="search"
-                aria-label={t('gateway.find')}
-                placeholder={t('gateway.find')}
-                value={find}
-                onChange={(event) =>
-                  void navigate({
-                    to: '/t/$team/e/$env/gateway',
-                    params: place,
-                    search: event.target.value ? { find: event.target.value } : {},
-                    replace: true,
-                  })
-                }
-                onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
-                className="!pl-8"
-              />
-            </div>
+            <Find
+              field={field}
+              label={t('gateway.find')}
+              value={find}
+              onFind={(words) =>
+                void navigate({
+                  to: '/t/$team/e/$env/gateway',
+                  params: place,
+                  search: words ? { find: words } : {},
+                  replace: true,
+                })
+              }
+            />
             {shown.length ? (
               <Table routes={shown} />
             ) : (

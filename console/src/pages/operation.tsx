@@ -5,12 +5,13 @@ import { useMemo, useRef, useState } from 'react'
 import { Problem } from '../api/problem'
 import { cancelOperation, useOperation } from '../api/queries'
 import { useOperationLog } from '../api/streams'
-import type { Operation, OperationLogEntry } from '../api/types'
+import type { Operation, OperationLogEntry, ProblemBody } from '../api/types'
 import { useI18n } from '../i18n'
 import { useKeys } from '../shell/keys'
 import { type Place, usePlace } from '../shell/place'
 import { Top } from '../shell/top'
 import { Avatar, Button, ButtonLink, Kbd } from '../ui/controls'
+import { cx } from '../ui/cx'
 import { type LogFold, type LogLine, LogView, toneOfText } from '../ui/log'
 import { useNow } from '../ui/now'
 import { LoadingRows, ProblemPanel } from '../ui/panels'
@@ -243,51 +244,58 @@ function toneOf({ level, text }: OperationLogEntry): LogLine['tone'] {
   return toneOfText(text)
 }
 
+/** Why it failed, or what is in the way at present and tried again. */
+function Told({ problem, passing }: { problem: ProblemBody; passing?: boolean }) {
+  const { t, known } = useI18n()
+  return (
+    <div
+      role={passing ? 'status' : 'alert'}
+      className="mx-1 mt-3 rounded-lg border bg-sunken p-3 text-xs leading-[18px] text-fg-2"
+    >
+      <h2 className={cx('text-sm font-semibold', passing ? 'text-warn' : 'text-bad')}>
+        {known(`problem.${problem.code}`) ?? problem.title}
+      </h2>
+      <p className="mt-1 break-words">
+        <span className="mono text-fg-3">{problem.code}</span> · <Prose text={problem.cause} />
+      </p>
+      {!!problem.evidence?.length && (
+        <pre
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region must be reachable by the keyboard.
+          tabIndex={0}
+          className="mono mt-2 max-h-48 overflow-auto rounded-md bg-code p-2 leading-[18px]"
+        >
+          {problem.evidence.join('\n')}
+        </pre>
+      )}
+      {problem.remedy && (
+        <p className="mt-2 break-words">
+          <b className="font-semibold text-fg">{t('problem.remedy')}</b> <Prose text={problem.remedy} />
+        </p>
+      )}
+      {passing && <p className="mt-2">{t('operation.triedAgain')}</p>}
+    </div>
+  )
+}
+
 /** What cancelling would do while it runs; how it ended after. */
 function Ending({ operation, place }: { operation: Operation; place: Place }) {
-  const { t, known } = useI18n()
+  const { t } = useI18n()
   const outcome = operation.outcome
   if (!outcome) {
     const late = operation.steps.some(
       (step) => ['shift', 'drain', 'stop'].includes(step.name) && step.state !== 'waiting',
     )
     return (
-      <div className="mx-1 mt-3 rounded-lg border bg-sunken p-3 text-xs leading-[18px] text-fg-2">
-        <h2 className="font-semibold text-fg">{t('operation.ifCancel')}</h2>
-        <p>{late ? t('operation.ifCancelLate') : t('operation.ifCancelEarly')}</p>
-      </div>
+      <>
+        {operation.hindrance && <Told problem={operation.hindrance} passing />}
+        <div className="mx-1 mt-3 rounded-lg border bg-sunken p-3 text-xs leading-[18px] text-fg-2">
+          <h2 className="font-semibold text-fg">{t('operation.ifCancel')}</h2>
+          <p>{late ? t('operation.ifCancelLate') : t('operation.ifCancelEarly')}</p>
+        </div>
+      </>
     )
   }
-  if (outcome.outcome === 'failed') {
-    const { problem } = outcome
-    return (
-      <div
-        role="alert"
-        className="mx-1 mt-3 rounded-lg border bg-sunken p-3 text-xs leading-[18px] text-fg-2"
-      >
-        <h2 className="text-sm font-semibold text-bad">
-          {known(`problem.${problem.code}`) ?? problem.title}
-        </h2>
-        <p className="mt-1 break-words">
-          <span className="mono text-fg-3">{problem.code}</span> · <Prose text={problem.cause} />
-        </p>
-        {!!problem.evidence?.length && (
-          <pre
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region must be reachable by the keyboard.
-            tabIndex={0}
-            className="mono mt-2 max-h-48 overflow-auto rounded-md bg-code p-2 leading-[18px]"
-          >
-            {problem.evidence.join('\n')}
-          </pre>
-        )}
-        {problem.remedy && (
-          <p className="mt-2 break-words">
-            <b className="font-semibold text-fg">{t('problem.remedy')}</b> <Prose text={problem.remedy} />
-          </p>
-        )}
-      </div>
-    )
-  }
+  if (outcome.outcome === 'failed') return <Told problem={outcome.problem} />
   if (outcome.outcome === 'superseded')
     return (
       <p className="mx-1 mt-3 rounded-lg border bg-sunken p-3 text-xs leading-[18px] text-fg-2">

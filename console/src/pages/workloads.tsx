@@ -1,23 +1,32 @@
-/** What Pluvio runs, over all clusters: one list. */
+/** What runs of the team, on the engine and on all clusters: one list, with what can be done to it. */
 import { Boxes } from 'lucide-react'
-import { useState } from 'react'
-import { useClusterOverviews, useClusters } from '../api/clusters'
+import { useRef, useState } from 'react'
+import { useClusters } from '../api/clusters'
+import { Problem } from '../api/problem'
 import { useMay } from '../api/queries'
+import { useWorkloads } from '../api/workloads'
 import { useClusterTabs } from '../clusters/tabs'
-import { matches, WorkloadsTable } from '../clusters/workloads'
 import { useI18n } from '../i18n'
+import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
 import { TabBar, Top } from '../shell/top'
 import { Page } from '../ui/card'
-import { Button, ButtonLink, Input } from '../ui/controls'
+import { Button, ButtonLink } from '../ui/controls'
 import { Denied, Empty, LoadingRows, ProblemLine, ProblemPanel } from '../ui/panels'
+import { useWorkloadActs } from '../workloads/act'
+import { anything, keyOf, matches } from '../workloads/choose'
+import { Filters } from '../workloads/filters'
+import { ScaleDialog } from '../workloads/scale'
+import { WorkloadList } from '../workloads/table'
+import { BatchBar, useChosen } from './batch'
+import { useRowKeys } from './rows'
 
 const most = 100
 
 export default function Workloads() {
   const { t } = useI18n()
   const place = usePlace()
-  const may = useMay('cluster:read')
+  const may = useMay('application:read')
   const tabs = useClusterTabs()
   return (
     <>
@@ -27,7 +36,7 @@ export default function Workloads() {
       />
       <Page width="max-w-[1240px]">
         <h1 className="sr-only">{t('nav.workloads')}</h1>
-        {may ? <List /> : <Denied permission="cluster:read" />}
+        {may ? <List /> : <Denied permission="application:read" />}
       </Page>
     </>
   )
@@ -36,66 +45,89 @@ export default function Workloads() {
 function List() {
   const { t } = useI18n()
   const place = usePlace()
+  const { items, problem, refresh } = useWorkloads(place.team)
   const clusters = useClusters(true)
-  const [find, setFind] = useState('')
+  const [wanted, setWanted] = useState(anything)
   const [shown, setShown] = useState(most)
-  const names = (clusters.data?.items ?? []).filter((one) => one.kind === 'kubernetes').map((one) => one.name)
-  const overviews = useClusterOverviews(names)
-  if (!clusters.data)
-    return clusters.problem ? (
-      <ProblemPanel problem={clusters.problem} onRetry={clusters.refresh} />
+  const [scaling, setScaling] = useState(false)
+  const field = useRef<HTMLInputElement>(null)
+  useKeys({ '/': () => field.current?.focus() })
+  const found = (items ?? []).filter((one) => matches(one, wanted))
+  const visible = found.slice(0, shown)
+  const row = useRowKeys(visible.length)
+  const picked = useChosen(found.map(keyOf))
+  const mayOperate = useMay('application:operate')
+  const acts = useWorkloadActs(place.team, refresh)
+  const chosen = found.filter((one) => picked.has(keyOf(one)))
+  const away = (clusters.data?.items ?? []).filter((one) => one.state === 'away')
+  if (!items)
+    return problem ? (
+      <ProblemPanel problem={problem} onRetry={refresh} />
     ) : (
       <div className="card">
         <LoadingRows />
       </div>
     )
-  if (names.length === 0)
+  if (items.length === 0)
     return (
       <div className="card">
-        <Empty icon={Boxes} title={t('cluster.noClusters')} text={t('cluster.engineOnlyText')}>
-          <ButtonLink to="/t/$team/e/$env/org/clusters" params={place}>
-            {t('nav.clusters')}
+        <Empty icon={Boxes} title={t('workload.none')} text={t('workload.noneText')}>
+          <ButtonLink variant="primary" to="/t/$team/e/$env/create" params={place}>
+            {t('nav.create')}
           </ButtonLink>
         </Empty>
       </div>
     )
-  const asked = overviews.every((one) => one.overview || one.problem)
-  const all = overviews.flatMap(({ name, overview }) =>
-    (overview?.workloads ?? []).map((workload) => ({ ...workload, cluster: name })),
-  )
-  const found = find.trim() ? all.filter((one) => matches(one, find.trim())) : all
   return (
     <>
-      <p className="max-w-[760px] text-sm text-fg-2">{t('cluster.workloadsText')}</p>
-      {overviews.map(({ name, problem }) => problem && <ProblemLine key={name} problem={problem} />)}
-      {all.length > 0 && (
-        <search>
-          <Input
-            type="search"
-            aria-label={t('cluster.findWorkload')}
-            placeholder={t('cluster.findWorkload')}
-            value={find}
-            onChange={(event) => setFind(event.target.value)}
-          />
-        </search>
+      <p className="max-w-[760px] text-sm text-fg-2">{t('workload.text')}</p>
+      {problem && <ProblemLine problem={problem} />}
+      {away.map(({ name, problem }) => problem && <ProblemLine key={name} problem={new Problem(problem)} />)}
+      <Filters all={items} wanted={wanted} onChange={setWanted} field={field} />
+      {chosen.length > 0 && (
+        <BatchBar
+          count={chosen.length}
+          may={mayOperate}
+          busy={acts.busy}
+          onAct={(what) => void acts.run(what, chosen).then(picked.none)}
+          onScale={chosen.some((one) => one.can_scale) ? () => setScaling(true) : undefined}
+          onNone={picked.none}
+        />
       )}
       <div className="card overflow-hidden">
-        {found.length > 0 ? (
-          <WorkloadsTable workloads={found.slice(0, shown)} clusters />
-        ) : !asked ? (
-          <LoadingRows />
-        ) : (
-          <Empty
-            icon={Boxes}
-            title={all.length ? t('cluster.noWorkloadFound') : t('cluster.noWorkloads')}
-            text={all.length ? find : t('cluster.noWorkloadsText')}
+        {visible.length > 0 ? (
+          <WorkloadList
+            workloads={visible}
+            row={row}
+            picked={picked}
+            onAll={(all) => (all ? picked.all() : picked.none())}
           />
+        ) : (
+          <Empty icon={Boxes} title={t('cluster.noWorkloadFound')} text={wanted.find}>
+            <Button onClick={() => setWanted(anything)}>{t('workload.showAll')}</Button>
+          </Empty>
         )}
       </div>
+      <p role="status" className="num px-1 text-xs text-fg-3">
+        {t('workload.count', { n: found.length, of: items.length })}
+      </p>
       {found.length > shown && (
         <div className="flex justify-center">
           <Button onClick={() => setShown(shown + most)}>{t('common.more')}</Button>
         </div>
+      )}
+      {scaling && (
+        <ScaleDialog
+          chosen={chosen}
+          busy={acts.busy}
+          onClose={() => setScaling(false)}
+          onScale={(these, instances) =>
+            void acts.toScale(these, instances).then(() => {
+              setScaling(false)
+              picked.none()
+            })
+          }
+        />
       )}
     </>
   )

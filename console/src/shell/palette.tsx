@@ -140,14 +140,14 @@ export function Palette() {
                   keys: ['G', 'C'],
                   to: '/t/$team/e/$env/org/clusters',
                 },
-                {
-                  id: 'workloads',
-                  label: t('nav.workloads'),
-                  icon: Boxes,
-                  to: '/t/$team/e/$env/org/workloads',
-                },
               ]
             : []),
+          {
+            id: 'workloads',
+            label: t('nav.workloads'),
+            icon: Boxes,
+            to: '/t/$team/e/$env/org/workloads',
+          },
           ...(mayAudit
             ? [{ id: 'audit', label: t('nav.audit'), icon: ScrollText, to: '/t/$team/e/$env/org/audit' }]
             : []),

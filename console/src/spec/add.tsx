@@ -1,5 +1,6 @@
 /** A new component: which kind, what it is called, what it runs. The rest is edited in its form. */
 import { useState } from 'react'
+import { nameOk } from '../api/name'
 import type { ComponentSpec } from '../api/types'
 import { useI18n } from '../i18n'
 import { KindTile, kindWord } from '../topology/node'
@@ -8,7 +9,6 @@ import { cx } from '../ui/cx'
 import { Dialog } from '../ui/dialog'
 import { type Kind, kinds, template } from './shape'
 
-const slug = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
 const databases = ['postgres@17', 'postgres@15', 'mariadb@11.8', 'redis@7']
 
 export function AddDialog({
@@ -34,7 +34,7 @@ export function AddDialog({
       ? undefined
       : taken.includes(name)
         ? t('components.taken')
-        : slug.test(name) && name.length <= 63 && !name.includes('--')
+        : nameOk(name)
           ? undefined
           : t('create.nameHint')
   const ready = name !== '' && !error && (kind === 'database' || what.trim() !== '')

@@ -1,9 +1,10 @@
 /** A specification being edited: component by component in forms, or as the text of its app.yaml. One value, both ways. */
 import { Plus, Share2, Trash2 } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
+import { useChoices } from '../api/environments'
 import { Problem } from '../api/problem'
 import { readSpec } from '../api/queries'
-import type { ProblemBody, ProblemFix, Spec } from '../api/types'
+import type { PlaceChoices, ProblemBody, ProblemFix, Spec } from '../api/types'
 import { useI18n } from '../i18n'
 import { usePlace } from '../shell/place'
 import { KindTile, kindWord } from '../topology/node'
@@ -18,6 +19,21 @@ import { Mendable } from './offers'
 import { componentSections, sharedSections } from './shape'
 
 const shared = '@shared'
+
+/** What the cluster has, by the fields that it is for. An engine has nothing to choose among. */
+const offeredBy = (choices: PlaceChoices | undefined) => {
+  const offered: Record<string, string[]> = {}
+  if (choices?.storage_classes.length) offered.class = choices.storage_classes
+  for (const [field, labels] of [
+    ['nodeLabels', choices?.node_labels],
+    ['reserved', choices?.reserved],
+  ] as const) {
+    const names = Object.entries(labels ?? {})
+    if (names.length) offered[field] = names.map(([name]) => name)
+    for (const [name, values] of names) offered[`${field}.${name}`] = values
+  }
+  return offered
+}
 
 export function SpecEditor({
   spec,
@@ -110,12 +126,14 @@ export function SpecEditor({
   const current =
     picked === shared || (picked !== undefined && names.includes(picked)) ? picked : (names[0] ?? shared)
   const component = current === shared ? undefined : spec.components[current]
+  const choices = useChoices().data
   const known = useMemo(
     () => ({
       component: names.filter((name) => name !== current),
       groups: Object.keys((spec.groups as object | undefined) ?? {}),
+      ...offeredBy(choices),
     }),
-    [names, current, spec.groups],
+    [names, current, spec.groups, choices],
   )
   const at = useMemo(() => {
     const map = new Map<string, string>()

@@ -15,7 +15,8 @@ const filled = (value: Value) => value !== undefined && value !== null && value 
 /** Problems by the path of keys, so that they stand at their fields. */
 const Problems = createContext<Map<string, string>>(new Map())
 export const ProblemsAt = Problems.Provider
-/** Names that a field may take, by its key: components for `uses`, groups, volumes. */
+/** Names that a field may take, by its key: components for `uses`, groups, volumes. Of pairs, `field` has the names and
+ * `field.NAME` the values of one. */
 const Names = createContext<Record<string, string[]>>({})
 export const NamesOf = Names.Provider
 
@@ -155,13 +156,7 @@ function One({
               value={textOf(value)}
               onChange={(event) => onChange(event.target.value === '' ? undefined : event.target.value)}
             />
-            {names && (
-              <datalist id={listId}>
-                {names.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </datalist>
-            )}
+            {names && <Offered id={listId} names={names} />}
           </>
         ),
       )
@@ -229,7 +224,15 @@ function One({
     }
     case 'pairs':
       return (
-        <Pairs label={label} hint={hint} name={shape.name} value={mapOf(value)} at={at} onChange={onChange} />
+        <Pairs
+          label={label}
+          hint={hint}
+          field={field.key}
+          name={shape.name}
+          value={mapOf(value)}
+          at={at}
+          onChange={onChange}
+        />
       )
     case 'map':
       return (
@@ -285,18 +288,37 @@ function NameInput({
   name,
   taken,
   label,
+  known,
   onName,
 }: {
   name: string
   taken: string[]
   label: string
+  /** Names that are offered. */
+  known?: string[]
   onName: (name: string) => void
 }) {
+  const listId = useId()
   const draft = useDraft(name, (text) => {
     const next = text.trim()
     if (next && !taken.includes(next)) onName(next)
   })
-  return <Input mono aria-label={label} {...draft} />
+  return (
+    <>
+      <Input mono aria-label={label} list={known ? listId : undefined} {...draft} />
+      {known && <Offered id={listId} names={known.filter((one) => !taken.includes(one))} />}
+    </>
+  )
+}
+
+function Offered({ id, names }: { id: string; names: string[] }) {
+  return (
+    <datalist id={id}>
+      {names.map((name) => (
+        <option key={name}>{name}</option>
+      ))}
+    </datalist>
+  )
 }
 
 const fresh = (name: string, taken: string[]) => {
@@ -335,6 +357,7 @@ function Head({ label, hint, onAdd }: { label: string; hint?: string; onAdd: () 
 function Pairs({
   label,
   hint,
+  field,
   name,
   value,
   at,
@@ -342,6 +365,7 @@ function Pairs({
 }: {
   label: string
   hint?: string
+  field: string
   name: string
   value: Map_
   at: string
@@ -349,6 +373,8 @@ function Pairs({
 }) {
   const { t } = useI18n()
   const problems = useContext(Problems)
+  const known = useContext(Names)
+  const listId = useId()
   const keys = Object.keys(value)
   return (
     <div>
@@ -359,17 +385,22 @@ function Pairs({
             <NameInput
               name={key}
               taken={keys}
+              known={known[field]}
               label={t('spec.nameIn', { name: label })}
               onName={(next) => onChange(renamed(value, key, next))}
             />
             <div className="min-w-0">
               <Input
                 mono
+                list={known[`${field}.${key}`] && `${listId}-${index}`}
                 aria-label={t('spec.valueOf', { name: key })}
                 aria-invalid={problems.has(`${at}.${key}`) || undefined}
                 value={textOf(value[key])}
                 onChange={(event) => onChange({ ...value, [key]: event.target.value })}
               />
+              {known[`${field}.${key}`] && (
+                <Offered id={`${listId}-${index}`} names={known[`${field}.${key}`] ?? []} />
+              )}
               {problems.has(`${at}.${key}`) && (
                 <p className="mt-1 text-xs text-bad">{problems.get(`${at}.${key}`)}</p>
               )}

@@ -170,8 +170,10 @@ const container: readonly Field[] = [
   files,
   volumes,
   resources,
+  f('stopSignal', text('SIGTERM')),
   f('probes', probes),
   host,
+  options,
 ]
 const protocol = choice('http', 'http2', 'tcp', 'udp')
 
@@ -225,6 +227,7 @@ export const componentSections: readonly Section[] = [
         group([f('addresses', list('db.example.org:5432')), f('check', probe), f('local', flag)]),
       ),
       f('schedule', schedule),
+      f('once', flag),
     ],
   },
   {
@@ -265,6 +268,7 @@ export const componentSections: readonly Section[] = [
       }),
       f('aliases', list()),
       f('networks', list()),
+      f('offline', flag),
       f('networkAliases', { t: 'json' }),
       f('extraHosts', { t: 'pairs', name: 'host' }),
     ],
@@ -309,7 +313,14 @@ export const componentSections: readonly Section[] = [
       options,
       f(
         'placement',
-        group([f('clusters', list()), f('spread', flag), f('nodeLabels', { t: 'pairs', name: 'label' })]),
+        group([
+          f('clusters', list()),
+          f('spread', flag),
+          f('near', list()),
+          f('apart', list()),
+          f('nodeLabels', { t: 'pairs', name: 'label' }),
+          f('reserved', { t: 'pairs', name: 'key' }),
+        ]),
       ),
       f('labels', { t: 'pairs', name: 'label' }),
       f('patch', group([f('engine', { t: 'json' }), f('kubernetes', { t: 'json' })])),
@@ -362,6 +373,7 @@ const only: Record<string, readonly Kind[]> = {
   backups: ['database'],
   external: ['external'],
   schedule: ['cron'],
+  once: ['job'],
   entrypoint: run,
   command: run,
   workingDir: run,
@@ -390,6 +402,7 @@ const only: Record<string, readonly Kind[]> = {
   patch: [...run, 'database'],
   aliases: [...run, 'database'],
   networks: [...run, 'database'],
+  offline: run,
   networkAliases: [...run, 'database'],
   extraHosts: run,
 }

@@ -272,6 +272,9 @@ pub struct PlanReport {
     /// Values of secrets that the source holds, to be sent back with the deploy.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
+    /// Variables of the source that have no value and are not required: nothing is put where they are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<String>,
 }
 
 masked!(PlanReport {

@@ -1,7 +1,11 @@
 //! Clusters: where applications run beside the engine of the machine.
 
+use pluvio_model::cluster::ClusterEvent;
 pub use pluvio_model::cluster::{CheckReport, ClusterOverview};
 use pluvio_model::facts::{Facts, RuntimeKind};
+pub use pluvio_model::objects::{
+    ContainerSeen, KeySize, ObjectKind, ObjectRow, ObjectState, Whose,
+};
 use pluvio_model::place::PlaceSettings;
 use pluvio_model::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -82,4 +86,22 @@ pub struct VolumeLeft {
     pub name: String,
     /// `10Gi`
     pub size: String,
+}
+
+/// One object of a cluster whole, with what belongs to it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ObjectDetail {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    pub name: String,
+    /// Pluvio made it, or it belongs to one of its applications.
+    pub is_ours: bool,
+    /// As it is in the cluster. Of Secrets and ConfigMaps sizes stand where values are.
+    pub yaml: String,
+    /// Of a pod.
+    pub containers: Vec<ContainerSeen>,
+    /// Of a Secret or ConfigMap.
+    pub keys: Vec<KeySize>,
+    /// What the cluster told of it lately, the newest first.
+    pub events: Vec<ClusterEvent>,
 }

@@ -26,6 +26,17 @@ pub struct EnvironmentSummary {
     pub created_at: jiff::Timestamp,
 }
 
+/// What the machines behind an environment have, for choice. Empty for an engine, which is one machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct PlaceChoices {
+    /// For volumes: names, the default one first.
+    pub storage_classes: Vec<String>,
+    /// Labels of nodes with the values that they have, for `placement.nodeLabels`.
+    pub node_labels: BTreeMap<String, Vec<String>>,
+    /// Taints of nodes with the values that they have, for `placement.reserved`.
+    pub reserved: BTreeMap<String, Vec<String>>,
+}
+
 /// A copy of an application. What is absent is as in the original, under the rules of the table.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct CopyRequest {

@@ -34,3 +34,4 @@ pub mod releases;
 pub mod tls;
 pub mod topology;
 pub mod volumes;
+pub mod workloads;

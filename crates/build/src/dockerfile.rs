@@ -135,6 +135,9 @@ fn our_base(name: &str) -> Option<Base> {
         BaseName::Python,
         BaseName::PythonBuild,
         BaseName::Go,
+        BaseName::Postgres,
+        BaseName::Redis,
+        BaseName::Mariadb,
     ];
     let base = all.into_iter().find(|base| base.as_str() == name)?;
     Some(Base::new(base, Some(version)))
@@ -416,6 +419,8 @@ mod tests {
     fn our_bases_are_known_by_name() {
         let base = our_base("localhost/pluvio/base-node-build:22").unwrap();
         assert_eq!(base, Base::new(BaseName::NodeBuild, Some("22")));
+        let base = our_base("localhost/pluvio/base-mariadb:11.8").unwrap();
+        assert_eq!(base.name, BaseName::Mariadb);
         assert!(our_base("localhost/other:1").is_none());
     }
 }

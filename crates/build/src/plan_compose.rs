@@ -164,8 +164,12 @@ pub fn found(tree: &SourceTree) -> Option<&'static str> {
 
 /// Reads the compose files of a folder and plans them.
 pub fn of_folder(folder: &Path, asked: &Asked) -> Planned {
+    of_project(folder, &project(asked), asked)
+}
+
+fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
     let around = Beside::new(folder, asked.confined);
-    let import = compose::read(&project(asked), &around);
+    let import = compose::read(project, &around);
     let mut planned = planned("compose", import);
     let tree = planned
         .spec
@@ -246,10 +250,21 @@ pub fn of_caprover(text: &str, file: &str, folder: Option<&Path>, asked: &Asked)
     planned("caprover", import)
 }
 
+/// Plans a compose file's text as if it lay in a folder: paths and files of variables begin there.
+pub fn of_text_in(folder: &Path, text: &str, asked: &Asked) -> Planned {
+    let project = Project {
+        files: vec!["The input".to_owned()],
+        text: Some(text.to_owned()),
+        ..project(asked)
+    };
+    of_project(folder, &project, asked)
+}
+
 /// Plans a `docker run` line; paths in it begin at a folder.
-pub fn of_run(text: &str, folder: &Path, name: Option<&Name>) -> Planned {
+pub fn of_run(text: &str, folder: &Path, asked: &Asked) -> Planned {
     let around = Beside::new(folder, false);
-    planned("docker run", docker_run::read(text, name, &around))
+    let import = docker_run::read(text, asked.name.as_ref(), &asked.variables, &around);
+    planned("docker run", import)
 }
 
 fn project(asked: &Asked) -> Project {
@@ -275,6 +290,7 @@ pub(crate) fn planned(kind: &str, import: Import) -> Planned {
         report: import.report,
         errors: import.errors,
         secrets: import.secrets,
+        unset: import.unset,
     }
 }
 

@@ -21,7 +21,7 @@ pub fn of_files(
             return Ok(plan_compose::of_caprover(text, path, Some(folder), asked));
         }
         if !plan_compose::is_compose(text) && files.len() == 1 {
-            return Ok(plan_source::of_text(text, path, asked.name.as_ref()));
+            return Ok(plan_source::of_text(text, path, asked));
         }
     }
     // Compose finds its own by name; others are laid over each other as they come, but for those that another one names.

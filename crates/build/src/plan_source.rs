@@ -32,6 +32,9 @@ pub struct Planned {
     /// Values of secrets that the source holds: sealed with the deploy, never shown.
     #[serde(skip)]
     pub secrets: BTreeMap<String, String>,
+    /// Variables that have no value and are not required: nothing is put where they are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,40 +166,31 @@ fn of_tree_given(
                 report,
                 errors: Vec::new(),
                 secrets: BTreeMap::new(),
+                unset: Vec::new(),
             }
         }
         Err(problem) => failed(name, "unknown", problem),
     }
 }
 
-/// Plans a text: `app.yaml`, or a format that is named and refused. `name`, where given, wins over what the text says.
-pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
+/// Plans a text: `app.yaml`, a format of others, or one that is named and refused.
+pub fn of_text(text: &str, file: &str, asked: &Asked) -> Planned {
+    let name = asked.name.as_ref();
     let fallback = name.cloned().unwrap_or_else(nameless);
     // What a command line calls its standard input.
     let file = if file == "-" { "The input" } else { file };
     if docker_run::is_run(text) {
-        return plan_compose::planned("docker run", docker_run::read_alone(text, name));
+        let import = docker_run::read_alone(text, name, &asked.variables);
+        return plan_compose::planned("docker run", import);
     }
     if let Some((compose, config)) = dokploy::pasted(text) {
-        let asked = Asked {
-            name: name.cloned(),
-            ..Asked::default()
-        };
-        return plan_compose::of_dokploy_pasted(&compose, &config, &asked);
+        return plan_compose::of_dokploy_pasted(&compose, &config, asked);
     }
     if caprover::is_template(text) {
-        let asked = Asked {
-            name: name.cloned(),
-            ..Asked::default()
-        };
-        return plan_compose::of_caprover(text, file, None, &asked);
+        return plan_compose::of_caprover(text, file, None, asked);
     }
     if plan_compose::is_compose(text) {
-        let asked = Asked {
-            name: name.cloned(),
-            ..Asked::default()
-        };
-        return plan_compose::of_text(text, file, &asked);
+        return plan_compose::of_text(text, file, asked);
     }
     if let Some(problem) = foreign_text(text, file) {
         return failed(fallback, "unknown", problem);
@@ -209,9 +203,11 @@ pub fn of_text(text: &str, file: &str, name: Option<&Name>) -> Planned {
 }
 
 /// Plans an image reference. What the image runs and listens on is known once it is pulled.
-pub fn of_image(text: &str, name: Option<&Name>) -> Planned {
+pub fn of_image(text: &str, asked: &Asked) -> Planned {
+    let name = asked.name.as_ref();
     if docker_run::is_run(text) {
-        return plan_compose::planned("docker run", docker_run::read_alone(text, name));
+        let import = docker_run::read_alone(text, name, &asked.variables);
+        return plan_compose::planned("docker run", import);
     }
     let fallback = || name.cloned().unwrap_or_else(nameless);
     let image: ImageReference = match text.trim().parse() {
@@ -249,6 +245,7 @@ pub fn of_image(text: &str, name: Option<&Name>) -> Planned {
         report: vec![image_unknown(&unknown)],
         errors: Vec::new(),
         secrets: BTreeMap::new(),
+        unset: Vec::new(),
     }
 }
 
@@ -298,6 +295,7 @@ fn refused(name: Name, kind: &str, errors: Vec<Problem>) -> Planned {
         report: Vec::new(),
         errors,
         secrets: BTreeMap::new(),
+        unset: Vec::new(),
     }
 }
 
@@ -351,6 +349,7 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
         report: reading.report.clone(),
         errors: Vec::new(),
         secrets: BTreeMap::new(),
+        unset: Vec::new(),
     };
     if planned.spec.components.is_empty() && tree.is_some() {
         let component = ComponentSpec {

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use pluvio_build::detect::SourceTree;
+use pluvio_build::plan_compose::Asked;
 use pluvio_build::plan_source::{self, Planned};
 use pluvio_model::name::Name;
 
@@ -43,7 +44,7 @@ fn folder(files: &[(&str, &str)], want: Expect) {
 }
 
 fn text(text: &str, file: &str, want: Expect) {
-    want.assert_eq(&tell(&plan_source::of_text(text, file, None)));
+    want.assert_eq(&tell(&plan_source::of_text(text, file, &Asked::default())));
 }
 
 #[test]
@@ -290,6 +291,7 @@ fn texts_of_other_formats_are_named() {
             components:
               web:
                 image: docker.io/library/nginx:latest
+                imagePorts: true
                 routes: []
         "#]],
     );
@@ -353,8 +355,9 @@ fn texts_of_other_formats_are_named() {
 
 #[test]
 fn an_image_is_unknown_until_pulled() {
-    let image =
-        |text: &str, want: Expect| want.assert_eq(&tell(&plan_source::of_image(text, None)));
+    let image = |text: &str, want: Expect| {
+        want.assert_eq(&tell(&plan_source::of_image(text, &Asked::default())))
+    };
     image(
         "grafana/grafana:11",
         expect![[r#"
@@ -389,6 +392,7 @@ fn an_image_is_unknown_until_pulled() {
             components:
               nginx:
                 image: docker.io/library/nginx:latest
+                imagePorts: true
                 routes: []
         "#]],
     );
@@ -396,7 +400,7 @@ fn an_image_is_unknown_until_pulled() {
 
 #[test]
 fn the_wire_form_is_that_of_the_interface() {
-    let planned = plan_source::of_image("nginx", None);
+    let planned = plan_source::of_image("nginx", &Asked::default());
     let json = serde_json::to_value(&planned).unwrap();
     expect![[r#"
         {
@@ -540,7 +544,7 @@ fn a_file_of_the_wrong_kind_says_what_it_is() {
         ),
     ];
     for (text, file, want) in cases {
-        let planned = plan_source::of_text(text, file, None);
+        let planned = plan_source::of_text(text, file, &Asked::default());
         let [problem] = planned.errors.as_slice() else {
             panic!("{file}: {:?}", planned.errors);
         };
@@ -578,5 +582,28 @@ fn a_procfile_of_several_processes_is_filled_in_from_the_source() {
             .report
             .iter()
             .all(|row| row.outcome != pluvio_formats::report::Outcome::Refused)
+    );
+}
+
+#[test]
+fn a_pasted_text_is_read_with_the_values_that_are_given() {
+    let asked = Asked {
+        variables: [("TAG", "7"), ("DOMAIN_HOST", "shop.example.org")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..Asked::default()
+    };
+    let image = |text: &str| {
+        let planned = plan_source::of_text(text, "-", &asked);
+        assert_eq!(planned.errors, [], "{text}");
+        let image = planned.spec.components[0].image.as_ref().unwrap();
+        (image.to_string(), planned.unset)
+    };
+    let compose = "services: { web: { image: 'localhost/web:${TAG}', environment: { A: '${A}', B: '${B:-b}', C: '$A' } } }";
+    assert_eq!(image(compose), ("localhost/web:7".into(), vec!["A".into()]));
+    let line = "docker run -d -v $PWD/data:/data localhost/web:$TAG $NOBODY '$SAID'";
+    assert_eq!(
+        image(line),
+        ("localhost/web:7".into(), vec!["NOBODY".into()])
     );
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pluvio_model::cluster::{CheckReport, ClusterOverview};
+use pluvio_model::cluster::{CheckReport, ClusterOverview, WorkloadOverview};
 use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::{Connector, Given, LeftVolume, Link, Pulls, RequestCount};
+use pluvio_runtime::{Connector, Given, LeftVolume, Link, Overview, Pulls, RequestCount};
 use pluvio_store::{Cluster, NewCluster, StoreError};
 
 use crate::pulls::ClusterPulls;
@@ -134,6 +134,11 @@ impl Control {
 
     /// What a cluster looks like now.
     pub async fn cluster_overview(&self, cluster: &Cluster) -> Result<ClusterOverview, Problem> {
+        Ok(self.look_into(cluster)?.overview().await)
+    }
+
+    /// What looks into a cluster.
+    pub fn look_into(&self, cluster: &Cluster) -> Result<Arc<dyn Overview>, Problem> {
         if cluster.kind != RuntimeKind::Kubernetes {
             return Err(problem::REFUSED.problem(
                 format!(
@@ -143,8 +148,13 @@ impl Control {
                 "`pluvio cluster` and `pluvio doctor` tell of it.",
             ));
         }
-        let linked = self.inner.places.linked(cluster.id)?;
-        Ok(linked.overview.overview().await)
+        Ok(self.inner.places.linked(cluster.id)?.overview)
+    }
+
+    /// What of ours runs on a cluster, as it was last told; nothing of one that does not answer.
+    pub fn cluster_workloads(&self, cluster: ClusterId) -> Vec<WorkloadOverview> {
+        let linked = self.inner.places.linked(cluster);
+        linked.map_or_else(|_| Vec::new(), |linked| linked.overview.workloads())
     }
 
     /// How a cluster is reached, with what runs there beside applications.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::facts::ImageAtHand;
 use pluvio_model::id::{ClusterId, VolumeId};
+use pluvio_model::image::ContentHash;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::operation::{OperationKind, StepName};
 use pluvio_model::problem::{self, Problem};
@@ -12,14 +13,14 @@ use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::{Power, RunWish, SecretValue};
 use pluvio_model::template::SecretRef;
-use pluvio_plan::copy::{self, Copy, Original, Place, Row, SecretFrom, Wishes};
+use pluvio_plan::copy::{self, Copy, Data, Original, Place, Row, SecretFrom, Wishes};
 use pluvio_plan::promote::{Promotion, Side, beyond_images, promote};
 use pluvio_store::{Application, Asked, Deciding, NewApplication, Scope, Then, Whose};
 
 use crate::Control;
 use crate::asks::{Asker, BUILD, BuildJob, ROLLOUT, waiting};
 use crate::copying::{self, COPY, CopyJob, FillJob};
-use crate::pulls;
+use crate::{pulls, tasks};
 
 /// A copy that is asked for.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct CopyPlan {
     other_images: BTreeMap<String, ImageAtHand>,
     /// Volumes that are cloned: those of its own names, of the original's ids.
     volumes: Vec<(Name, VolumeId)>,
+    /// Jobs that are not run in the copy: once in the application's life was the original's.
+    ran: Vec<(Name, ContentHash)>,
 }
 
 /// What a promotion would do to the application where it comes.
@@ -119,8 +122,13 @@ impl Control {
         if !volumes.is_empty() {
             self.same_cluster(from, &ask.to).await?;
         }
+        let ran = match wishes.data {
+            Data::All => tasks::ran_once(self, from, &release).await?,
+            _ => Vec::new(),
+        };
         let mut plan = CopyPlan {
             volumes,
+            ran,
             copy,
             rows: Vec::new(),
             notes: Vec::new(),
@@ -250,6 +258,7 @@ impl Control {
                         from: from.id,
                         at_rest: plan.copy.still.clone(),
                         volumes: plan.volumes,
+                        ran: plan.ran,
                         build: job,
                     };
                     copying::job(COPY, &job)

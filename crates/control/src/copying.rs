@@ -8,17 +8,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
+use pluvio_model::clock;
 use pluvio_model::id::{ApplicationId, OperationId, VolumeId};
+use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::operation::{Outcome, StepName};
 use pluvio_model::problem::{self, Problem};
 use pluvio_plan::database::{Restore, dump, restore};
 use pluvio_runtime::{ExecInput, ExecOutput, ExecSession};
-use pluvio_store::{Application, LeasedJob, NewJob, StoreError};
+use pluvio_store::{Application, LeasedJob, NewJob, StoreError, TaskRecord, TaskRecordOutcome};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::asks::{Asker, BUILD, BuildJob};
 use crate::databases::Inside;
@@ -46,6 +49,9 @@ pub(crate) struct CopyJob {
     pub(crate) volumes: Vec<(Name, VolumeId)>,
     /// Databases that were stopped when their volumes were chosen: only so are these of one moment.
     pub(crate) at_rest: Vec<Name>,
+    /// Jobs that run once in an application's life, and did in the original's: with all of its data comes what they made.
+    #[serde(default)]
+    pub(crate) ran: Vec<(Name, ContentHash)>,
     pub(crate) build: BuildJob,
 }
 
@@ -77,6 +83,17 @@ pub(crate) async fn run(control: Control) {
     futures::future::join_all(all).await;
 }
 
+/// Takes the next job of a copy and works on it until it ends; whether there was one.
+pub async fn take_one(control: &Control, owner: &str) -> Result<bool, StoreError> {
+    let store = &control.inner.store;
+    let job = store.lease_job(owner, &[COPY, FILL], leases::LEASE).await?;
+    match job {
+        Some(job) => work(control, job).await,
+        None => return Ok(false),
+    }
+    Ok(true)
+}
+
 /// Looks for what failed copies left, as long as control runs.
 pub(crate) async fn clear_up(control: Control) {
     let mut hint = control.inner.store.hint();
@@ -94,7 +111,7 @@ pub(crate) async fn clear_up(control: Control) {
 }
 
 /// A copy that could not be made leaves neither an application nor data of it.
-pub(crate) async fn clear(control: &Control) -> Result<(), Problem> {
+pub async fn clear(control: &Control) -> Result<(), Problem> {
     let store = &control.inner.store;
     for id in store.undone_copies().await? {
         let application = match store.application(id).await {
@@ -184,6 +201,16 @@ async fn clone_volumes(
 ) -> Result<(), Problem> {
     let control = told.control;
     let store = &control.inner.store;
+    let cluster = control.cluster_id_at(application.cluster).await?;
+    for (component, hash) in &payload.ran {
+        let record = TaskRecord {
+            component: component.clone(),
+            hash: hash.clone(),
+            release: 1,
+            outcome: TaskRecordOutcome::Skipped,
+        };
+        store.keep_task(application.id, cluster, record).await?;
+    }
     let count = payload.volumes.len();
     for (number, (name, source)) in payload.volumes.iter().enumerate() {
         let of = format!("{name}, {} of {count}", number + 1);
@@ -197,7 +224,7 @@ async fn clone_volumes(
     }
     let noun = if count == 1 { "volume" } else { "volumes" };
     let note = format!("{count} {noun} cloned");
-    let now = jiff::Timestamp::now();
+    let now = clock::now();
     let followed = store.follow_job(&told.job.lease, job(BUILD, &payload.build), |operation| {
         if count > 0 {
             operation.finish(StepName::Copy, note.clone(), now);
@@ -242,6 +269,15 @@ async fn clone_volume(
     loop {
         let rows = store.application_volumes(application.id).await?;
         let row = rows.into_iter().find(|row| row.name == *name);
+        if row.as_ref().is_some_and(|row| row.copy_of != Some(source)) {
+            return Err(problem::REFUSED.problem(
+                format!(
+                    "{name} of {} holds other data than the original's.",
+                    application.name
+                ),
+                "Copy again.",
+            ));
+        }
         match (row.map(|row| row.filling), begun) {
             (Some(None), _) => return Ok(()),
             (Some(Some(filling)), _) => {
@@ -262,7 +298,9 @@ async fn clone_volume(
             }
             (None, None) => {
                 let source = store.volume(application.team, source).await?;
-                let clone = control.clone_volume(&actor, &source, application, name.clone());
+                let within = Some(told.operation);
+                let clone =
+                    control.clone_volume(&actor, &source, application, name.clone(), within);
                 begun = Some(clone.await?.0.id);
             }
             (None, Some(ended)) => {
@@ -315,7 +353,7 @@ async fn fill(
         [one] => format!("{one} holds the original's data"),
         many => format!("{} databases hold the originals' data", many.len()),
     };
-    let now = jiff::Timestamp::now();
+    let now = clock::now();
     let started = store.start_rest(&told.job.lease, |operation| {
         operation.finish(StepName::Restore, note.clone(), now);
     });

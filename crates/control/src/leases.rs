@@ -123,7 +123,7 @@ impl<'a> Told<'a> {
     }
 
     pub(crate) async fn step(&self, edit: impl Fn(&mut Operation, Timestamp) + Send + Sync) {
-        let now = Timestamp::now();
+        let now = pluvio_model::clock::now();
         let store = &self.control.inner.store;
         let edited = store.update_operation(self.operation, |operation| edit(operation, now));
         if let Err(error) = edited.await {

@@ -13,13 +13,14 @@
 mod asks;
 mod clusters;
 mod copy;
-mod copying;
+pub mod copying;
 pub mod crash;
 mod database;
 pub mod databases;
 mod edit;
 mod files;
 mod images;
+mod last_lines;
 mod leases;
 mod operate;
 mod oplog;

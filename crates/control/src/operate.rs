@@ -8,6 +8,7 @@ use pluvio_model::operation::{OperationKind, StepName};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, Revision, SourceRecord};
+use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::Power;
 use pluvio_plan::power::{Switched, switch};
 use pluvio_plan::rollback::{PinnedImage, Rollback};
@@ -86,14 +87,18 @@ impl Control {
         self.deploy(by, deploy).await
     }
 
-    /// Goes back to a release: its specification and images, today's instance counts.
+    /// Goes back to a release: its specification and images, today's instance counts. `may` is asked with today's specification
+    /// and the one that is gone back to, for an old one can hold what was taken out since.
     pub async fn rollback(
         &self,
         by: Asker,
         application: &Application,
         to: Option<u64>,
+        may: impl FnOnce(&AppSpec, &AppSpec) -> Result<(), Problem>,
     ) -> Result<Asked, Problem> {
         let (back, stored) = self.going_back(application, to).await?;
+        let today = self.target_revision(application).await?.spec;
+        may(&today, &back.spec)?;
         let number = stored.number;
         let images = self.pinned(&back.images, number).await?;
         let other_images = self.pinned_others(&back.other_images).await?;

@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use pluvio_model::id::{ApplicationId, OperationId};
+use pluvio_model::id::ApplicationId;
 use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
 use pluvio_model::operation::{ComponentProgress, Operation, OperationKind, StepName, StepState};
 use pluvio_model::problem::Problem;
+use pluvio_model::quantity::Span;
 use pluvio_model::release::Release;
 use pluvio_model::stage::{RunWish, Stage, Wish};
-use pluvio_plan::next_step::{Input, Next, StepNote, next_step};
-use pluvio_runtime::{LogQuery, Runtime, RuntimeError, Scope};
+use pluvio_plan::next_step::{Input, Next, StepNote, Wait, next_step};
+use pluvio_runtime::{Runtime, RuntimeError, Scope};
 use pluvio_store::{StoreError, Target};
 
 use crate::places::Bound;
-use crate::{Control, crash};
+use crate::{Control, crash, last_lines};
 
 /// Between two looks when nothing hints and nothing is under way.
 const IDLE: Duration = Duration::from_secs(20);
@@ -161,7 +161,7 @@ async fn step(
         .running_operations(target.application)
         .await?;
     let operation = running.iter().find(|o| Some(o.id) == target.operation);
-    let evidence = evidence(at, target, seen).await;
+    let evidence = last_lines::of_the_unwell(at, target, seen).await;
     let tasks = crate::tasks::known(control, target, &release, seen).await?;
     let input = Input {
         target: &release,
@@ -215,7 +215,7 @@ async fn step(
         }
         Next::Wait(wait) => {
             if let Some(operation) = operation {
-                note(control, operation.id, &wait.steps, &wait.components).await?;
+                note(control, operation, &wait).await?;
             }
             Ok(wait
                 .again_in
@@ -396,17 +396,24 @@ fn ignore_stale<T>(result: Result<T, StoreError>) -> Result<(), Problem> {
     }
 }
 
-async fn note(
-    control: &Control,
-    operation: OperationId,
-    notes: &[StepNote],
-    components: &[ComponentProgress],
-) -> Result<(), Problem> {
+async fn note(control: &Control, known: &Operation, wait: &Wait) -> Result<(), Problem> {
     let now = pluvio_model::clock::now();
+    let notes = &wait.steps;
+    // Its words may count nodes or seconds; the log tells of it once.
+    let what = |problem: &Problem| (problem.code.clone(), problem.at.clone());
+    if let Some(hindrance) = &wait.hindrance
+        && known.hindrance.as_deref().map(what) != Some(what(hindrance))
+    {
+        let text = format!("{} {}", hindrance.cause, hindrance.remedy);
+        let mut log = crate::OperationLog::open(&control.inner.blobs, known.id).await;
+        log.write(StepName::Start, "warning", &text).await;
+        log.finish().await;
+    }
     let edit = |operation: &mut Operation| {
-        for component in components {
+        for component in &wait.components {
             operation.progress(component.clone());
         }
+        operation.hindrance.clone_from(&wait.hindrance);
         for note in notes {
             let step = operation.step_mut(note.name);
             match note.state {
@@ -429,47 +436,8 @@ async fn note(
             _ => {}
         }
     }
-    control
-        .inner
-        .store
-        .update_operation(operation, edit)
-        .await?;
+    control.inner.store.update_operation(known.id, edit).await?;
     Ok(())
-}
-
-/// The last lines of instances that are not well: they become a failure's evidence.
-async fn evidence(
-    at: &Bound,
-    target: &Target,
-    seen: Option<&ObservedApplication>,
-) -> BTreeMap<String, Vec<String>> {
-    let mut out = BTreeMap::new();
-    let instances = seen
-        .into_iter()
-        .flat_map(|s| s.components.values())
-        .flat_map(|c| &c.instances);
-    for instance in
-        instances.filter(|i| matches!(i.state, InstanceState::Starting | InstanceState::NotReady))
-    {
-        let query = LogQuery {
-            application: target.application,
-            component: None,
-            instance: Some(instance.name.clone()),
-            container: None,
-            since: None,
-            until: None,
-            contains: None,
-            tail: Some(10),
-            follow: false,
-        };
-        if let Ok(lines) = at.place.logs(query).await {
-            let lines = lines.map(|l| l.text).collect::<Vec<String>>();
-            if let Ok(lines) = tokio::time::timeout(Duration::from_secs(2), lines).await {
-                out.insert(instance.name.clone(), lines);
-            }
-        }
-    }
-    out
 }
 
 async fn note_volumes(control: &Control, input: &Input<'_>) {
@@ -551,17 +519,18 @@ async fn remove(
             } else {
                 String::new()
             };
-            note(
-                control,
-                operation.id,
-                &[StepNote {
-                    name: StepName::Stop,
-                    state: StepState::Running,
-                    note: text,
-                }],
-                &[],
-            )
-            .await?;
+            let step = StepNote {
+                name: StepName::Stop,
+                state: StepState::Running,
+                note: text,
+            };
+            let wait = Wait {
+                steps: vec![step],
+                components: Vec::new(),
+                hindrance: seen.and_then(|seen| seen.problem.clone()).map(Box::new),
+                again_in: Span(150),
+            };
+            note(control, operation, &wait).await?;
         }
         return Ok(Duration::from_millis(150));
     }

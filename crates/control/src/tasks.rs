@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
 use pluvio_model::observed::{ObservedApplication, ObservedRun, RunKind, RunState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::Origin;
 use pluvio_model::spec::Kind;
 use pluvio_plan::next_step::TaskOutcome;
-use pluvio_store::{Target, TaskRecord, TaskRecordOutcome};
+use pluvio_store::{Application, Target, TaskRecord, TaskRecordOutcome};
 
 use crate::Control;
 
@@ -21,21 +22,28 @@ pub(crate) async fn known(
     seen: Option<&ObservedApplication>,
 ) -> Result<BTreeMap<ContentHash, TaskOutcome>, Problem> {
     let mut known = BTreeMap::new();
-    let store = &control.inner.store;
-    let named = || {
-        let components = release.components.values();
-        components.filter_map(|component| Some((component, component.task()?)))
-    };
-    if named().next().is_none() {
+    let has_task = release.components.values().any(|one| one.task().is_some());
+    if !has_task && seen.is_none_or(|seen| seen.runs.is_empty()) {
         return Ok(known);
     }
-    let records = store.tasks(target.application, target.cluster).await?;
-    for (component, hash) in named() {
+    let store = &control.inner.store;
+    let mut records = store.tasks(target.application, target.cluster).await?;
+    for record in ended_well(&records, seen) {
+        store
+            .keep_task(target.application, target.cluster, record.clone())
+            .await?;
+        records.push(record);
+    }
+    for component in release.components.values() {
+        let Some(hash) = component.task() else {
+            continue;
+        };
         if let Some(outcome) = recorded(&records, hash, release.number) {
             known.insert(hash.clone(), outcome);
             continue;
         }
-        let run = seen.into_iter().flat_map(|seen| &seen.runs).find(|run| {
+        let mut runs = seen.into_iter().flat_map(|seen| &seen.runs);
+        let run = runs.find(|run| {
             run.component == component.name
                 && run.hash == *hash
                 && run.release == release.number
@@ -70,6 +78,23 @@ pub(crate) async fn known(
     Ok(known)
 }
 
+/// What ended well and is not written down yet, whatever the release now: the runtime may forget it before somebody goes back.
+fn ended_well(records: &[TaskRecord], seen: Option<&ObservedApplication>) -> Vec<TaskRecord> {
+    let runs = seen.into_iter().flat_map(|seen| &seen.runs);
+    let new = runs.filter(|run| {
+        run.state == RunState::Succeeded
+            && matches!(run.kind, RunKind::Release | RunKind::Job)
+            && recorded(records, &run.hash, run.release).is_none()
+    });
+    new.map(|run| TaskRecord {
+        component: run.component.clone(),
+        hash: run.hash.clone(),
+        release: run.release,
+        outcome: TaskRecordOutcome::Succeeded,
+    })
+    .collect()
+}
+
 /// Success counts for every release after it, failure for its own only.
 fn recorded(records: &[TaskRecord], hash: &ContentHash, release: u64) -> Option<TaskOutcome> {
     let of = || records.iter().filter(|record| record.hash == *hash);
@@ -83,6 +108,24 @@ fn told(outcome: &TaskRecordOutcome) -> TaskOutcome {
         TaskRecordOutcome::Failed(problem) => TaskOutcome::Failed(problem.clone()),
         TaskRecordOutcome::Succeeded | TaskRecordOutcome::Skipped => TaskOutcome::Succeeded,
     }
+}
+
+/// The jobs of an application that run once in its life, and did.
+pub(crate) async fn ran_once(
+    control: &Control,
+    application: &Application,
+    release: &Release,
+) -> Result<Vec<(Name, ContentHash)>, Problem> {
+    let cluster = control.cluster_id_at(application.cluster).await?;
+    let records = control.inner.store.tasks(application.id, cluster).await?;
+    let once = release
+        .components
+        .values()
+        .filter_map(|component| Some((&component.name, component.once.as_ref()?)));
+    let ran = once
+        .filter(|(_, hash)| recorded(&records, hash, 0) == Some(TaskOutcome::Succeeded))
+        .map(|(name, hash)| (name.clone(), hash.clone()));
+    Ok(ran.collect())
 }
 
 async fn is_rollback(control: &Control, target: &Target) -> Result<bool, Problem> {
@@ -150,4 +193,40 @@ pub(crate) async fn with_what_stays(
         )
     });
     Ok(problem.evidence(lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(kind: RunKind, hash: &ContentHash, release: u64, state: RunState) -> ObservedRun {
+        let key = format!("{kind:?}-r{release}");
+        let (instance, web) = ("web-run".to_owned(), "web".parse().unwrap());
+        ObservedRun {
+            state,
+            ..ObservedRun::waiting(&key, kind, release, instance, &web, hash.clone())
+        }
+    }
+
+    #[test]
+    fn what_ended_well_is_kept_once_whatever_the_release_now() {
+        let [one, two, three, four] =
+            ["one", "two", "three", "four"].map(|text| ContentHash::of(&text));
+        let seen = ObservedApplication {
+            runs: vec![
+                run(RunKind::Release, &one, 5, RunState::Succeeded),
+                run(RunKind::Job, &two, 4, RunState::Succeeded),
+                run(RunKind::Schedule, &three, 5, RunState::Succeeded),
+                run(RunKind::Asked, &three, 5, RunState::Succeeded),
+                run(RunKind::Release, &three, 5, RunState::Failed),
+                run(RunKind::Release, &four, 5, RunState::Running),
+            ],
+            ..ObservedApplication::default()
+        };
+        let kept = ended_well(&[], Some(&seen));
+        let told: Vec<_> = kept.iter().map(|one| (&one.hash, one.release)).collect();
+        assert_eq!(told, [(&one, 5), (&two, 4)]);
+        assert_eq!(recorded(&kept, &one, 7), Some(TaskOutcome::Succeeded));
+        assert_eq!(ended_well(&kept, Some(&seen)).len(), 0);
+    }
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use pluvio_model::id::VolumeId;
+use pluvio_model::clock;
+use pluvio_model::id::{OperationId, VolumeId};
 use pluvio_model::name::Name;
 use pluvio_model::operation::{Operation, OperationKind, Outcome, StepName};
 use pluvio_model::problem::{self, Problem};
@@ -135,12 +135,14 @@ impl Control {
 
     /// Begins a copy of a volume's data into a new volume, which `application` calls `name`. The application need not have
     /// been deployed yet: a specification that names the volume finds it there. [`Control::copied`] waits for its end.
+    /// `within`: the copy of an application that asks for it, to which others add nothing.
     pub async fn clone_volume(
         &self,
         actor: &str,
         source: &VolumeRow,
         application: &Application,
         name: Name,
+        within: Option<OperationId>,
     ) -> Result<(Operation, VolumeId), Problem> {
         if source.handle.is_none() {
             return Err(never_made(source));
@@ -167,6 +169,7 @@ impl Control {
             handle: volume_name(&application.name, &name, id),
             name,
             id,
+            within,
             actor: actor.to_owned(),
             title,
         };
@@ -185,7 +188,7 @@ impl Control {
             true => Duration::ZERO,
             false => self.inner.config.volume_grace,
         };
-        let ends_at = Timestamp::now() + grace;
+        let ends_at = clock::now() + grace;
         let row = self
             .inner
             .store
@@ -199,7 +202,7 @@ impl Control {
 
     /// Has those measured, one after the other and behind the caller's back, whose size was not measured for a while.
     pub fn measure_volumes(&self, rows: &[VolumeRow]) {
-        let now = Timestamp::now();
+        let now = clock::now();
         let old = |row: &&VolumeRow| {
             row.measured_at
                 .is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
@@ -329,7 +332,7 @@ impl Held {
 pub(crate) async fn keep(control: Control) {
     let mut hint = control.inner.store.hint();
     loop {
-        let copying = match round(&control).await {
+        let copying = match look(&control).await {
             Ok(copying) => copying,
             Err(problem) => {
                 tracing::warn!(
@@ -347,8 +350,8 @@ pub(crate) async fn keep(control: Control) {
     }
 }
 
-/// True while a copy is under way.
-async fn round(control: &Control) -> Result<bool, Problem> {
+/// One look at copies under way and deleted volumes. True while a copy is under way.
+pub async fn look(control: &Control) -> Result<bool, Problem> {
     let store = &control.inner.store;
     let filling = store.filling_volumes().await?;
     for row in &filling {
@@ -356,7 +359,7 @@ async fn round(control: &Control) -> Result<bool, Problem> {
             tracing::warn!(volume = %row.id, code = problem.code, cause = problem.cause, "a copy could not be looked at");
         }
     }
-    for row in store.ended_volumes(Timestamp::now()).await? {
+    for row in store.ended_volumes(clock::now()).await? {
         if let Err(problem) = end(control, &row, "pluvio").await {
             tracing::warn!(volume = %row.id, code = problem.code, cause = problem.cause, "a deleted volume is still there");
         }
@@ -431,7 +434,7 @@ async fn fill(control: &Control, row: &VolumeRow) -> Result<(), Problem> {
         CopyState::Running(copied) => {
             crash::point("copy");
             let note = format!("{} of {}", size(copied.bytes), size(copied.of_bytes));
-            let now = Timestamp::now();
+            let now = clock::now();
             let edit = |operation: &mut Operation| {
                 operation.begin(StepName::Copy, now);
                 operation.step_mut(StepName::Copy).note.clone_from(&note);
@@ -445,7 +448,7 @@ async fn fill(control: &Control, row: &VolumeRow) -> Result<(), Problem> {
                 .await
                 .map_err(RuntimeError::into_problem)?;
             let note = said(&copied, source.name.as_str());
-            let now = Timestamp::now();
+            let now = clock::now();
             let edit = |operation: &mut Operation| operation.finish(StepName::Copy, &note, now);
             store.finish_copy(row.id, copied.bytes, edit).await?;
         }

@@ -351,17 +351,18 @@ async fn obtain(
                 }));
             }
             let say = say.clone();
-            let log: pluvio_build::Log = Arc::new(move |entry| {
-                if let LogEntry::Step {
-                    name,
-                    state: StepState::Running,
-                    ..
-                } = &entry
-                {
-                    match name {
-                        StepName::Build => crash::point("build"),
-                        StepName::Keep => crash::point("keep"),
+            // Where there are several, each step says whose it is.
+            let whose = (revision.spec.components.len() > 1).then(|| name.clone());
+            let log: pluvio_build::Log = Arc::new(move |mut entry| {
+                if let LogEntry::Step { name, state, note } = &mut entry {
+                    match (&name, state) {
+                        (StepName::Build, StepState::Running) => crash::point("build"),
+                        (StepName::Keep, StepState::Running) => crash::point("keep"),
                         _ => {}
+                    }
+                    if let Some(whose) = &whose {
+                        let separator = if note.is_empty() { "" } else { ": " };
+                        *note = format!("{whose}{separator}{note}");
                     }
                 }
                 let _ = say.send(Note::Build(entry));

@@ -193,7 +193,11 @@ impl Inspected {
     }
 
     fn seen(self, podman: bool) -> SeenContainer {
-        let address = self.endpoint().and_then(InspectedEndpoint::address);
+        let address = match self.host_config.network_mode.as_str() {
+            // Whatever listens there does so on the machine itself.
+            "host" => Some(IpAddr::from([127, 0, 0, 1])),
+            _ => self.endpoint().and_then(InspectedEndpoint::address),
+        };
         let networks = self.network_settings.networks.unwrap_or_default();
         let networks = networks
             .into_iter()

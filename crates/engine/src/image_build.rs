@@ -217,8 +217,9 @@ impl Reader {
         let mut events: Vec<_> = self
             .lines
             .rest()
-            .map(BuildEvent::Line)
             .into_iter()
+            .chain(self.trace.lines.values_mut().filter_map(Lines::rest))
+            .map(BuildEvent::Line)
             .collect();
         let rest = self.documents.rest();
         if !rest.is_empty() && !self.failed {
@@ -305,9 +306,7 @@ impl Trace {
         let lines = self.lines.entry(digest).or_default();
         lines.push(&text, |line| events.push(BuildEvent::Line(line)));
         // A log message is not cut inside a line but where a program writes without an end.
-        if let Some(line) = lines.rest() {
-            events.push(BuildEvent::Line(line));
-        }
+        events.extend(lines.unfinished().map(BuildEvent::Line));
     }
 }
 
@@ -389,8 +388,10 @@ mod tests {
         };
         let started = [field(1, b"d1"), field(3, b"[2/2] RUN false"), field(5, b"")].concat();
         let failed = [started.clone(), field(7, b"exit code: 1")].concat();
-        let log = [field(1, b"d1"), field(4, b"says\n")].concat();
-        let wire = [field(1, &started), field(3, &log), field(1, &failed)].concat();
+        let log = |text: &[u8]| field(3, &[field(1, b"d1"), field(4, text)].concat());
+        // A progress bar comes in pieces, and is one line.
+        let bar = [log(b"5%\r10%"), log(b"\r100%\n")].concat();
+        let wire = [field(1, &started), log(b"says\n"), bar, field(1, &failed)].concat();
         let aux = base64::engine::general_purpose::STANDARD.encode(wire);
         let seen = events(&format!(
             "{{\"id\":\"moby.buildkit.trace\",\"aux\":\"{aux}\"}}\n{{\"error\":\"exit code: 1\"}}\n"
@@ -400,6 +401,7 @@ mod tests {
             [
                 BuildEvent::Instruction("[2/2] RUN false".into()),
                 BuildEvent::Line("says".into()),
+                BuildEvent::Line("100%".into()),
                 BuildEvent::Failed {
                     message: "exit code: 1".into(),
                     instruction: Some("RUN false".into()),

@@ -58,6 +58,14 @@ impl Lines {
         (!self.buffer.is_empty()).then(|| self.take())
     }
 
+    /// What there is of a line whose end has not come, unless it is a progress bar: that is told of when it is done.
+    pub(crate) fn unfinished(&mut self) -> Option<String> {
+        if self.buffer.contains(&b'\r') {
+            return None;
+        }
+        self.rest()
+    }
+
     fn take(&mut self) -> String {
         let bytes = std::mem::take(&mut self.buffer);
         let text = String::from_utf8_lossy(&bytes);

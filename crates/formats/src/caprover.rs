@@ -57,6 +57,7 @@ pub fn read(
     let mut loader = Loader::new(around);
     loader.told.files.push(file.to_owned());
     loader.lenient = true;
+    loader.unordered = true;
     let declared = declared(&root, given, app.as_str(), &mut loader);
     let secrets = declared.secrets.clone();
     let about = root.get("caproverOneClickApp").cloned();

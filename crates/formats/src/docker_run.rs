@@ -56,8 +56,13 @@ fn is_assignment(word: &str) -> bool {
     })
 }
 
-/// Reads a pasted text. `name` wins over what the line says.
-pub fn read(text: &str, name: Option<&Name>, around: &dyn Surroundings) -> Import {
+/// Reads a pasted text. `name` wins over what the line says; `given` are values for variables of the shell in it.
+pub fn read(
+    text: &str,
+    name: Option<&Name>,
+    given: &[(String, String)],
+    around: &dyn Surroundings,
+) -> Import {
     let mut told = Told {
         files: vec!["the line".to_owned()],
         ..Told::default()
@@ -74,26 +79,41 @@ pub fn read(text: &str, name: Option<&Name>, around: &dyn Surroundings) -> Impor
             "Paste the lines that run something only.",
         );
     }
-    let commands = match shell::commands(text.get(..SIZE_MAX.min(text.len())).unwrap_or_default()) {
-        Ok(commands) => commands,
+    let text = text.get(..SIZE_MAX.min(text.len())).unwrap_or_default();
+    let shell = match shell::commands(text, given) {
+        Ok(read) => read,
         Err((line, why)) => {
             let at = Place {
                 line,
                 ..Place::default()
             };
             told.invalid(at, "", format!("In line {line} {why}."), "Close the quote.");
-            Vec::new()
+            shell::Read::default()
         }
     };
+    for (name, _) in given.iter().filter(|(name, _)| !shell.used.contains(name)) {
+        told.refused(
+            Place::default(),
+            &format!("--env {name}"),
+            format!("No line names a variable {name}, so its value comes to nothing."),
+            format!("For a variable of the container write `-e {name}=…` into the line."),
+        );
+    }
     let mut services = Map::new();
-    for command in &commands {
+    for command in &shell.commands {
         let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
         match run_begins(&plain) {
             Some(start) => {
                 for word in plain[..start].iter().filter(|word| is_assignment(word)) {
                     told.ignored(command[0].at, word, "It sets a variable of the shell only.");
                 }
-                run(&command[start..], command[0].at, &mut services, &mut told);
+                run(
+                    &command[start..],
+                    &shell.unset,
+                    command[0].at,
+                    &mut services,
+                    &mut told,
+                );
             }
             None => other_command(command, &plain, &mut told),
         }
@@ -116,6 +136,7 @@ pub fn read(text: &str, name: Option<&Name>, around: &dyn Surroundings) -> Impor
         let mut import = Import::empty(start);
         import.report = told.rows;
         import.errors = told.errors;
+        import.unset = shell.unset;
         return import;
     }
     let mut loader = Loader::new(around);
@@ -157,6 +178,7 @@ pub fn read(text: &str, name: Option<&Name>, around: &dyn Surroundings) -> Impor
             name_flag(&mut at.path);
         }
     }
+    import.unset = shell.unset;
     import.why = vec![match import.spec.components.len() {
         1 => "It is a line that runs a container.".to_owned(),
         count => format!("It is {count} lines that run containers."),
@@ -165,8 +187,8 @@ pub fn read(text: &str, name: Option<&Name>, around: &dyn Surroundings) -> Impor
 }
 
 /// Reads a pasted text that nothing is known around.
-pub fn read_alone(text: &str, name: Option<&Name>) -> Import {
-    read(text, name, &Nothing)
+pub fn read_alone(text: &str, name: Option<&Name>, given: &[(String, String)]) -> Import {
+    read(text, name, given, &Nothing)
 }
 
 /// `services.web.shm_size` → `--shm-size`
@@ -210,10 +232,11 @@ fn other_command(command: &[Word], plain: &[&str], told: &mut Told) {
     }
 }
 
-fn run(words: &[Word], at: Place, services: &mut Map, told: &mut Told) {
+fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &mut Told) {
     let mut service = Service {
         map: Map::new(),
         name: None,
+        unset,
     };
     let mut index = 0;
     while let Some(word) = words.get(index) {
@@ -326,7 +349,19 @@ fn run(words: &[Word], at: Place, services: &mut Map, told: &mut Told) {
         image.at,
         Item::scalar(image.at, image.text.clone()),
     );
-    let command: Vec<Item> = words[index + 1..]
+    let behind = &words[index + 1..];
+    if let Some(word) = behind
+        .iter()
+        .find(|word| shell::has_one_of(&word.text, unset))
+    {
+        told.advised(
+            word.at,
+            "command",
+            "The shell would put a variable of its own here; the program gets it as it is written.",
+            "Write the value, or give it: `--env NAME=…`.",
+        );
+    }
+    let command: Vec<Item> = behind
         .iter()
         .map(|word| Item::scalar(word.at, word.text.clone()))
         .collect();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::MANAGER;
 use crate::book::Shelf;
 use crate::connect::{Connection, Credential, minified};
-use crate::failure::{is_not_found, of_object, told};
+use crate::failure::{is_not_found, is_passing, is_there, of_object, told};
 use crate::permissions;
 use crate::resources::Resources;
 
@@ -65,7 +65,7 @@ pub async fn make(
         kubeconfig: own,
         context: None,
     };
-    if is_own(client, home).await {
+    if is_own(client, home).await? {
         return Ok(Kept {
             credential: given,
             account: Account::Own { user: user(home) },
@@ -112,7 +112,7 @@ pub async fn rotate(
     kept: &Credential,
     home: &str,
 ) -> Result<Credential, Problem> {
-    if !is_own(&connection.client, home).await {
+    if !is_own(&connection.client, home).await? {
         return Err(problem::REFUSED.problem(
             "The credential was given by a person: Pluvio did not make it, and cannot make a new one.",
             "Give a new kubeconfig, with `pluvio cluster add` again.",
@@ -162,15 +162,19 @@ pub async fn retire(connection: &Connection, kept: &Credential, home: &str) -> R
     Ok(())
 }
 
-pub(crate) async fn is_own(client: &Client, home: &str) -> bool {
+async fn is_own(client: &Client, home: &str) -> Result<bool, Problem> {
     use k8s_openapi::api::authentication::v1::SelfSubjectReview;
     let reviews = Api::<SelfSubjectReview>::all(client.clone());
     let review = SelfSubjectReview::default();
-    let review = reviews.create(&PostParams::default(), &review).await;
-    let name = review
-        .ok()
-        .and_then(|review| review.status?.user_info?.username);
-    name.is_some_and(|name| name == user(home))
+    match reviews.create(&PostParams::default(), &review).await {
+        Ok(review) => {
+            let name = review.status.and_then(|status| status.user_info?.username);
+            Ok(name.is_some_and(|name| name == user(home)))
+        }
+        // Not taken for a stranger because a server was busy: an account would be made anew that is there.
+        Err(error) if is_passing(&error) => Err(of_object("the question who asks", &error)),
+        Err(_) => Ok(false),
+    }
 }
 
 /// The namespace, the account and its roles. On failure with what could not be made.
@@ -270,11 +274,16 @@ async fn newest(client: &Client, home: &str) -> Result<Option<String>, Problem> 
 async fn new_token(client: &Client, home: &str) -> Result<(String, String), Problem> {
     let secrets = Api::<Secret>::namespaced(client.clone(), home);
     let pair = |key: &str, value: &str| [(key.to_owned(), value.to_owned())];
+    let name = format!(
+        "pluvio-token-{}",
+        &uuid::Uuid::now_v7().simple().to_string()[20..]
+    );
     let mut labels = pair("app.kubernetes.io/managed-by", MANAGER).to_vec();
     labels.extend(pair(TOKEN, NAME));
     let secret = Secret {
         metadata: ObjectMeta {
-            generate_name: Some("pluvio-token-".to_owned()),
+            // Chosen here: if the answer is lost it is asked for again, and is still one.
+            name: Some(name.clone()),
             labels: Some(labels.into_iter().collect()),
             annotations: Some(pair("kubernetes.io/service-account.name", NAME).into()),
             ..ObjectMeta::default()
@@ -286,9 +295,11 @@ async fn new_token(client: &Client, home: &str) -> Result<(String, String), Prob
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let made = secrets.create(&params, &secret).await;
-    let made = made.map_err(|error| of_object("the account's token", &error))?;
-    let name = made.name_any();
+    match secrets.create(&params, &secret).await {
+        Ok(_) => {}
+        Err(error) if is_there(&error) => {}
+        Err(error) => return Err(of_object("the account's token", &error)),
+    }
     let written = async {
         loop {
             match secrets.get(&name).await {

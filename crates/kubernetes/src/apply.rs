@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::Status;
 use kube::{Api, Client, ResourceExt};
@@ -14,12 +15,19 @@ use crate::cache::{Cache, version_of};
 use crate::failure::{FOREIGN, is_invalid, is_not_found};
 use crate::resources::Resources;
 
+/// When an object was last written with another content, by the cluster's clock, and which generation that made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wrote {
+    pub(crate) generation: i64,
+    pub(crate) at: Option<Timestamp>,
+}
+
 /// What was written of an object last, and what the cluster made of it.
 #[derive(Debug, Clone)]
 struct Written {
     body: [u8; 32],
     version: String,
-    generation: i64,
+    wrote: Wrote,
     /// Only what the cluster said about itself then is known: a Service's address.
     answer: Option<String>,
 }
@@ -91,7 +99,10 @@ impl Writer {
             Written {
                 body,
                 version: applied.resource_version().unwrap_or_default(),
-                generation: applied.metadata.generation.unwrap_or_default(),
+                wrote: Wrote {
+                    generation: applied.metadata.generation.unwrap_or_default(),
+                    at: written_at(&applied),
+                },
                 answer: service_address(&applied),
             },
         );
@@ -127,9 +138,8 @@ impl Writer {
         }
     }
 
-    /// The generation that a workload had when it was written.
-    pub(crate) fn generation(&self, name: &ObjectName) -> Option<i64> {
-        self.written.get(name).map(|written| written.generation)
+    pub(crate) fn wrote(&self, name: &ObjectName) -> Option<Wrote> {
+        self.written.get(name).map(|written| written.wrote)
     }
 
     /// The address of a Service that was written.
@@ -199,6 +209,14 @@ fn can_be_replaced(kind: &str) -> bool {
     matches!(kind, "StatefulSet" | "Deployment" | "DaemonSet" | "CronJob")
 }
 
+fn written_at(object: &DynamicObject) -> Option<Timestamp> {
+    let fields = object.metadata.managed_fields.as_ref()?;
+    let ours = fields
+        .iter()
+        .filter(|entry| entry.manager.as_deref() == Some(MANAGER));
+    ours.filter_map(|entry| Some(entry.time.as_ref()?.0)).max()
+}
+
 fn service_address(object: &DynamicObject) -> Option<String> {
     let address = object.data.pointer("/spec/clusterIP")?.as_str()?;
     (address != "None" && !address.is_empty()).then(|| address.to_owned())
@@ -208,7 +226,7 @@ fn service_address(object: &DynamicObject) -> Option<String> {
 fn has_drifted(cache: &Cache, name: &ObjectName, written: &Written) -> bool {
     let (text, namespace) = (name.name.as_str(), name.namespace.as_deref());
     let by_generation = |seen: Option<(String, i64)>| match seen {
-        Some((_, generation)) => generation > written.generation,
+        Some((_, generation)) => generation > written.wrote.generation,
         None => true,
     };
     // Versions are compared as numbers only to tell a cache that lags from a change that came after.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::MANAGER;
-use crate::failure::{is_conflict, is_not_found};
+use crate::failure::{is_conflict, is_expired, is_not_found};
 
 const KIND: &str = "pluvio.io/stage";
 const KIND_LABEL: &str = "pluvio.io/kept";
@@ -162,7 +162,14 @@ impl Shelf {
         let mut books = Vec::new();
         let mut params = ListParams::default().labels(KIND_LABEL).limit(100);
         loop {
-            let page = self.secrets.list(&params).await?;
+            let page = match self.secrets.list(&params).await {
+                Err(error) if is_expired(&error) && params.continue_token.is_some() => {
+                    books.clear();
+                    params.continue_token = None;
+                    continue;
+                }
+                page => page?,
+            };
             for secret in page.items {
                 match read(&secret) {
                     Some(book) => books.push(book),
@@ -207,7 +214,14 @@ impl Shelf {
                 book.version = written.metadata.resource_version;
                 Ok(true)
             }
-            Err(error) if is_conflict(&error) => Ok(false),
+            // Our own write, if its answer was lost and it was asked for again.
+            Err(error) if is_conflict(&error) => match self.get(book.stage.application).await? {
+                Some(there) if there.stage == book.stage && there.notes == book.notes => {
+                    book.version = there.version;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            },
             // It was removed by hand: what is known is put back.
             Err(error) if is_not_found(&error) && book.version.is_some() => {
                 book.version = None;

@@ -1,11 +1,11 @@
 //! What the cluster holds of ours, kept up to date by one watch for each kind: reads ask no server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
@@ -28,6 +28,8 @@ use crate::patience::{LONGEST, Patience};
 pub(crate) struct Cache {
     pub(crate) pods: Store<Pod>,
     pub(crate) deployments: Store<Deployment>,
+    /// Not waited for, as `autoscalers`: only why pods are refused. The template's content is among its own annotations.
+    pub(crate) replica_sets: Store<ReplicaSet>,
     pub(crate) stateful_sets: Store<StatefulSet>,
     pub(crate) daemon_sets: Store<DaemonSet>,
     pub(crate) jobs: Store<Job>,
@@ -41,6 +43,9 @@ pub(crate) struct Cache {
     pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Warnings about pods; who is meant is told by name.
     pub(crate) warnings: Store<Event>,
+    /// Of controllers whose pods are refused.
+    pub(crate) refusals: Store<Event>,
+    pub(crate) claim_warnings: Store<Event>,
 }
 
 /// Whose object changed.
@@ -65,6 +70,7 @@ impl Cache {
         let cache = Cache {
             pods: watches.whole(slim_pod),
             deployments: watches.whole(|_: &mut Deployment| {}),
+            replica_sets: watches.whole(slim_replicas),
             stateful_sets: watches.whole(|_: &mut StatefulSet| {}),
             daemon_sets: watches.whole(|_: &mut DaemonSet| {}),
             jobs: watches.whole(|_: &mut Job| {}),
@@ -74,7 +80,9 @@ impl Cache {
             services: watches.versions(),
             secrets: watches.versions(),
             config_maps: watches.versions(),
-            warnings: watches.warnings(),
+            warnings: watches.warnings("involvedObject.kind=Pod"),
+            refusals: watches.warnings("reason=FailedCreate"),
+            claim_warnings: watches.warnings("involvedObject.kind=PersistentVolumeClaim"),
         };
         (cache, receiver)
     }
@@ -139,10 +147,12 @@ impl Cache {
 
     /// Why a pod does not come up, in the cluster's own words: the newest warning about it.
     pub(crate) fn warning(&self, pod: &Pod) -> Option<Arc<Event>> {
-        let uid = pod.metadata.uid.as_deref()?;
-        let about = self
-            .warnings
-            .state_filter(|event| event.involved_object.uid.as_deref() == Some(uid));
+        Cache::newest(&self.warnings, pod.metadata.uid.as_deref()?)
+    }
+
+    pub(crate) fn newest(warnings: &Store<Event>, uid: &str) -> Option<Arc<Event>> {
+        let about =
+            warnings.state_filter(|event| event.involved_object.uid.as_deref() == Some(uid));
         about.into_iter().max_by_key(|event| {
             event
                 .last_timestamp
@@ -217,9 +227,9 @@ impl Watches<'_> {
         self.keep(stream)
     }
 
-    fn warnings(&self) -> Store<Event> {
+    fn warnings(&self, which: &str) -> Store<Event> {
         let api = Api::<Event>::all(self.client.clone());
-        let config = watcher::Config::default().fields("type=Warning,involvedObject.kind=Pod");
+        let config = watcher::Config::default().fields(&format!("type=Warning,{which}"));
         self.keep(watcher(api, config).modify(|event| event.managed_fields_mut().clear()))
     }
 
@@ -233,8 +243,10 @@ impl Watches<'_> {
         let (reader, writer) = store::<K>();
         let (touched, hint, stop) = (self.touched.clone(), self.hint.clone(), self.stop.clone());
         let reflected = kube::runtime::reflector(writer, stream.backoff(Patience::new(LONGEST)));
+        let held = reader.clone();
         self.tracker.spawn(async move {
             let mut reflected = std::pin::pin!(reflected);
+            let mut before = BTreeSet::new();
             loop {
                 let event = tokio::select! {
                     () = stop.cancelled() => return,
@@ -251,7 +263,15 @@ impl Watches<'_> {
                         }
                         hint.send_modify(|count| *count += 1);
                     }
-                    Some(Ok(_)) => hint.send_modify(|count| *count += 1),
+                    Some(Ok(watcher::Event::Init)) => before = whose(&held),
+                    // What has gone while nobody watched is missing from a new list, and no event tells of it.
+                    Some(Ok(watcher::Event::InitDone)) => {
+                        before.append(&mut whose(&held));
+                        for application in std::mem::take(&mut before) {
+                            let _ = touched.send(application);
+                        }
+                        hint.send_modify(|count| *count += 1);
+                    }
                     Some(Err(error)) => {
                         tracing::debug!(%error, "a watch was broken off; it begins again")
                     }
@@ -261,6 +281,23 @@ impl Watches<'_> {
         });
         reader
     }
+}
+
+/// The applications that have something in a cache.
+fn whose<K>(held: &Store<K>) -> BTreeSet<ApplicationId>
+where
+    K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + 'static,
+{
+    let all = held.state();
+    all.iter()
+        .filter_map(|object| application(object.as_ref()))
+        .collect()
+}
+
+fn slim_replicas(set: &mut ReplicaSet) {
+    let spec = set.spec.take();
+    let hash = spec.and_then(|spec| spec.template?.metadata?.annotations?.remove(key::HASH));
+    set.metadata.annotations = hash.map(|hash| [(key::HASH.to_owned(), hash)].into());
 }
 
 /// What nobody asks about would be most of the memory.
@@ -297,4 +334,60 @@ where
         object.resource_version().unwrap_or_default().to_string(),
         object.meta().generation.unwrap_or_default(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::{FutureExt, stream};
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A pod of an application.
+    fn pod(application: ApplicationId) -> Pod {
+        let mut pod = Pod::default();
+        pod.metadata.name = Some("one".to_owned());
+        let label = (key::APPLICATION.to_owned(), application.to_string());
+        pod.metadata.labels = Some([label].into());
+        pod
+    }
+
+    /// No event tells of what went between two lists.
+    #[tokio::test]
+    async fn applications_whose_objects_are_missing_from_a_new_list_are_looked_at_again() {
+        let nobody = tower::service_fn(async |_: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        });
+        let (touched, mut receiver) = mpsc::unbounded_channel();
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let watches = Watches {
+            client: &Client::new(nobody, "default"),
+            tracker: &tracker,
+            stop: &stop,
+            touched,
+            hint: &Arc::new(watch::Sender::new(0)),
+        };
+        let id = ApplicationId(uuid::Uuid::now_v7());
+        let (next, after) = tokio::sync::oneshot::channel();
+        let again = [watcher::Event::Init, watcher::Event::InitDone];
+        let first = [
+            watcher::Event::Init,
+            watcher::Event::InitApply(pod(id)),
+            watcher::Event::InitDone,
+        ];
+        let again = after.map(move |_| stream::iter(again)).flatten_stream();
+        let all = stream::iter(first).chain(again).chain(stream::pending());
+        let store = watches.keep(all.map(Ok));
+        // As it is listed, and when the list is there.
+        assert_eq!(receiver.recv().await, Some(id));
+        assert_eq!(receiver.recv().await, Some(id));
+        assert_eq!(store.state().len(), 1);
+        next.send(()).expect("somebody waits");
+        assert_eq!(receiver.recv().await, Some(id));
+        assert!(store.state().is_empty());
+        stop.cancel();
+    }
 }

@@ -8,6 +8,7 @@ use kube::{Api, Client};
 use pluvio_model::id::ClusterId;
 use pluvio_model::problem::{self, Problem};
 
+use crate::again::asking_again;
 use crate::failure::told;
 use crate::reach::Unreached;
 use crate::requests;
@@ -56,11 +57,15 @@ impl Connection {
     /// # Errors
     /// A kubeconfig that cannot be read, a cluster that does not answer or does not know the credential.
     pub async fn open(credential: &Credential) -> Result<Connection, Problem> {
-        Connection::over(client(credential).await?).await
+        Connection::identified(client(credential).await?).await
     }
 
     /// Over a client that is there already.
     pub async fn over(client: Client) -> Result<Connection, Problem> {
+        Connection::identified(asking_again(client)).await
+    }
+
+    pub(crate) async fn identified(client: Client) -> Result<Connection, Problem> {
         let version = client
             .apiserver_version()
             .await
@@ -108,7 +113,10 @@ pub(crate) async fn client(credential: &Credential) -> Result<Client, Problem> {
         .map_err(|error| unusable(format!("The kubeconfig cannot be used: {error}.")))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
+    // Its own way of asking again knows neither what may be asked twice nor for how long.
+    config.default_retry = false;
     requests::counting(config)
+        .map(asking_again)
         .map_err(|error| unusable(format!("The kubeconfig cannot be used: {}.", told(&error))))
 }
 

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use pluvio_model::cluster::{CheckReport, ClusterOverview};
+use pluvio_model::cluster::{CheckReport, ClusterOverview, WorkloadOverview};
+use pluvio_model::objects::{ObjectKind, ObjectPage, ObjectSeen, ObjectsAsk};
 use pluvio_model::place::{self, GatewayChoice, PlaceSettings};
 use pluvio_model::problem::{self, Problem};
 use pluvio_plan::lower::kubernetes::GatewayRef;
@@ -22,11 +23,14 @@ use tokio::sync::watch;
 use crate::connect::{Connection, Credential, minified};
 use crate::failure::of_object;
 use crate::gateway::{self, Exposure, Installation};
+use crate::reach::Unreached;
 use crate::{Config, KubernetesRuntime, MANAGER, account, check, pull, requests};
 
 /// Between two tries to bring the gateway there, and between two looks at one that is there.
 const AGAIN: Duration = Duration::from_secs(15);
 const WELL: Duration = Duration::from_secs(300);
+/// Until a cluster that is left must have said who it is.
+const OPENING: Duration = Duration::from_secs(15);
 /// Annotation of Pluvio's namespace: whose it is.
 const INSTALLATION: &str = "pluvio.io/installation";
 
@@ -48,6 +52,7 @@ fn config(link: &Link) -> Config {
         gateway,
         own_gateway: settings.gateway == GatewayChoice::Own,
         storage_class: settings.storage_class.clone(),
+        restricted: settings.restricted.clone(),
         pulls: link.pulls.clone(),
         ..Config::default()
     }
@@ -245,7 +250,13 @@ impl Connector for Clusters {
     }
 
     async fn leave(&self, link: &Link) -> Result<Vec<LeftVolume>, Problem> {
-        let connection = Connection::open(&kept(link)).await?;
+        let kept = kept(link);
+        // Whoever leaves waits for an answer: one that hangs is told of as one that refuses.
+        let opening = tokio::time::timeout(OPENING, Connection::open(&kept)).await;
+        let connection = opening.unwrap_or_else(|_| {
+            let why = Unreached::too_late(OPENING.as_secs());
+            Err(problem::CLUSTER_UNREACHABLE.problem(why.cause, why.remedy))
+        })?;
         crate::remove(&connection, link.settings.home()).await
     }
 }
@@ -254,6 +265,23 @@ impl Connector for Clusters {
 impl Overview for KubernetesRuntime {
     async fn overview(&self) -> ClusterOverview {
         KubernetesRuntime::overview(self).await
+    }
+
+    fn workloads(&self) -> Vec<WorkloadOverview> {
+        KubernetesRuntime::workloads(self)
+    }
+
+    async fn objects(&self, ask: &ObjectsAsk) -> Result<ObjectPage, Problem> {
+        KubernetesRuntime::objects(self, ask).await
+    }
+
+    async fn object(
+        &self,
+        kind: ObjectKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<ObjectSeen, Problem> {
+        KubernetesRuntime::object(self, kind, namespace, name).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Commands and connections into pods.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{AttachParams, AttachedProcess, TerminalSize};
 use kube::{Api, Client};
 use pluvio_model::id::ApplicationId;
+use pluvio_model::name::Name;
+use pluvio_model::problem;
 use pluvio_model::spec::{AbsolutePath, Command, Reload};
 use pluvio_runtime::{Duplex, Exec, ExecInput, ExecOutput, ExecRequest, ExecSession, RuntimeError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -16,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::KubernetesRuntime;
 use crate::failure::{runtime_error, told};
+use crate::parts::{Part, Role, parts};
 
 /// A kubelet that was told of a change puts it in place within a second or two.
 const HOT_FILES: Duration = Duration::from_secs(3);
@@ -24,12 +28,11 @@ const HOT_FILES: Duration = Duration::from_secs(3);
 const BUFFER: usize = 64 * 1024;
 
 impl KubernetesRuntime {
-    /// The pod and its main container.
     fn pod(
         &self,
         application: ApplicationId,
         instance: &str,
-    ) -> Result<(Api<Pod>, String), RuntimeError> {
+    ) -> Result<(Api<Pod>, Arc<Pod>), RuntimeError> {
         let held = self
             .shared()
             .cache
@@ -45,31 +48,40 @@ impl KubernetesRuntime {
         };
         let pod = found.ok_or_else(missing)?;
         let namespace = pod.metadata.namespace.as_deref().ok_or_else(missing)?;
-        let container = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.containers.first())
-            .ok_or_else(missing)?;
-        Ok((
-            Api::namespaced(self.shared().client.clone(), namespace),
-            container.name.clone(),
-        ))
+        let api = Api::namespaced(self.shared().client.clone(), namespace);
+        Ok((api, pod))
     }
+}
+
+/// The container of a pod that is meant, which must run.
+fn container(pod: &Pod, instance: &str, named: Option<&Name>) -> Result<String, RuntimeError> {
+    let named = named.map_or("main", Name::as_str);
+    let all = parts(pod);
+    let Some(part) = all.iter().find(|part| part.called() == named) else {
+        let there = all.iter().filter(|part| part.role != Role::Step);
+        let there: Vec<&str> = there.map(Part::called).rev().collect();
+        return Err(RuntimeError::Refused(problem::NOT_FOUND.problem(
+            format!("The instance {instance} has no container {named}."),
+            format!("There are: {}.", there.join(", ")),
+        )));
+    };
+    if !part.is_running() {
+        return Err(RuntimeError::Refused(problem::REFUSED.problem(
+            format!("The instance {} does not run.", part.shown(instance)),
+            "`pluvio status` shows why; `pluvio logs` shows what it said.",
+        )));
+    }
+    Ok(part.name.to_owned())
 }
 
 #[async_trait]
 impl Exec for KubernetesRuntime {
     async fn exec(&self, request: ExecRequest) -> Result<ExecSession, RuntimeError> {
-        let (pods, container) = self.pod(request.application, &request.instance)?;
-        let process = run(
-            &pods,
-            &request.instance,
-            &container,
-            &request.command,
-            request.tty,
-        )
-        .await
-        .map_err(runtime_error)?;
+        let instance = &request.instance;
+        let (pods, pod) = self.pod(request.application, instance)?;
+        let container = container(&pod, instance, request.container.as_ref())?;
+        let process = run(&pods, instance, &container, &request.command, request.tty);
+        let process = process.await.map_err(runtime_error)?;
         Ok(session(process, request.size))
     }
 

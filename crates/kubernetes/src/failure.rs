@@ -4,6 +4,8 @@ use kube::Error;
 use pluvio_model::problem::{self, Problem};
 use pluvio_runtime::RuntimeError;
 
+use crate::refusal;
+
 /// Our own, for an object that is not ours to write; no API server answers it.
 pub(crate) const FOREIGN: u16 = 499;
 
@@ -13,6 +15,16 @@ pub(crate) fn is_not_found(error: &Error) -> bool {
 
 pub(crate) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 409)
+}
+
+/// What was to be made is there already: somebody made it, or the answer to our own asking was lost.
+pub(crate) fn is_there(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
+}
+
+/// A list that is read in pages lasted too long: it is read from its beginning.
+pub(crate) fn is_expired(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code == 410)
 }
 
 /// A field that cannot be changed was changed, or the object is wrong.
@@ -43,21 +55,17 @@ pub(crate) fn runtime_error(error: Error) -> RuntimeError {
 
 /// What an apply of an object ran into.
 pub(crate) fn of_object(what: &str, error: &Error) -> Problem {
+    if let Error::Api(status) = error
+        && let Some(problem) = refusal::admission(what, &status.message)
+    {
+        return problem;
+    }
     match error {
         Error::Api(status) if status.code == 401 => forbidden(&status.message),
         Error::Api(status) if status.code == FOREIGN => problem::CONFLICT.problem(
             format!("{}.", status.message),
             "Another Pluvio, or somebody by hand, has an object of that name in this namespace. Name the application or the environment otherwise, or delete the object.",
         ),
-        Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota") => {
-            problem::REFUSED.problem(
-                format!(
-                    "The cluster's quota leaves no room for {what}: {}.",
-                    end(&status.message)
-                ),
-                "Free something in the namespace, or have its ResourceQuota raised.",
-            )
-        }
         Error::Api(status) if status.code == 403 => forbidden(&status.message),
         error if is_passing(error) => problem::CLUSTER_UNREACHABLE.problem(
             format!("The cluster did not take {what}: {}.", end(&told(error))),
@@ -100,6 +108,7 @@ pub(crate) fn told(error: &Error) -> String {
     }
 }
 
-fn end(text: &str) -> &str {
+/// What somebody else said, to go on behind.
+pub(crate) fn end(text: &str) -> &str {
     text.trim_end_matches(['.', '\n', ' '])
 }

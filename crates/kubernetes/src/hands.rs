@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use pluvio_model::name::derived;
+use pluvio_model::name::{Name, derived};
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::release::DecidedContainer;
 use pluvio_model::stage::Wish;
 use pluvio_plan::lower::kubernetes::key;
 use pluvio_runtime::hand::{BEGINNINGS, FROM, RIGHTS, TO, VOLUME};
@@ -21,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::cache::application;
 use crate::exec::{run, session};
-use crate::failure::{is_conflict, is_not_found, of_object, runtime_error};
+use crate::failure::{is_not_found, is_there, of_object, runtime_error};
 use crate::pull;
 use crate::{KubernetesRuntime, MANAGER};
 
@@ -34,6 +36,11 @@ const OF_JOB: &str = "batch.kubernetes.io/job-name";
 const IDLE: &str = "30";
 /// How long a pod may take until it runs: its image may have to be pulled, its volume to be made.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Who reaches into a volume whose component is not known any more, where root may not: the user of what Pluvio builds. Storage
+/// drivers give the volume to its group.
+const USER: u32 = 10_001;
+/// For how many seconds a claim without a volume is nothing to tell of.
+const VOLUME_IS_MADE: i64 = 45;
 const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) fn is_hand(pod: &Pod) -> bool {
@@ -49,6 +56,8 @@ struct Task<'a> {
     /// Claim, place, and whether it is only read.
     mounts: Vec<(String, &'static str, bool)>,
     node: Option<String>,
+    /// Where the namespace takes only what `restricted` allows: as whom it runs, without the rights to any owner's files.
+    user: Option<(u32, u32)>,
 }
 
 impl Task<'_> {
@@ -69,6 +78,12 @@ impl Task<'_> {
             } } })
         });
         let labels = json!({ "app.kubernetes.io/managed-by": MANAGER, HAND: self.role });
+        let rights = if self.user.is_none() {
+            &RIGHTS[..]
+        } else {
+            &[]
+        };
+        let (user, group) = self.user.unwrap_or_default();
         let mut job = json!({
             "metadata": { "name": self.name, "labels": labels },
             "spec": {
@@ -85,8 +100,11 @@ impl Task<'_> {
                         // Where the application's own pods may run, those that reach into its volumes must.
                         "tolerations": [{ "operator": "Exists" }],
                         "securityContext": {
-                            "runAsUser": 0,
-                            "runAsGroup": 0,
+                            "runAsUser": user,
+                            "runAsGroup": group,
+                            "runAsNonRoot": self.user.is_some(),
+                            "fsGroup": self.user.map(|(_, group)| group),
+                            "fsGroupChangePolicy": self.user.map(|_| "OnRootMismatch"),
                             "seccompProfile": { "type": "RuntimeDefault" },
                         },
                         "containers": [{
@@ -100,7 +118,7 @@ impl Task<'_> {
                             "securityContext": {
                                 "allowPrivilegeEscalation": false,
                                 "readOnlyRootFilesystem": true,
-                                "capabilities": { "drop": ["ALL"], "add": RIGHTS },
+                                "capabilities": { "drop": ["ALL"], "add": rights },
                             },
                             "volumeMounts": mounts.collect::<Vec<Value>>(),
                         }],
@@ -135,6 +153,11 @@ impl KubernetesRuntime {
                 "Set `images.listen` in pluvio.toml to an address that the cluster's nodes reach, and restart Pluvio.",
             )));
         };
+        let team = self.team(claim).unwrap_or_else(|| pulls.home());
+        pulls.program(&team).await.map_err(RuntimeError::Refused)
+    }
+
+    fn team(&self, claim: &PersistentVolumeClaim) -> Option<Name> {
         let application = application(claim).and_then(|id| self.application(id));
         let team = application.and_then(|one| match &one.view().stage.wish {
             Wish::Run(wish) => Some(wish.release.team.clone()),
@@ -145,8 +168,38 @@ impl KubernetesRuntime {
             let namespace = claim.namespace()?;
             namespace.split_once("--")?.0.parse().ok()
         };
-        let team = team.or_else(told).unwrap_or_else(|| pulls.home());
-        pulls.program(&team).await.map_err(RuntimeError::Refused)
+        team.or_else(told)
+    }
+
+    /// As whom the volume is reached where root may not come: its component's user, whose its files are.
+    fn user(&self, claim: &PersistentVolumeClaim) -> Option<(u32, u32)> {
+        let team = self.team(claim)?;
+        if !self.shared().config.is_restricted(&team) {
+            return None;
+        }
+        let volume = claim.annotations().get(key::VOLUME_NAME);
+        let application = application(claim).and_then(|id| self.application(id));
+        let theirs = application.and_then(|one| match &one.view().stage.wish {
+            Wish::Run(wish) => {
+                let components = wish.release.components.values();
+                let all: Vec<&DecidedContainer> = components
+                    .flat_map(|one| one.content.containers())
+                    .collect();
+                let mounts = |container: &&&DecidedContainer| {
+                    let mut mounted = container.mounts.values();
+                    mounted.any(|mount| {
+                        let name = mount.volume.as_ref().map(Name::as_str);
+                        name.is_some() && name == volume.map(String::as_str)
+                    })
+                };
+                // One that nobody mounts, such as a copy, is for one of them.
+                let mut users = all.iter().filter(mounts).chain(&all);
+                users.find_map(|container| container.ordinary_user())
+            }
+            Wish::Gone => None,
+        });
+        let (user, group) = theirs.unwrap_or((USER, None));
+        Some((user, group.unwrap_or(user)))
     }
 
     fn jobs(&self, namespace: &str) -> Api<Job> {
@@ -207,6 +260,7 @@ impl KubernetesRuntime {
                         arguments: vec!["wait", IDLE],
                         mounts: vec![(claim.name_any(), VOLUME, false)],
                         node: self.node_of(claim).await?,
+                        user: self.user(claim),
                     };
                     self.make(namespace, &task).await?;
                 }
@@ -235,7 +289,7 @@ impl KubernetesRuntime {
         match self.jobs(namespace).create(&params, &task.job()).await {
             Ok(_) => Ok(()),
             // Somebody else asks for the same.
-            Err(error) if is_conflict(&error) => Ok(()),
+            Err(error) if is_there(&error) => Ok(()),
             Err(error) => Err(RuntimeError::Refused(of_object("a volume's Job", &error))),
         }
     }
@@ -281,7 +335,15 @@ impl KubernetesRuntime {
     ) -> Result<Option<Problem>, RuntimeError> {
         if let Some(pod) = pod {
             let name = "volumes".parse().expect("a name");
-            let found = crate::instances::obstacle(&self.shared().cache, &name, pod);
+            let found = crate::obstacle::of_pod(&self.shared().cache, &name, pod);
+            // A volume that was just asked for takes its time to be made.
+            let age = pod.creation_timestamp().map(|at| Timestamp::now() - at.0);
+            let is_young = age.is_some_and(|age| age.get_seconds() < VOLUME_IS_MADE);
+            let is_waiting = |problem: &Problem| {
+                let mut said = problem.evidence.iter();
+                said.any(|line| line.contains("unbound immediate PersistentVolumeClaims"))
+            };
+            let found = found.filter(|problem| !(is_young && is_waiting(problem)));
             return Ok(found.map(|problem| Problem {
                 at: None,
                 ..problem
@@ -299,7 +361,7 @@ impl KubernetesRuntime {
                     "The cluster refuses the pod that reaches into the volume: {}.",
                     message.trim_end_matches('.')
                 ),
-                "It runs as root with the rights to any owner's files: allow the Pod security level `baseline` in the namespace, or raise its quota.",
+                "It runs as root with the rights to any owner's files. Where that may not be, name the team when the cluster is added again (`pluvio cluster add … --restricted TEAM`), and it runs as the volume's own user; or raise the namespace's quota.",
             ))
         }))
     }
@@ -339,6 +401,7 @@ impl KubernetesRuntime {
                     (copy.target.clone(), TO, false),
                 ],
                 node: self.node_of(source).await?,
+                user: self.user(source),
             };
             self.make(&namespace, &task).await?;
             return Ok(CopyState::Running(Copied::default()));

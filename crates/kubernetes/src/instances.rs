@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
-use pluvio_model::observed::{ExitRecord, InstanceState, ObservedInstance, ProbeAnswer, ProbeKind};
-use pluvio_model::problem::{self, Problem};
+use pluvio_model::observed::{
+    ExitRecord, InstanceState, ObservedInstance, ObservedSidecar, ProbeAnswer, ProbeKind,
+};
 use pluvio_plan::lower::kubernetes::key;
 
 use crate::cache::Cache;
+use crate::parts::{Role, parts};
 
 /// Kubernetes waits at most this long between two starts.
 /// (Source: `MaxContainerBackOff` in k8s.io/kubernetes/pkg/kubelet/kubelet.go.)
@@ -61,26 +63,67 @@ pub(crate) fn instance(
         address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
         started_at: started_at.or_else(|| last_exit(status).and_then(|(_, started)| started)),
         ready_at: ready_at(pod),
-        restarts: status.map_or(0, |status| u32::try_from(status.restart_count).unwrap_or(0)),
+        restarts: restarts(status),
         last_exit: last_exit(status).map(|(exit, _)| exit),
-        probe: probe(cache, pod, &state, now),
+        probe: main(pod).and_then(|main| probe(cache, pod, main, &state, now)),
         in_flight: 0,
-        sidecars: Vec::new(),
+        sidecars: sidecars(cache, pod, now),
         state,
     }
 }
 
+fn sidecars(cache: &Cache, pod: &Pod, now: Timestamp) -> Vec<ObservedSidecar> {
+    let all = parts(pod).into_iter();
+    let sidecars = all.filter(|part| part.role == Role::Sidecar);
+    sidecars
+        .filter_map(|part| {
+            let state = match pod.metadata.deletion_timestamp {
+                Some(_) => InstanceState::Stopping,
+                None => of_container(part.status, now),
+            };
+            let running = part
+                .status
+                .and_then(|one| one.state.as_ref()?.running.as_ref());
+            Some(ObservedSidecar {
+                name: part.name.parse().ok()?,
+                started_at: running.and_then(|one| Some(one.started_at.as_ref()?.0)),
+                restarts: restarts(part.status),
+                last_exit: last_exit(part.status).map(|(exit, _)| exit),
+                probe: probe(cache, pod, part.name, &state, now),
+                state,
+            })
+        })
+        .collect()
+}
+
+fn restarts(status: Option<&ContainerStatus>) -> u32 {
+    status.map_or(0, |status| u32::try_from(status.restart_count).unwrap_or(0))
+}
+
+/// Since when it does not serve; `None` while it does.
+pub(crate) fn unready_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
+    match condition(pod, "Ready") {
+        Some((true, _)) => None,
+        Some((false, at)) => at.or(Some(now)),
+        None => pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
+    }
+}
+
 /// Pods of a StatefulSet are numbered.
-fn ordinal(pod: &Pod) -> Option<u32> {
+pub(crate) fn ordinal(pod: &Pod) -> Option<u32> {
     let labels = pod.metadata.labels.as_ref()?;
     labels.get("apps.kubernetes.io/pod-index")?.parse().ok()
 }
 
 /// Of the component's own program: it is the first container.
 pub(crate) fn main_status(pod: &Pod) -> Option<&ContainerStatus> {
-    let name = pod.spec.as_ref()?.containers.first()?.name.as_str();
+    let name = main(pod)?;
     let all = pod.status.as_ref()?.container_statuses.as_ref()?;
     all.iter().find(|status| status.name == name)
+}
+
+fn main(pod: &Pod) -> Option<&str> {
+    Some(&pod.spec.as_ref()?.containers.first()?.name)
 }
 
 fn condition(pod: &Pod, kind: &str) -> Option<(bool, Option<Timestamp>)> {
@@ -90,7 +133,7 @@ fn condition(pod: &Pod, kind: &str) -> Option<(bool, Option<Timestamp>)> {
     Some((found.status == "True", at))
 }
 
-fn ready_at(pod: &Pod) -> Option<Timestamp> {
+pub(crate) fn ready_at(pod: &Pod) -> Option<Timestamp> {
     match condition(pod, "Ready") {
         Some((true, at)) => at,
         _ => None,
@@ -104,6 +147,19 @@ fn state(pod: &Pod, status: Option<&ContainerStatus>, now: Timestamp) -> Instanc
     if is_over(pod) {
         return InstanceState::Exited;
     }
+    // A sidecar that is not ready keeps requests from its instance.
+    let serves = condition(pod, "Ready").is_none_or(|(ready, _)| ready);
+    match of_container(status, now) {
+        InstanceState::Ready if serves => InstanceState::Ready,
+        // It has been started up, and yet it is not ready: not yet, or not any more.
+        InstanceState::Ready | InstanceState::NotReady if was_ready(pod) => InstanceState::NotReady,
+        InstanceState::Ready | InstanceState::NotReady => InstanceState::Starting,
+        other => other,
+    }
+}
+
+/// Of one container, whatever its pod is.
+fn of_container(status: Option<&ContainerStatus>, now: Timestamp) -> InstanceState {
     let Some(status) = status else {
         return InstanceState::Creating;
     };
@@ -114,8 +170,7 @@ fn state(pod: &Pod, status: Option<&ContainerStatus>, now: Timestamp) -> Instanc
         Some(ContainerState {
             running: Some(_), ..
         }) => match status.started {
-            // It has been started up, and yet it is not ready: not yet, or not any more.
-            Some(true) if was_ready(pod) => InstanceState::NotReady,
+            Some(true) => InstanceState::NotReady,
             _ => InstanceState::Starting,
         },
         Some(ContainerState {
@@ -138,7 +193,7 @@ fn state(pod: &Pod, status: Option<&ContainerStatus>, now: Timestamp) -> Instanc
 }
 
 /// Kubernetes does not keep whether a pod was ever ready: the change of its condition after the start tells.
-fn was_ready(pod: &Pod) -> bool {
+pub(crate) fn was_ready(pod: &Pod) -> bool {
     let ready = condition(pod, "Ready").and_then(|(_, at)| at);
     let initialized = condition(pod, "Initialized").and_then(|(_, at)| at);
     matches!((ready, initialized), (Some(ready), Some(initialized)) if ready.duration_since(initialized).as_secs() > 1)
@@ -195,7 +250,13 @@ fn last_exit(status: Option<&ContainerStatus>) -> Option<(ExitRecord, Option<Tim
 }
 
 /// The kubelet tells of probes only when they fail, as events.
-fn probe(cache: &Cache, pod: &Pod, state: &InstanceState, now: Timestamp) -> Option<ProbeAnswer> {
+fn probe(
+    cache: &Cache,
+    pod: &Pod,
+    container: &str,
+    state: &InstanceState,
+    now: Timestamp,
+) -> Option<ProbeAnswer> {
     if *state == InstanceState::Ready {
         return Some(ProbeAnswer {
             kind: ProbeKind::Ready,
@@ -205,9 +266,13 @@ fn probe(cache: &Cache, pod: &Pod, state: &InstanceState, now: Timestamp) -> Opt
             in_a_row: 1,
         });
     }
-    let event = cache
-        .warning(pod)
-        .filter(|event| event.reason.as_deref() == Some("Unhealthy"))?;
+    // `spec.containers{web}`
+    let is_about =
+        |path: Option<&str>| path.is_none_or(|path| path.ends_with(&format!("{{{container}}}")));
+    let event = cache.warning(pod).filter(|event| {
+        event.reason.as_deref() == Some("Unhealthy")
+            && is_about(event.involved_object.field_path.as_deref())
+    })?;
     let message = event.message.clone().unwrap_or_default();
     let kind = match message.split(' ').next() {
         Some("Startup") => ProbeKind::Startup,
@@ -224,146 +289,4 @@ fn probe(cache: &Cache, pod: &Pod, state: &InstanceState, now: Timestamp) -> Opt
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(1),
     })
-}
-
-/// What keeps a pod from being started, in plain words with a remedy; `None` if nothing does.
-pub(crate) fn obstacle(cache: &Cache, component: &Name, pod: &Pod) -> Option<Problem> {
-    let path = format!("components.{component}");
-    let all = pod.status.as_ref()?;
-    let containers = all
-        .init_container_statuses
-        .iter()
-        .flatten()
-        .chain(all.container_statuses.iter().flatten());
-    for status in containers {
-        let Some(waiting) = status
-            .state
-            .as_ref()
-            .and_then(|state| state.waiting.as_ref())
-        else {
-            continue;
-        };
-        let message = waiting.message.clone().unwrap_or_default();
-        let problem =
-            match waiting.reason.as_deref() {
-                Some(
-                    "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName",
-                ) => image(status, &pulled(cache, pod, message)),
-                Some(
-                    "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError",
-                ) if !is_passing(&message) => problem::SPEC_INVALID.problem(
-                    format!("The cluster cannot make the container of {component}: {message}."),
-                    "Change what the message names, then deploy again.",
-                ),
-                _ => continue,
-            };
-        return Some(problem.path(path));
-    }
-    if let Some(event) = cache.warning(pod)
-        && matches!(
-            event.reason.as_deref(),
-            Some(
-                "FailedCreatePodSandBox" | "FailedMount" | "FailedAttachVolume" | "FailedMapVolume"
-            )
-        )
-        && all
-            .container_statuses
-            .iter()
-            .flatten()
-            .all(|status| !status.ready)
-    {
-        let message = event.message.clone().unwrap_or_default();
-        return Some(
-            problem::ENGINE_FAILED
-                .problem(
-                    format!(
-                        "The cluster's node cannot start {component}: {}.",
-                        message.trim_end_matches('.')
-                    ),
-                    "It is tried again. The node's own log tells more.",
-                )
-                .path(path),
-        );
-    }
-    let conditions = all.conditions.as_ref()?;
-    let scheduled = conditions
-        .iter()
-        .find(|one| one.type_ == "PodScheduled" && one.status == "False")?;
-    let why = scheduled.message.clone().unwrap_or_default();
-    Some(
-        problem::CLUSTER_NO_ROOM
-            .problem(
-                format!("No node of the cluster takes {component}: {}.", why.trim_end_matches('.')),
-                "Ask for less under `resources`, take node labels out, or give the cluster a node that fits.",
-            )
-            .path(path),
-    )
-}
-
-/// Of a kubelet or a runtime that is slow: it tries again by itself, and what is asked for is not at fault. (Source: pkg/kubelet/util/manager
-/// `failed to sync … cache`; containerd's `name … is reserved` while its first try still goes on.)
-fn is_passing(message: &str) -> bool {
-    [
-        "failed to sync secret cache",
-        "failed to sync configmap cache",
-        "timed out waiting for the condition",
-        "context deadline exceeded",
-        "is reserved for",
-    ]
-    .iter()
-    .any(|text| message.contains(text))
-}
-
-/// While the kubelet waits to try again it says only that; the event before says why.
-fn pulled(cache: &Cache, pod: &Pod, message: String) -> String {
-    let told = cache.warning(pod).and_then(|event| event.message.clone());
-    told.filter(|told| told.contains("ailed to pull"))
-        .unwrap_or(message)
-}
-
-fn image(status: &ContainerStatus, message: &str) -> Problem {
-    let name = &status.image;
-    let lower = message.to_lowercase();
-    if lower.contains("unauthorized") || lower.contains("denied") || lower.contains("forbidden") {
-        return problem::IMAGE_UNAUTHORIZED.problem(
-            format!("The registry does not give the cluster {name}: {message}."),
-            "Give Pluvio the registry's credential, then deploy again.",
-        );
-    }
-    if lower.contains("not found")
-        || lower.contains("manifest unknown")
-        || lower.contains("invalid")
-    {
-        return problem::IMAGE_NOT_FOUND.problem(
-            format!("The cluster finds no image {name}: {message}."),
-            "Check its name and tag, and that the cluster's nodes reach the registry.",
-        );
-    }
-    problem::IMAGE_REGISTRY.problem(
-        format!("The cluster cannot pull {name}: {message}."),
-        "Check that the cluster's nodes reach the registry. It is tried again.",
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_kubelet_is_no_fault_of_the_release() {
-        for passing in [
-            "failed to sync secret cache: timed out waiting for the condition",
-            "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
-            "failed to reserve container name \"web_1\": name \"web_1\" is reserved for \"3f2a\"",
-        ] {
-            assert!(is_passing(passing), "{passing}");
-        }
-        for lasting in [
-            "secret \"shop--web\" not found",
-            "container has runAsNonRoot and image will run as root",
-            "exec: \"/nowhere\": stat /nowhere: no such file or directory",
-        ] {
-            assert!(!is_passing(lasting), "{lasting}");
-        }
-    }
 }

@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use pluvio_model::name::Name;
 use pluvio_model::observed::*;
-use pluvio_model::problem::Problem;
-use pluvio_model::release::DecidedComponent;
+use pluvio_model::problem::{CLUSTER_NO_ROOM, CLUSTER_STORAGE, Problem, SPEC_UNKNOWN_REFERENCE};
+use pluvio_model::release::{DecidedComponent, DecidedVolume};
 use pluvio_model::spec::Kind;
 use pluvio_model::stage::{RunWish, Stage, Wish};
 use pluvio_plan::lower::kubernetes::{component_object, key};
 use pluvio_plan::schedule::Schedule;
+use pluvio_runtime::Masks;
 
-use crate::book::Notes;
+use crate::apply::Wrote;
+use crate::book::{Notes, RunOf};
 use crate::cache::{Cache, Held};
-use crate::{instances, runs, scaling};
+use crate::{instances, obstacle, runs, scaling, volumes};
 
 /// What the application's loop knows besides the cluster.
 #[derive(Debug, Clone)]
@@ -27,8 +30,8 @@ pub(crate) struct View {
     pub(crate) is_applied: bool,
     /// Nothing is left to be pruned.
     pub(crate) is_pruned: bool,
-    /// Generations of workloads as they were written: status that is older says nothing.
-    pub(crate) written: BTreeMap<Name, i64>,
+    /// Workloads as they were written: what is older says nothing.
+    pub(crate) written: BTreeMap<Name, Wrote>,
     pub(crate) problem: Option<Problem>,
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn application(
     let mut out = ObservedApplication {
         generation: view.stage.generation,
         problem: view.problem.clone(),
-        volumes: volumes(held),
+        volumes: observed_volumes(held),
         ..ObservedApplication::default()
     };
     let Wish::Run(wish) = &view.stage.wish else {
@@ -68,6 +71,26 @@ pub(crate) fn application(
             out.schedules.insert(component.name.clone(), next);
         }
     }
+    seen.tasks();
+    // Pods that wait for their volume say only that.
+    let of_volume = || {
+        let claims = held.claims.iter().filter(|_| view.is_applied);
+        let mut claims = claims.filter_map(|claim| Some((claim, wanted(wish, claim)?)));
+        claims.find_map(|(claim, volume)| {
+            let problem = obstacle::of_claim(cache, claim)?;
+            // The cluster's choice can be mended without another release.
+            let is_ours = volume.class.is_none() && problem.is(SPEC_UNKNOWN_REFERENCE);
+            Some(if is_ours {
+                CLUSTER_STORAGE.problem(problem.cause, problem.remedy)
+            } else {
+                problem
+            })
+        })
+    };
+    let waits = |problem: &Problem| problem.is(CLUSTER_NO_ROOM);
+    if seen.obstacle.as_ref().is_none_or(waits) {
+        seen.obstacle = of_volume().or(seen.obstacle);
+    }
     out.problem = out.problem.or(seen.obstacle);
     out.settled = view.is_applied
         && view.is_pruned
@@ -75,6 +98,44 @@ pub(crate) fn application(
         && out.components.values().all(|component| component.settled)
         && no_others(held, wish);
     out
+}
+
+/// Puts secrets out of sight in what programs said.
+pub(crate) fn mask(seen: &mut ObservedApplication, masks: &Masks) {
+    let exit = |exit: Option<&mut ExitRecord>| {
+        exit.into_iter()
+            .for_each(|exit| hide(&mut exit.last_lines, masks));
+    };
+    let probe = |answer: Option<&mut ProbeAnswer>| {
+        answer
+            .into_iter()
+            .for_each(|answer| answer.message = masks.mask(std::mem::take(&mut answer.message)));
+    };
+    let components = seen.components.values_mut();
+    for instance in components.flat_map(|component| &mut component.instances) {
+        exit(instance.last_exit.as_mut());
+        probe(instance.probe.as_mut());
+        for sidecar in &mut instance.sidecars {
+            exit(sidecar.last_exit.as_mut());
+            probe(sidecar.probe.as_mut());
+        }
+    }
+    mask_runs(&mut seen.runs, masks);
+    if let Some(problem) = &mut seen.problem {
+        hide(&mut problem.evidence, masks);
+    }
+}
+
+pub(crate) fn mask_runs(runs: &mut [ObservedRun], masks: &Masks) {
+    for exit in runs.iter_mut().filter_map(|run| run.exit.as_mut()) {
+        hide(&mut exit.last_lines, masks);
+    }
+}
+
+fn hide(lines: &mut [String], masks: &Masks) {
+    for line in lines {
+        *line = masks.mask(std::mem::take(line));
+    }
 }
 
 /// Whether no instance is left of components that the release does not have.
@@ -144,9 +205,10 @@ impl Seen<'_> {
                 self.cache, pod, hash, release, self.now,
             ));
             if is_wanted && self.obstacle.is_none() && pod.metadata.deletion_timestamp.is_none() {
-                self.obstacle = instances::obstacle(self.cache, &component.name, pod);
+                self.obstacle = obstacle::of_pod(self.cache, &component.name, pod);
             }
         }
+        self.obstacle = self.obstacle.take().or_else(|| self.refused(component));
         if !named && all.is_empty() && began.is_none() {
             return None;
         }
@@ -180,6 +242,63 @@ impl Seen<'_> {
             step,
             scaling,
         })
+    }
+
+    /// Pods that the cluster does not take, since the workload was written last.
+    fn refused(&self, component: &DecidedComponent) -> Option<Problem> {
+        // What was written before this stage was refused then.
+        if !self.view.is_applied {
+            return None;
+        }
+        let since = self.view.written.get(&component.name)?.at?;
+        let name = component_object(&self.wish.release, &component.name);
+        let namespace = self.view.notes.namespace.as_str();
+        let uid = match component.kind {
+            Kind::Stateful => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                self.cache
+                    .stateful_sets
+                    .get(&reference)?
+                    .metadata
+                    .uid
+                    .clone()
+            }
+            Kind::Daemon => {
+                let reference = ObjectRef::new(&name).within(namespace);
+                self.cache.daemon_sets.get(&reference)?.metadata.uid.clone()
+            }
+            _ => obstacle::failing_replicas(self.cache, (namespace, &name), &component.hash),
+        };
+        obstacle::of_controller(self.cache, &component.name, &uid?, since)
+    }
+
+    /// What hinders the tasks that the stage names.
+    fn tasks(&mut self) {
+        for job in &self.held.jobs {
+            let is_wanted = |run: &&RunOf| {
+                run.kind != RunKind::Schedule
+                    && run.release == self.wish.release.number
+                    && !runs::is_over(job)
+            };
+            let known = job.metadata.name.as_ref();
+            let Some(run) = known
+                .and_then(|name| self.view.notes.runs.get(name))
+                .filter(is_wanted)
+            else {
+                continue;
+            };
+            let pod = runs::newest_pod(&job.name_any(), &self.held.pods);
+            let of_job = || {
+                let made = job.metadata.creation_timestamp.as_ref()?.0;
+                let uid = job.metadata.uid.as_deref()?;
+                obstacle::of_controller(self.cache, &run.component, uid, made)
+            };
+            let found = match pod {
+                Some(pod) => obstacle::of_pod(self.cache, &run.component, pod),
+                None => of_job(),
+            };
+            self.obstacle = self.obstacle.take().or(found);
+        }
     }
 
     /// How many the workload shall have, as the scale subresource says.
@@ -219,7 +338,8 @@ impl Seen<'_> {
         let good = all
             .iter()
             .all(|one| one.hash == component.hash && one.state == InstanceState::Ready);
-        let written = self.view.written.get(&component.name).copied();
+        let written = self.view.written.get(&component.name);
+        let written = written.map(|wrote| wrote.generation);
         let (Some(written), true) = (written, good && self.view.is_applied) else {
             return false;
         };
@@ -292,30 +412,107 @@ impl Seen<'_> {
     }
 }
 
-fn volumes(held: &Held) -> BTreeMap<Name, ObservedVolume> {
+fn observed_volumes(held: &Held) -> BTreeMap<Name, ObservedVolume> {
     let mut out = BTreeMap::new();
     for claim in &held.claims {
-        let Some((name, handle)) = volume(claim) else {
+        let Some(name) = volumes::name(claim) else {
             continue;
         };
-        let bytes = None;
+        let (handle, bytes) = (volumes::handle(claim), None);
         out.insert(name, ObservedVolume { handle, bytes });
     }
     out
 }
 
-/// A claim's name in the application, and in the cluster.
-pub(crate) fn volume(claim: &PersistentVolumeClaim) -> Option<(Name, String)> {
-    let handle = claim.metadata.name.clone()?;
-    let named = claim
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(key::VOLUME_NAME));
-    let name = match named {
-        Some(name) => name.parse().ok()?,
-        // Made from a StatefulSet's template: `data-shop--db-0`.
-        None => handle.clone().parse().ok()?,
+/// The volume that a claim is for. None of one that is left behind, or about to be made anew with the class that is wanted now.
+fn wanted<'a>(wish: &'a RunWish, claim: &PersistentVolumeClaim) -> Option<&'a DecidedVolume> {
+    if claim.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let release = &wish.release;
+    let named = claim.metadata.annotations.as_ref();
+    let named = named.and_then(|all| all.get(key::VOLUME_NAME));
+    // Those of a StatefulSet's template say it by their own names: `data-shop--db-0`. What is beyond its number was left behind.
+    let object = claim.metadata.name.as_deref()?;
+    let is_of = |own: &Name, component: &DecidedComponent| {
+        let prefix = format!("{own}-{}-", component_object(release, &component.name));
+        let ordinal = object.strip_prefix(&prefix).map(str::parse::<u32>);
+        let ordinal = ordinal.and_then(Result::ok);
+        component.kind == Kind::Stateful && ordinal.is_some_and(|n| n < component.most())
     };
-    Some((name, handle))
+    let mut each = release.volumes.iter();
+    let (_, wanted) = each.find(|(own, _)| match named {
+        Some(named) => own.as_str() == named,
+        None => release
+            .components
+            .values()
+            .any(|component| is_of(own, component)),
+    })?;
+    let class = claim.spec.as_ref()?.storage_class_name.as_deref();
+    let fits = wanted.class.is_none() || wanted.class.as_deref() == class;
+    fits.then_some(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pluvio_model::id::ClusterId;
+    use pluvio_runtime::conformance::Example;
+    use serde_json::json;
+
+    use super::*;
+
+    fn claim(name: &str) -> PersistentVolumeClaim {
+        let claim = json!({
+            "metadata": { "name": name, "namespace": "team" },
+            "spec": {},
+            "status": { "phase": "Pending" },
+        });
+        serde_json::from_value(claim).expect("a claim")
+    }
+
+    #[test]
+    fn what_scaling_down_left_behind_is_not_waited_for() {
+        let image = ("shop".to_owned(), "shop".to_owned());
+        let mut example = Example {
+            instances: 2,
+            ..Example::new(ClusterId(uuid::Uuid::nil()), image)
+        };
+        let Wish::Run(mut wish) = example.stage().wish else {
+            panic!("{example:?}");
+        };
+        wish.release.components[0].kind = Kind::Stateful;
+        let is_wanted = |wish: &RunWish, name: &str| wanted(wish, &claim(name)).is_some();
+        assert!(is_wanted(&wish, "data-example--web-0"));
+        assert!(is_wanted(&wish, "data-example--web-1"));
+        assert!(!is_wanted(&wish, "data-example--web-2"));
+        // Not of a template at all.
+        wish.release.components[0].kind = Kind::Service;
+        assert!(!is_wanted(&wish, "data-example--web-0"));
+    }
+
+    #[test]
+    fn volumes_of_instances_are_seen_by_the_names_they_are_managed_by() {
+        let mut own = claim("v-1");
+        own.metadata.annotations = Some(
+            [(key::VOLUME_NAME, "data"), (key::VOLUME_ID, "1")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        );
+        let held = Held {
+            claims: vec![Arc::new(own), Arc::new(claim("data-shop--db-0"))],
+            ..Held::default()
+        };
+        let seen = observed_volumes(&held).into_iter();
+        let seen: Vec<(String, String)> = seen
+            .map(|(name, volume)| (name.to_string(), volume.handle))
+            .collect();
+        let pair = |name: &str, handle: &str| (name.to_owned(), handle.to_owned());
+        let want = [
+            pair("data", "v-1"),
+            pair("data-shop-db-0", "team/data-shop--db-0"),
+        ];
+        assert_eq!(seen, want);
+    }
 }

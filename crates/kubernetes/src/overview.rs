@@ -19,6 +19,7 @@ use crate::cache::application;
 use crate::usage::{bytes, millis};
 use crate::view::{Measured, Requests, Seen, place};
 
+const ZONE: &str = "topology.kubernetes.io/zone";
 /// Events that are shown.
 const MOST_EVENTS: usize = 200;
 /// A message's bytes: some controllers quote whole files.
@@ -39,7 +40,7 @@ impl KubernetesRuntime {
     }
 
     /// Of all applications of Pluvio, with where their pods are.
-    fn workloads(&self) -> Vec<WorkloadOverview> {
+    pub(crate) fn workloads(&self) -> Vec<WorkloadOverview> {
         let cache = &self.shared().cache;
         let mut placed: HashMap<(String, String, String), BTreeMap<String, u32>> = HashMap::new();
         for pod in cache.pods.state() {
@@ -208,6 +209,10 @@ fn of(seen: &Seen, measured: &Measured) -> ClusterOverview {
     let mut events: Vec<&ClusterEvent> = seen.events.values().collect();
     events.sort_by_key(|event| std::cmp::Reverse((event.is_warning, event.last)));
     overview.events = events.into_iter().take(MOST_EVENTS).cloned().collect();
+    overview.storage_classes = seen.storage_classes.values().cloned().collect();
+    overview
+        .storage_classes
+        .sort_by(|one, other| one.name.cmp(&other.name));
     overview
 }
 
@@ -304,7 +309,7 @@ pub(crate) fn node(node: &Node) -> NodeOverview {
         container_runtime: told(|info| &info.container_runtime_version),
         system: told(|info| &info.os_image),
         architecture: told(|info| &info.architecture),
-        zone: node.labels().get("topology.kubernetes.io/zone").cloned(),
+        zone: node.labels().get(ZONE).cloned(),
         resources: NodeResources {
             cpu: both("cpu"),
             memory: both("memory"),
@@ -324,8 +329,23 @@ pub(crate) fn node(node: &Node) -> NodeOverview {
                 effect: one.effect,
             })
             .collect(),
+        labels: node
+            .labels()
+            .iter()
+            .filter(|(key, _)| is_own_label(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
         since: node.metadata.creation_timestamp.as_ref().map(|time| time.0),
     }
+}
+
+/// Not one of those that kubelets and cloud controllers give every node, but for its zone.
+fn is_own_label(key: &str) -> bool {
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let is_theirs = ["kubernetes.io", "k8s.io"]
+        .iter()
+        .any(|of| domain == *of || domain.ends_with(&format!(".{of}")));
+    !is_theirs || key == ZONE
 }
 
 pub(crate) fn event(event: &Event) -> ClusterEvent {
@@ -381,8 +401,7 @@ pub(crate) fn event(event: &Event) -> ClusterEvent {
 
 fn shortened(mut text: String) -> String {
     if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or_default());
+        text.truncate(text.floor_char_boundary(LONGEST));
         text.push('…');
     }
     text

@@ -101,6 +101,7 @@ pub(crate) const RULES: &[Rule] = &[
         &["deployments", "statefulsets", "daemonsets"],
         WRITE,
     ),
+    everywhere("apps", &["replicasets"], READ).only_for("telling why the cluster refuses pods"),
     everywhere("batch", &["jobs", "cronjobs"], WRITE),
     everywhere("discovery.k8s.io", &["endpointslices"], WRITE),
     everywhere("networking.k8s.io", &["networkpolicies"], WRITE),
@@ -108,6 +109,7 @@ pub(crate) const RULES: &[Rule] = &[
     everywhere("autoscaling", &["horizontalpodautoscalers"], WRITE).only_for("autoscaling"),
     everywhere("gateway.networking.k8s.io", &["httproutes"], WRITE)
         .only_for("routes on the cluster's own gateway"),
+    everywhere("networking.k8s.io", &["ingresses"], &["get", "list"]).only_for("showing Ingresses"),
     everywhere("gateway.networking.k8s.io", &["gateways"], &["get", "list"])
         .only_for("routes on the cluster's own gateway"),
     // What runs: hot files are told to pods by an annotation, and instances are ended one by one.

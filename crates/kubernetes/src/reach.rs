@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use tokio_rustls::rustls::{self, CertificateError};
 
-use crate::failure::told;
+use crate::failure::{end, told};
 
 /// What keeps the API server from being reached, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,8 +142,4 @@ fn of_tls(error: &rustls::Error) -> Unreached {
             "Take the kubeconfig from this cluster anew, with its `certificate-authority-data`.",
         ),
     }
-}
-
-fn end(text: &str) -> &str {
-    text.trim_end_matches(['.', '\n', ' '])
 }

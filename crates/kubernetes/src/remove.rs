@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::MANAGER;
 use crate::book::{Book, Shelf};
 use crate::connect::Connection;
-use crate::failure::{is_not_found, of_object};
+use crate::failure::{is_expired, is_not_found, of_object};
 use crate::hands::HAND;
 use crate::resources::Resources;
 
@@ -130,7 +130,14 @@ impl Removal {
             params.label_selector = selector.map(str::to_owned);
             let mut all = Vec::new();
             loop {
-                let page = api.list_metadata(&params).await?;
+                let page = match api.list_metadata(&params).await {
+                    Err(error) if is_expired(&error) && params.continue_token.is_some() => {
+                        all.clear();
+                        params.continue_token = None;
+                        continue;
+                    }
+                    page => page?,
+                };
                 all.extend(page.items);
                 match page.metadata.continue_.filter(|token| !token.is_empty()) {
                     Some(token) => params.continue_token = Some(token),

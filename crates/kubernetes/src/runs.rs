@@ -1,7 +1,7 @@
 //! Jobs as runs of programs that come to an end.
 
 use async_trait::async_trait;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use pluvio_model::id::ApplicationId;
@@ -20,7 +20,7 @@ use crate::cache::Held;
 use crate::failure::runtime_error;
 use crate::instances::{exit_record, main_status};
 use crate::runtime::Shared;
-use crate::{KubernetesRuntime, MANAGER};
+use crate::{KubernetesRuntime, MANAGER, observe};
 
 #[async_trait]
 impl Runs for KubernetesRuntime {
@@ -39,6 +39,7 @@ impl Runs for KubernetesRuntime {
         let shared = self.shared();
         let said = &shared.last_words;
         said.fill(&shared.client, &held.pods, &mut all).await;
+        observe::mask_runs(&mut all, &shared.masks(application));
         Ok(all)
     }
 
@@ -232,7 +233,19 @@ fn run(job: &Job, of: &RunOf, pods: &[std::sync::Arc<Pod>]) -> ObservedRun {
     }
 }
 
-fn newest_pod<'a>(job: &str, pods: &'a [std::sync::Arc<Pod>]) -> Option<&'a Pod> {
+/// Whether it has ended, well or not.
+pub(crate) fn is_over(job: &Job) -> bool {
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let ended = |one: &JobCondition| {
+        matches!(one.type_.as_str(), "Complete" | "Failed") && one.status == "True"
+    };
+    conditions.into_iter().flatten().any(ended)
+}
+
+pub(crate) fn newest_pod<'a>(job: &str, pods: &'a [std::sync::Arc<Pod>]) -> Option<&'a Pod> {
     let of_job = |pod: &&std::sync::Arc<Pod>| {
         let labels = pod.metadata.labels.as_ref();
         labels

@@ -12,25 +12,27 @@ use kube::{Api, Client};
 use pluvio_model::cluster::NodeOverview;
 use pluvio_model::facts::{Facts, Reach, RuntimeKind};
 use pluvio_model::id::ApplicationId;
+use pluvio_model::name::Name;
 use pluvio_model::observed::Observed;
 use pluvio_model::problem;
 use pluvio_model::release::DecidedComponent;
-use pluvio_model::stage::{RunWish, Stage};
-use pluvio_plan::lower::kubernetes::{GatewayRef, Options};
-use pluvio_runtime::{Changes, Pulls, Runtime, RuntimeError, Scope};
+use pluvio_model::stage::{RunWish, Stage, Wish};
+use pluvio_plan::lower::kubernetes::{Dns, GatewayRef, Level, Options};
+use pluvio_runtime::{Changes, Masks, Pulls, Runtime, RuntimeError, Scope};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::book::{Book, Shelf};
 use crate::cache::{Cache, Touched};
-use crate::connect::Connection;
+use crate::connect::{Connection, unreachable};
 use crate::failure::runtime_error;
 use crate::last_words::LastWords;
 use crate::observe;
 use crate::overview;
 use crate::pull;
 use crate::resources::Resources;
+use crate::usage::{self, Readings};
 use crate::view::View;
 use crate::worker::{self, Application};
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub domain: String,
     /// For volumes that name no class.
     pub storage_class: Option<String>,
+    /// Teams whose namespaces take only what `restricted` allows; `*` is every team.
+    pub restricted: Vec<String>,
     /// With what images are pulled; `None`: with what the nodes have themselves.
     pub pulls: Option<Arc<dyn Pulls>>,
     /// The image of Pluvio's own program, which reaches into volumes, where it is not among what `pulls` tells of.
@@ -59,6 +63,13 @@ impl std::fmt::Debug for Config {
     }
 }
 
+impl Config {
+    pub(crate) fn is_restricted(&self, team: &Name) -> bool {
+        let mut teams = self.restricted.iter();
+        teams.any(|one| one == "*" || one == team.as_str())
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -67,6 +78,7 @@ impl Default for Config {
             own_gateway: true,
             domain: "cluster.local".to_owned(),
             storage_class: None,
+            restricted: Vec::new(),
             pulls: None,
             program: None,
         }
@@ -91,9 +103,13 @@ pub(crate) struct Shared {
     pub(crate) resources: Resources,
     pub(crate) shelf: Shelf,
     pub(crate) config: Config,
+    /// Who resolves names, as it was when the runtime began.
+    dns: Option<Dns>,
     pub(crate) last_words: LastWords,
-    /// Of each application its namespace, and whether it asks for more than `baseline`.
-    pub(crate) security: Mutex<BTreeMap<ApplicationId, (String, bool)>>,
+    /// Of each application its namespace, and what it needs of it.
+    pub(crate) security: Mutex<BTreeMap<ApplicationId, (String, Level)>>,
+    pub(crate) readings: Readings,
+    masks: Mutex<BTreeMap<ApplicationId, Masks>>,
     hint: Arc<watch::Sender<u64>>,
     tracker: TaskTracker,
 }
@@ -114,6 +130,7 @@ impl KubernetesRuntime {
         let shelf = Shelf::new(&client, &config.namespace);
         shelf.make_room().await.map_err(runtime_error)?;
         let books = shelf.all().await.map_err(runtime_error)?;
+        let dns = crate::dns::find(&client).await;
         let view = View::start(&client, &tracker, &stop);
         let (cache, touched) = Cache::start(&client, &tracker, &stop, &sender);
         let shared = Arc::new(Shared {
@@ -123,8 +140,11 @@ impl KubernetesRuntime {
             resources: Resources::default(),
             shelf,
             config,
+            dns,
             last_words: LastWords::default(),
             security: Mutex::default(),
+            masks: Mutex::default(),
+            readings: Readings::default(),
             hint: sender,
             tracker: tracker.clone(),
         });
@@ -147,6 +167,10 @@ impl KubernetesRuntime {
             runtime.look_after(book);
         }
         runtime.wake_those_touched(touched);
+        let (shared, stop) = (runtime.shared.clone(), runtime.stop.clone());
+        runtime.tracker.spawn(async move {
+            usage::read(&shared.client, &shared.readings, &stop).await;
+        });
         Ok(runtime)
     }
 
@@ -158,6 +182,7 @@ impl KubernetesRuntime {
     }
 
     fn look_after(&self, book: &Book) -> Arc<Application> {
+        self.shared.learn(&book.stage);
         let application = Arc::new(Application::new(book));
         let mut all = self.applications.lock().expect("no holder panics");
         all.insert(application.id, application.clone());
@@ -224,6 +249,26 @@ impl Drop for KubernetesRuntime {
 }
 
 impl Shared {
+    /// What the application's instances were given since Pluvio looks after it here, and must not show.
+    pub(crate) fn masks(&self, application: ApplicationId) -> Masks {
+        let mut all = self.masks.lock().expect("no holder panics");
+        all.entry(application).or_default().clone()
+    }
+
+    /// Gives an application's loop a newer stage. Its secrets are known before anything of it runs.
+    pub(crate) fn take_up(&self, application: &Application, book: Book) {
+        self.learn(&book.stage);
+        application.offer(book);
+        self.hint();
+    }
+
+    fn learn(&self, stage: &Stage) {
+        match &stage.wish {
+            Wish::Run(wish) => self.masks(stage.application).learn(wish),
+            Wish::Gone => {}
+        }
+    }
+
     pub(crate) fn hint(&self) {
         self.hint.send_modify(|count| *count += 1);
     }
@@ -236,6 +281,8 @@ impl Shared {
                 .own_gateway
                 .then(|| self.config.namespace.clone()),
             cluster_domain: self.config.domain.clone(),
+            dns: self.dns.clone(),
+            restricted: self.config.is_restricted(&wish.release.team),
             storage_class: self.config.storage_class.clone(),
             pull_secret: self.config.pulls.is_some().then(|| pull::SECRET.to_owned()),
             masked: false,
@@ -266,12 +313,20 @@ impl Shared {
     }
 }
 
+async fn list_nodes(client: &Client) -> Result<Vec<NodeOverview>, RuntimeError> {
+    let nodes = Api::<Node>::all(client.clone());
+    let nodes = nodes.list(&ListParams::default()).await;
+    let nodes = nodes.map_err(|error| RuntimeError::Refused(unreachable(&error)))?;
+    Ok(nodes.items.iter().map(overview::node).collect())
+}
+
 #[async_trait]
 impl Runtime for KubernetesRuntime {
     /// One small request tells that the cluster answers; what its nodes hold is known from the watches.
     async fn facts(&self) -> Result<Facts, RuntimeError> {
         let server = self.shared.client.apiserver_version().await;
-        let server = server.map_err(runtime_error)?;
+        // Told with its remedy: a cluster is no node of this machine.
+        let server = server.map_err(|error| RuntimeError::Refused(unreachable(&error)))?;
         let mut facts = Facts {
             cluster: self.shared.connection.identity,
             runtime: RuntimeKind::Kubernetes,
@@ -299,14 +354,8 @@ impl Runtime for KubernetesRuntime {
         };
         if !are_told {
             // Just connected.
-            let nodes = Api::<Node>::all(self.shared.client.clone());
-            let nodes = nodes.list(&ListParams::default()).await;
-            let nodes = nodes.map_err(runtime_error)?;
-            nodes
-                .items
-                .iter()
-                .map(overview::node)
-                .for_each(|node| add(&node));
+            let nodes = list_nodes(&self.shared.client).await?;
+            nodes.iter().for_each(&mut add);
         }
         Ok(facts)
     }
@@ -333,7 +382,13 @@ impl Runtime for KubernetesRuntime {
                     });
                 }
                 Some(mut book) => {
-                    if book.stage == *stage && self.application(stage.application).is_some() {
+                    if book.stage == *stage
+                        && let Some(application) = self.application(stage.application)
+                    {
+                        // Kept, and not taken up: the answer to the first asking was lost.
+                        if application.view().stage != *stage {
+                            self.shared.take_up(&application, book);
+                        }
                         return Ok(());
                     }
                     book.stage = stage.clone();
@@ -356,10 +411,12 @@ impl Runtime for KubernetesRuntime {
                 .map_err(runtime_error)?
             {
                 match self.application(stage.application) {
-                    Some(application) => application.offer(book),
-                    None => drop(self.look_after(&book)),
+                    Some(application) => self.shared.take_up(&application, book),
+                    None => {
+                        drop(self.look_after(&book));
+                        self.shared.hint();
+                    }
                 }
-                self.shared.hint();
                 return Ok(());
             }
             // Somebody wrote in between: what they wrote decides whether this one is still newer.
@@ -380,7 +437,9 @@ impl Runtime for KubernetesRuntime {
         };
         for (id, application) in all.iter().filter(|(id, _)| wanted(**id)) {
             let held = held.remove(id).unwrap_or_default();
-            let seen = observe::application(&self.shared.cache, &application.view(), &held, now);
+            let mut seen =
+                observe::application(&self.shared.cache, &application.view(), &held, now);
+            observe::mask(&mut seen, &self.shared.masks(*id));
             observed.applications.insert(*id, seen);
         }
         Ok(observed)
@@ -388,5 +447,21 @@ impl Runtime for KubernetesRuntime {
 
     fn changes(&self) -> Changes {
         self.hint.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not as a node of this machine, which is started by hand.
+    #[tokio::test]
+    async fn a_cluster_that_went_away_before_its_nodes_were_told_is_said_so() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", free.local_addr().unwrap());
+        drop(free);
+        let client = Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
+        let away = list_nodes(&client).await.unwrap_err().into_problem();
+        assert!(away.is(problem::CLUSTER_UNREACHABLE), "{away:?}");
     }
 }

@@ -123,6 +123,22 @@ fn is_shared(provisioner: &str) -> Option<bool> {
     known.map(|(_, shared)| *shared)
 }
 
+pub(crate) fn storage_class(class: &StorageClass) -> StorageClassFound {
+    let default = "storageclass.kubernetes.io/is-default-class";
+    StorageClassFound {
+        name: class.name_any(),
+        provisioner: class.provisioner.clone(),
+        is_default: class
+            .annotations()
+            .get(default)
+            .is_some_and(|is| is == "true"),
+        can_expand: class.allow_volume_expansion.unwrap_or_default(),
+        keeps: class.reclaim_policy.as_deref() == Some("Retain"),
+        shared: is_shared(&class.provisioner),
+        waits_for_pod: class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
+    }
+}
+
 fn storage(asked: &Asked, findings: &mut ClusterFindings) -> CheckStep {
     let name = CheckName::StorageClasses;
     let classes = match &asked.classes {
@@ -132,22 +148,7 @@ fn storage(asked: &Asked, findings: &mut ClusterFindings) -> CheckStep {
                 .remedy("Allow this user `list storageclasses.storage.k8s.io`.");
         }
     };
-    let default = "storageclass.kubernetes.io/is-default-class";
-    findings.storage_classes = classes
-        .iter()
-        .map(|class| StorageClassFound {
-            name: class.name_any(),
-            provisioner: class.provisioner.clone(),
-            is_default: class
-                .annotations()
-                .get(default)
-                .is_some_and(|is| is == "true"),
-            can_expand: class.allow_volume_expansion.unwrap_or_default(),
-            keeps: class.reclaim_policy.as_deref() == Some("Retain"),
-            shared: is_shared(&class.provisioner),
-            waits_for_pod: class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
-        })
-        .collect();
+    findings.storage_classes = classes.iter().map(storage_class).collect();
     let found = &findings.storage_classes;
     let mut step = match found.iter().find(|class| class.is_default) {
         _ if found.is_empty() => warning(name, "There is no storage class: volumes and databases cannot be made.")

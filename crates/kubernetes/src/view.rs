@@ -11,10 +11,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use pluvio_model::cluster::{ClusterEvent, NodeOverview};
+use pluvio_model::cluster::{ClusterEvent, NodeOverview, StorageClassFound};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ use crate::cache::application;
 use crate::failure::{is_not_found, told};
 use crate::overview::{event, node, requests};
 use crate::patience::{LONGEST, Patience};
+use crate::survey::storage_class;
 use crate::usage::{bytes, millis};
 
 /// Events that are kept; the cluster itself forgets them after an hour.
@@ -46,6 +48,7 @@ pub(crate) struct Seen {
     pub(crate) nodes: HashMap<u64, NodeOverview>,
     pub(crate) pods: HashMap<u64, SeenPod>,
     pub(crate) events: HashMap<u64, ClusterEvent>,
+    pub(crate) storage_classes: HashMap<u64, StorageClassFound>,
     /// What is not told, or not any more: since when, and why.
     pub(crate) broken: BTreeMap<&'static str, (Timestamp, String)>,
 }
@@ -84,7 +87,8 @@ impl View {
             .fields("status.phase!=Succeeded,status.phase!=Failed");
         follow::<Node>(client, all.clone(), &seen, tracker, stop);
         follow::<Pod>(client, alive, &seen, tracker, stop);
-        follow::<Event>(client, all, &seen, tracker, stop);
+        follow::<Event>(client, all.clone(), &seen, tracker, stop);
+        follow::<StorageClass>(client, all, &seen, tracker, stop);
         View {
             client: client.clone(),
             seen,
@@ -215,6 +219,18 @@ impl Followed for Event {
         for (.., at) in &by_age[..all.len() - MOST_EVENTS * 9 / 10] {
             all.remove(at);
         }
+    }
+}
+
+impl Followed for StorageClass {
+    const WHAT: &'static str = "storage classes";
+    type Kept = StorageClassFound;
+
+    fn kept(&self) -> StorageClassFound {
+        storage_class(self)
+    }
+    fn all(seen: &mut Seen) -> &mut HashMap<u64, StorageClassFound> {
+        &mut seen.storage_classes
     }
 }
 

@@ -214,7 +214,7 @@ pub(crate) fn handle(claim: &PersistentVolumeClaim) -> String {
 }
 
 /// What a volume is called in its application: `data`, or `data-shop-db-0` for an instance's own.
-fn name(claim: &PersistentVolumeClaim) -> Option<Name> {
+pub(crate) fn name(claim: &PersistentVolumeClaim) -> Option<Name> {
     let named = claim.annotations().get(key::VOLUME_NAME);
     match named {
         Some(name) => name.parse().ok(),

@@ -4,15 +4,15 @@ mod names;
 mod prune;
 mod scaling;
 mod security;
+mod storage;
+mod stuck;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
@@ -26,7 +26,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::apply::{Writer, name_of};
+use crate::apply::{Writer, Wrote, name_of};
 use crate::book::{Began, Book, ObjectName, RunOf};
 use crate::cache::Held;
 use crate::failure::{is_not_found, of_object, told};
@@ -109,6 +109,7 @@ pub(crate) async fn run(
         shared,
         application,
         book: None,
+        is_kept: true,
         writer: Writer::default(),
         is_pulling: false,
         hot: BTreeMap::new(),
@@ -143,6 +144,8 @@ struct Worker {
     shared: Arc<Shared>,
     application: Arc<Application>,
     book: Option<Book>,
+    /// Whether the cluster has the book's notes as they are here.
+    is_kept: bool,
     writer: Writer,
     /// Whether the namespace has been given what images are pulled with.
     is_pulling: bool,
@@ -164,10 +167,13 @@ impl Worker {
             .take();
         if let Some(book) = offered {
             self.book = Some(book);
+            self.is_kept = true;
         }
         let result = match self.book.as_ref().map(|book| book.stage.wish.clone()) {
             None => return None,
-            Some(Wish::Gone) if self.book.as_ref().is_some_and(|book| book.notes.is_gone) => {
+            Some(Wish::Gone)
+                if self.is_kept && self.book.as_ref().is_some_and(|book| book.notes.is_gone) =>
+            {
                 return None;
             }
             Some(Wish::Gone) => self.end().await,
@@ -195,9 +201,14 @@ impl Worker {
     /// Keeps what the notes say. Another writer's book is taken instead, and the round is over.
     async fn keep(&mut self) -> Result<(), Box<Problem>> {
         let shared = self.shared.clone();
+        // Until it is known to be: a later round finds nothing new to note, and keeps it nevertheless.
+        self.is_kept = false;
         let book = self.book.as_mut().expect("a round has one");
         match shared.shelf.put(book).await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.is_kept = true;
+                Ok(())
+            }
             Ok(false) => {
                 let id = book.stage.application;
                 let newer = shared
@@ -206,7 +217,7 @@ impl Worker {
                     .await
                     .map_err(|error| of_object("the kept stage", &error))?;
                 if let Some(newer) = newer {
-                    self.application.offer(newer);
+                    shared.take_up(&self.application, newer);
                 }
                 Err(Box::new(of_object("the kept stage", &conflict())))
             }
@@ -227,6 +238,7 @@ impl Worker {
         // Tasks first: the stage names them before their components, and their Jobs have the same names later.
         let tasks = self.tasks(wish, &stage, &options)?;
         let mut wanted: Vec<Object> = Vec::new();
+        objects.retain(|object| !prune::is_of_once(wish, object));
         for object in tasks.into_iter().chain(objects.drain(..)) {
             if !wanted.iter().any(|one| name_of(one) == name_of(&object)) {
                 wanted.push(object);
@@ -245,11 +257,12 @@ impl Worker {
             if turn(&object.kind) > 0 && std::mem::take(&mut wants_pull) {
                 self.bring_pull(wish, &options).await?;
             }
-            keep_class(&self.shared, object);
+            let named = format!("{} {}", object.kind, object.name);
+            let kept = self.keep_class(object).await;
+            kept.map_err(|error| of_object(&named, &error))?;
             self.secure(wish, object);
             let handing = self.hand_replicas(wish, object).await;
-            is_handing |= handing
-                .map_err(|error| of_object(&format!("{} {}", object.kind, object.name), &error))?;
+            is_handing |= handing.map_err(|error| of_object(&named, &error))?;
             let writing = self.writer.bring(
                 &self.shared.client,
                 &self.shared.resources,
@@ -257,9 +270,7 @@ impl Worker {
                 object,
                 anew,
             );
-            writing
-                .await
-                .map_err(|error| of_object(&format!("{} {}", object.kind, object.name), &error))?;
+            writing.await.map_err(|error| of_object(&named, &error))?;
         }
         self.inner_names(wish, &options, anew).await?;
         let written = self.written(wish, &options);
@@ -272,6 +283,7 @@ impl Worker {
         });
         self.tell_hot(wish).await;
         let held = self.held();
+        self.free_stuck(wish, &held).await;
         let is_pruned = self.prune(wish, &wanted, &held).await?;
         self.application.publish(|view| view.is_pruned = is_pruned);
         let settled = observe::application(
@@ -427,13 +439,14 @@ impl Worker {
         notes
             .began
             .retain(|name, _| wish.release.components.contains_key(name));
-        if *notes != before {
+        let is_new = *notes != before;
+        if is_new || !self.is_kept {
             self.keep().await?;
         }
         Ok(())
     }
 
-    fn written(&self, wish: &RunWish, options: &Options) -> BTreeMap<Name, i64> {
+    fn written(&self, wish: &RunWish, options: &Options) -> BTreeMap<Name, Wrote> {
         let mut written = BTreeMap::new();
         for component in wish.release.components.values() {
             let kind = match component.kind {
@@ -444,8 +457,8 @@ impl Worker {
             };
             let object = lower::component_object(&wish.release, &component.name);
             let name = ObjectName::new("apps/v1", kind, &options.namespace, object);
-            if let Some(generation) = self.writer.generation(&name) {
-                written.insert(component.name.clone(), generation);
+            if let Some(wrote) = self.writer.wrote(&name) {
+                written.insert(component.name.clone(), wrote);
             }
         }
         written
@@ -551,19 +564,6 @@ fn turn(kind: &str) -> u8 {
         "Service" | "NetworkPolicy" => 2,
         scaling::AUTOSCALER => 4,
         _ => 3,
-    }
-}
-
-/// A claim keeps the class it was made with, whatever the choice of classes is by now: the cluster would refuse another.
-fn keep_class(shared: &Shared, object: &mut Object) {
-    if object.kind != "PersistentVolumeClaim" {
-        return;
-    }
-    let mut reference = ObjectRef::<PersistentVolumeClaim>::new(&object.name);
-    reference.namespace.clone_from(&object.namespace);
-    let there = shared.cache.claims.get(&reference);
-    if let Some(class) = there.and_then(|claim| claim.spec.as_ref()?.storage_class_name.clone()) {
-        object.body["spec"]["storageClassName"] = json!(class);
     }
 }
 

@@ -213,6 +213,9 @@ pub struct ClusterOverview {
     pub workloads: Vec<WorkloadOverview>,
     /// Warnings first, then the newest first.
     pub events: Vec<ClusterEvent>,
+    /// By name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_classes: Vec<StorageClassFound>,
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -254,6 +257,9 @@ pub struct NodeOverview {
     pub instances: u32,
     pub conditions: Vec<NodeCondition>,
     pub taints: Vec<NodeTaint>,
+    /// Those that whoever runs the cluster gave it, and its zone: none that Kubernetes gives every node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }

@@ -18,6 +18,7 @@ pub mod id;
 pub mod image;
 pub mod interpolate;
 pub mod name;
+pub mod objects;
 pub mod observed;
 pub mod operation;
 pub mod permission;

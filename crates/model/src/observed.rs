@@ -124,6 +124,31 @@ pub struct ObservedRun {
 }
 
 impl ObservedRun {
+    /// One that was not begun yet.
+    pub fn waiting(
+        key: &str,
+        kind: RunKind,
+        release: u64,
+        instance: String,
+        component: &Name,
+        hash: ContentHash,
+    ) -> ObservedRun {
+        ObservedRun {
+            key: key.to_owned(),
+            component: component.clone(),
+            kind,
+            hash,
+            release,
+            instance,
+            state: RunState::Waiting,
+            scheduled_at: None,
+            started_at: None,
+            ended_at: None,
+            exit: None,
+            problem: None,
+        }
+    }
+
     /// It was ended because nobody wanted it any more, which says nothing of what it would have come to.
     pub fn was_cancelled(&self) -> bool {
         let cancelled = |problem: &crate::problem::Problem| problem.is(crate::problem::CANCELLED);
@@ -223,6 +248,25 @@ pub struct ObservedSidecar {
     pub probe: Option<ProbeAnswer>,
 }
 
+/// What happened to an instance; the same thing again is counted, not told twice.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceEvent {
+    pub component: Name,
+    /// As [`ObservedInstance::name`]; it may be gone.
+    pub instance: String,
+    /// The sidecar or init step that it happened to; absent for the instance and its main container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    pub is_warning: bool,
+    /// In one word, as Kubernetes writes it: `Started`, `Unhealthy`, `OOMKilled`.
+    pub reason: String,
+    pub message: String,
+    pub count: u32,
+    pub first: jiff::Timestamp,
+    pub last: jiff::Timestamp,
+}
+
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
@@ -255,6 +299,16 @@ pub struct ExitRecord {
     pub at: jiff::Timestamp,
     /// The last lines of its log, at most 20.
     pub last_lines: Vec<String>,
+}
+
+impl ExitRecord {
+    /// `ended with exit code 3`
+    pub fn in_words(&self) -> String {
+        match self.oom {
+            true => "killed: it took more memory than its limit".to_owned(),
+            false => format!("ended with exit code {}", self.code),
+        }
+    }
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

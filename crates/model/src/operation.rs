@@ -120,6 +120,17 @@ impl Step {
             usual_ms: None,
         }
     }
+
+    /// One that another component has been through goes on for the next: it takes what all of them took, not what lies between.
+    fn begin(&mut self, now: jiff::Timestamp) {
+        if self.state != StepState::Running {
+            self.state = StepState::Running;
+            self.started_at = match (self.started_at, self.ended_at.take()) {
+                (Some(from), Some(to)) => Some(now - to.duration_since(from)),
+                (from, _) => from.or(Some(now)),
+            };
+        }
+    }
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -153,6 +164,9 @@ pub struct Operation {
     /// How far each component is that the operation changes, in the order in which they were met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentProgress>,
+    /// What keeps it from going on at present and is tried again; gone when it is mended, or when the operation ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindrance: Option<Box<Problem>>,
     /// `None` while it runs.
     pub outcome: Option<Outcome>,
     /// Someone asked to cancel it.
@@ -197,12 +211,7 @@ impl Operation {
     }
 
     pub fn begin(&mut self, name: StepName, now: jiff::Timestamp) {
-        let step = self.step_mut(name);
-        if step.state != StepState::Running {
-            step.state = StepState::Running;
-            step.started_at.get_or_insert(now);
-            step.ended_at = None;
-        }
+        self.step_mut(name).begin(now);
     }
 
     pub fn finish(&mut self, name: StepName, note: impl Into<String>, now: jiff::Timestamp) {
@@ -245,7 +254,25 @@ impl Operation {
                 _ => {}
             }
         }
+        self.hindrance = None;
         self.outcome = Some(outcome);
         self.ended_at = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_takes_what_its_components_took_and_not_what_lies_between() {
+        let second = |n| jiff::Timestamp::from_second(n).unwrap();
+        let mut step = Step::waiting(StepName::Fetch);
+        for (from, to) in [(10, 12), (30, 33)] {
+            step.begin(second(from));
+            (step.state, step.ended_at) = (StepState::Done, Some(second(to)));
+        }
+        let (from, to) = (step.started_at.unwrap(), step.ended_at.unwrap());
+        assert_eq!(to.duration_since(from).as_secs(), 5);
     }
 }

@@ -23,6 +23,9 @@ pub struct PlaceSettings {
     /// For volumes that name no class; the cluster's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
+    /// Teams whose namespaces take only pods that Kubernetes' standard `restricted` allows; `*` is every team.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restricted: Vec<String>,
 }
 
 /// Who serves an application's routes on a cluster.

@@ -170,6 +170,9 @@ codes! {
     CLUSTER_UNREACHABLE = "cluster.unreachable", 503, "The cluster does not answer";
     CLUSTER_UNFIT = "cluster.unfit", 422, "The cluster lacks what Pluvio needs";
     CLUSTER_NO_ROOM = "cluster.no-room", 422, "No node of the cluster has room";
+    CLUSTER_POLICY = "cluster.policy", 422, "A rule of the cluster refuses it";
+    CLUSTER_QUOTA = "cluster.quota", 422, "The cluster's quota is full";
+    CLUSTER_STORAGE = "cluster.storage", 422, "The cluster makes no volume";
     STALE_GENERATION = "generation.stale", 409, "A newer decision is at work";
     SERVER_UNREACHABLE = "server.unreachable", 503, "Pluvio does not answer";
     AUTH_REQUIRED = "auth.required", 401, "Sign in first";

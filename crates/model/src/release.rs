@@ -64,6 +64,9 @@ pub struct DecidedComponent {
     /// `kind: cron`: when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleIn>,
+    /// `kind: job` that runs once in the application's life: what names its run, instead of its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<ContentHash>,
     /// `kind: database`: what its data were made by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
@@ -106,6 +109,9 @@ pub struct Content {
     /// Those of its networks that have no way out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub internal_networks: Vec<Name>,
+    /// It is on no network at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -116,6 +122,8 @@ pub struct Content {
     pub labels: IndexMap<String, String>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub node_labels: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "DecidedPlacement::is_any")]
+    pub placement: DecidedPlacement,
     pub restart: RestartPolicy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_task: Option<DecidedTask>,
@@ -124,6 +132,26 @@ pub struct Content {
     /// Grows with each restart asked for: the same content, new instances.
     #[serde(default)]
     pub restarts: u64,
+}
+
+/// Which machines of a cluster an instance would rather run on, beside the labels that they must have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecidedPlacement {
+    pub spread: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<Name>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<Name>,
+    /// Keys of taints that it tolerates, with their values; any value where it is empty.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub reserved: IndexMap<String, String>,
+}
+
+impl DecidedPlacement {
+    pub fn is_any(&self) -> bool {
+        *self == DecidedPlacement::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +186,25 @@ pub struct DecidedContainer {
     pub host: Option<HostOptions>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<ContainerOptions>,
+    /// Whom the image starts as where `user` does not say it: on a cluster, where it is told by number and not root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_user: Option<String>,
+}
+
+impl DecidedContainer {
+    /// The user, and the group where one is told, that it runs as, if that is known and not root.
+    pub fn ordinary_user(&self) -> Option<(u32, Option<u32>)> {
+        let told = self.user.as_deref().or(self.image_user.as_deref())?;
+        numeric_user(told).filter(|(user, _)| *user != 0)
+    }
+}
+
+/// `1000` or `1000:1000`.
+pub fn numeric_user(user: &str) -> Option<(u32, Option<u32>)> {
+    match user.split_once(':') {
+        Some((user, group)) => Some((user.parse().ok()?, Some(group.parse().ok()?))),
+        None => Some((user.parse().ok()?, None)),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -300,22 +347,36 @@ impl DecidedComponent {
     /// another. The hash names the run: the same runs once.
     pub fn task(&self) -> Option<&ContentHash> {
         match self.kind {
-            Kind::Job => Some(&self.hash),
+            Kind::Job => Some(self.once.as_ref().unwrap_or(&self.hash)),
             _ => Some(&self.content.release_task.as_ref()?.hash),
         }
     }
 }
 
 impl Content {
+    /// Its own container, and those beside and before it.
+    pub fn containers(&self) -> impl Iterator<Item = &DecidedContainer> {
+        std::iter::once(&self.main)
+            .chain(self.sidecars.values())
+            .chain(self.init.values())
+    }
+
     /// The networks that it is on: the application's own unless others are named. The first is where its address is.
     pub fn joined(&self) -> Vec<Name> {
-        if self.networks.is_empty() {
+        if self.offline {
+            Vec::new()
+        } else if self.networks.is_empty() {
             vec![default_network()]
         } else {
             let once = |at: &usize| !self.networks[..*at].contains(&self.networks[*at]);
             let joined = (0..self.networks.len()).filter(once);
             joined.map(|at| self.networks[at].clone()).collect()
         }
+    }
+
+    /// On the machine's own network. Its names are those of the networks it would be on; its address is the machine's.
+    pub fn is_on_host(&self) -> bool {
+        self.main.host.as_ref().is_some_and(|host| host.network)
     }
 
     /// What it is called on one of its networks, besides its own name.

@@ -49,7 +49,8 @@ pub struct RunWish {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskWish {
     pub component: Name,
-    /// Of what it does: [`DecidedTask::hash`](crate::release::DecidedTask::hash) or, for a job, its content's.
+    /// Of what it does: [`DecidedTask::hash`](crate::release::DecidedTask::hash) or, for a job, its content's or
+    /// [`DecidedComponent::once`](crate::release::DecidedComponent::once).
     pub hash: ContentHash,
 }
 

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use pluvio_model::facts::ImageFacts;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
-use pluvio_model::observed::ObservedRun;
+use pluvio_model::observed::{InstanceEvent, ObservedRun};
 use pluvio_model::problem;
 use pluvio_plan::lower::engine::{label, volume_name};
 use pluvio_runtime::driver::{ContainerState, SeenContainer};
 use pluvio_runtime::{
-    BoxStream, CopyState, CopyVolume, Duplex, Exec, ExecRequest, ExecSession, HandRequest, Images,
-    KeptVolume, LogLine, LogQuery, Logs, Runs, RuntimeError, Scope, UsageSample, UsageSource,
-    Usages, Volumes,
+    BoxStream, CopyState, CopyVolume, Duplex, Events, Exec, ExecRequest, ExecSession, HandRequest,
+    Images, KeptVolume, LogLine, LogQuery, Logs, Runs, RuntimeError, Scope, UsageSample,
+    UsageSource, Usages, Volumes,
 };
 use tokio::net::TcpStream;
 
@@ -135,6 +135,27 @@ impl UsageSource for Node {
             .by_application()
             .map(|(application, all)| (application, all.iter().filter_map(last).collect()))
             .collect())
+    }
+}
+
+#[async_trait]
+impl Events for Node {
+    async fn events(
+        &self,
+        application: ApplicationId,
+        instance: Option<&str>,
+    ) -> Result<Vec<InstanceEvent>, RuntimeError> {
+        let store = self.shared.events.clone();
+        let read = tokio::task::spawn_blocking(move || store.of(application)).await;
+        let read = read.map_err(std::io::Error::other).and_then(|read| read);
+        let mut events = read.map_err(|error| {
+            RuntimeError::Refused(problem::ENGINE_FAILED.problem(
+                format!("The events of its instances cannot be read: {error}."),
+                "Check the disk of Pluvio's data folder.",
+            ))
+        })?;
+        events.retain(|event| instance.is_none_or(|name| event.instance == name));
+        Ok(events)
     }
 }
 

@@ -15,12 +15,12 @@ use hyper_util::rt::TokioIo;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
-use pluvio_model::observed::{Observed, ObservedRun};
+use pluvio_model::observed::{InstanceEvent, Observed, ObservedRun};
 use pluvio_model::stage::Stage;
 use pluvio_runtime::{
-    BoxStream, Changes, CopyState, CopyVolume, Duplex, Exec, ExecOutput, ExecRequest, ExecSession,
-    HandRequest, Images, KeptVolume, LogLine, LogQuery, Logs, Runs, Runtime, RuntimeError, Scope,
-    UsageSample, UsageSource, Usages, Volumes,
+    BoxStream, Changes, CopyState, CopyVolume, Duplex, Events, Exec, ExecOutput, ExecRequest,
+    ExecSession, HandRequest, Images, KeptVolume, LogLine, LogQuery, Logs, Runs, Runtime,
+    RuntimeError, Scope, UsageSample, UsageSource, Usages, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -398,6 +398,20 @@ impl Client {
             output: Box::pin(output),
             input,
         })
+    }
+}
+
+#[async_trait]
+impl Events for Client {
+    async fn events(
+        &self,
+        application: ApplicationId,
+        instance: Option<&str>,
+    ) -> Result<Vec<InstanceEvent>, RuntimeError> {
+        let of = instance.map(|name| format!("&instance={}", escape(name)));
+        let of = of.unwrap_or_default();
+        self.get(&format!("/events?application={application}{of}"))
+            .await
     }
 }
 

@@ -16,7 +16,7 @@ use pluvio_runtime::{LogLine, LogStream};
 use pluvio_telemetry::logs::LogStore;
 use tokio::sync::watch;
 
-use crate::masks::Masks;
+use pluvio_runtime::Masks;
 
 /// Lines that are shown with an exit.
 const LAST: usize = 20;

@@ -20,6 +20,7 @@ use pluvio_plan::lower::engine::label;
 use pluvio_proxy::{AccessLog, Gateway, GatewayConfig, GatewayError};
 use pluvio_runtime::driver::{Driver, DriverError, SeenContainer};
 use pluvio_runtime::{Changes, Runtime, RuntimeError, Scope};
+use pluvio_telemetry::events::EventStore;
 use pluvio_telemetry::logs::LogStore;
 use pluvio_telemetry::usage::UsageStore;
 use tokio::sync::{Notify, watch};
@@ -42,7 +43,7 @@ use crate::usage::Meter;
 use crate::wire::{Health, Metrics};
 
 /// Between two readings of what instances use.
-const USAGE: Duration = Duration::from_secs(10);
+const USAGE: Duration = Duration::from_secs(5);
 /// After a start, before addresses that nobody asked for are given back.
 const SWEEP: Duration = Duration::from_secs(20);
 /// Between two looks for logs that are too old.
@@ -95,6 +96,7 @@ pub(crate) struct Shared {
     /// The range of applications' networks.
     pub(crate) pool: Pool,
     pub(crate) logs: Arc<LogStore>,
+    pub(crate) events: Arc<EventStore>,
     pub(crate) usage: UsageStore,
     pub(crate) hands: Hands,
     pub(crate) clock: Clock,
@@ -207,6 +209,8 @@ impl Node {
             config.logs.age,
         )
         .map_err(usable(logs_folder.clone()))?;
+        let events = folder.join("events");
+        let events = EventStore::open(events.clone()).map_err(usable(events))?;
         let gateway = Gateway::bind(
             &config.listen,
             GatewayConfig {
@@ -232,6 +236,7 @@ impl Node {
             traffic,
             addresses,
             logs: Arc::new(logs),
+            events: Arc::new(events),
             usage: UsageStore::open(&folder),
             hands: Hands::new(folder.clone()),
             clock: Clock::start(),

@@ -196,19 +196,14 @@ mod tests {
     use pluvio_model::image::ContentHash;
 
     fn run(number: usize, state: RunState) -> ObservedRun {
+        let (key, instance) = (
+            format!("schedule-report-{number}"),
+            format!("shop--report--run-{number}"),
+        );
+        let (report, hash) = ("report".parse().unwrap(), ContentHash::of(&"content"));
         ObservedRun {
-            key: format!("schedule-report-{number}"),
-            component: "report".parse().unwrap(),
-            kind: RunKind::Schedule,
-            hash: ContentHash::of(&"content"),
-            release: 1,
-            instance: format!("shop--report--run-{number}"),
             state,
-            scheduled_at: None,
-            started_at: None,
-            ended_at: None,
-            exit: None,
-            problem: None,
+            ..ObservedRun::waiting(&key, RunKind::Schedule, 1, instance, &report, hash)
         }
     }
 

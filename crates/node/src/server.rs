@@ -20,8 +20,8 @@ use pluvio_model::name::Name;
 use pluvio_model::problem;
 use pluvio_model::stage::Stage;
 use pluvio_runtime::{
-    CopyVolume, Exec, ExecOutput, ExecRequest, ExecSession, HandRequest, Images, LogQuery, Logs,
-    Runs, Runtime, RuntimeError, Scope, UsageSource, Volumes,
+    CopyVolume, Events, Exec, ExecOutput, ExecRequest, ExecSession, HandRequest, Images, LogQuery,
+    Logs, Runs, Runtime, RuntimeError, Scope, UsageSource, Volumes,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -250,6 +250,10 @@ async fn route(
                 Some(application) => document(&node.usage(application, history).await?),
                 None => document(&node.usage_of_all().await?),
             }
+        }
+        (&Method::GET, ["events"]) => {
+            let instance = parameter(&query, "instance");
+            document(&node.events(one(&query)?, instance.as_deref()).await?)
         }
         (&Method::GET, ["images", reference]) => document(&node.image(&unescape(reference)).await?),
         (&Method::GET, ["runs"]) => {

@@ -12,6 +12,7 @@
 //! | `POST /connect` (a [`ConnectRequest`]), upgraded | bytes both ways |
 //! | `GET /usage?application=ID[&history]` | samples by instance |
 //! | `GET /usage` | the same for every application, its last samples only |
+//! | `GET /events?application=ID[&instance=NAME]` | `[InstanceEvent]`, the newest first |
 //! | `GET /images/REFERENCE` | `ImageFacts` or `null` |
 //! | `GET /runs?application=ID[&component=NAME]` | `[ObservedRun]` |
 //! | `POST /runs?application=ID&component=NAME` | the key of a run of that component, which begins now |

@@ -1,37 +1,39 @@
 //! What a specification asks for beyond its own containers, and the permission each needs.
 
 use pluvio_model::permission::Permission;
-use pluvio_model::spec::{AppSpec, HostOptions, MountSpec, VolumeKind};
+use pluvio_model::spec::{AppSpec, ComponentSpec, HostOptions, MountSpec, VolumeKind};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-/// A permission, and the first place in the specification that needs it.
+/// A permission, and a place in the specification that needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
     pub permission: Permission,
     /// `components.web.host.privileged`
     pub path: String,
+    /// What is asked for, and of which setting, as JSON: another value is another wish. An element's place in its list says
+    /// nothing, so that one that moves up stays what it was. Where a program gets at the whole machine, the program is part of it.
+    pub what: Value,
 }
 
 /// Permissions that deploying this specification needs besides the one to deploy: one row for each place, in its order.
 pub fn permissions_needed(spec: &AppSpec) -> Vec<Needed> {
-    let mut needed = Vec::new();
-    let mut ask = |path: String| {
-        needed.push(Needed {
-            permission: Permission::HostAccess,
-            path,
-        });
-    };
+    let mut wishes = Wishes(Vec::new());
     for (name, component) in &spec.components {
         let path = format!("components.{name}");
-        container(
+        let program = component_program(spec, component);
+        wishes.container(
             &path,
             component.host.as_ref(),
             component.volumes.iter(),
-            &mut ask,
+            &program,
         );
         for (kind, containers) in [("sidecars", &component.sidecars), ("init", &component.init)] {
             for (each, of) in containers {
                 let path = format!("{path}.{kind}.{each}");
-                container(&path, of.host.as_ref(), of.volumes.iter(), &mut ask);
+                // Without an image of its own it has the component's.
+                let program = json!([program_in(of), of.image.is_none().then_some(&program)]);
+                wishes.container(&path, of.host.as_ref(), of.volumes.iter(), &program);
             }
         }
         for (index, publish) in component.publish.iter().enumerate() {
@@ -41,58 +43,269 @@ pub fn permissions_needed(spec: &AppSpec) -> Vec<Needed> {
                 .is_some_and(|address| !address.is_loopback())
                 || publish.host < 1024
             {
-                ask(format!("{path}.publish.{index}"));
+                wishes.element(format!("{path}.publish"), &index, json!(publish));
             }
         }
-        // What listens on loopback trusts whoever reaches it.
-        if component.external.as_ref().is_some_and(|of| of.local) {
-            ask(format!("{path}.external.local"));
+        // Whoever reserved machines did not mean everybody.
+        for (key, value) in component.placement.iter().flat_map(|p| &p.reserved) {
+            let list = format!("{path}.placement.reserved");
+            wishes.element(list, key, json!([key, value]));
         }
-        // The escape can say anything, so it needs everything.
-        if component.patch.is_some() {
-            ask(format!("{path}.patch"));
+        // What listens on loopback trusts whoever reaches it. An address without a port takes the component's.
+        if let Some(external) = &component.external
+            && external.local
+        {
+            let what = json!([external, component.ports]);
+            wishes.setting(format!("{path}.external.local"), what);
+        }
+        // The escape can say anything, so it needs everything; also of the containers beside.
+        if let Some(patch) = &component.patch {
+            let beside = component.sidecars.iter().chain(&component.init);
+            let beside: Vec<Value> = beside.map(|(_, of)| program_in(of)).collect();
+            let what = json!([patch, program, beside]);
+            wishes.setting(format!("{path}.patch"), what);
         }
     }
     if !spec.objects.is_empty() {
-        ask("objects".to_owned());
+        wishes.setting("objects".to_owned(), json!(spec.objects));
     }
+    wishes.0
+}
+
+/// Wishes that a specification has and another had not, or not so.
+pub fn widened(before: Option<&AppSpec>, spec: &AppSpec) -> Vec<Needed> {
+    let had = before.map(permissions_needed).unwrap_or_default();
+    let had = |one: &Needed| {
+        had.iter()
+            .any(|had| (had.permission, &had.what) == (one.permission, &one.what))
+    };
+    let mut needed = permissions_needed(spec);
+    needed.retain(|one| !had(one));
     needed
 }
 
-fn container<'a>(
-    path: &str,
-    host: Option<&HostOptions>,
-    mounts: impl Iterator<Item = (&'a pluvio_model::spec::AbsolutePath, &'a MountSpec)>,
-    ask: &mut impl FnMut(String),
-) {
-    if let Some(host) = host {
-        let options = [
-            ("privileged", host.privileged),
-            ("network", host.network),
-            ("pid", host.pid),
-            ("ipc", host.ipc),
-            ("capabilities", !host.capabilities.is_empty()),
-            ("devices", !host.devices.is_empty()),
-            ("security", !host.security.is_empty()),
-            ("sysctls", !host.sysctls.is_empty()),
-        ];
-        for (option, _) in options.iter().filter(|(_, asked)| *asked) {
-            ask(format!("{path}.host.{option}"));
-        }
+/// What says which program runs in a container, and as whom.
+const PROGRAM: [&str; 13] = [
+    "image",
+    "source",
+    "build",
+    "database",
+    "entrypoint",
+    "command",
+    "workingDir",
+    "user",
+    "env",
+    "files",
+    "groups",
+    "release",
+    "probes",
+];
+
+fn program_in(container: &impl Serialize) -> Value {
+    let mut keys = json!(container);
+    if let Some(keys) = keys.as_object_mut() {
+        keys.retain(|key, _| PROGRAM.contains(&key.as_str()));
     }
-    for (target, mount) in mounts {
-        if mount.kind == VolumeKind::Host {
-            ask(format!("{path}.volumes.{target}"));
+    keys
+}
+
+fn component_program(spec: &AppSpec, component: &ComponentSpec) -> Value {
+    let groups: Vec<_> = component
+        .groups
+        .iter()
+        .map(|g| spec.groups.get(g))
+        .collect();
+    json!([program_in(component), groups])
+}
+
+struct Wishes(Vec<Needed>);
+
+impl Wishes {
+    fn setting(&mut self, path: String, what: Value) {
+        let what = json!([path, what]);
+        self.ask(path, what);
+    }
+
+    fn element(&mut self, list: String, at: &impl std::fmt::Display, what: Value) {
+        let what = json!([list, what]);
+        self.ask(format!("{list}.{at}"), what);
+    }
+
+    fn ask(&mut self, path: String, what: Value) {
+        self.0.push(Needed {
+            permission: Permission::HostAccess,
+            path,
+            what,
+        });
+    }
+
+    fn container<'a>(
+        &mut self,
+        path: &str,
+        host: Option<&HostOptions>,
+        mounts: impl Iterator<Item = (&'a pluvio_model::spec::AbsolutePath, &'a MountSpec)>,
+        program: &Value,
+    ) {
+        if let Some(host) = host {
+            for (option, asked) in [
+                ("privileged", host.privileged),
+                ("network", host.network),
+                ("pid", host.pid),
+                ("ipc", host.ipc),
+            ] {
+                if asked {
+                    self.setting(format!("{path}.host.{option}"), program.clone());
+                }
+            }
+            for (option, list) in [
+                ("capabilities", &host.capabilities),
+                ("devices", &host.devices),
+                ("security", &host.security),
+            ] {
+                for (index, each) in list.iter().enumerate() {
+                    let list = format!("{path}.host.{option}");
+                    self.element(list, &index, json!([each, program]));
+                }
+            }
+            // Of the namespaces of its own.
+            for (key, value) in &host.sysctls {
+                let list = format!("{path}.host.sysctls");
+                self.element(list, key, json!([key, value]));
+            }
+        }
+        for (target, mount) in mounts {
+            if mount.kind == VolumeKind::Host {
+                let what = json!([mount, program]);
+                self.setting(format!("{path}.volumes.{target}"), what);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::sample;
+
+    fn of(component: &Value) -> AppSpec {
+        sample::spec(json!({ "name": "shop", "components": { "web": component } }))
+    }
+
+    #[test]
+    fn another_value_is_another_wish() {
+        let outside = |port: u16| {
+            json!({
+                "kind": "external",
+                "ports": { "main": { "port": port, "protocol": "tcp" } },
+                "external": { "addresses": ["127.0.0.1"], "local": true },
+            })
+        };
+        for (one, other) in [
+            (
+                json!({ "placement": { "reserved": { "gpu": "" } } }),
+                json!({ "placement": { "reserved": { "gpu": "", "other": "" } } }),
+            ),
+            (
+                json!({ "volumes": { "/a": { "type": "host", "hostPath": "/srv/a" } } }),
+                json!({ "volumes": { "/a": { "type": "host", "hostPath": "/etc" } } }),
+            ),
+            (
+                json!({ "host": { "capabilities": ["NET_ADMIN"] } }),
+                json!({ "host": { "capabilities": ["SYS_ADMIN"] } }),
+            ),
+            (
+                json!({ "patch": { "engine": { "a": 1 } } }),
+                json!({ "patch": { "engine": { "a": 2 } } }),
+            ),
+            (outside(5432), outside(2375)),
+            (
+                json!({ "publish": [{ "host": 80, "port": 80 }] }),
+                json!({ "publish": [{ "host": 80, "port": 80 }, { "host": 81, "port": 80 }] }),
+            ),
+        ] {
+            let (had, asks) = (of(&one), of(&other));
+            assert_eq!(widened(Some(&had), &had), []);
+            assert_ne!(widened(Some(&had), &asks), [], "{other}");
+        }
+    }
+
+    #[test]
+    fn who_takes_one_of_several_away_asks_for_nothing() {
+        for (key, two, one) in [
+            (
+                "publish",
+                json!([{ "host": 80, "port": 80, "address": "0.0.0.0" }, { "host": 81, "port": 80, "address": "0.0.0.0" }]),
+                json!([{ "host": 81, "port": 80, "address": "0.0.0.0" }]),
+            ),
+            (
+                "host",
+                json!({ "capabilities": ["NET_ADMIN", "SYS_TIME"], "devices": ["/dev/a", "/dev/b"], "sysctls": { "a": "1", "b": "2" } }),
+                json!({ "capabilities": ["SYS_TIME"], "devices": ["/dev/b"], "sysctls": { "b": "2" } }),
+            ),
+            (
+                "placement",
+                json!({ "reserved": { "gpu": "", "other": "a" } }),
+                json!({ "reserved": { "other": "a" } }),
+            ),
+        ] {
+            let (two, one) = (of(&json!({ key: two })), of(&json!({ key: one })));
+            assert_eq!(widened(Some(&two), &one), [], "{key}");
+            assert_ne!(widened(Some(&one), &two), [], "{key}");
+        }
+    }
+
+    #[test]
+    fn another_program_with_the_machine_s_rights_is_another_wish() {
+        let with = |reach: &Value, program: &Value| {
+            let mut all = json!({ "image": "localhost/a:1", "command": ["serve"] });
+            for (key, value) in [reach, program]
+                .into_iter()
+                .flat_map(|v| v.as_object().unwrap())
+            {
+                all[key] = value.clone();
+            }
+            of(&all)
+        };
+        let others = [
+            json!({ "image": "localhost/b:1" }),
+            json!({ "image": null, "source": { "path": "." } }),
+            json!({ "command": ["sh", "-c", "anything"] }),
+            json!({ "entrypoint": ["sh"] }),
+            json!({ "user": "0" }),
+            json!({ "env": { "BASH_ENV": "/tmp/a" } }),
+            json!({ "files": { "/bin/serve": { "content": "anything" } } }),
+            json!({ "release": { "command": "anything" } }),
+        ];
+        for reach in [
+            json!({ "host": { "privileged": true } }),
+            json!({ "host": { "network": true } }),
+            json!({ "host": { "pid": true } }),
+            json!({ "host": { "capabilities": ["SYS_ADMIN"] } }),
+            json!({ "host": { "devices": ["/dev/sda"] } }),
+            json!({ "volumes": { "/a": { "type": "host", "hostPath": "/var/run/docker.sock" } } }),
+            json!({ "patch": { "engine": { "a": 1 } } }),
+        ] {
+            let had = with(&reach, &json!({}));
+            let calm = json!({ "instances": 2, "labels": { "a": "b" }, "routes": [] });
+            assert_eq!(widened(Some(&had), &with(&reach, &calm)), [], "{reach}");
+            for other in &others {
+                let asks = widened(Some(&had), &with(&reach, other));
+                assert_ne!(asks, [], "{reach} {other}");
+            }
+        }
+        let beside = |image: &str| {
+            let log = json!({ "command": ["log"], "host": { "privileged": true } });
+            of(&json!({ "image": image, "sidecars": { "log": log } }))
+        };
+        let asks = widened(Some(&beside("localhost/a:1")), &beside("localhost/b:1"));
+        assert_ne!(asks, [], "a sidecar with the component's image");
+        // What is published or reserved gives a program no right over the machine.
+        let reach = json!({ "publish": [{ "host": 80, "port": 80 }], "placement": { "reserved": { "gpu": "" } } });
+        for other in &others {
+            let asks = widened(Some(&with(&reach, &json!({}))), &with(&reach, other));
+            assert_eq!(asks, [], "{other}");
+        }
+    }
 
     #[test]
     fn what_reaches_beyond_the_container_needs_a_permission() {
@@ -102,11 +315,12 @@ mod tests {
                 "plain": { "image": "localhost/a:1", "publish": [{ "host": 5432, "port": 5432 }], "host": {} },
                 "web": {
                     "image": "localhost/b:1",
-                    "host": { "privileged": true, "capabilities": ["NET_ADMIN"] },
+                    "host": { "privileged": true, "network": true, "capabilities": ["NET_ADMIN"] },
                     "volumes": { "/logs": { "type": "host", "hostPath": "/var/log" } },
                     "publish": [{ "host": 8000, "port": 80, "address": "0.0.0.0" }, { "host": 80, "port": 80 }],
                     "sidecars": { "log": { "image": "localhost/c:1", "host": { "pid": true } } },
                     "patch": { "engine": {} },
+                    "placement": { "spread": true, "reserved": { "gpu": "" } },
                 },
                 "mail": { "kind": "external", "external": { "addresses": ["127.0.0.1"], "local": true } },
                 "bank": { "kind": "external", "external": { "addresses": ["bank.example"] } },
@@ -121,11 +335,13 @@ mod tests {
             paths,
             [
                 "components.web.host.privileged",
-                "components.web.host.capabilities",
+                "components.web.host.network",
+                "components.web.host.capabilities.0",
                 "components.web.volumes./logs",
                 "components.web.sidecars.log.host.pid",
                 "components.web.publish.0",
                 "components.web.publish.1",
+                "components.web.placement.reserved.gpu",
                 "components.web.patch",
                 "components.mail.external.local",
                 "objects",

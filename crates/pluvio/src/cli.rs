@@ -159,6 +159,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  pluvio logs -f\n  pluvio logs --tail 100 --contains error"
     )]
     Logs(LogsArgs),
+    /// What happened to instances: started, ready, failing probes, ends
+    #[command(
+        after_help = "Examples:\n  pluvio events\n  pluvio events web --warnings\n  pluvio events --instance db-1"
+    )]
+    Events(crate::commands::events::EventsArgs),
     /// Databases of an application: a shell, backups, users, settings, figures
     #[command(
         alias = "db",
@@ -334,7 +339,7 @@ pub(crate) enum Command {
     Version,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct UpArgs {
     /// Applications answer at APP.DOMAIN
     #[arg(long)]
@@ -571,6 +576,8 @@ pub(crate) enum ClusterCommand {
         #[arg(long)]
         context: Option<String>,
     },
+    /// What is in a cluster, whoever made it: a list of one kind, or one object whole
+    Objects(crate::commands::objects::ObjectsArgs),
     /// Take a cluster out; its data volumes stay there, and are listed
     Remove {
         name: String,

@@ -15,8 +15,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::*;
 use commands::{
-    Done, access, apps, audit, change, cluster, database, declare, deploy, environment, follow,
-    history, images, instances, plan, reference, runs, scale, topology, up, volumes,
+    Done, access, apps, audit, change, cluster, database, declare, deploy, environment, events,
+    follow, history, images, instances, plan, reference, runs, scale, topology, uninstall, up,
+    volumes,
 };
 use context::Context;
 use pluvio_model::problem::{self, Problem};
@@ -71,7 +72,7 @@ async fn run(context: &Context, command: Command) -> Done {
             delete_data,
             keep_bases,
             yes,
-        } => up::uninstall(context, &delete_data, keep_bases, yes).await,
+        } => uninstall::uninstall(context, &delete_data, keep_bases, yes).await,
         Command::Server(args) => serve(context, args).await,
         Command::Gateway(args) => {
             begin_log();
@@ -94,6 +95,7 @@ async fn run(context: &Context, command: Command) -> Done {
             instances::port_forward(context, &ports, instance.as_deref()).await
         }
         Command::Scale(args) => scale::scale(context, &args).await,
+        Command::Events(args) => events::list(context, &args).await,
         Command::Runs { component } => runs::list(context, component.as_deref()).await,
         Command::Trigger { component } => runs::trigger(context, &component).await,
         Command::Restart(chosen) => environment::batch(context, "restart", &chosen).await,
@@ -195,15 +197,7 @@ async fn run(context: &Context, command: Command) -> Done {
 }
 
 async fn local_checks(context: &Context) -> pluvio_api::platform::DoctorReport {
-    let flags = UpArgs {
-        domain: None,
-        listen: None,
-        engine: None,
-        port: None,
-        gateway_port: None,
-        database: None,
-        rebind_engine: false,
-    };
+    let flags = UpArgs::default();
     let (engine, ports) = match config::Config::read(&context.data, &flags) {
         Ok(config) => (
             config.engine.value.clone(),

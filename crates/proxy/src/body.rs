@@ -210,7 +210,8 @@ impl ClientBody {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Source::Answer(body, _) => {
-                let piece = ready!(body.poll_next(cx));
+                let client = self.record.as_ref().map(|record| &record.client);
+                let piece = ready!(body.poll_next(cx, client.and_then(|client| client.moving())));
                 self.release();
                 Poll::Ready(piece.map(|piece| piece.map_err(io::Error::other)))
             }

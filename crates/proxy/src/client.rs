@@ -18,10 +18,18 @@ use std::{
 
 use futures::task::AtomicWaker;
 use pluvio_model::route::ApplicationKey;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
 use crate::{
-    config::ClientLimits, inner::InnerClient, metrics::Series, table::CompiledRoute, worker::Worker,
+    config::ClientLimits,
+    inner::InnerClient,
+    metrics::Series,
+    moving::{Moving, stands_in},
+    table::CompiledRoute,
+    worker::Worker,
 };
 
 /// One accepted connection, as everything but its own task sees it.
@@ -45,6 +53,7 @@ pub(crate) struct Client {
     blocked: AtomicU64,
     /// It speaks HTTP/2: bytes that arrive between requests need not be the head of one.
     multiplexed: AtomicBool,
+    moving: Moving,
     command: AtomicU8,
     task: AtomicWaker,
 }
@@ -128,6 +137,7 @@ impl Client {
             active: AtomicU32::new(0),
             blocked: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
+            moving: Moving::default(),
             command: AtomicU8::new(Command::Go as u8),
             task: AtomicWaker::new(),
         }
@@ -196,6 +206,11 @@ impl Client {
         self.set(Phase::Tunnel);
     }
 
+    /// How large bodies are moved to it; `None` where they have to be framed.
+    pub(crate) fn moving(&self) -> Option<&Moving> {
+        (!self.multiplexed.load(Ordering::Relaxed)).then_some(&self.moving)
+    }
+
     pub(crate) fn command(&self) -> Command {
         Command::from_number(self.command.load(Ordering::Acquire))
     }
@@ -247,18 +262,18 @@ impl Client {
 }
 
 /// A client's byte stream, watched.
-pub(crate) struct Watched<T> {
-    stream: T,
+pub(crate) struct Watched {
+    stream: TcpStream,
     client: Arc<Client>,
 }
 
-impl<T> Watched<T> {
-    pub(crate) fn new(stream: T, client: Arc<Client>) -> Self {
+impl Watched {
+    pub(crate) fn new(stream: TcpStream, client: Arc<Client>) -> Self {
         Watched { stream, client }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -273,13 +288,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let wrote = if stands_in(bytes) {
+            self.client.moving.poll_drain(cx, &self.stream, bytes)
+        } else {
+            Pin::new(&mut self.stream).poll_write(cx, bytes)
+        };
         self.client.wrote(wrote.is_pending());
         wrote
     }
@@ -289,7 +308,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        let real = parts.iter().take_while(|part| !stands_in(part)).count();
+        let wrote = match parts.get(real) {
+            Some(moved) if parts[..real].iter().all(|part| part.is_empty()) => {
+                self.client.moving.poll_drain(cx, &self.stream, moved)
+            }
+            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, &parts[..real]),
+        };
         self.client.wrote(wrote.is_pending());
         wrote
     }

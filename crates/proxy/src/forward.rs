@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    io,
     sync::{Arc, atomic::AtomicU64},
 };
 
@@ -20,16 +19,14 @@ use crate::{
     client::{Client, Command},
     h1::{Answer, AnswerBody, Connection, Exchange, Failure, Forwarded, Framing, write_head},
     h2::{self, Session},
+    offers::Offers,
     outgoing::{BodyFault, Outgoing},
     refusal::Refusal,
     table::CompiledLimits,
     tunnel,
-    upstream::{Lease, Upstream},
+    upstream::Lease,
     worker::Present,
 };
-
-/// Endpoints that a request is offered to when they cannot be connected to.
-const MOST_TRIED: usize = 3;
 
 /// Answers a request, whatever happens.
 pub(crate) async fn serve(
@@ -201,10 +198,10 @@ impl Attempt<'_> {
             }
         };
         let head_only = self.parts.method == Method::HEAD;
-        let mut unreachable = Unreachable::default();
+        let mut offers = Offers::default();
         let mut repeated = false;
         loop {
-            let lease = unreachable.next_endpoint(self.backend).await?;
+            let lease = offers.next(self.backend).await?;
             if self.instance.as_ref() != Some(lease.upstream().instance()) {
                 *self.instance = Some(lease.upstream().instance().clone());
             }
@@ -221,7 +218,7 @@ impl Attempt<'_> {
                     match timeout(self.limits.connect, opening).await {
                         Ok(Ok(connection)) => connection,
                         failed => {
-                            unreachable.note(&lease, failed.ok().and_then(Result::err));
+                            offers.failed(&lease, failed.ok().and_then(Result::err));
                             continue;
                         }
                     }
@@ -283,10 +280,10 @@ impl Attempt<'_> {
 
     async fn over_http2(self, outgoing: Outgoing) -> Result<Passage, Refusal> {
         let mut request = h2::request(self.parts, outgoing, &self.forwarded);
-        let mut unreachable = Unreachable::default();
+        let mut offers = Offers::default();
         let mut repeated = false;
         loop {
-            let lease = unreachable.next_endpoint(self.backend).await?;
+            let lease = offers.next(self.backend).await?;
             *self.instance = Some(lease.upstream().instance().clone());
             let index = self.client.worker.index;
             let mut session = match lease.upstream().session(index) {
@@ -299,7 +296,7 @@ impl Attempt<'_> {
                             session
                         }
                         failed => {
-                            unreachable.note(&lease, failed.ok().and_then(Result::err));
+                            offers.failed(&lease, failed.ok().and_then(Result::err));
                             continue;
                         }
                     }
@@ -323,44 +320,6 @@ impl Attempt<'_> {
                     });
                 }
             }
-        }
-    }
-}
-
-/// The endpoints that this request found nobody at.
-#[derive(Default)]
-struct Unreachable {
-    tried: Vec<Arc<Upstream>>,
-    timed_out: bool,
-}
-
-impl Unreachable {
-    async fn next_endpoint(&self, backend: &Backend) -> Result<Lease, Refusal> {
-        if self.tried.len() >= MOST_TRIED {
-            return Err(self.refusal());
-        }
-        match backend.acquire(&self.tried).await {
-            Err(Refusal::Unreachable) => Err(self.refusal()),
-            lease_or_refusal => lease_or_refusal,
-        }
-    }
-
-    /// No error: the time was over.
-    fn note(&mut self, lease: &Lease, error: Option<io::Error>) {
-        self.timed_out = error.is_none();
-        tracing::debug!(
-            address = %lease.upstream().address(),
-            error = error.as_ref().map(tracing::field::display),
-            "cannot connect to an instance"
-        );
-        self.tried.push(lease.upstream().clone());
-    }
-
-    fn refusal(&self) -> Refusal {
-        if self.timed_out {
-            Refusal::ConnectTimeout
-        } else {
-            Refusal::Unreachable
         }
     }
 }

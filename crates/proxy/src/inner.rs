@@ -27,16 +27,14 @@ use crate::{
     config::Network,
     gateway::{Gateway, Shared},
     metrics::{Passed, Series},
+    offers::Offers,
     pass,
     table::{CompiledRoute, Lasting},
-    upstream::Upstream,
     worker::{Present, Worker},
 };
 
 /// How long an instance may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Instances that a connection is offered to when they cannot be connected to.
-const MOST_TRIED: usize = 3;
 /// Who connects from an address that nobody named.
 const SOMEBODY: &str = "unknown";
 
@@ -310,19 +308,15 @@ async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
 
 /// A connection to a ready instance. Waits where the backend holds what comes.
 async fn reach(backend: &Arc<Backend>) -> Option<(crate::upstream::Lease, TcpStream)> {
-    let mut tried: Vec<Arc<Upstream>> = Vec::new();
-    while tried.len() < MOST_TRIED {
-        let lease = backend.acquire(&tried).await.ok()?;
+    let mut offers = Offers::default();
+    loop {
+        let lease = offers.next(backend).await.ok()?;
         let address = lease.upstream().address();
         match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Some((lease, stream)),
-            failed => {
-                tracing::debug!(%address, error = ?failed.err(), "cannot connect to an instance");
-                tried.push(lease.upstream().clone());
-            }
+            failed => offers.failed(&lease, failed.ok().and_then(Result::err)),
         }
     }
-    None
 }
 
 async fn told_to_end(client: &Arc<Client>) {

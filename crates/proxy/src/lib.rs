@@ -6,14 +6,14 @@
 //! when an instance may be stopped.
 //!
 //! Start with [`Gateway`], then follow a request: `worker` accepts a connection and hands it to hyper, `forward` takes each
-//! request through `table` (host, path, weight), `backend` (which endpoint; holding), `h1` or `h2` (there and back), `body`
-//! (the answer, then log and metrics). `gate` is why a swap of endpoints loses no request. `inner` is the same between the
-//! components of an application.
+//! request through `table` (host, path, weight), `backend` (which endpoint; holding), `offers` (who is asked next where nobody accepts),
+//! `h1` or `h2` (there and back), `body` (the answer, then log and metrics). `gate` is why a swap of endpoints loses no request.
+//! `inner` is the same between the components of an application.
 //!
 //! Rules: no SQL, no runtime, no files but the access log. Nothing that a client is sent names an address or an instance.
 //! Requests allocate little and never wait for another thread: each worker has its own connections, pools and log buffer.
 //!
-//! Deliberately absent, with room left: TLS (a client's stream is generic in `client::Watched`), TCP and UDP listeners in front,
+//! Deliberately absent, with room left: TLS (a client's stream is `client::Watched`; large bodies must be copied then), TCP and UDP listeners in front,
 //! filters and header predicates (`table::Node` holds one route where it will hold a list).
 
 mod access_log;
@@ -28,6 +28,8 @@ mod h1;
 mod h2;
 mod inner;
 mod metrics;
+mod moving;
+mod offers;
 mod outgoing;
 mod pass;
 mod refusal;

@@ -1,22 +1,22 @@
 //! Bytes between two TCP connections.
 //!
 //! Small messages are read and written. Once a read fills the buffer a large body is under way, and from then on the kernel moves
-//! the bytes itself, through a pipe (splice(2)): they are never copied into this process, which on a machine that is busy with both
-//! ends is most of what passing them on costs.
+//! the bytes itself.
 
-use std::{io, net::Shutdown, os::fd::OwnedFd, time::Duration};
+use std::{io, net::Shutdown, time::Duration};
 
 use rustix::net::{SendFlags, send};
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{io::Interest, net::TcpStream};
+use tokio::{io::Interest, net::TcpStream, time::timeout};
+
+use crate::moving::{Pipe, is_unsupported};
 
 /// For each direction, while messages are small.
 const BUFFER: usize = 16 * 1024;
 /// The same, of a large body where the kernel cannot move bytes itself.
 const LARGE_BUFFER: usize = 64 * 1024;
-/// What a pipe holds at most. Smaller where the machine has no more to give.
-const PIPE: usize = 1 << 20;
+/// After so long without a byte a large body is taken to be over.
+const QUIET: Duration = Duration::from_secs(1);
 /// After so long without a byte it is asked whether the other end is still there, and again after each `ASK_AGAIN`.
 const IDLE: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_secs(15);
@@ -68,10 +68,11 @@ async fn one_way(
         passed(count as u64);
         if count == BUFFER && buffer.len() == BUFFER {
             drop(std::mem::take(&mut buffer));
-            if moved(from, to, &passed).await? {
-                break;
-            }
-            buffer = vec![0; LARGE_BUFFER];
+            buffer = match moved(from, to, &passed).await? {
+                Moved::ToTheEnd => break,
+                Moved::UntilQuiet => vec![0; BUFFER],
+                Moved::Nothing => vec![0; LARGE_BUFFER],
+            };
         }
     }
     match SockRef::from(to).shutdown(Shutdown::Write) {
@@ -81,54 +82,41 @@ async fn one_way(
     }
 }
 
-/// Has the kernel move bytes to the end. False if it cannot; then none were.
+/// How far the kernel moved bytes.
+enum Moved {
+    ToTheEnd,
+    /// Nothing came for a while: a connection that only waits holds no pipe.
+    UntilQuiet,
+    /// It cannot, or there are too many pipes.
+    Nothing,
+}
+
+/// Has the kernel move bytes.
 async fn moved(
     from: &TcpStream,
     to: &TcpStream,
     passed: &(impl Fn(u64) + Send + Sync),
-) -> io::Result<bool> {
-    let Ok((out, into)) = pipe() else {
-        return Ok(false);
+) -> io::Result<Moved> {
+    let Ok(mut pipe) = Pipe::new() else {
+        return Ok(Moved::Nothing);
     };
-    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
     let mut began = false;
     loop {
-        // The pipe is empty, so whatever would block is the connection.
-        let filled = from
-            .async_io(Interest::READABLE, || {
-                Ok(splice(from, None, &into, None, PIPE, flags)?)
-            })
-            .await;
-        let mut held = match filled {
-            Err(error) if !began && is_unsupported(&error) => return Ok(false),
-            filled => filled?,
+        let fill = from.async_io(Interest::READABLE, || pipe.fill(from, usize::MAX));
+        let Ok(filled) = timeout(QUIET, fill).await else {
+            return Ok(Moved::UntilQuiet);
         };
-        if held == 0 {
-            return Ok(true);
+        match filled {
+            Err(error) if !began && is_unsupported(&error) => return Ok(Moved::Nothing),
+            Err(error) => return Err(error),
+            Ok(0) => return Ok(Moved::ToTheEnd),
+            Ok(_) => began = true,
         }
-        began = true;
-        while held > 0 {
+        while !pipe.is_empty() {
             let wrote = to
-                .async_io(Interest::WRITABLE, || {
-                    Ok(splice(&out, None, to, None, held, flags)?)
-                })
+                .async_io(Interest::WRITABLE, || pipe.drain(to, usize::MAX))
                 .await?;
-            held -= wrote;
             passed(wrote as u64);
         }
     }
-}
-
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-    )
-}
-
-/// Its reading and its writing end.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let _ = fcntl_setpipe_size(&into, PIPE);
-    Ok((out, into))
 }

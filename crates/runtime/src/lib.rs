@@ -11,11 +11,13 @@
 
 pub mod conformance;
 pub mod driver;
+mod masks;
 pub mod memory;
 mod place;
 mod program;
 mod runtime;
 
+pub use masks::Masks;
 pub use place::*;
 pub use program::Program;
 pub use runtime::*;

@@ -4,19 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pluvio_model::cluster::{CheckReport, ClusterOverview};
+use pluvio_model::cluster::{CheckReport, ClusterOverview, WorkloadOverview};
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
+use pluvio_model::objects::{ObjectKind, ObjectPage, ObjectSeen, ObjectsAsk};
 use pluvio_model::place::PlaceSettings;
 use pluvio_model::problem::Problem;
 use pluvio_model::stage::SecretValue;
 use tokio::sync::watch;
 
-use crate::{Exec, Logs, Runs, Runtime, UsageSource, Volumes};
+use crate::{Events, Exec, Logs, Runs, Runtime, UsageSource, Volumes};
 
 /// Everything that is asked of where an application runs: of a node, or of a cluster.
-pub trait Place: Runtime + Logs + Exec + UsageSource + Runs + Volumes {}
-impl<T: Runtime + Logs + Exec + UsageSource + Runs + Volumes> Place for T {}
+pub trait Place: Runtime + Logs + Events + Exec + UsageSource + Runs + Volumes {}
+impl<T: Runtime + Logs + Events + Exec + UsageSource + Runs + Volumes> Place for T {}
 
 /// How a cluster is reached, and what its operator chose.
 #[derive(Clone)]
@@ -113,10 +114,24 @@ pub struct Linked {
     pub trouble: watch::Receiver<Option<Problem>>,
 }
 
-/// What a cluster looks like, from what is kept of it at hand.
+/// What a cluster looks like: from what is kept of it at hand, and what is in it as it says when it is asked.
 #[async_trait]
 pub trait Overview: Send + Sync {
     async fn overview(&self) -> ClusterOverview;
+
+    /// What of ours runs there, by namespace and name.
+    fn workloads(&self) -> Vec<WorkloadOverview>;
+
+    /// A part of the list of what is there of a kind, whoever made it; asked of the cluster.
+    async fn objects(&self, ask: &ObjectsAsk) -> Result<ObjectPage, Problem>;
+
+    /// One object whole; asked of the cluster.
+    async fn object(
+        &self,
+        kind: ObjectKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<ObjectSeen, Problem>;
 }
 
 impl std::fmt::Debug for Linked {

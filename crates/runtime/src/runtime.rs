@@ -7,7 +7,7 @@ use futures::Stream;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::{ApplicationId, Generation, VolumeId};
 use pluvio_model::name::Name;
-use pluvio_model::observed::{Observed, ObservedRun};
+use pluvio_model::observed::{InstanceEvent, Observed, ObservedRun};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::stage::Stage;
 
@@ -98,6 +98,32 @@ pub struct LogQuery {
     pub tail: Option<usize>,
     #[serde(default)]
     pub follow: bool,
+}
+
+impl LogQuery {
+    /// Whether lines of this container are meant, told by [`LogLine::instance`].
+    pub fn is_about(&self, component: &Name, instance: &str) -> bool {
+        let (of, container) = match instance.split_once('/') {
+            Some((of, container)) => (of, container),
+            None => (instance, "main"),
+        };
+        self.component.as_ref().is_none_or(|one| one == component)
+            && self
+                .instance
+                .as_deref()
+                .is_none_or(|one| one == instance || one == of)
+            && self.container.as_deref().is_none_or(|one| one == container)
+    }
+
+    pub fn takes(&self, line: &LogLine) -> bool {
+        self.is_about(&line.component, &line.instance)
+            && self.since.is_none_or(|since| line.at >= since)
+            && self.until.is_none_or(|until| line.at <= until)
+            && self
+                .contains
+                .as_deref()
+                .is_none_or(|part| line.text.contains(part))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -212,6 +238,17 @@ pub struct UsageSample {
     pub cpu_millis: u32,
     /// Resident memory without page cache.
     pub memory_bytes: u64,
+}
+
+/// What happened to instances.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// Of all instances of the application or of one, the newest first. A runtime keeps them for a while only.
+    async fn events(
+        &self,
+        application: ApplicationId,
+        instance: Option<&str>,
+    ) -> Result<Vec<InstanceEvent>, RuntimeError>;
 }
 
 /// Images that a runtime holds.

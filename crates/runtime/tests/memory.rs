@@ -92,15 +92,10 @@ async fn the_runtime_in_memory_conforms() {
 async fn components_turn_out_as_they_are_told() {
     let cluster = ClusterId(uuid::Uuid::now_v7());
     let runtime = MemoryRuntime::new(cluster);
+    let image = ("localhost/example:1".to_owned(), String::new());
     let mut example = conformance::Example {
-        cluster,
-        application: ApplicationId(uuid::Uuid::now_v7()),
-        generation: 0,
-        image: ("localhost/example:1".to_owned(), String::new()),
-        version: "one".to_owned(),
-        instances: 1,
         hot: String::new(),
-        power: pluvio_model::stage::Power::On,
+        ..conformance::Example::new(cluster, image)
     };
     let web = async |runtime: &MemoryRuntime| {
         let mut seen = runtime.observe(Scope::All).await.unwrap();

@@ -1,6 +1,6 @@
 //! From what is stored and seen to what the wire shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use pluvio_api::applications::*;
@@ -21,6 +21,11 @@ use pluvio_model::stage::Power;
 use pluvio_node::wire::RouteMetrics;
 use pluvio_runtime::UsageSample;
 use pluvio_store::{Application, ApplicationState, ReleaseRow, ReleaseState, Target};
+
+mod instance;
+
+use instance::instance;
+pub(crate) use instance::rests;
 
 /// Everything an application's page is made of, fetched before it is made.
 #[derive(Debug, Default)]
@@ -119,7 +124,15 @@ pub(crate) fn summary(
 ) -> ApplicationSummary {
     let (status, status_note) = status(application, seen);
     let components = seen.observed.map(|o| &o.components);
-    let last: Vec<&UsageSample> = seen.usage.values().filter_map(|s| s.last()).collect();
+    let instances = components.into_iter().flat_map(|all| all.values());
+    let resting: BTreeSet<&str> = instances
+        .flat_map(|component| &component.instances)
+        .filter(|instance| rests(instance))
+        .map(|instance| &*instance.name)
+        .collect();
+    let used = seen.usage.iter();
+    let used = used.filter(|(name, _)| !resting.contains(name.as_str()));
+    let last: Vec<&UsageSample> = used.filter_map(|(_, samples)| samples.last()).collect();
     // What components ask of each other is no request from outside.
     let front = seen.routes.iter().filter(|route| route.edge().is_none());
     let front = front.map(|route| route.requests_per_second);
@@ -181,7 +194,7 @@ pub(crate) fn component_status(
 }
 
 /// Whether a person stopped it, by itself or with the application.
-fn is_stopped(decided: &DecidedComponent, seen: &Seen) -> bool {
+pub(crate) fn is_stopped(decided: &DecidedComponent, seen: &Seen) -> bool {
     seen.target
         .is_some_and(|t| t.power == Power::Off || t.stopped.contains(&decided.name))
 }
@@ -408,27 +421,6 @@ fn ports(ports: &IndexMap<Name, DecidedPort>) -> Vec<PortDetail> {
         protocol: format!("{:?}", port.protocol).to_lowercase(),
     });
     told.collect()
-}
-
-fn instance(
-    instance: &pluvio_model::observed::ObservedInstance,
-    decided: &DecidedComponent,
-    seen: &Seen,
-) -> InstanceDetail {
-    let samples = seen
-        .usage
-        .get(&instance.name)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    // Thirty points are as many as a spark shows.
-    let recent = &samples[samples.len().saturating_sub(30)..];
-    InstanceDetail {
-        instance: instance.clone(),
-        current: instance.hash == decided.hash,
-        cpu_millis: recent.iter().map(|s| s.cpu_millis).collect(),
-        memory_bytes: recent.iter().map(|s| s.memory_bytes).collect(),
-        memory_limit: decided.content.main.memory_limit.map(|m| m.0),
-    }
 }
 
 pub(crate) fn probe_text(probe: &DecidedProbe) -> String {

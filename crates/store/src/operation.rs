@@ -2,7 +2,8 @@
 
 use pluvio_model::event::EventBody;
 use pluvio_model::id::{ApplicationId, ClusterId, EnvironmentId, OperationId, TeamId};
-use pluvio_model::operation::{Operation, Outcome};
+use pluvio_model::operation::{Operation, Outcome, Step, StepName};
+use pluvio_model::problem::{self, Problem};
 
 use crate::account::{Scope, read_scope};
 use sqlx::any::AnyRow;
@@ -224,6 +225,37 @@ pub(crate) async fn rolling_out(
     .bind(application.to_string())
     .bind(cluster.to_string());
     tx.all(query).await?.iter().map(read).collect()
+}
+
+/// The copy that made the application, while its data are on their way.
+pub(crate) async fn carrying_data(
+    tx: &mut Tx,
+    application: ApplicationId,
+) -> Result<Option<Operation>> {
+    let query = sqlx::query(
+        "SELECT body FROM operations WHERE application = $1 AND kind = 'copy' AND ended_at IS NULL AND release IS NULL",
+    )
+    .bind(application.to_string());
+    let Some(row) = tx.maybe(query).await? else {
+        return Ok(None);
+    };
+    let copy = read(&row)?;
+    let carries = |step: &Step| matches!(step.name, StepName::Copy | StepName::Restore);
+    Ok(copy.steps.iter().any(carries).then_some(copy))
+}
+
+/// What whoever wants to change it meanwhile is told.
+pub(crate) fn not_whole(copy: &Operation) -> Problem {
+    problem::REFUSED.problem(
+        format!(
+            "{} is a copy that has no more than a part of its data yet.",
+            copy.application_name
+        ),
+        format!(
+            "Wait until they are there (`pluvio operation follow {id}`), or give the copy up: `pluvio operation cancel {id}`.",
+            id = copy.id
+        ),
+    )
 }
 
 /// Shows in the application's row that an operation ended. The application may be gone already.

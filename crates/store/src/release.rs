@@ -1,5 +1,7 @@
 //! Revisions (asked) and releases (decided): immutable, numbered, kept.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use pluvio_model::id::{ApplicationId, OperationId};
 use pluvio_model::release::Release;
@@ -80,6 +82,31 @@ impl Store {
             row: read_row(&row)?,
             release: row.json("body")?,
         })
+    }
+
+    /// One release each of several applications, in one question: all that is decided, without where it came from.
+    pub async fn releases_of(
+        &self,
+        wanted: &[(ApplicationId, u64)],
+    ) -> Result<HashMap<ApplicationId, Release>> {
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let each = |n: usize| format!("(application = ${} AND number = ${})", 2 * n + 1, 2 * n + 2);
+        let places: Vec<String> = (0..wanted.len()).map(each).collect();
+        // Only numbers of places are written into the statement.
+        let statement = sqlx::AssertSqlSafe(format!(
+            "SELECT application, body FROM releases WHERE {}",
+            places.join(" OR ")
+        ));
+        let mut query = sqlx::query(statement);
+        for (application, number) in wanted {
+            query = query.bind(application.to_string()).bind(*number as i64);
+        }
+        let rows = self.read_all(query).await?;
+        rows.iter()
+            .map(|row| Ok((row.parsed("application")?, row.json("body")?)))
+            .collect()
     }
 
     /// The newest first.

@@ -190,6 +190,31 @@ pub(crate) async fn set(
     Ok(version)
 }
 
+/// What a deploy brings along, as a compose file's secrets are with each: a new version only where the value is another.
+pub(crate) async fn bring(
+    tx: &mut Tx,
+    of: &Application,
+    name: &EnvName,
+    value: &str,
+    actor: &str,
+) -> Result<()> {
+    if let Some(version) = newest(tx, of.id).await?.get(name) {
+        let query = sqlx::query(
+            "SELECT sealed FROM secrets WHERE application = $1 AND name = $2 AND version = $3",
+        )
+        .bind(of.id.to_string())
+        .bind(name.to_string())
+        .bind(i64::from(*version));
+        let sealed = tx.one("secret", query).await?.bytes("sealed")?;
+        let known = tx.seal.open(&place(of.id, name, *version), &sealed);
+        if known.is_ok_and(|known| known == value.as_bytes()) {
+            return Ok(());
+        }
+    }
+    set(tx, of, name, value, false, actor).await?;
+    Ok(())
+}
+
 /// Makes the values that a specification wants generated and that are not there yet.
 pub(crate) async fn generate(
     tx: &mut Tx,

@@ -297,7 +297,7 @@ impl LogStore {
 }
 
 fn send_kept(sources: Vec<Vec<Handle>>, query: &LogQuery, to: &mpsc::Sender<LogLine>) {
-    let wanted = |line: &LogLine| matches(query, line);
+    let wanted = |line: &LogLine| query.takes(line);
     if let Some(tail) = query.tail {
         let mut lines: Vec<LogLine> = sources
             .into_iter()
@@ -336,26 +336,6 @@ fn lost_line(component: &Name, count: u64, at: Timestamp) -> LogLine {
         stream: LogStream::Pluvio,
         text: format!("{count} lines before this one could not be kept: the disk took no more"),
     }
-}
-
-fn matches(query: &LogQuery, line: &LogLine) -> bool {
-    query
-        .component
-        .as_ref()
-        .is_none_or(|component| *component == line.component)
-        && query.instance.as_ref().is_none_or(|instance| {
-            *instance == line.instance || Some(instance.as_str()) == line.of()
-        })
-        && query
-            .container
-            .as_deref()
-            .is_none_or(|container| line.container().unwrap_or("main") == container)
-        && query.since.is_none_or(|since| line.at >= since)
-        && query.until.is_none_or(|until| line.at <= until)
-        && query
-            .contains
-            .as_ref()
-            .is_none_or(|text| line.text.contains(text.as_str()))
 }
 
 /// The last `count` lines that are wanted, reading no more segments than needed.
@@ -414,7 +394,7 @@ fn follow(
                     Ok(shown) => {
                         let kept = opened.get(&shown.line.component);
                         if kept.is_some_and(|last| shown.number <= *last)
-                            || !matches(&query, &shown.line)
+                            || !query.takes(&shown.line)
                         {
                             continue;
                         }

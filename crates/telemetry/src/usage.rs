@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// Readings kept: one each ten seconds for an hour.
 const KEPT: usize = 360;
+/// Between two of them, a little less: readings are not taken to the millisecond.
+const EACH: SignedDuration = SignedDuration::from_secs(9);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 #[derive(Debug)]
@@ -119,12 +121,21 @@ impl State {
     fn take(&mut self, at: Timestamp, readings: &BTreeMap<String, (u32, u64)>) {
         for (instance, (cpu_millis, memory_bytes)) in readings {
             let ring = self.rings.entry(instance.clone()).or_default();
+            let mut cpu_millis = *cpu_millis;
+            // The last reading is as fresh as it can be; two that stand too close become one.
+            let mut newest = ring.iter().rev();
+            if let (Some(last), Some(before)) = (newest.next(), newest.next())
+                && last.at.duration_since(before.at) < EACH
+            {
+                cpu_millis = last.cpu_millis.midpoint(cpu_millis);
+                ring.pop_back();
+            }
             if ring.len() == KEPT {
                 ring.pop_front();
             }
             ring.push_back(UsageSample {
                 at,
-                cpu_millis: *cpu_millis,
+                cpu_millis,
                 memory_bytes: *memory_bytes,
             });
         }
@@ -134,6 +145,25 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readings_that_come_more_often_are_fresh_and_fill_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = UsageStore::open(folder.path());
+        let start = Timestamp::now();
+        for n in 0..5 {
+            store.record(
+                start + SignedDuration::from_secs(5 * n),
+                reading(n as u32 * 10),
+            );
+        }
+        let samples = store.samples("shop--web", true);
+        let told: Vec<_> = samples
+            .iter()
+            .map(|one| (one.at.duration_since(start).as_secs(), one.cpu_millis))
+            .collect();
+        assert_eq!(told, [(0, 0), (10, 15), (20, 35)]);
+    }
 
     fn reading(cpu: u32) -> BTreeMap<String, (u32, u64)> {
         BTreeMap::from([("shop--web".to_owned(), (cpu, 1 << 20))])

@@ -1,12 +1,19 @@
-/** Instances with state, load, the reason of the last end and its last lines. */
+/** Instances with state, load, the reason of the last end and its last lines, and what happened to them. */
 import { ChevronDown, ChevronRight } from 'lucide-react'
 import { Fragment, useState } from 'react'
-import type { ExitRecord, InstanceDetail, InstanceStateWord, ObservedSidecar } from '../../api/types'
+import type {
+  ExitRecord,
+  InstanceDetail,
+  InstanceEvent,
+  InstanceStateWord,
+  ObservedSidecar,
+} from '../../api/types'
 import { useI18n } from '../../i18n'
 import { Bar, Spark } from '../../ui/chart'
 import { cx } from '../../ui/cx'
 import { type State, Status, Tag } from '../../ui/status'
 import { shortName } from '../application-view'
+import { InstanceEvents } from './events'
 
 export const states: Record<InstanceStateWord, State> = {
   creating: 'waiting',
@@ -29,12 +36,15 @@ export function Instances({
   instances,
   release,
   now,
+  events,
 }: {
   component: string | undefined
   instances: InstanceDetail[]
   /** The release that is the target, drawn with the accent. */
   release: number | undefined
   now: number
+  /** Of all of them. */
+  events: InstanceEvent[] | undefined
 }) {
   const { t, number, bytes, duration } = useI18n()
   const [open, setOpen] = useState<string>()
@@ -47,7 +57,7 @@ export function Instances({
             <th className="!pl-4">{t('instance.name')}</th>
             <th>{t('instance.release')}</th>
             <th>{t('instance.state')}</th>
-            <th className="max-lg:hidden">{t('instance.address')}</th>
+            <th className="max-2xl:hidden">{t('instance.address')}</th>
             <th className="max-md:hidden">{t('instance.cpu')}</th>
             <th className="max-md:hidden">{t('instance.memory')}</th>
             <th className="!text-right max-md:hidden">{t('instance.restarts')}</th>
@@ -66,24 +76,16 @@ export function Instances({
               <Fragment key={instance.name}>
                 <tr className="table-row border-t first:border-t-0">
                   <td className="!pl-4">
-                    {exit ? (
-                      <button
-                        type="button"
-                        aria-expanded={shown}
-                        onClick={() => setOpen(shown ? undefined : instance.name)}
-                        className="mono -ml-1 flex h-7 items-center gap-1 px-1"
-                      >
-                        {shown ? (
-                          <ChevronDown size={13} aria-hidden />
-                        ) : (
-                          <ChevronRight size={13} aria-hidden />
-                        )}
-                        {called(instance, component)}
-                        <span className="sr-only">{t('instance.lastEnd')}</span>
-                      </button>
-                    ) : (
-                      <span className="mono">{called(instance, component)}</span>
-                    )}
+                    <button
+                      type="button"
+                      aria-expanded={shown}
+                      onClick={() => setOpen(shown ? undefined : instance.name)}
+                      className="mono -ml-1 flex h-7 items-center gap-1 px-1"
+                    >
+                      {shown ? <ChevronDown size={13} aria-hidden /> : <ChevronRight size={13} aria-hidden />}
+                      {called(instance, component)}
+                      <span className="sr-only">{t('instance.more')}</span>
+                    </button>
                   </td>
                   <td>
                     <Tag tone={instance.release === release ? 'accent' : 'mute'}>r{instance.release}</Tag>
@@ -93,11 +95,13 @@ export function Instances({
                       <StateWords instance={instance} now={now} />
                     </Status>
                   </td>
-                  <td className="mono text-fg-2 max-lg:hidden">{instance.address ?? '–'}</td>
+                  <td className="mono text-fg-2 max-2xl:hidden">{instance.address ?? '–'}</td>
                   <td className={cx(cell, 'max-md:hidden')}>
                     <span className="flex items-center gap-2">
                       {instance.cpu_millis.length > 1 && (
-                        <Spark data={instance.cpu_millis} width={44} height={16} />
+                        <span className="max-2xl:hidden">
+                          <Spark data={instance.cpu_millis} width={44} height={16} />
+                        </span>
                       )}
                       <span className="num text-xs text-fg-2">
                         {cpu !== undefined ? number(cpu / 1000, 2) : '–'}
@@ -140,10 +144,18 @@ export function Instances({
                 {(instance.sidecars ?? []).map((sidecar) => (
                   <SidecarRow key={sidecar.name} sidecar={sidecar} now={now} />
                 ))}
-                {shown && exit && (
+                {shown && (
                   <tr>
-                    <td colSpan={8} className="border-t bg-sunken px-4 py-3">
-                      <LastEnd exit={exit} />
+                    <td colSpan={8} className="space-y-3 border-t bg-sunken px-4 py-3">
+                      {instance.address && (
+                        <p className="text-xs text-fg-2 2xl:hidden">
+                          {t('instance.address')} <span className="mono">{instance.address}</span>
+                        </p>
+                      )}
+                      {exit && <LastEnd exit={exit} />}
+                      {events && (
+                        <InstanceEvents events={events.filter((one) => one.instance === instance.name)} />
+                      )}
                     </td>
                   </tr>
                 )}
@@ -186,7 +198,7 @@ function SidecarRow({ sidecar, now }: { sidecar: ObservedSidecar; now: number })
             <StateWords instance={{ ...sidecar, in_flight: 0 }} now={now} />
           </Status>
         </td>
-        <td className="max-lg:hidden" />
+        <td className="max-2xl:hidden" />
         <td className="max-md:hidden" />
         <td className="max-md:hidden" />
         <td

@@ -4,8 +4,14 @@ import { ArrowRight, ExternalLink, GitCommitHorizontal, Play, X } from 'lucide-r
 import type { ReactNode } from 'react'
 import { usePlacedOn } from '../../api/environments'
 import { Problem } from '../../api/problem'
-import { act, cancelOperation, useMay, useReleases, useUsage } from '../../api/queries'
-import type { ApplicationDetail, ComponentDetail, Operation, ReleaseSummary } from '../../api/types'
+import { act, cancelOperation, useInstanceEvents, useMay, useReleases, useUsage } from '../../api/queries'
+import type {
+  ApplicationDetail,
+  ComponentDetail,
+  InstanceEvent,
+  Operation,
+  ReleaseSummary,
+} from '../../api/types'
 import { useI18n } from '../../i18n'
 import { usePlace } from '../../shell/place'
 import { Card, Facts, Page } from '../../ui/card'
@@ -21,6 +27,7 @@ import { elapsed, stepViews, titleOf, usual } from '../operation-view'
 import { Addresses } from './addresses'
 import { ComponentsCard } from './components-card'
 import { useApp } from './context'
+import { EventsCard } from './events'
 import { Instances, LastEnd } from './instances'
 import { comesToAnEnd, Runs } from './runs'
 import { scalingText } from './scaling'
@@ -35,6 +42,7 @@ export default function AppOverview() {
   const failed = app.operations[0]?.outcome?.outcome === 'failed' ? app.operations[0] : undefined
   const now = useNow(running.length > 0 || !!component?.instances.length)
   const live = releases.data?.find((one) => one.status === 'live')
+  const events = useInstanceEvents(app.name, component?.name)
   const ends = component !== undefined && comesToAnEnd(component)
   return (
     <Page>
@@ -54,13 +62,16 @@ export default function AppOverview() {
           )}
           {app.power === 'off' && <Stopped app={app} />}
           <ComponentsCard app={app} />
-          {!ends && <InstancesCard app={app} component={component} now={now} />}
+          {!ends && <InstancesCard app={app} component={component} now={now} events={events.data?.items} />}
           {component && <Runs key={component.name} app={app} component={component} />}
           <div className="grid gap-4 lg:grid-cols-2">
             <CurrentRelease release={live} component={component} app={app} />
             <Routes component={component} />
           </div>
-          <Events component={component} />
+          <Ended component={component} />
+          {component && (
+            <EventsCard key={`events of ${component.name}`} component={component} events={events} />
+          )}
         </div>
         <div className="grid gap-4 md:grid-cols-2 xl:grid-cols-1">
           {!ends && component?.kind !== 'external' && (
@@ -156,10 +167,12 @@ function InstancesCard({
   app,
   component,
   now,
+  events,
 }: {
   app: ApplicationDetail
   component: ComponentDetail | undefined
   now: number
+  events: InstanceEvent[] | undefined
 }) {
   const i18n = useI18n()
   const { t } = i18n
@@ -194,6 +207,7 @@ function InstancesCard({
           instances={instances}
           release={app.target_release ?? undefined}
           now={now}
+          events={events}
         />
       )}
     </Card>
@@ -339,7 +353,7 @@ function Routes({ component }: { component: ComponentDetail | undefined }) {
 }
 
 /** What ended badly lately, with the words it left; nothing when all is well. */
-function Events({ component }: { component: ComponentDetail | undefined }) {
+function Ended({ component }: { component: ComponentDetail | undefined }) {
   const { t } = useI18n()
   const ended = (component?.instances ?? [])
     .flatMap((one) => (one.last_exit ? [{ name: one.name, exit: one.last_exit }] : []))

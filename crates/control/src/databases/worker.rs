@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pluvio_model::database::BackupState;
@@ -14,6 +14,7 @@ use pluvio_model::spec::Database;
 use pluvio_plan::database::{NO_DUMP, NOT_EMPTY, Restore, SHORT, dump, restore};
 use pluvio_runtime::{ExecInput, ExecSession};
 use pluvio_store::{Application, KeptFile, LeasedJob, StoreError};
+use tokio::time::Instant;
 
 use super::asks::{BACKUP, BackupJob, RESTORE, RestoreJob};
 use super::inside::listen;
@@ -45,7 +46,7 @@ pub(crate) async fn run(control: Control, number: usize) {
 async fn work(control: &Control, job: LeasedJob) {
     let (store, lease) = (&control.inner.store, &job.lease);
     // Dropping the work ends the program in the container.
-    let (done, asked) = match leases::beating(control, lease, one(control, &job)).await {
+    let (done, asked) = match leases::beating(control, lease, Box::pin(one(control, &job))).await {
         Ended::Done(done) => (done, false),
         Ended::Cancelled => {
             let problem =

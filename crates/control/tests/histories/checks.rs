@@ -29,7 +29,7 @@ macro_rules! hold {
     };
 }
 
-fn text(error: impl std::fmt::Debug) -> Wrong {
+pub(crate) fn text(error: impl std::fmt::Debug) -> Wrong {
     format!("{error:?}")
 }
 
@@ -56,7 +56,7 @@ impl History<'_> {
         Ok(targets.map_err(text)?.pop())
     }
 
-    async fn operations(&self) -> Result<Vec<Operation>, Wrong> {
+    pub(crate) async fn operations(&self) -> Result<Vec<Operation>, Wrong> {
         let store = &self.world.store;
         let mut all = Vec::new();
         for id in self.apps.iter().flat_map(|app| &app.ids) {
@@ -75,6 +75,7 @@ impl History<'_> {
     pub(crate) async fn check_always(&mut self) -> Result<(), Wrong> {
         let wrong = self.world.engine.wrong();
         hold!(wrong.is_empty(), "{wrong:?}");
+        self.check_removed().await?;
         for application in self.applications().await {
             let name = &application.name;
             if let Some(target) = self.target(&application).await? {
@@ -111,6 +112,7 @@ impl History<'_> {
         let mut left = String::new();
         for number in 0..LOOKS {
             self.work(None).await;
+            self.carry_data(Duration::from_secs(60)).await;
             self.look(None).await;
             let pause = match number {
                 0..40 => Duration::from_millis(300),
@@ -130,6 +132,9 @@ impl History<'_> {
     async fn unrest(&self) -> Result<Option<String>, Wrong> {
         let seen = self.world.control.node().observe(Scope::All).await;
         let seen = seen.map_err(text)?;
+        if let Some(left) = self.copies_under_way().await? {
+            return Ok(Some(left));
+        }
         for application in self.applications().await {
             let name = &application.name;
             let running = self
@@ -193,13 +198,22 @@ impl History<'_> {
         let applications = self.applications().await;
         let ids: BTreeSet<String> = applications.iter().map(|a| a.id.to_string()).collect();
         for container in &containers {
-            let of = &container.labels[label::APPLICATION];
+            // One that copied a volume goes with the end of the copy.
+            let of = container.labels.get(label::APPLICATION);
             hold!(
-                ids.contains(of),
+                of.is_some_and(|of| ids.contains(of)),
                 "the container {} is an orphan",
                 container.name
             );
+            if let Some(main) = container.labels.get(label::INSTANCE) {
+                hold!(
+                    containers.iter().any(|other| other.name == *main),
+                    "the sidecar {} has no instance",
+                    container.name
+                );
+            }
         }
+        self.check_copies().await?;
         for network in &networks {
             let of = &network.labels[label::APPLICATION];
             hold!(
@@ -259,21 +273,33 @@ impl History<'_> {
                 && container
                     .labels
                     .get(label::ROLE)
-                    .is_some_and(|role| role == "main")
+                    .is_some_and(|role| role == "main" || role == "sidecar")
         });
         let mut there: BTreeMap<(String, String), u32> = BTreeMap::new();
         for container in mine {
-            let runs = matches!(container.state, ContainerState::Running { .. });
+            let started = |of: &SeenContainer| match of.state {
+                ContainerState::Running { started_at } => Some(started_at),
+                _ => None,
+            };
+            let Some(at) = started(container) else {
+                return Err(format!(
+                    "{name}: {} does not run: {:?}",
+                    container.name, container.state
+                ));
+            };
+            let main = container.labels.get(label::INSTANCE);
+            let main = main.and_then(|name| containers.iter().find(|other| other.name == *name));
             hold!(
-                runs,
-                "{name}: {} does not run: {:?}",
-                container.name,
-                container.state
+                main.is_none_or(|main| started(main).is_some_and(|main| main <= at)),
+                "{name}: {} is in no network that its instance is in",
+                container.name
             );
-            let of = |key: &str| container.labels[key].clone();
-            *there
-                .entry((of(label::COMPONENT), of(label::HASH)))
-                .or_default() += 1;
+            let of = |key: &str| container.labels.get(key).cloned().unwrap_or_default();
+            let part = match of(label::CONTAINER) {
+                sidecar if sidecar.is_empty() => of(label::COMPONENT),
+                sidecar => format!("{}/{sidecar}", of(label::COMPONENT)),
+            };
+            *there.entry((part, of(label::HASH))).or_default() += 1;
         }
         let wanted = match target.power {
             Power::On => wanted(&stored.release),
@@ -311,13 +337,11 @@ impl History<'_> {
         let networks = engine.networks().await.map_err(text)?;
         hold!(networks.is_empty(), "left: {networks:?}");
         let volumes = engine.volumes().await.map_err(text)?;
-        let team = world.store.home().team;
-        let rows = world
-            .store
-            .volumes(team, world.store.home().environment, &ALL)
-            .await
-            .map_err(text)?
-            .items;
+        let mut rows = Vec::new();
+        for place in &world.places {
+            let all = world.store.volumes(place.team, place.environment, &ALL);
+            rows.extend(all.await.map_err(text)?.items);
+        }
         for volume in &volumes {
             let known = rows
                 .iter()
@@ -330,8 +354,11 @@ impl History<'_> {
         for row in &rows {
             hold!(row.released_at.is_some(), "{row:?} belongs to nobody");
             // The node looks at its engine first, which waits for a moment.
-            let deleted = flowing(world.control.delete_volume(row, true, "somebody")).await;
-            deleted.map_err(text)?;
+            let delete = world.control.delete_volume(row, true, "somebody");
+            let deleted = flowing(Duration::from_secs(60), delete).await;
+            deleted
+                .ok_or("it takes longer than a minute")?
+                .map_err(text)?;
         }
         let volumes = engine.volumes().await.map_err(text)?;
         hold!(
@@ -349,9 +376,12 @@ fn wanted(release: &Release) -> BTreeMap<(String, String), u32> {
         .values()
         .filter(|component| !matches!(component.kind, Kind::Job | Kind::Cron))
         .filter(|component| component.instances > 0)
-        .map(|component| {
-            let key = (component.name.to_string(), component.hash.to_string());
-            (key, component.instances)
+        .flat_map(|component| {
+            let of = |part: String| ((part, component.hash.to_string()), component.instances);
+            let name = &component.name;
+            let sidecars = component.content.sidecars.keys();
+            let sidecars = sidecars.map(move |sidecar| of(format!("{name}/{sidecar}")));
+            std::iter::once(of(name.to_string())).chain(sidecars)
         })
         .collect()
 }

@@ -10,12 +10,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::ClusterId;
+use pluvio_model::name::derived;
 use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan, label};
 use pluvio_runtime::driver::*;
 use pluvio_runtime::memory::MemoryDriver;
 use pluvio_runtime::{BoxStream, ExecOutput, ExecRequest, ExecSession};
 
 use crate::chance::Chance;
+use crate::data::Data;
 
 /// What an image's program does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,12 +70,29 @@ struct Made {
     image: String,
     /// Volumes that only one may write, by the engine's name.
     own: BTreeSet<String>,
+    /// All that it mounts.
+    volumes: BTreeSet<String>,
+    /// Its step that comes before it, as its environment says.
+    init: Option<String>,
     labels: BTreeMap<String, String>,
 }
 
 impl Made {
     fn label(&self, key: &str) -> &str {
         self.labels.get(key).map_or("", String::as_str)
+    }
+
+    /// Reaches into volumes for a copy.
+    fn is_copy(&self) -> bool {
+        self.label(label::ROLE) == "hand"
+    }
+
+    /// The instance that it is part of: a sidecar shares what its main container has.
+    fn instance<'a>(&'a self, name: &'a str) -> &'a str {
+        match self.label(label::INSTANCE) {
+            "" => name,
+            instance => instance,
+        }
     }
 
     /// Whether both write a volume that is made for one. A release task is its component's own: it works beside the
@@ -91,7 +110,9 @@ impl Made {
     /// A task of a content, whatever the release: it must not succeed twice.
     fn task(&self) -> Option<String> {
         let key = self.labels.get(label::RUN)?;
-        if !key.starts_with("release-") && !key.starts_with("job-") {
+        if self.label(label::ROLE) == "init"
+            || !key.starts_with("release-") && !key.starts_with("job-")
+        {
             return None;
         }
         let (content, _) = key.rsplit_once("-r")?;
@@ -108,6 +129,11 @@ struct State {
     common: BTreeSet<String>,
     /// Tasks that ended well.
     succeeded: BTreeSet<String>,
+    /// Containers that somebody asked to stop: an end with 0 may be how they took it.
+    stopping: BTreeSet<String>,
+    /// Init steps that ended well, and what they come before was not made yet.
+    prepared: BTreeSet<String>,
+    data: Data,
     /// The value of the generated secret of each application.
     generated: BTreeMap<String, String>,
     /// Volumes that somebody asked to delete by name.
@@ -161,6 +187,21 @@ impl Engine {
         self.state().given_up.insert(name.to_owned());
     }
 
+    pub(crate) fn data<T>(&self, look: impl FnOnce(&mut Data) -> T) -> T {
+        look(&mut self.state().data)
+    }
+
+    pub(crate) fn happens(&self, percent: u64) -> bool {
+        let mut state = self.state();
+        let chance = state.chance.get_or_insert_with(|| Chance::new(0));
+        chance.percent(percent)
+    }
+
+    /// The volume of a container that has one alone.
+    pub(crate) fn only_volume(&self, container: &str) -> Option<String> {
+        self.state().made.get(container)?.own.first().cloned()
+    }
+
     pub(crate) fn wrong(&self) -> Vec<String> {
         self.state().wrong.clone()
     }
@@ -179,8 +220,13 @@ impl Engine {
         self.inner.end(name, code, false);
         self.note(format!("{name} ends with {code}"));
         let mut state = self.state();
-        if let Some(task) = state.made.get(name).and_then(Made::task)
-            && code == 0
+        let Some(made) = state.made.get(name).filter(|_| code == 0) else {
+            return;
+        };
+        if made.label(label::ROLE) == "init" {
+            state.prepared.insert(name.to_owned());
+        } else if let Some(task) = made.task()
+            && !state.stopping.contains(name)
         {
             state.succeeded.insert(task);
         }
@@ -230,8 +276,15 @@ impl Engine {
         done
     }
 
-    /// What must hold whenever a program starts.
-    async fn watch_start(&self, name: &str) {
+    /// Whether the task that a container is for has ended well already.
+    fn has_succeeded(&self, name: &str) -> bool {
+        let state = self.state();
+        let task = state.made.get(name).and_then(Made::task);
+        task.is_some_and(|task| state.succeeded.contains(&task))
+    }
+
+    /// What must hold whenever a program starts. `again`: its task had ended well before.
+    async fn watch_start(&self, name: &str, again: bool) {
         let seen = self.inner.containers().await.unwrap_or_default();
         let running: BTreeSet<String> = seen
             .into_iter()
@@ -251,13 +304,34 @@ impl Engine {
                 .find(|other| of.made.get(*other).is_some_and(is))
                 .cloned()
         };
-        if let Some(other) = others(&state, &|other| other.is_against(&this)) {
+        let half = match this.is_copy() {
+            true => None,
+            false => {
+                let mut volumes = this.volumes.iter();
+                volumes.find(|name| state.data.of(name).is_some_and(|held| !held.whole))
+            }
+        };
+        // A database runs while its data are poured in; whoever uses it waits.
+        let waits = self.program(&this.image) != Program::Database;
+        let of = this.label(label::APPLICATION);
+        let half = half.or_else(|| state.data.half_of(of).filter(|_| waits && !of.is_empty()));
+        if let Some(half) = half {
+            let what = format!("{name} starts while {half} holds half of a copy");
+            state.wrong.push(what);
+        }
+        let instance = this.instance(name);
+        let against = others(&state, &|other| other.is_against(&this));
+        let apart = |other: &String| {
+            let of = state.made.get(other).map(|made| made.instance(other));
+            of != Some(instance)
+        };
+        if let Some(other) = against.filter(apart) {
             state.wrong.push(format!(
                 "{name} and {other} write the same exclusive volume"
             ));
         }
         if let Some(task) = this.task() {
-            if state.succeeded.contains(&task) {
+            if again {
                 state
                     .wrong
                     .push(format!("{name} runs {task} again, which ended well"));
@@ -279,19 +353,33 @@ impl Engine {
             .collect();
         let mut state = self.state();
         let mounts = body["HostConfig"]["Mounts"].as_array();
-        let own = mounts
-            .into_iter()
-            .flatten()
+        let mounts = || mounts.into_iter().flatten();
+        let own = mounts()
             .filter(|mount| mount["ReadOnly"] != true)
             .map(|mount| text(&mount["Source"]))
             .filter(|volume| !state.common.contains(volume))
             .collect();
+        let variables = body["Env"].as_array().into_iter().flatten();
+        let mut variables = variables.filter_map(serde_json::Value::as_str);
+        let init = variables.find_map(|entry| entry.strip_prefix("INIT="));
         let made = Made {
             image: text(&body["Image"]),
             own,
+            volumes: mounts().map(|mount| text(&mount["Source"])).collect(),
+            init: init.map(|step| derived(&[&container.name, "init", step])),
             labels,
         };
+        if !made.is_copy() {
+            state.data.mount(&made.volumes);
+        }
+        if let Some(step) = &made.init
+            && !state.prepared.remove(step)
+        {
+            let what = format!("{} is made before {step} has succeeded", container.name);
+            state.wrong.push(what);
+        }
         let application = made.label(label::APPLICATION).to_owned();
+        state.stopping.remove(&container.name);
         state.made.insert(container.name.clone(), made);
         for entry in body["Env"].as_array().into_iter().flatten() {
             let Some(value) = entry.as_str().and_then(|e| e.strip_prefix("MADE=")) else {
@@ -310,6 +398,9 @@ impl Engine {
 
     /// What the started program does by itself.
     fn play(&self, name: &str) {
+        if let Some((source, target)) = self.copies(name) {
+            return self.play_copy(name, source, &target);
+        }
         let (program, is_run, after, well) = {
             let mut state = self.state();
             let Some(made) = state.made.get(name).cloned() else {
@@ -347,8 +438,17 @@ impl Engine {
         }
     }
 
+    /// From which volume into which a copy's container copies.
+    fn copies(&self, name: &str) -> Option<(String, String)> {
+        let state = self.state();
+        let made = state.made.get(name).filter(|made| made.is_copy())?;
+        let target = made.own.first()?;
+        let source = made.volumes.iter().find(|volume| *volume != target)?;
+        Some((source.clone(), target.clone()))
+    }
+
     /// Tells a container from a later one of its name.
-    fn id_of(&self, name: &str) -> Option<String> {
+    pub(crate) fn id_of(&self, name: &str) -> Option<String> {
         self.inner.id(name)
     }
 }
@@ -395,19 +495,20 @@ impl Driver for Engine {
         {
             self.state().common.insert(volume.name.clone());
         }
-        let call = self.inner.ensure_volume(volume);
+        let call = async {
+            self.inner.ensure_volume(volume).await?;
+            self.data(|data| data.ensure(volume));
+            Ok(())
+        };
         self.step("ensure_volume", &volume.name, call).await
     }
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError> {
-        {
-            let mut state = self.state();
-            if !state.given_up.contains(name) {
-                state.wrong.push(format!(
-                    "the volume {name} is removed, and nobody asked for it"
-                ));
-            }
-        }
-        let call = self.inner.remove_volume(name);
+        let call = async {
+            self.inner.remove_volume(name).await?;
+            let asked = self.state().given_up.contains(name);
+            self.data(|data| data.remove(name, asked));
+            Ok(())
+        };
         self.step("remove_volume", name, call).await
     }
     async fn create(
@@ -429,9 +530,11 @@ impl Driver for Engine {
     async fn start(&self, container: &str) -> Result<(), DriverError> {
         let call = async {
             let before = self.inner.all().get(container) == Some(&true);
+            // Looked at before: a program may come to its end while its start is still being told.
+            let again = self.has_succeeded(container);
             self.inner.start(container).await?;
             if !before {
-                self.watch_start(container).await;
+                self.watch_start(container, again).await;
                 self.play(container);
             }
             Ok(())
@@ -439,6 +542,7 @@ impl Driver for Engine {
         self.step("start", container, call).await
     }
     async fn stop(&self, container: &str, grace_seconds: u64) -> Result<(), DriverError> {
+        self.state().stopping.insert(container.to_owned());
         let call = self.inner.stop(container, grace_seconds);
         self.step("stop", container, call).await
     }
@@ -458,9 +562,12 @@ impl Driver for Engine {
     ) -> Result<BoxStream<DriverLogLine>, DriverError> {
         self.inner.logs(container, since, follow).await
     }
-    /// A probe.
+    /// A probe, or what is done in a database.
     async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
         let session = self.inner.exec(request).await?;
+        if let Some(session) = self.database_program(request) {
+            return Ok(session);
+        }
         let image = self
             .state()
             .made
@@ -476,6 +583,14 @@ impl Driver for Engine {
         Ok(session)
     }
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError> {
+        // What reaches into volumes is at hand: nothing is put together here.
+        if reference.starts_with("localhost/pluvio/hand:") {
+            let facts = ImageFacts {
+                id: reference.to_owned(),
+                ..ImageFacts::default()
+            };
+            self.inner.add_image(reference, facts);
+        }
         self.inner.image(reference).await
     }
     async fn events(&self) -> Result<BoxStream<()>, DriverError> {

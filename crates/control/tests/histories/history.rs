@@ -3,26 +3,39 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pluvio_control::{Asker, Control, DeployAsk, PatchAsk};
-use pluvio_model::id::{ApplicationId, OperationId};
+use pluvio_control::{CopyAsk, DeployAsk, copying, volumes};
+use pluvio_model::id::{ApplicationId, EnvironmentId, OperationId};
+use pluvio_model::name::Name;
 use pluvio_model::operation::OperationKind;
 use pluvio_model::problem::Problem;
 use pluvio_model::revision::{Origin, SourceRecord};
 use pluvio_model::spec::EnvValue;
 use pluvio_model::stage::{Power, SecretValue};
+use pluvio_plan::copy::{Data, Wishes};
 use pluvio_plan::patch::Patch;
-use pluvio_store::{Application, Asked, Idempotency};
 
+use crate::asks::{Wish, carry_out};
 use crate::chance::Chance;
 use crate::engine::Faults;
 use crate::wishes::Shape;
-use crate::world::{World, cut};
+use crate::world::{World, cut, flowing};
 
 pub(crate) struct App {
     pub(crate) name: String,
+    /// In which of the two environments.
+    pub(crate) place: usize,
+    /// The application that it is a copy of at first, by its number.
+    of: Option<usize>,
     shape: Shape,
     /// Every one of this name there was.
     pub(crate) ids: Vec<ApplicationId>,
+}
+
+impl App {
+    /// What it is a copy of, if it is.
+    pub(crate) fn original<'a>(&self, all: &'a [App]) -> Option<&'a App> {
+        self.of.map(|number| &all[number])
+    }
 }
 
 /// What was found to be wrong.
@@ -37,47 +50,42 @@ pub(crate) struct History<'a> {
     pub(crate) trace: Vec<String>,
     /// What is asked and what breaks: follows from the seed alone.
     pub(crate) plan: Vec<String>,
+    /// Copies that were begun, with what their data shall be.
+    pub(crate) copies: BTreeMap<ApplicationId, BTreeMap<Name, u64>>,
     /// The newest generation seen of each.
     pub(crate) generations: BTreeMap<ApplicationId, u64>,
     asked: u64,
-}
-
-/// Something that a person asks for.
-#[derive(Debug, Clone)]
-enum Wish {
-    Deploy(Box<DeployAsk>),
-    Patch(OperationKind, Patch),
-    Power(Power),
-    Rollback(Option<u64>),
-    Cancel,
-    Delete,
-    Secret(String),
-}
-
-impl Wish {
-    fn name(&self) -> String {
-        match self {
-            Wish::Deploy(ask) => format!("{:?}", ask.origin).to_lowercase(),
-            Wish::Patch(_, patch) => format!("{patch:?}").chars().take(70).collect(),
-            Wish::Power(power) => format!("power {power:?}"),
-            Wish::Rollback(to) => format!("rollback {to:?}"),
-            Wish::Cancel => "cancel".to_owned(),
-            Wish::Delete => "delete".to_owned(),
-            Wish::Secret(value) => format!("secret {value}"),
-        }
-    }
 }
 
 impl<'a> History<'a> {
     pub(crate) fn new(world: &'a mut World, seed: u64) -> History<'a> {
         let mut chance = Chance::new(seed);
         world.engine.begin(chance.part());
-        let apps = (0..1 + chance.below(2)).map(|number| App {
-            name: format!("app-{number}"),
-            shape: Shape::new(&mut chance),
-            ids: Vec::new(),
-        });
-        let apps = apps.collect();
+        let mut apps: Vec<App> = (0..1 + chance.below(2))
+            .map(|number| App {
+                name: format!("app-{number}"),
+                place: 0,
+                of: None,
+                shape: Shape::new(&mut chance),
+                ids: Vec::new(),
+            })
+            .collect();
+        // In one of three there are copies: into the other environment, or beside the original under another name.
+        let originals = if chance.percent(33) { apps.len() } else { 0 };
+        for number in 0..originals {
+            let beside = chance.percent(40);
+            let original = &apps[number];
+            apps.push(App {
+                name: match beside {
+                    true => format!("{}-two", original.name),
+                    false => original.name.clone(),
+                },
+                place: usize::from(!beside),
+                of: Some(number),
+                shape: original.shape.clone(),
+                ids: Vec::new(),
+            });
+        }
         History {
             world,
             chance,
@@ -85,6 +93,7 @@ impl<'a> History<'a> {
             apps,
             trace: Vec::new(),
             plan: Vec::new(),
+            copies: BTreeMap::new(),
             generations: BTreeMap::new(),
             asked: 0,
         }
@@ -104,14 +113,17 @@ impl<'a> History<'a> {
         for number in 0..operations {
             self.misfortune().await;
             if number == 0 {
-                for at in 0..self.apps.len() {
+                for at in (0..self.apps.len())
+                    .filter(|at| self.apps[*at].of.is_none())
+                    .collect::<Vec<_>>()
+                {
                     let wish = self.deploy(at);
                     self.ask(at, wish).await?;
                 }
             } else if self.chance.percent(15) {
                 self.ask_two().await?;
             } else {
-                let at = self.chance.below(self.apps.len() as u64) as usize;
+                let at = self.somewhere();
                 let wish = self.wish(at);
                 self.ask(at, wish).await?;
             }
@@ -134,15 +146,7 @@ impl<'a> History<'a> {
             true => Origin::Apply,
             false => Origin::Deploy,
         };
-        let home = self.world.store.home();
-        let (team, environment) = (home.team, home.environment);
-        let scope = pluvio_store::Scope {
-            team,
-            team_name: "main".parse().unwrap(),
-            environment,
-            environment_name: "production".parse().unwrap(),
-            cluster: None,
-        };
+        let scope = self.world.places[app.place].clone();
         let secrets = match self.chance.percent(90) {
             true => vec![("KEY".parse().unwrap(), SecretValue("key-1".to_owned()))],
             false => Vec::new(),
@@ -161,7 +165,43 @@ impl<'a> History<'a> {
         }))
     }
 
+    /// Mostly one of those that there are from the beginning.
+    fn somewhere(&mut self) -> usize {
+        let originals = self.apps.iter().filter(|app| app.of.is_none()).count();
+        let copies = self.apps.len() - originals;
+        if copies > 0 && self.chance.percent(25) {
+            return originals + self.chance.below(copies as u64) as usize;
+        }
+        self.chance.below(originals as u64) as usize
+    }
+
+    /// A copy to this application, which most often is not there.
+    fn copy_to(&mut self, at: usize) -> Wish {
+        let app = &self.apps[at];
+        let (to, name) = (self.world.places[app.place].clone(), app.name.parse());
+        let data = match self.chance.below(10) {
+            0..2 => Data::Empty,
+            2..4 => Data::Volumes,
+            _ => Data::All,
+        };
+        let wishes = Wishes {
+            data,
+            copy_secrets: self.chance.percent(90),
+            ..Wishes::default()
+        };
+        let ask = CopyAsk {
+            to,
+            name: Some(name.unwrap()),
+            wishes,
+            secrets: Vec::new(),
+        };
+        Wish::Copy(at, Box::new(ask))
+    }
+
     fn wish(&mut self, at: usize) -> Wish {
+        if self.apps[at].of.is_some() && self.chance.percent(55) {
+            return self.copy_to(at);
+        }
         let part = self.apps[at].shape.part(&mut self.chance);
         let component = part.parse().unwrap();
         match self.chance.below(100) {
@@ -203,13 +243,26 @@ impl<'a> History<'a> {
         }
     }
 
+    /// Of which application a wish is asked, and what it is called here.
+    fn asked_of(&self, at: usize, wish: &Wish) -> (EnvironmentId, String, String) {
+        let app = match wish {
+            Wish::Copy(to, _) => &self.apps[self.apps[*to].of.unwrap_or(at)],
+            _ => &self.apps[at],
+        };
+        let place = &self.world.places[app.place];
+        let shown = format!("{}/{}", place.environment_name, app.name);
+        (place.environment, app.name.clone(), shown)
+    }
+
     async fn ask(&mut self, at: usize, wish: Wish) -> Result<(), Wrong> {
         self.asked += 1;
         let key = format!("{}-{}", self.seed, self.asked);
-        let (name, what) = (self.apps[at].name.clone(), wish.name());
+        let (environment, app, name) = self.asked_of(at, &wish);
+        let what = wish.name();
+        let taken = self.to_take(&wish).await?;
         let future = carry_out(
             self.world.control.clone(),
-            name.clone(),
+            (environment, app.clone()),
             wish.clone(),
             key.clone(),
         );
@@ -231,40 +284,39 @@ impl<'a> History<'a> {
             // Whoever asked sees no answer, and asks again with the same key.
             None if asks_again => {
                 self.note(format!("{name}: {what}: cut"));
-                carry_out(self.world.control.clone(), name.clone(), wish, key).await
+                let of = (environment, app);
+                carry_out(self.world.control.clone(), of, wish.clone(), key).await
             }
             None => {
                 self.note(format!("{name}: {what}: cut, for good"));
-                return self.known(at).await;
+                return self.known(at, taken).await;
             }
             Some(answer) => answer,
         };
         self.answered(&name, &what, &answer)?;
-        self.known(at).await
+        self.known(at, taken).await
     }
 
     async fn ask_two(&mut self) -> Result<(), Wrong> {
         self.asked += 2;
-        let count = self.apps.len() as u64;
-        let (one, two) = (
-            self.chance.below(count) as usize,
-            self.chance.below(count) as usize,
-        );
+        let (one, two) = (self.somewhere(), self.somewhere());
         let (first, second) = (self.wish(one), self.wish(two));
         let names = [first.name(), second.name()];
         self.plan.push(names.join(" and "));
         let (seed, asked) = (self.seed, self.asked);
-        let control = || self.world.control.clone();
-        let of = |at: usize| self.apps[at].name.clone();
-        let (a, b) = tokio::join!(
-            carry_out(control(), of(one), first, format!("{seed}-{asked}-1")),
-            carry_out(control(), of(two), second, format!("{seed}-{asked}-2")),
-        );
-        let (first, second) = (of(one), of(two));
-        self.answered(&first, &names[0], &a)?;
-        self.answered(&second, &names[1], &b)?;
-        self.known(one).await?;
-        self.known(two).await
+        let taken = (self.to_take(&first).await?, self.to_take(&second).await?);
+        let ask = |at: usize, wish: &Wish, number: u8| {
+            let (environment, app, _) = self.asked_of(at, wish);
+            let key = format!("{seed}-{asked}-{number}");
+            let control = self.world.control.clone();
+            carry_out(control, (environment, app), wish.clone(), key)
+        };
+        let (a, b) = tokio::join!(ask(one, &first, 1), ask(two, &second, 2));
+        let shown = [self.asked_of(one, &first).2, self.asked_of(two, &second).2];
+        self.answered(&shown[0], &names[0], &a)?;
+        self.answered(&shown[1], &names[1], &b)?;
+        self.known(one, taken.0).await?;
+        self.known(two, taken.1).await
     }
 
     fn answered(
@@ -287,15 +339,16 @@ impl<'a> History<'a> {
     }
 
     /// Learns which application has the name now.
-    async fn known(&mut self, at: usize) -> Result<(), Wrong> {
+    async fn known(&mut self, at: usize, taken: BTreeMap<Name, u64>) -> Result<(), Wrong> {
         let store = &self.world.store;
-        let found = store
-            .find_application(store.home().environment, &self.apps[at].name)
-            .await;
-        if let Ok(application) = found
-            && !self.apps[at].ids.contains(&application.id)
-        {
+        let environment = self.world.places[self.apps[at].place].environment;
+        let found = store.find_application(environment, &self.apps[at].name);
+        let Ok(application) = found.await else {
+            return Ok(());
+        };
+        if !self.apps[at].ids.contains(&application.id) {
             self.apps[at].ids.push(application.id);
+            self.copies.insert(application.id, taken);
         }
         Ok(())
     }
@@ -343,6 +396,10 @@ impl<'a> History<'a> {
     }
 
     pub(crate) async fn work(&mut self, cut_after: Option<u64>) {
+        // As the worker's own loop has it.
+        if self.world.control.bound_cluster().is_none() {
+            return;
+        }
         let owner = self.world.owner();
         for _ in 0..4 {
             let working = pluvio_control::worker::take_one(&self.world.control, &owner);
@@ -355,10 +412,51 @@ impl<'a> History<'a> {
                 }
                 None => {
                     if !working.await.unwrap_or(false) {
-                        return;
+                        break;
                     }
                 }
             }
+        }
+        let most = Duration::from_millis(200 + self.chance.below(4000));
+        self.carry_data(most).await;
+    }
+
+    /// Copies go on with their data, as long as `most`; a process that has not come to the end of one ends then.
+    pub(crate) async fn carry_data(&mut self, most: Duration) {
+        if !self.has_data_to_carry().await {
+            return;
+        }
+        let owner = self.world.owner();
+        let control = self.world.control.clone();
+        let rounds = &mut self.world.rounds;
+        let carried = async {
+            let works = async {
+                for _ in 0..3 {
+                    let worked = copying::take_one(&control, &owner).await.unwrap_or(false);
+                    let _ = copying::clear(&control).await;
+                    if !worked {
+                        return;
+                    }
+                }
+            };
+            // There is one who looks after volumes, and one who looks after releases.
+            let meanwhile = async {
+                loop {
+                    let _ = volumes::look(&control).await;
+                    let _ = rounds.look(&control).await;
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = works => {}
+                () = meanwhile => {}
+            }
+            let _ = volumes::look(&control).await;
+        };
+        if flowing(most, carried).await.is_none() {
+            self.note("data: cut");
+            self.crash(false).await;
         }
     }
 
@@ -423,7 +521,11 @@ impl<'a> History<'a> {
                     let name = names[which % names.len()].clone();
                     match what {
                         6 => engine.end(&name, 137),
-                        _ => engine.inner.remove_by_hand(&name),
+                        // With a run that is over would go what nobody else knows yet: how it ended.
+                        _ if engine.inner.all()[&name] || !name.contains("--run-") => {
+                            engine.inner.remove_by_hand(&name);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -446,70 +548,6 @@ impl<'a> History<'a> {
         self.world.start_node().await;
         if self.world.control.bound_cluster().is_none() {
             let _ = self.world.control.bind().await;
-        }
-    }
-}
-
-async fn carry_out(
-    control: Control,
-    name: String,
-    wish: Wish,
-    key: String,
-) -> Result<Option<OperationId>, Problem> {
-    if control.bound_cluster().is_none() {
-        // What waits for the node would wait in vain while time stands still.
-        control.bind().await?;
-    }
-    let by = Asker {
-        actor: "somebody".to_owned(),
-        idempotency: Some(Idempotency {
-            fingerprint: wish.name(),
-            key,
-        }),
-        if_revision: None,
-    };
-    let id = |asked: Asked| Some(asked.operation.id);
-    if let Wish::Deploy(ask) = wish {
-        return control.deploy(by, *ask).await.map(id);
-    }
-    let store = control.store();
-    let found = store.find_application(store.home().environment, &name);
-    let application: Application = found.await.map_err(Problem::from)?;
-    match wish {
-        Wish::Deploy(_) => unreachable!("asked above"),
-        Wish::Patch(kind, patch) => {
-            let ask = PatchAsk {
-                components: Vec::new(),
-                kind,
-                title: "a patch".to_owned(),
-                patches: vec![patch],
-                secrets: Vec::new(),
-            };
-            control.patch(by, &application, ask).await.map(id)
-        }
-        Wish::Power(power) => control
-            .set_power(by, &application, power, &[])
-            .await
-            .map(id),
-        Wish::Rollback(to) => control.rollback(by, &application, to).await.map(id),
-        Wish::Delete => control.delete(by, &application).await.map(id),
-        Wish::Cancel => {
-            let running = store.running_operations(application.id).await;
-            match running.map_err(Problem::from)?.last() {
-                Some(last) => {
-                    let cancelled = control.cancel(last.id, "somebody").await?;
-                    Ok(Some(cancelled.id))
-                }
-                None => Ok(None),
-            }
-        }
-        Wish::Secret(value) => {
-            let key = "KEY".parse().expect("a name");
-            store
-                .set_secret(application.id, &key, &SecretValue(value), "somebody")
-                .await
-                .map_err(Problem::from)?;
-            Ok(None)
         }
     }
 }

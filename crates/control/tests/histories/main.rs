@@ -8,8 +8,11 @@
     reason = "a history lives once, on its own thread"
 )]
 
+mod asks;
 mod chance;
 mod checks;
+mod copies;
+mod data;
 mod engine;
 mod history;
 mod socket;

@@ -63,7 +63,6 @@ impl Shape {
         if part == "db" {
             return json!({ "kind": "database", "database": self.database, "rollout": rollout });
         }
-        let probe = json!({ "ready": { "command": ["/healthy"], "period": "1s" } });
         let mut one = json!({
             "image": image(chance),
             "env": { "MADE": "${secrets.MADE}", "VERSION": chance.below(3).to_string() },
@@ -93,7 +92,7 @@ impl Shape {
                 );
             }
             _ => {
-                set(&mut one, "probes", probe);
+                set(&mut one, "probes", probe());
                 if chance.percent(35) {
                     set(
                         &mut one,
@@ -137,12 +136,37 @@ impl Shape {
             "each" => set(&mut one, "kind", json!("daemon")),
             _ => {}
         }
+        if chance.percent(20) {
+            one["init"] = json!({ "prepare": beside(&one, chance) });
+            // The engine of the test looks after it by this.
+            one["env"]["INIT"] = json!("prepare");
+        }
+        if !matches!(part, "job" | "tick") && chance.percent(25) {
+            let mut sidecar = beside(&one, chance);
+            if chance.percent(40) {
+                sidecar["probes"] = probe();
+            }
+            set(&mut one, "sidecars", json!({ "beside": sidecar }));
+        }
         one
     }
 
     pub(crate) fn part(&self, chance: &mut Chance) -> &'static str {
         chance.one::<&str>(&self.parts)
     }
+}
+
+fn probe() -> Value {
+    json!({ "ready": { "command": ["/healthy"], "period": "1s" } })
+}
+
+/// A container before or beside a component's main one, with the same volumes now and then.
+fn beside(main: &Value, chance: &mut Chance) -> Value {
+    let mut one = json!({ "image": image(chance), "env": { "MADE": "${secrets.MADE}" } });
+    if let Some(volumes) = main.get("volumes").filter(|_| chance.percent(50)) {
+        one["volumes"] = volumes.clone();
+    }
+    one
 }
 
 fn image(chance: &mut Chance) -> String {

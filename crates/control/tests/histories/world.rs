@@ -13,7 +13,7 @@ use pluvio_control::Control;
 use pluvio_control::reconcile::Rounds;
 use pluvio_model::id::ClusterId;
 use pluvio_node::{Client, socket_in};
-use pluvio_store::{Blobs, Seal, Store};
+use pluvio_store::{Blobs, Scope, Seal, Store};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -54,6 +54,8 @@ impl Held {
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    /// The environment that a team begins with, and one that copies go to.
+    pub(crate) places: [Scope; 2],
     pub(crate) store: Store,
     pub(crate) control: Control,
     pub(crate) rounds: Rounds,
@@ -99,8 +101,15 @@ impl World {
         let store = World::open(&data).await;
         let blobs = Blobs::open(&data.join("blobs")).await.unwrap();
         let control = World::control(&data, 0, &store, &blobs, &builder);
+        let team = store.home().team;
+        let staging = "staging".parse().unwrap();
+        let made = store.create_environment(team, &staging, None, "somebody");
+        made.await.unwrap();
+        let places = store.environments(team).await.unwrap();
+        let places: [Scope; 2] = places.try_into().unwrap();
         let mut world = World {
             engine,
+            places,
             store,
             control,
             rounds: Rounds::default(),
@@ -236,20 +245,24 @@ pub(crate) async fn cut<F: Future>(store: &Store, commits: u64, future: F) -> Op
     .await
 }
 
-/// Awaits what waits for time and for the database too, while time goes on slowly.
-pub(crate) async fn flowing<F: Future>(future: F) -> F::Output {
+/// Awaits what waits for time and for the database too, while time goes on: as long as `most`, or to the end.
+pub(crate) async fn flowing<F: Future>(most: Duration, future: F) -> Option<F::Output> {
+    /// The database answers sooner, mostly.
+    const TURN: Duration = Duration::from_micros(150);
     let mut future = std::pin::pin!(future);
     let clock = async {
-        loop {
-            for _ in 0..20 {
+        let began = Instant::now();
+        while began.elapsed() < most {
+            let turn = std::time::Instant::now();
+            while turn.elapsed() < TURN {
                 tokio::task::yield_now().await;
             }
-            tokio::time::advance(Duration::from_millis(1)).await;
+            tokio::time::advance(Duration::from_millis(20)).await;
         }
     };
     tokio::select! {
         biased;
-        done = &mut future => done,
-        () = clock => unreachable!("never ends"),
+        done = &mut future => Some(done),
+        () = clock => None,
     }
 }

@@ -9,6 +9,7 @@ const GROWING: &[&str] = &[
     "args",
     "labels",
     "nodeLabels",
+    "reserved",
     "headers",
     "extraHosts",
     "sysctls",

@@ -259,6 +259,11 @@ impl<'m> Fields<'m> {
         })
     }
 
+    /// The text of a key, which stays to be taken.
+    pub(crate) fn peek_text(&self, key: &str) -> Option<&'m str> {
+        self.map?.get(key)?.item.as_text()
+    }
+
     /// A row for each key that is left.
     pub(crate) fn finish(self, told: &mut Told, known: &[&str]) {
         for (key, field) in self.map.into_iter().flatten() {

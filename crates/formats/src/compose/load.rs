@@ -1,8 +1,6 @@
 //! From texts to one document: YAML, interpolation, `extends`, `include`, several files merged.
 
-use std::collections::HashSet;
-
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use pluvio_model::problem::{self, Fix, Problem};
 use pluvio_model::spec::SecretSpec;
 
@@ -29,12 +27,14 @@ pub(crate) struct Loader<'l> {
     pub(crate) dialect: Dialect<'l>,
     /// Does not stop at what compose would call missing: templates ask for it later.
     pub(crate) lenient: bool,
+    /// The dialect starts services in no order: `depends_on` asks for nothing there.
+    pub(crate) unordered: bool,
     /// How a dialect's secrets are made.
     pub(crate) secret_rule: Option<&'l dyn Fn(&str) -> SecretSpec>,
     /// The port that a template's header names.
     pub(crate) header_port: Option<u16>,
     /// Told once each.
-    unset: HashSet<String>,
+    unset: IndexSet<String>,
     /// Bytes that variables have put into values.
     filled: usize,
     pub(super) items: usize,
@@ -74,13 +74,20 @@ impl<'l> Loader<'l> {
             settings: Settings::default(),
             dialect: None,
             lenient: false,
+            unordered: false,
             secret_rule: None,
             header_port: None,
-            unset: HashSet::new(),
+            unset: IndexSet::new(),
             filled: 0,
             items: 0,
             bodies: IndexMap::new(),
         }
+    }
+
+    /// Variables that nothing was put for, in the order in which they were met.
+    pub(crate) fn left_open(&self) -> Vec<String> {
+        let open = self.unset.iter().filter(|name| !name.starts_with('?'));
+        open.cloned().collect()
     }
 
     fn number(&mut self, file: &str) -> u16 {
@@ -261,7 +268,7 @@ impl<'l> Loader<'l> {
                     at,
                     path,
                     format!("The variable {name} is not set; compose puts nothing there, and so does this."),
-                    format!("Write `{name}=…` into the `.env` beside the file, or deploy with `--env-file`."),
+                    format!("Write `{name}=…` into the `.env` beside the file, or give it: `--env {name}=…`, `--env-file FILE`."),
                 );
             }
         }
@@ -277,7 +284,7 @@ impl<'l> Loader<'l> {
                     at,
                     path,
                     format!("The file requires the variable {name}, and it is not set{said}."),
-                    format!("Write `{name}=…` into the `.env` beside the file, or name a file of variables with `--env-file`."),
+                    format!("Write `{name}=…` into the `.env` beside the file, or give it: `--env {name}=…`, `--env-file FILE`."),
                 );
                 self.told.offer(Fix::SetVariable {
                     name: name.clone(),

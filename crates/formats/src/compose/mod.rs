@@ -106,6 +106,8 @@ pub struct Import {
     pub why: Vec<String>,
     /// Values of secrets that the source holds; they are never part of a specification.
     pub secrets: BTreeMap<String, String>,
+    /// Variables that have no value and are not required: nothing is put where they are named.
+    pub unset: Vec<String>,
 }
 
 impl Import {
@@ -126,6 +128,7 @@ impl Import {
             errors: Vec::new(),
             why: Vec::new(),
             secrets: BTreeMap::new(),
+            unset: Vec::new(),
         }
     }
 }

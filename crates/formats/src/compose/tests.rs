@@ -7,6 +7,8 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::report::Outcome;
 
+mod networks;
+
 /// Files by their paths.
 #[derive(Default)]
 struct Around(BTreeMap<&'static str, &'static str>);
@@ -231,6 +233,7 @@ fn files_are_laid_over_each_other_by_composes_rules() {
               db:
                 kind: stateful
                 image: docker.io/library/postgres:17
+                imagePorts: true
                 env:
                   POSTGRES_PASSWORD: "${settings.SECRET_X}"
                   LITERAL: "$$A"
@@ -257,7 +260,7 @@ fn what_is_wrong_has_its_place_and_a_remedy() {
         expect![[r#"
             adapted services.web.depends_on.wbe2:5
             setting.missing compose.yaml:3 The file requires the variable TAG, and it is not set: which.
-              Write `TAG=…` into the `.env` beside the file, or name a file of variables with `--env-file`.
+              Write `TAG=…` into the `.env` beside the file, or give it: `--env TAG=…`, `--env-file FILE`.
             spec.invalid compose.yaml:3 "web:" is not an image reference: the tag may hold letters, digits, _ . and -, at most 128.
               Write an image such as nginx:1.29 or registry.example/team/app:1.
             spec.invalid compose.yaml:6 `sometimes` is no restart policy.
@@ -483,4 +486,25 @@ fn variables_cannot_make_a_small_text_large() {
     ]);
     let codes: Vec<&str> = import.errors.iter().map(|one| one.code.as_str()).collect();
     assert_eq!(codes, ["spec.too-large"]);
+}
+
+#[test]
+fn ports_of_other_protocols_are_no_routes() {
+    for (port, http) in [
+        (10_051, false),
+        (4822, false),
+        (1883, false),
+        (3000, true),
+        (9000, true),
+    ] {
+        let text =
+            format!("services:\n  a: {{ image: 'localhost/a:1', ports: ['{port}:{port}'] }}\n");
+        let app = shown(&read_text(&text));
+        assert_eq!(app.contains("tcp-"), !http, "{app}");
+    }
+    let fpm = "services:\n  a: { image: 'localhost/php:8-fpm', ports: ['9000:9000'] }\n";
+    let app = shown(&read_text(fpm));
+    assert!(app.contains("tcp-9000"), "{app}");
+    let untold = "services:\n  a: { image: 'localhost/php:8-fpm' }\n";
+    assert!(read_text(untold).spec.components[0].image_ports);
 }

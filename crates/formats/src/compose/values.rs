@@ -128,6 +128,20 @@ pub(crate) fn words(line: &str) -> Result<(Vec<String>, bool), &'static str> {
     Ok((words, operator))
 }
 
+/// Options that the kernel knows for memory that is mounted.
+pub(crate) fn is_of_tmpfs(option: &str) -> bool {
+    let (key, value) = option.split_once('=').unwrap_or((option, ""));
+    match key {
+        "exec" | "noexec" | "suid" | "nosuid" | "dev" | "nodev" | "ro" | "noatime" => {
+            value.is_empty()
+        }
+        "mode" | "uid" | "gid" | "nr_inodes" => {
+            !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

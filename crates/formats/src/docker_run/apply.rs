@@ -8,12 +8,14 @@ use crate::compose::item::{Field, Item, Map, Place, Told};
 use crate::yaml::Resolved;
 
 /// A service in the making.
-pub(super) struct Service {
+pub(super) struct Service<'u> {
     pub(super) map: Map,
     pub(super) name: Option<String>,
+    /// Variables of the shell that have no value.
+    pub(super) unset: &'u [String],
 }
 
-impl Service {
+impl Service<'_> {
     pub(super) fn put(&mut self, key: &str, at: Place, item: Item) {
         self.map.insert(key.to_owned(), Field { at, item });
     }
@@ -56,7 +58,7 @@ pub(super) fn finish(service: &mut Service, at: Place, told: &mut Told) {
 }
 
 /// A value in which the shell would have put something.
-fn expanded(value: &str, at: Place, flag: &str, told: &mut Told) -> String {
+fn expanded(value: &str, unset: &[String], at: Place, flag: &str, told: &mut Told) -> String {
     let mut value = value.to_owned();
     for here in ["$(pwd)", "${PWD}", "$PWD", "`pwd`", "%cd%"] {
         if let Some(rest) = value.strip_prefix(here) {
@@ -71,12 +73,12 @@ fn expanded(value: &str, at: Place, flag: &str, told: &mut Told) -> String {
             "The shell would run a command here, and nothing is run.",
             "Write what the command answers.",
         );
-    } else if shell::has_variable(&value) {
+    } else if shell::has_one_of(&value, unset) {
         told.refused(
             at,
             flag,
             "The shell would put a variable of its own here; it is taken as it is written.",
-            "Write the value.",
+            "Write the value, or give it: `--env NAME=…`.",
         );
     }
     if value.starts_with('<') && value.ends_with('>') {
@@ -92,7 +94,7 @@ fn expanded(value: &str, at: Place, flag: &str, told: &mut Told) -> String {
 
 pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, told: &mut Told) {
     let name = format!("--{}", flag.long());
-    let value = &expanded(value, at, &name, told);
+    let value = &expanded(value, service.unset, at, &name, told);
     let text = || Item::scalar(at, value.clone());
     match flag.key {
         "name" => {

@@ -8,8 +8,26 @@ pub(super) struct Word {
     pub(super) at: Place,
 }
 
-/// The commands of a text. `Err` has the line and what is wrong.
-pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)> {
+/// What the shell would have made of a text.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) commands: Vec<Vec<Word>>,
+    /// Its variables that nothing is given for: they stay as they are written.
+    pub(super) unset: Vec<String>,
+    /// Those of which the value was put in.
+    pub(super) used: Vec<String>,
+}
+
+/// What variables may put into a text, in bytes.
+const FILLED_MAX: usize = 1 << 20;
+
+/// The commands of a text, values of variables put in. `Err` has the line and what is wrong.
+pub(super) fn commands(
+    text: &str,
+    given: &[(String, String)],
+) -> Result<Read, (u32, &'static str)> {
+    let mut read = Read::default();
+    let mut filled = 0;
     let mut commands: Vec<Vec<Word>> = Vec::new();
     let mut command: Vec<Word> = Vec::new();
     let mut word: Option<Word> = None;
@@ -26,6 +44,35 @@ pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)
                 at: place(line),
             })
             .text
+        };
+    }
+    // Behind a `$`: its variable's value, or the `$` itself.
+    macro_rules! variable {
+        () => {
+            match variable(&letters) {
+                None => word!().push('$'),
+                Some((name, behind)) => {
+                    let value = given.iter().rfind(|(known, _)| *known == name);
+                    let value = value.map(|(_, value)| value.as_str());
+                    match (value, behind) {
+                        (Some(value), Some(behind)) if filled + value.len() <= FILLED_MAX => {
+                            filled += value.len();
+                            word!().push_str(value);
+                            letters = behind;
+                            if !read.used.contains(&name) {
+                                read.used.push(name);
+                            }
+                        }
+                        _ => {
+                            word!().push('$');
+                            // The folder is known.
+                            if name != "PWD" && !read.unset.contains(&name) {
+                                read.unset.push(name);
+                            }
+                        }
+                    }
+                }
+            }
         };
     }
     while let Some(c) = letters.next() {
@@ -99,6 +146,7 @@ pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)
                             Some(c) => word!().extend(['\\', c]),
                             None => return Err((opened, "a double quote is not closed")),
                         },
+                        Some('$') => variable!(),
                         Some(c) => {
                             line += u32::from(c == '\n');
                             word!().push(c);
@@ -129,6 +177,7 @@ pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)
                     }
                 }
             }
+            '$' => variable!(),
             ';' | '|' | '&' if word.is_none() || c != '&' => {
                 command.extend(word.take());
                 if !command.is_empty() {
@@ -148,11 +197,28 @@ pub(super) fn commands(text: &str) -> Result<Vec<Vec<Word>>, (u32, &'static str)
     if !command.is_empty() {
         commands.push(command);
     }
-    Ok(commands)
+    read.commands = commands;
+    Ok(read)
+}
+
+type Letters<'t> = std::iter::Peekable<std::str::Chars<'t>>;
+
+/// The name of the variable that begins here, `NAME` or `{NAME}`, and what is behind it; no more than the name where it says what
+/// to do without a value.
+fn variable<'t>(letters: &Letters<'t>) -> Option<(String, Option<Letters<'t>>)> {
+    let mut rest = letters.clone();
+    let is_braced = rest.next_if_eq(&'{').is_some();
+    let mut name = String::new();
+    while let Some(c) = rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+        name.push(c);
+    }
+    let is_name = name.starts_with(|c: char| !c.is_ascii_digit());
+    let ends = !is_braced || rest.next_if_eq(&'}').is_some();
+    is_name.then(|| (name, ends.then_some(rest)))
 }
 
 /// Only blanks until the end of the line.
-fn ends_line(letters: &std::iter::Peekable<std::str::Chars>) -> bool {
+fn ends_line(letters: &Letters) -> bool {
     let mut rest = letters.clone();
     for _ in 0..200 {
         match rest.next() {
@@ -164,11 +230,11 @@ fn ends_line(letters: &std::iter::Peekable<std::str::Chars>) -> bool {
     false
 }
 
-/// `$NAME` or `${NAME}`.
-pub(super) fn has_variable(text: &str) -> bool {
+/// Whether a text has one of these variables in it.
+pub(super) fn has_one_of(text: &str, names: &[String]) -> bool {
     text.match_indices('$').any(|(at, _)| {
         let rest = &text[at + 1..];
         let rest = rest.strip_prefix('{').unwrap_or(rest);
-        rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        names.iter().any(|name| rest.starts_with(name.as_str()))
     })
 }

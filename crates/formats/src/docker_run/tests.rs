@@ -3,7 +3,7 @@ use expect_test::{Expect, expect};
 use super::*;
 
 fn check(text: &str, want: Expect) {
-    let import = read_alone(text, None);
+    let import = read_alone(text, None, &[]);
     let mut out = String::new();
     if import.errors.is_empty() {
         out.push_str(&crate::app::write(&import.spec));
@@ -81,6 +81,7 @@ fn c7_several_commands_become_one_application() {
               db:
                 kind: stateful
                 image: docker.io/library/postgres:17
+                imagePorts: true
                 routes: []
                 networks: [app]
                 aliases: [database]
@@ -116,15 +117,16 @@ fn what_is_wrong_is_told() {
     check(
         "docker run --nmae x nginx",
         expect![[r#"
-        apiVersion: pluvio/v1
-        name: x
-        components:
-          x:
-            image: docker.io/library/x:latest
-            command: [nginx]
-            routes: []
-        refused --nmae: There is no such flag.
-    "#]],
+            apiVersion: pluvio/v1
+            name: x
+            components:
+              x:
+                image: docker.io/library/x:latest
+                command: [nginx]
+                imagePorts: true
+                routes: []
+            refused --nmae: There is no such flag.
+        "#]],
     );
     check(
         "docker run 'open",
@@ -164,7 +166,7 @@ fn usual(flag: &str) -> &'static str {
 fn c7_every_documented_flag_changes_the_specification_or_has_a_row() {
     let outcome = |flags: &str| {
         let text = format!("docker run --name other img\ndocker run --health-cmd x {flags} img");
-        let import = read_alone(&text, None);
+        let import = read_alone(&text, None, &[]);
         format!("{:?}{:?}{:?}", import.spec, import.report, import.errors)
     };
     let before = outcome("");
@@ -178,7 +180,7 @@ fn c7_every_documented_flag_changes_the_specification_or_has_a_row() {
         }
     }
     assert_eq!(
-        refused(&read_alone("docker run --pod x img", None).report),
+        refused(&read_alone("docker run --pod x img", None, &[]).report),
         ["--pod"]
     );
 }
@@ -186,6 +188,51 @@ fn c7_every_documented_flag_changes_the_specification_or_has_a_row() {
 proptest::proptest! {
     #[test]
     fn any_line_is_read_or_refused(text in "docker run [-a-z =:/'\"$(){},0-9\n\\\\]{0,80}") {
-        let _ = read_alone(&text, None);
+        let _ = read_alone(&text, None, &[]);
     }
+}
+
+#[test]
+fn variables_of_the_shell_are_put_in_where_they_are_given() {
+    let given = [("TAG", "7"), ("WORD", "a b $TAG"), ("LATE", "x")];
+    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let read = |line: &str| {
+        let import = read_alone(line, None, &given[..2]);
+        let component = &import.spec.components[0];
+        let value = component.env.values().next().map(|value| value.0.clone());
+        let rows: Vec<_> = refused(&import.report);
+        (value.unwrap_or_default(), import.unset, rows)
+    };
+    let none = || (Vec::<String>::new(), Vec::<String>::new());
+    for (line, want) in [
+        ("-e A=$WORD", "a b $$TAG"),
+        ("-e A=\"x ${WORD}\"", "x a b $$TAG"),
+        ("-e A=$TAG$TAG.${TAG}0", "77.70"),
+        // As the shell, nothing in single quotes and nothing that is escaped.
+        ("-e 'A=$WORD $NONE'", "$$WORD $$NONE"),
+        ("-e A=\\$TAG", "$$TAG"),
+        ("-e A=\"\\$TAG\"", "$$TAG"),
+        ("-e A=$5", "$$5"),
+    ] {
+        // Each value is put in somewhere: one that is not is told of.
+        let line = format!("docker run {line} -l a=$TAG -l b=$WORD img");
+        let (value, unset, rows) = read(&line);
+        assert_eq!((value.as_str(), (unset, rows)), (want, none()), "{line}");
+    }
+    let (value, unset, rows) =
+        read("docker run -e A=$NONE -v $PWD:/here -l b=$WORD -l c=$TAG img ${LATER:-x}");
+    assert_eq!(value, "$$NONE");
+    assert_eq!(unset, ["NONE", "LATER"]);
+    assert_eq!(rows, ["--env"]);
+    // One that no line names comes to nothing, and that is said.
+    let import = read_alone("docker run img:$TAG", None, &given);
+    assert_eq!(refused(&import.report), ["--env WORD", "--env LATE"]);
+    assert_eq!(
+        import.spec.components[0]
+            .image
+            .as_ref()
+            .unwrap()
+            .to_string(),
+        "docker.io/library/img:7"
+    );
 }

@@ -136,6 +136,7 @@ fn a_template_gives_secrets_routes_files_and_environment() {
           db:
             kind: stateful
             image: docker.io/library/postgres:17
+            imagePorts: true
             env:
               HOST: "${settings.HOST}"
               DATABASE_URL: "postgres://u:${secrets.db_password}@db/u"

@@ -7,6 +7,7 @@ mod addons;
 mod formation;
 mod health;
 pub mod procfile;
+mod scripts;
 mod variables;
 
 use indexmap::IndexMap;
@@ -153,6 +154,8 @@ struct Reader<'r> {
     given: &'r [(String, String)],
     import: Import,
     processes: IndexMap<String, Process>,
+    /// `scripts.postdeploy`.
+    postdeploy: Option<Process>,
     env: IndexMap<EnvName, EnvValue>,
     uses: Vec<Use>,
 }
@@ -198,6 +201,7 @@ pub fn read(
         given,
         import: Import::empty(app),
         processes,
+        postdeploy: None,
         env: IndexMap::new(),
         uses: Vec::new(),
     };
@@ -351,44 +355,6 @@ impl Reader<'_> {
         }
     }
 
-    fn scripts(&mut self, node: &Node, path: &str) {
-        for entry in node.entries() {
-            let (at, inner) = (place(entry.key_at), format!("{path}.{}", entry.key));
-            let text = entry.value.as_text().unwrap_or_default().to_owned();
-            match entry.key.as_str() {
-                "dokku" if path == "scripts" => self.scripts(&entry.value, &inner),
-                "predeploy" if path != "scripts" && !self.processes.contains_key("release") => {
-                    self.told
-                        .adapted(at, &inner, "It becomes the task before each release.");
-                    let process = Process { command: text, at };
-                    self.processes.insert("release".to_owned(), process);
-                }
-                "postdeploy" | "predeploy" => self.told.refused(
-                    at,
-                    &inner,
-                    "Nothing is run once, after an application was made.",
-                    format!("Run it then: `pluvio run -- {text}`."),
-                ),
-                "pr-predestroy" | "test" | "test-setup" => self.told.ignored(
-                    at,
-                    &inner,
-                    "It is for reviews and tests in Heroku's pipelines.",
-                ),
-                _ => {
-                    let known = [
-                        "postdeploy",
-                        "pr-predestroy",
-                        "test",
-                        "test-setup",
-                        "dokku",
-                        "predeploy",
-                    ];
-                    self.unknown(entry, &inner, &known);
-                }
-            }
-        }
-    }
-
     fn components(&mut self, root: &Node, files: Files) {
         let release = self.processes.shift_remove("release");
         if self.processes.is_empty() {
@@ -455,6 +421,9 @@ impl Reader<'_> {
                     "It runs before the instances of each release start; where it fails, the release does.",
                 );
             }
+        }
+        if let Some(script) = self.postdeploy.take() {
+            self.postdeploy(&script, &names);
         }
         self.formation(root.get("formation"), &names, files);
         self.health(root.get("healthchecks"), &names);

@@ -125,6 +125,20 @@ fn a_procfile_and_an_app_json_become_components() {
               - { component: postgres, as: DATABASE }
               - { component: redis, as: CACHE }
             routes: []
+          postdeploy:
+            kind: job
+            source: { path: . }
+            once: true
+            command: [rake, db:seed]
+            env:
+              RACK_ENV: "${settings.RACK_ENV}"
+              SECRET_KEY_BASE: "${secrets.SECRET_KEY_BASE}"
+              PRICE: "${settings.PRICE}"
+              MAIL_URL: "${settings.MAIL_URL}"
+            uses:
+              - { component: postgres, as: DATABASE }
+              - { component: redis, as: CACHE }
+              - web
           cron-1:
             kind: cron
             source: { path: . }
@@ -155,10 +169,10 @@ fn a_procfile_and_an_app_json_become_components() {
         refused app.json:16 addons[2]: The add-on `sendgrid` is a service of somebody else.
         refused app.json:17 buildpacks[0]: The buildpack `heroku/ruby` is not run.
         adapted app.json:17 buildpacks[1]: `heroku/nodejs` is not run: what the source is, is detected, and built by Pluvio.
-        refused app.json:18 scripts.postdeploy: Nothing is run once, after an application was made.
         ignored app.json:21 environments.test: It changes what Heroku's pipelines make for tests and reviews only; `pluvio copy` makes a place beside this one.
         refused app.json:22 enviroment: There is no key `enviroment` here.
         adapted Procfile:5 release: It runs before the instances of each release start; where it fails, the release does.
+        adapted app.json:18 scripts.postdeploy: It becomes the job `postdeploy`: after `web` is ready, once in the application's life. Where it fails the release does, and the next one runs it again.
         adapted app.json:13 formation.web.size: `standard-2x` is at most 1024 MiB of memory.
         refused app.json:14 formation.worker.size: There is no size `giant`.
         adapted Procfile:4 clock: As on Heroku it does not run until it is scaled.
@@ -192,7 +206,7 @@ fn what_is_required_and_what_is_wrong_is_told_with_its_place() {
 
 #[test]
 fn removing_any_one_key_changes_the_specification_or_the_report() {
-    let text = r#"{"name":"a","description":"d","keywords":["k"],"stack":"heroku-24","success_url":"/","env":{"A":{"description":"x","value":"1","required":false},"B":{"generator":"secret"}},"formation":{"web":{"quantity":2,"size":"basic"}},"addons":[{"plan":"heroku-postgresql","as":"D","options":{"version":"15"}}],"buildpacks":[{"url":"heroku/go"}],"scripts":{"postdeploy":"x","dokku":{"predeploy":"y"}},"healthchecks":{"web":[{"type":"liveness","path":"/l","timeout":4,"wait":2,"attempts":3,"initialDelay":1}]},"cron":[{"command":"c","schedule":"@hourly","concurrency_policy":"forbid"}],"environments":{"test":{}}}"#;
+    let text = r#"{"name":"a","description":"d","keywords":["k"],"stack":"heroku-24","success_url":"/","env":{"A":{"description":"x","value":"1","required":false},"B":{"generator":"secret"}},"formation":{"web":{"quantity":2,"size":"basic"}},"addons":[{"plan":"heroku-postgresql","as":"D","options":{"version":"15"}}],"buildpacks":[{"url":"heroku/go"}],"scripts":{"postdeploy":"x","dokku":{"predeploy":"y","postdeploy":"z"}},"healthchecks":{"web":[{"type":"liveness","path":"/l","timeout":4,"wait":2,"attempts":3,"initialDelay":1}]},"cron":[{"command":"c","schedule":"@hourly","concurrency_policy":"forbid"}],"environments":{"test":{}}}"#;
     let whole: serde_json::Value = serde_json::from_str(text).unwrap();
     let outcome = |value: &serde_json::Value| {
         let text = serde_json::to_string(value).unwrap();
@@ -254,4 +268,65 @@ fn files_of_others_are_not_taken_for_herokus() {
     assert!(is_app_json(r#"{"env":{}}"#));
     assert!(procfile::is_procfile("web: a\nworker: b\n"));
     assert!(!procfile::is_procfile("services:\n  web: a\n"));
+}
+
+#[test]
+fn what_runs_after_the_first_deploy_is_a_job_that_runs_once() {
+    let of = |scripts: &str, procfile: &'static str| {
+        let app_json = format!(r#"{{"name": "shop", "scripts": {scripts}}}"#);
+        let files = Files {
+            procfile: Some(procfile),
+            app_json: Some(&app_json),
+        };
+        shown(files, &[])
+    };
+    // After what serves, with what it has; the name is free.
+    expect_test::expect![[r#"
+        apiVersion: pluvio/v1
+        name: shop
+        components:
+          worker:
+            source: { path: . }
+            command: [work]
+            instances: 0
+            routes: []
+          postdeploy:
+            source: { path: . }
+            command: [other]
+            instances: 0
+            routes: []
+          web:
+            source: { path: . }
+            command: [serve]
+          postdeploy-2:
+            kind: job
+            source: { path: . }
+            once: true
+            command: rake db:seed && echo done
+            uses: [web]
+        adapted app.json:1 scripts.postdeploy: It becomes the job `postdeploy-2`: after `web` is ready, once in the application's life. Where it fails the release does, and the next one runs it again.
+        adapted Procfile:1 worker: As on Heroku it does not run until it is scaled.
+        adapted Procfile:2 postdeploy: As on Heroku it does not run until it is scaled.
+    "#]].assert_eq(&of(
+        r#"{ "postdeploy": "rake db:seed && echo done" }"#,
+        "worker: work\npostdeploy: other\nweb: serve\n",
+    ));
+    // Dokku's is another: it runs after each deploy.
+    let dokku = of(r#"{ "dokku": { "postdeploy": "x" } }"#, "web: serve\n");
+    assert!(
+        dokku.contains(
+            "refused app.json:1 scripts.dokku.postdeploy: Nothing is run after each deploy."
+        ),
+        "{dokku}"
+    );
+    let twice = of(
+        r#"{ "dokku": { "predeploy": "x" } }"#,
+        "web: serve\nrelease: migrate\n",
+    );
+    assert!(
+        twice.contains("A task before each release is there already."),
+        "{twice}"
+    );
+    let elsewhere = of(r#"{ "predeploy": "x" }"#, "web: serve\n");
+    assert!(elsewhere.contains("`scripts.dokku`"), "{elsewhere}");
 }

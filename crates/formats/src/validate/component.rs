@@ -2,7 +2,7 @@
 
 use pluvio_model::name::{Name, is_host_name};
 use pluvio_model::spec::{
-    BuilderChoice, ComponentSpec, Kind, PortProtocol, PortSpec, ScheduleSpec,
+    BuilderChoice, ComponentSpec, ContainerOptions, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
 
 use super::{Found, container, cron, database, external, names, scale, volumes};
@@ -37,6 +37,7 @@ pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &
     }
     sidecars_and_init(path, component, found);
     network_names(path, name, component, found);
+    offline(path, component, found);
 }
 
 pub(super) fn kind_word(kind: Kind) -> &'static str {
@@ -161,6 +162,13 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
             "Add `kind: cron`, or remove `schedule`.",
         ),
         (None, _) => {}
+    }
+    if component.once && kind != Kind::Job {
+        found.conflict(
+            format!("{path}.once"),
+            format!("`once` belongs to `kind: job`; this is a {word}."),
+            "Add `kind: job`, or remove `once`.",
+        );
     }
     let finite = matches!(kind, Kind::Job | Kind::Cron);
     for (key, present, why) in [
@@ -457,8 +465,83 @@ fn sidecars_and_init(path: &str, component: &ComponentSpec, found: &mut Found) {
             if let Some(resources) = &inner.resources {
                 container::resources(&format!("{path}.resources"), resources, found);
             }
+            if let Some(signal) = &inner.stop_signal {
+                container::signal(&format!("{path}.stopSignal"), signal, found);
+            }
+            if list == "sidecars"
+                && let Some(options) = &inner.options
+            {
+                of_the_network(&format!("{path}.options"), options, found);
+            }
             container::files(&path, &inner.files, &inner.volumes, found);
             volumes::of_container(&path, &inner.volumes, found);
+        }
+    }
+}
+
+/// A sidecar has its instance's network, and with it its names and name servers.
+fn of_the_network(path: &str, options: &ContainerOptions, found: &mut Found) {
+    for (key, present) in [
+        ("hostname", options.hostname.is_some()),
+        ("domainname", options.domainname.is_some()),
+        ("dns", !options.dns.is_empty()),
+        ("dnsSearch", !options.dns_search.is_empty()),
+        ("dnsOptions", !options.dns_options.is_empty()),
+    ] {
+        if present {
+            found.conflict(
+                format!("{path}.{key}"),
+                "A sidecar is on its instance's network, which has this already.",
+                format!("Write `{key}` for the component itself."),
+            );
+        }
+    }
+}
+
+/// What needs a network cannot be asked of a component without one.
+fn offline(path: &str, component: &ComponentSpec, found: &mut Found) {
+    if !component.offline {
+        return;
+    }
+    for (key, present) in [
+        ("ports", !component.ports.is_empty()),
+        ("imagePorts", component.image_ports),
+        ("routes", component.routes.iter().flatten().next().is_some()),
+        ("publish", !component.publish.is_empty()),
+        ("networks", !component.networks.is_empty()),
+        ("networkAliases", !component.network_aliases.is_empty()),
+        ("aliases", !component.aliases.is_empty()),
+        (
+            "host.network",
+            component.host.as_ref().is_some_and(|host| host.network),
+        ),
+    ] {
+        if present {
+            found.conflict(
+                format!("{path}.{key}"),
+                format!("The component is `offline`: nothing reaches it, so it has no `{key}`."),
+                format!("Remove `{key}`, or `offline`."),
+            );
+        }
+    }
+    let probes = component.probes.iter();
+    let each = probes.flat_map(|all| {
+        [
+            ("startup", &all.startup),
+            ("ready", &all.ready),
+            ("live", &all.live),
+        ]
+    });
+    for (which, probe) in each {
+        if probe
+            .as_ref()
+            .is_some_and(|probe| probe.http.is_some() || probe.tcp.is_some())
+        {
+            found.conflict(
+                format!("{path}.probes.{which}"),
+                "The component is `offline`: it has no address that could be asked.",
+                "Ask it by a `command`, or remove `offline`.",
+            );
         }
     }
 }

@@ -138,6 +138,7 @@ fn nothing_that_runs(path: &str, component: &ComponentSpec, found: &mut Found) {
         ("sidecars", !component.sidecars.is_empty()),
         ("init", !component.init.is_empty()),
         ("networks", !component.networks.is_empty()),
+        ("offline", component.offline),
         ("networkAliases", !component.network_aliases.is_empty()),
         ("extraHosts", !component.extra_hosts.is_empty()),
         ("host", component.host.is_some()),

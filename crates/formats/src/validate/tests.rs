@@ -41,6 +41,8 @@ components:
   night: { kind: cron, image: report, instances: 2 }
   day: { kind: cron, image: report, schedule: 60 * * * *, routes: [] }
   plain: { image: a, schedule: 0 3 * * *, build: {} }
+  lasting: { image: a, once: true }
+  first: { kind: job, image: a, once: true }
 ",
         expect![[r#"
             4:3 components.web spec.conflict
@@ -76,6 +78,9 @@ components:
             10:43 components.plain.build spec.conflict
                 It has `build` but no `source` to build.
                 Add `source: { path: . }`, or remove `build`.
+            11:30 components.lasting.once spec.conflict
+                `once` belongs to `kind: job`; this is a service.
+                Add `kind: job`, or remove `once`.
         "#]],
     );
 }

@@ -102,7 +102,7 @@ pub(crate) fn app_yaml(bytes: &[u8]) {
 pub(crate) fn run_line(bytes: &[u8]) {
     let text = text(bytes);
     docker_run::is_run(&text);
-    sound(&docker_run::read_alone(&text, None));
+    sound(&docker_run::read_alone(&text, None, &[]));
 }
 
 /// A Procfile and an app.json.

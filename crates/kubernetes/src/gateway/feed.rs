@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::picture::{Names, Painter, Picture};
+use crate::again::asking_again;
 use crate::patience::Patience;
 use crate::routes::{LABEL, Told};
 
@@ -61,7 +62,9 @@ impl Source {
             Ok(mut config) => {
                 config.connect_timeout = Some(Duration::from_secs(5));
                 config.read_timeout = Some(SILENCE);
-                Client::try_from(config).map_err(|error| error.to_string())
+                config.default_retry = false;
+                let client = Client::try_from(config).map_err(|error| error.to_string());
+                client.map(asking_again)
             }
             Err(error) => Err(error),
         };

@@ -12,7 +12,7 @@ use crate::failure::of_object;
 
 impl Worker {
     /// Bare names: one entry for each component in the slice of the application's headless Service, leading to the address of
-    /// the component's own Service.
+    /// the component's own Service, and to that of each instance with a name of its own.
     pub(super) async fn inner_names(
         &mut self,
         wish: &RunWish,
@@ -21,17 +21,24 @@ impl Worker {
     ) -> Result<(), Box<Problem>> {
         let service = lower::application_object(&wish.release);
         let mut endpoints = Vec::new();
-        for component in wish.release.components.keys() {
+        for (component, decided) in &wish.release.components {
             let object = lower::component_object(&wish.release, component);
-            let name = ObjectName::new("v1", "Service", &options.namespace, object);
-            let Some(address) = self.writer.address(&name) else {
-                continue;
-            };
-            endpoints.push(json!({
-                "addresses": [address],
-                "hostname": component,
-                "conditions": { "ready": true },
+            let mut names = vec![(component.to_string(), object)];
+            names.extend((0..lower::named_instances(decided)).map(|ordinal| {
+                let object = lower::instance_object(&wish.release, component, ordinal);
+                (format!("{component}-{ordinal}"), object)
             }));
+            for (hostname, object) in names {
+                let name = ObjectName::new("v1", "Service", &options.namespace, object);
+                let Some(address) = self.writer.address(&name) else {
+                    continue;
+                };
+                endpoints.push(json!({
+                    "addresses": [address],
+                    "hostname": hostname,
+                    "conditions": { "ready": true },
+                }));
+            }
         }
         let name = slice_name(wish, options);
         let body = json!({

@@ -8,7 +8,7 @@ use pluvio_model::problem::Problem;
 use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::kubernetes::Object;
 
-use super::{Worker, slice_name};
+use super::{Worker, component_of, slice_name};
 use crate::apply::name_of;
 use crate::book::ObjectName;
 use crate::cache::Held;
@@ -56,6 +56,7 @@ impl Worker {
             gone.push(made.object);
         }
         let any = !gone.is_empty();
+        self.is_kept &= !any;
         for object in gone {
             self.writer
                 .remove(&self.shared.client, &self.shared.resources, &object)
@@ -67,7 +68,7 @@ impl Worker {
                 notes.runs.remove(&object.name);
             }
         }
-        if any {
+        if !self.is_kept {
             self.keep().await?;
             let notes = self.book().notes.clone();
             self.application.publish(|view| view.notes = notes);
@@ -135,4 +136,11 @@ impl Worker {
             .map(|run| run.key)
             .collect()
     }
+}
+
+/// A job that runs once in the application's life has a Job only while the stage names it as a task: later contents of it
+/// would be further Jobs.
+pub(super) fn is_of_once(wish: &RunWish, object: &Object) -> bool {
+    let component = || wish.release.components.get(&component_of(object)?);
+    object.kind == "Job" && component().is_some_and(|component| component.once.is_some())
 }

@@ -1,7 +1,7 @@
 //! What a namespace enforces of its pods: it is the environment's, whose applications share it.
 
 use pluvio_model::stage::RunWish;
-use pluvio_plan::lower::kubernetes::{Object, needs_privileged, pod_security};
+use pluvio_plan::lower::kubernetes::{Level, Object};
 use serde_json::json;
 
 use super::Worker;
@@ -13,12 +13,12 @@ impl Worker {
             return;
         }
         let mut levels = self.shared.security.lock().expect("no holder panics");
-        let own = (object.name.clone(), needs_privileged(&wish.release));
-        levels.insert(self.application.id, own);
-        let privileged = levels
-            .values()
-            .any(|(namespace, privileged)| *namespace == object.name && *privileged);
-        for (key, level) in pod_security(privileged) {
+        let restricted = self.shared.config.is_restricted(&wish.release.team);
+        let own = Level::of(&wish.release, restricted);
+        levels.insert(self.application.id, (object.name.clone(), own));
+        let there = levels.values().filter(|(name, _)| *name == object.name);
+        let most = there.map(|(_, level)| *level).max().unwrap_or(own);
+        for (key, level) in most.labels() {
             object.body["metadata"]["labels"][key] = json!(level);
         }
     }

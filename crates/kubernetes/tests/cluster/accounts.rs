@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::discovery::{Discovery, verbs};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -16,31 +17,38 @@ use pluvio_kubernetes::check::{check, check_at};
 use pluvio_kubernetes::{Config, Connection, Credential, KubernetesRuntime, remove};
 use pluvio_model::cluster::{CheckName, CheckState};
 use pluvio_model::id::ApplicationId;
-use pluvio_model::stage::{Power, Stage, Wish};
+use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::kubernetes::key;
 use pluvio_runtime::conformance::Example;
 use pluvio_runtime::{LeftVolume, Runtime, Scope};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::checks::administrator;
-use crate::scene;
+use crate::scene::{self, Steps};
 
 fn suffix() -> String {
     uuid::Uuid::now_v7().to_string()[24..].to_owned()
+}
+
+/// An administrator's kubeconfig, as a value to change.
+fn given() -> Value {
+    let read = Kubeconfig::from_yaml(&scene::given()).expect("a kubeconfig");
+    serde_json::to_value(read).expect("a kubeconfig is a value")
 }
 
 /// An administrator's credential, and a namespace of its own for Pluvio.
 struct Place {
     given: Credential,
     connection: Connection,
+    /// The test's own.
+    hands: Client,
     home: String,
 }
 
 impl Place {
     async fn new() -> Place {
         let given = Credential {
-            kubeconfig: administrator().to_string(),
+            kubeconfig: given().to_string(),
             context: None,
         };
         let connection = Connection::open(&given).await.expect("the cluster answers");
@@ -48,12 +56,13 @@ impl Place {
         Place {
             given,
             connection,
+            hands: scene::client(&Steps::new()).await,
             home,
         }
     }
 
     fn client(&self) -> Client {
-        self.connection.client.clone()
+        self.hands.clone()
     }
 
     async fn account(&self) -> Kept {
@@ -217,7 +226,7 @@ async fn limited(place: &Place, name: &str) -> Credential {
         }
     };
     let token = tokio::time::timeout(Duration::from_secs(20), token).await;
-    let mut all = administrator();
+    let mut all = given();
     all["users"][0]["user"] = json!({ "token": token.expect("the token is written") });
     Credential {
         kubeconfig: all.to_string(),
@@ -319,20 +328,12 @@ async fn the_account_grants_the_gateways_rights_and_no_others() {
 
 /// Runs an application in an environment of that name, and waits until it stands.
 async fn run(place: &Place, runtime: &KubernetesRuntime, team: &str) -> ApplicationId {
-    let application = ApplicationId(uuid::Uuid::now_v7());
-    let mut example = Example {
-        cluster: place.connection.identity,
-        application,
-        generation: 0,
-        image: (
-            scene::image().await.to_owned(),
-            "pluvio.invalid/busybox:1".to_owned(),
-        ),
-        version: "one".to_owned(),
-        instances: 1,
-        hot: "first".to_owned(),
-        power: Power::On,
-    };
+    let image = (
+        scene::image().await.to_owned(),
+        "pluvio.invalid/busybox:1".to_owned(),
+    );
+    let mut example = Example::new(place.connection.identity, image);
+    let application = example.application;
     let mut stage: Stage = example.stage();
     if let Wish::Run(wish) = &mut stage.wish {
         wish.release.team = team.parse().expect("a name");

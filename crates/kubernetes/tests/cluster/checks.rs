@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use kube::config::Kubeconfig;
 use pluvio_kubernetes::Credential;
-use pluvio_kubernetes::check::check;
+use pluvio_kubernetes::check::{SUPPORTED, check};
 use pluvio_model::cluster::{CheckName, CheckReport, CheckState, PolicyEnforcement};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,7 @@ fn given(kubeconfig: &Value) -> Credential {
 }
 
 /// The cluster's own, as a value to change.
-pub(crate) fn administrator() -> Value {
+fn administrator() -> Value {
     let read = Kubeconfig::from_yaml(&scene::kubeconfig()).expect("a kubeconfig");
     serde_json::to_value(read).expect("a kubeconfig is a value")
 }
@@ -167,6 +167,24 @@ async fn expired_certificates_are_told() {
     let report = fails(&late, CheckName::Identity, "expired at").await;
     let step = report.step(CheckName::Identity).expect("a step");
     assert!(step.found.contains("2020-01-02"), "{}", step.found);
+}
+
+/// What is said to be supported is what is run.
+#[test]
+fn the_ends_of_the_supported_range_are_run() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/kubernetes");
+    let output = Command::new(script).arg("versions").output();
+    let output = output.expect("the script runs").stdout;
+    let text = String::from_utf8(output).expect("text");
+    let minors: Vec<u32> = text
+        .lines()
+        .map(|version| {
+            let minor = version.split('.').nth(1).expect("a minor version");
+            minor.parse().expect("a number")
+        })
+        .collect();
+    assert_eq!(minors.first(), Some(SUPPORTED.start()), "{text}");
+    assert_eq!(minors.last(), Some(SUPPORTED.end()), "{text}");
 }
 
 #[tokio::test]

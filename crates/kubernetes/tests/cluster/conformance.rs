@@ -193,7 +193,7 @@ async fn unstarted() -> OverCluster {
             namespace: format!("pluvio-{}", &uuid::Uuid::now_v7().to_string()[24..]),
             ..Config::default()
         },
-        kubeconfig: scene::kubeconfig(),
+        kubeconfig: scene::given(),
         runtime: None,
         strangers: Vec::new(),
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
-use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
+use pluvio_kubernetes::{Config, KubernetesRuntime};
 use pluvio_plan::lower::kubernetes::GatewayRef;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ async fn http_routes_attach_to_the_clusters_own_gateway_and_are_pruned() {
     scene::image().await;
     let client = scene::client(&Steps::new()).await;
     let defined = define(&client).await;
-    let connection = Connection::over(client.clone()).await.expect("it answers");
+    let connection = scene::connection().await;
     let home = format!("pluvio-{}", &uuid::Uuid::now_v7().to_string()[24..]);
     let config = Config {
         namespace: home.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
-use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
+use pluvio_kubernetes::{Config, KubernetesRuntime};
 use pluvio_model::cluster::ClusterOverview;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ async fn nodes_pods_and_events_are_seen_as_they_come_and_go() {
     let suffix = uuid::Uuid::now_v7().to_string()[24..].to_owned();
     let home = format!("pluvio-{suffix}");
     let space = format!("seen-{suffix}");
-    let connection = Connection::over(client.clone()).await.expect("it answers");
+    let connection = scene::connection().await;
     let config = Config {
         namespace: home.clone(),
         ..Config::default()
@@ -64,8 +64,9 @@ async fn nodes_pods_and_events_are_seen_as_they_come_and_go() {
     let node = seen.nodes.iter().find(|node| node.name == "node-1");
     let node = node.expect("the real node");
     assert!(node.is_ready && seen.ready_nodes >= 1);
-    assert_eq!(node.kubelet, "1.34.4");
-    assert_eq!(seen.version, "1.34.4");
+    let version = scene::version();
+    assert_eq!(node.kubelet, version);
+    assert_eq!(seen.version, version);
     assert!(node.container_runtime.starts_with("containerd://"));
     assert_eq!(node.architecture, "amd64");
     assert!(node.addresses.iter().any(|one| one.kind == "InternalIP"));

@@ -23,10 +23,23 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start() -> Cluster {
+        Cluster::start_with(&[])
+    }
+
+    /// One whose network enforces NetworkPolicies.
+    pub(crate) fn start_enforcing() -> Cluster {
+        Cluster::start_with(&["--enforce"])
+    }
+
+    fn start_with(options: &[&str]) -> Cluster {
         let folder = PathBuf::from(format!("/var/tmp/pluvio-kubernetes-{}", std::process::id()));
         let cluster = Cluster { folder };
-        cluster.script("start", &[]);
+        cluster.script("start", options);
         cluster
+    }
+
+    pub(crate) fn kubeconfig(&self) -> String {
+        std::fs::read_to_string(self.folder.join("admin.conf")).expect("a kubeconfig")
     }
 
     pub(crate) fn script(&self, verb: &str, arguments: &[&str]) -> String {

@@ -13,13 +13,12 @@ use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
 use pluvio_kubernetes::{Config, Connection, KubernetesRuntime};
-use pluvio_model::id::ApplicationId;
 use pluvio_model::observed::{InstanceState, ObservedComponent};
 use pluvio_model::problem::SCALE_UNMEASURED;
 use pluvio_model::quantity::Cpu;
-use pluvio_model::stage::{Power, Stage, Wish};
+use pluvio_model::stage::{Stage, Wish};
 use pluvio_runtime::conformance::Example;
-use pluvio_runtime::{Runtime, Scope};
+use pluvio_runtime::{Runtime, Scope, UsageSample, UsageSource};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -156,6 +155,13 @@ async fn register(client: &Client, at: SocketAddr) {
         "ports": [{ "name": "https", "port": at.port() }],
     }))
     .await;
+    // Older API servers look for this one, and do not ask where there is none.
+    make("", "v1", "Endpoints", true, json!({
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": { "name": "metrics", "labels": { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+        "subsets": [{ "addresses": [{ "ip": at.ip() }], "ports": [{ "name": "https", "port": at.port() }] }],
+    }))
+    .await;
     make("apiregistration.k8s.io", "v1", "APIService", false, json!({
         "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
         "metadata": { "name": "v1beta1.metrics.k8s.io" },
@@ -255,14 +261,8 @@ async fn an_autoscaler_has_the_number_and_gives_it_back() {
     let client = cluster.client().await;
     let connection = Connection::over(client.clone()).await.expect("it answers");
     let example = Example {
-        cluster: connection.identity,
-        application: ApplicationId(uuid::Uuid::now_v7()),
-        generation: 0,
-        image: (WEB.to_owned(), WEB.to_owned()),
-        version: "one".to_owned(),
         instances: 2,
-        hot: "first".to_owned(),
-        power: Power::On,
+        ..Example::new(connection.identity, (WEB.to_owned(), WEB.to_owned()))
     };
     let runtime = KubernetesRuntime::start(connection, Config::default()).await;
     let mut scene = Scene {
@@ -314,6 +314,24 @@ async fn an_autoscaler_has_the_number_and_gives_it_back() {
         })
     };
     scene.until("it tells by what", by).await;
+
+    // What each uses is read as well, and kept.
+    until("the use of each is known", 75, async || {
+        let application = scene.example.application;
+        let kept = scene.runtime.usage(application, true).await;
+        let kept = kept.expect("an answer");
+        let is_told = |one: &UsageSample| one.cpu_millis == 100 && one.memory_bytes == 10 << 20;
+        kept.len() >= 5 && kept.values().all(|all| all.iter().all(is_told))
+    })
+    .await;
+    let last = scene.runtime.usage_of_all().await.expect("an answer");
+    let last = &last[&scene.example.application];
+    assert!(last.values().all(|all| all.len() == 1), "{last:#?}");
+    until("there is a history", 60, async || {
+        let kept = scene.runtime.usage(scene.example.application, true).await;
+        kept.expect("an answer").values().any(|all| all.len() > 1)
+    })
+    .await;
 
     // A deploy keeps the number, and so does a runtime that starts anew.
     load.store(50, Ordering::SeqCst);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
@@ -11,7 +11,9 @@ use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use pluvio_kubernetes::Connection;
 use pluvio_runtime::memory::Moment;
+use pluvio_tests::faults::{self, Faults};
 use tokio::sync::{OnceCell, watch};
 use tower::{Layer, Service};
 
@@ -50,12 +52,26 @@ pub(crate) fn script(arguments: &[&str]) -> String {
         .to_owned()
 }
 
+/// A file of the cluster's folder, beside its kubeconfig.
+fn note(name: &str) -> String {
+    let path = std::env::var("PLUVIO_TEST_KUBERNETES").map(PathBuf::from);
+    let path = path.unwrap_or_else(|_| script(&["status"]).into());
+    let path = path.with_file_name(name);
+    let text = std::fs::read_to_string(&path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.trim().to_owned()
+}
+
+/// Of Kubernetes, as the cluster that runs was started with.
+pub(crate) fn version() -> String {
+    note("version")
+}
+
 /// What people type, with the cluster's own program.
 pub(crate) fn kubectl(arguments: &[&str]) {
     let path = std::env::var("PLUVIO_TEST_KUBERNETES").map(PathBuf::from);
     let path = path.unwrap_or_else(|_| script(&["status"]).trim().into());
-    let programs = script(&["build"]);
-    let mut command = Command::new(format!("{programs}/kubectl"));
+    let mut command = Command::new(format!("{}/kubectl", note("programs")));
     let output = command
         .arg("--kubeconfig")
         .arg(path)
@@ -199,6 +215,29 @@ where
     }
 }
 
+/// What stands between Pluvio and the cluster, where this run is one with faults; the tests' own hands reach past it.
+fn faults() -> Option<&'static Faults> {
+    static FAULTS: OnceLock<Option<Faults>> = OnceLock::new();
+    let before = |seed| Faults::before(&kubeconfig(), seed, PERCENT);
+    FAULTS
+        .get_or_init(|| faults::asked_for().map(before))
+        .as_ref()
+}
+
+/// Of a hundred requests that many fail.
+pub(crate) const PERCENT: u32 = 15;
+
+/// The kubeconfig that Pluvio is given.
+pub(crate) fn given() -> String {
+    faults().map_or_else(kubeconfig, Faults::kubeconfig)
+}
+
+/// Pluvio's own way to the cluster.
+pub(crate) async fn connection() -> Connection {
+    let client = client_of(&given(), &Steps::new()).await;
+    Connection::over(client).await.expect("the cluster answers")
+}
+
 /// An administrator whose changes are counted.
 pub(crate) async fn client(steps: &Steps) -> Client {
     client_of(&kubeconfig(), steps).await
@@ -207,9 +246,10 @@ pub(crate) async fn client(steps: &Steps) -> Client {
 /// Somebody whose changes are counted.
 pub(crate) async fn client_of(kubeconfig: &str, steps: &Steps) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .expect("a configuration");
+    config.default_retry = false;
     ClientBuilder::try_from(config)
         .expect("a client")
         .with_layer(steps)

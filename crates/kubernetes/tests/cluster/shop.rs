@@ -18,6 +18,7 @@ pub(crate) struct Shop {
     pub(crate) application: ApplicationId,
     pub(crate) team: String,
     pub(crate) components: Value,
+    pub(crate) networks: Value,
     pub(crate) power: Power,
     generation: u64,
     parent: Option<Release>,
@@ -31,6 +32,7 @@ impl Shop {
             application: ApplicationId(application),
             team: format!("t{}", &application.simple().to_string()[24..]),
             components,
+            networks: serde_json::json!({}),
             power: Power::On,
             generation: 0,
             parent: None,
@@ -72,7 +74,9 @@ impl Shop {
     }
 
     fn decide(&self) -> Release {
-        let spec = serde_json::json!({ "name": "shop", "components": self.components });
+        let spec = serde_json::json!({
+            "name": "shop", "components": self.components, "networks": self.networks,
+        });
         let spec: pluvio_model::spec::AppSpec =
             serde_json::from_value(spec).expect("a specification");
         let images = spec.components.iter().filter_map(|(name, component)| {

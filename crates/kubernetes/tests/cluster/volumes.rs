@@ -9,7 +9,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
-use pluvio_kubernetes::{Config, Connection, KubernetesRuntime, gateway};
+use pluvio_kubernetes::{Config, KubernetesRuntime, gateway};
 use pluvio_model::id::VolumeId;
 use pluvio_runtime::{
     Copied, CopyState, CopyVolume, ExecInput, ExecOutput, HandRequest, HandVerb, KeptVolume,
@@ -17,13 +17,14 @@ use pluvio_runtime::{
 };
 use serde_json::{Value, json};
 
+use crate::own::until;
 use crate::scene::{self, Steps};
 use crate::shop::Shop;
 
-const PROGRAM: &str = "pluvio.invalid/program:1";
+pub(crate) const PROGRAM: &str = "pluvio.invalid/program:1";
 
 /// What `pluvio hand` said, and its exit.
-async fn said(
+pub(crate) async fn said(
     runtime: &KubernetesRuntime,
     handle: &str,
     verb: HandVerb,
@@ -49,7 +50,7 @@ async fn said(
     (out, err, exit)
 }
 
-async fn read(runtime: &KubernetesRuntime, handle: &str, path: &str) -> Option<Vec<u8>> {
+pub(crate) async fn read(runtime: &KubernetesRuntime, handle: &str, path: &str) -> Option<Vec<u8>> {
     let verb = HandVerb::Read {
         path: path.to_owned(),
         most: None,
@@ -59,12 +60,12 @@ async fn read(runtime: &KubernetesRuntime, handle: &str, path: &str) -> Option<V
     (exit == 0).then(|| out[line + 1..].to_vec())
 }
 
-async fn volumes(runtime: &KubernetesRuntime, shop: &Shop) -> Vec<KeptVolume> {
+pub(crate) async fn volumes(runtime: &KubernetesRuntime, shop: &Shop) -> Vec<KeptVolume> {
     let scope = Scope::Application(shop.application);
     runtime.volumes(scope).await.expect("volumes")
 }
 
-async fn copied(runtime: &KubernetesRuntime, copy: &CopyVolume) -> Copied {
+pub(crate) async fn copied(runtime: &KubernetesRuntime, copy: &CopyVolume) -> Copied {
     for _ in 0..600 {
         match runtime.copy_volume(copy).await.expect("a copy") {
             CopyState::Done(copied) => return copied,
@@ -79,7 +80,7 @@ fn refused(result: Result<(), RuntimeError>) -> bool {
     matches!(result, Err(RuntimeError::Refused(_)))
 }
 
-async fn load_program() {
+pub(crate) async fn load_program() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = std::env::var_os("PLUVIO_BIN").map(PathBuf::from);
     let program = program.expect("PLUVIO_BIN names the program, as scripts/test builds it");
@@ -94,7 +95,7 @@ async fn volumes_are_reached_into_copied_and_deleted() {
     scene::image().await;
     load_program().await;
     let client = scene::client(&Steps::new()).await;
-    let connection = Connection::over(client.clone()).await.expect("a cluster");
+    let connection = scene::connection().await;
     let config = Config {
         namespace: format!("pluvio-{}", &uuid::Uuid::now_v7().to_string()[24..]),
         program: Some(PROGRAM.to_owned()),
@@ -112,7 +113,9 @@ async fn volumes_are_reached_into_copied_and_deleted() {
     let runtime = runtime.expect("the runtime starts");
     shop.bring(&runtime).await;
 
-    // While its application runs.
+    // While its application runs. A watch that the server cut off tells of a claim a moment later.
+    let seen = async || volumes(&runtime, &shop).await;
+    until("the claim is seen", 60, async || !seen().await.is_empty()).await;
     let kept = volumes(&runtime, &shop).await;
     let [volume] = &kept[..] else {
         panic!("{kept:?}")
@@ -167,7 +170,7 @@ async fn volumes_are_reached_into_copied_and_deleted() {
         pods.delete(&pod.name_any(), &now).await.expect("killed");
     }
     runtime.stop().await;
-    let connection = Connection::over(client.clone()).await.expect("a cluster");
+    let connection = scene::connection().await;
     let runtime = KubernetesRuntime::start(connection, config.clone()).await;
     let runtime = runtime.expect("the runtime starts again");
     let done = copied(&runtime, &copy).await;
@@ -176,6 +179,12 @@ async fn volumes_are_reached_into_copied_and_deleted() {
     runtime.end_copy(&copy.target, true).await.expect("again");
     let there = read(&runtime, &copy.target, "greeting").await;
     assert_eq!(there, Some(text));
+    let seen = async || volumes(&runtime, &shop).await;
+    let is_again = |volume: &KeptVolume| volume.handle == copy.target;
+    until("the copy is seen", 60, async || {
+        seen().await.iter().any(is_again)
+    })
+    .await;
     let kept = volumes(&runtime, &shop).await;
     let again = kept.iter().find(|volume| volume.handle == copy.target);
     assert!(again.is_some_and(|again| !again.wanted), "{kept:?}");
@@ -215,7 +224,10 @@ async fn volumes_are_reached_into_copied_and_deleted() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(volumes(&runtime, &shop).await.is_empty());
+    until("nothing is seen any more", 60, async || {
+        volumes(&runtime, &shop).await.is_empty()
+    })
+    .await;
     assert!(
         claims
             .list(&ListParams::default())

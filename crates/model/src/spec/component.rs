@@ -70,6 +70,9 @@ pub struct ComponentSpec {
     /// `kind: cron`: when it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleSpec>,
+    /// `kind: job`: runs to a good end once in the application's life, whatever changes in it later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Command>,
@@ -139,6 +142,9 @@ pub struct ComponentSpec {
     /// The application's own (`default`) when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Name>,
+    /// No network at all: nothing reaches it, and it reaches nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// Further names, on each of its networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
@@ -347,9 +353,18 @@ pub struct ScheduleIn {
 pub struct PlacementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<Name>,
-    /// Put instances on different machines.
+    /// Put instances on different machines, as far as there are some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<bool>,
+    /// Rather on machines where instances of these components run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<Name>,
+    /// Rather on machines where no instance of these components runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<Name>,
+    /// Also machines that are kept for some use (tainted) by these keys, each with its value; whatever its value where it is empty.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub reserved: IndexMap<String, String>,
     /// Only machines with these labels.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub node_labels: IndexMap<String, String>,

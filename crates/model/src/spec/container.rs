@@ -402,10 +402,16 @@ pub struct ContainerSpec {
     pub user: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<AbsolutePath>,
+    /// The signal that asks the program to end; the image's own, or `SIGTERM`, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<Probes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostOptions>,
+    /// What else a container of an engine can be told. What is of the network is its instance's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<ContainerOptions>,
 }
 
 /// What a container has besides its program and limits. A runtime that cannot give one of these refuses it by name.
@@ -421,7 +427,7 @@ pub struct ContainerOptions {
     /// The image's own files cannot be written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// A small process 1 that reaps children and passes signals on: there unless this is `false`.
+    /// A small process 1 that reaps children and passes signals on. When absent, it is there unless the image starts one itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
     /// What the container calls itself; its instance's name when absent.
@@ -462,7 +468,7 @@ pub struct HostOptions {
     /// All rights of the machine's root.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
-    /// The machine's network instead of one of its own.
+    /// The machine's network instead of one of its own: one instance at a time, no port of which may be taken already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub network: bool,
     /// Sees the machine's processes.

@@ -17,23 +17,21 @@ use pluvio_model::spec::PortProtocol;
 use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::engine::{ContainerCreate, InstancePlace, InstanceTemplate, Role};
 use pluvio_plan::rollout::{Action, EndpointsWish, StopReason};
-use pluvio_runtime::driver::{ContainerState, Driver, DriverError};
-use pluvio_telemetry::logs::LogStore;
+use pluvio_runtime::driver::{ContainerState, Driver};
 
 use super::Application;
 use super::desired::{Desired, Wanted};
 use super::hot_files::{hashes, to_write};
+use super::making::{create_new, init_name, remove_all, run_init};
 use super::sidecars::stop_all;
 use crate::addresses::joined_name;
-use crate::collect::{Collector, Progress, Source, remark};
-use crate::engine::Engine;
+use crate::collect::{Collector, Source};
+use crate::happened::{What, note};
 use crate::probes::dial;
 use crate::traffic::endpoint;
 
-/// How long an init step may take; the rollout's own deadline is control's to watch.
-const INIT: Duration = Duration::from_secs(600);
 /// How long the rest of a log may take before its container is removed.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What is being done to an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +150,7 @@ impl Application {
         let hot = hashes(&wanted.plan.hot_files);
         self.memo.instances.entry(name.to_owned()).or_default().hot = hot;
         let engine = self.shared.engine.clone();
-        let logs = self.shared.logs.clone();
+        let (logs, events) = (self.shared.logs.clone(), self.shared.events.clone());
         let source = Source {
             application: self.id,
             component: wanted.plan.name.clone(),
@@ -161,15 +159,25 @@ impl Application {
             masks: self.masks.clone(),
         };
         self.begin(name, Doing::Create, async move {
-            for (container, address) in containers {
-                match &container.role {
-                    Role::Main | Role::Run | Role::Sidecar(_) => {
-                        create_new(&*engine.driver, &container, address).await?;
+            let make = async {
+                for (container, address) in containers {
+                    match &container.role {
+                        Role::Main | Role::Run | Role::Sidecar(_) => {
+                            create_new(&*engine.driver, &container, address).await?;
+                        }
+                        Role::Init(_) => {
+                            run_init(&engine, &container, address, &source, &logs, &events).await?;
+                        }
                     }
-                    Role::Init(_) => run_init(&engine, &container, address, &source, &logs).await?,
                 }
+                Ok(())
+            };
+            let made: Result<(), Problem> = make.await;
+            match &made {
+                Ok(()) => note(&events, &source, What::Created, "its container was made"),
+                Err(problem) => note(&events, &source, What::Failed, &*problem.cause),
             }
-            Ok(())
+            made
         });
     }
 
@@ -314,6 +322,11 @@ impl Application {
         if let Some(instance) = self.instances.get_mut(name) {
             instance.stop = Some(reason);
         }
+        let why = match reason {
+            StopReason::Leaving => "it is not wanted any more",
+            StopReason::Unhealthy => "its probe failed too often",
+        };
+        self.record(name, What::Killing, format!("told to end: {why}"));
         self.sidecars_leave(name);
         let sidecars = self.sidecars_of(name);
         let (driver, container) = (self.driver(), name.to_owned());
@@ -389,6 +402,10 @@ impl Application {
         match result {
             Ok(()) => {
                 self.troubles.remove(&name);
+                // A run that ends at once is seen by nobody.
+                if matches!(doing, Doing::Start | Doing::StartAgain) {
+                    self.record(&name, What::Started, "started");
+                }
                 match doing {
                     Doing::Create => {
                         self.made.insert(name);
@@ -402,12 +419,16 @@ impl Application {
                         if let Some(memo) = self.memo.instances.get_mut(&name) {
                             memo.hot = hot;
                         }
-                        self.say(&name, "configuration files were written into it");
+                        let text = "configuration files were written into it";
+                        self.say(&name, What::FilesWritten, text);
                     }
                     Doing::Start | Doing::Stop | Doing::Remove | Doing::Attend => {}
                 }
             }
             Err(problem) => {
+                if doing != Doing::Create {
+                    self.record(&name, What::Failed, &*problem.cause);
+                }
                 match doing {
                     Doing::Create | Doing::Start => {
                         // Perhaps its address is somebody's: the next attempt takes another.
@@ -489,104 +510,4 @@ impl Application {
             };
         }
     }
-}
-
-/// What the address of an instance's init steps is booked under; no instance's name has a dot.
-pub(super) fn init_name(instance: &str) -> String {
-    format!("{instance}.init")
-}
-
-/// Creates a container; one that is left of an attempt that broke off is made anew, since it may lack something.
-pub(super) async fn create_new(
-    driver: &dyn Driver,
-    container: &ContainerCreate,
-    address: Option<IpAddr>,
-) -> Result<(), Problem> {
-    let created = match driver.create(container, address).await {
-        Err(DriverError::AlreadyExists { .. }) => {
-            remove(driver, &container.name).await?;
-            driver.create(container, address).await
-        }
-        created => created,
-    };
-    created.map_err(|error| error.to_problem())
-}
-
-pub(super) async fn remove(driver: &dyn Driver, container: &str) -> Result<(), Problem> {
-    match driver.remove(container).await {
-        Ok(()) | Err(DriverError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error.to_problem()),
-    }
-}
-
-/// Removes an instance's sidecars, then its main container, which Podman does not let go before.
-async fn remove_all(driver: &dyn Driver, sidecars: &[String], main: &str) -> Result<(), Problem> {
-    for sidecar in sidecars {
-        remove(driver, sidecar).await?;
-    }
-    remove(driver, main).await
-}
-
-/// Runs an init step to its end and removes it. `of` is the instance or run that it is for.
-pub(super) async fn run_init(
-    engine: &Engine,
-    container: &ContainerCreate,
-    address: Option<IpAddr>,
-    of: &Source,
-    logs: &Arc<LogStore>,
-) -> Result<(), Problem> {
-    let driver = &*engine.driver;
-    let step = match &container.role {
-        Role::Init(name) => name.as_str(),
-        _ => container.name.as_str(),
-    };
-    create_new(driver, container, address).await?;
-    driver
-        .start(&container.name)
-        .await
-        .map_err(|error| error.to_problem())?;
-    let source = Source {
-        instance: format!("{}/{step}", of.instance),
-        container: container.name.clone(),
-        ..of.clone()
-    };
-    let progress: Arc<Progress> = Arc::default();
-    let collect = |follow| {
-        let (driver, logs) = (engine.driver.clone(), logs.clone());
-        Collector::start(source.clone(), progress.clone(), driver, logs, follow)
-    };
-    let mut following = collect(true);
-    let ended = async {
-        loop {
-            let view = engine.refresh().await;
-            let seen = view.containers().find(|seen| seen.name == container.name);
-            match seen.map(|seen| &seen.state) {
-                Some(ContainerState::Exited { code, .. }) => return Some(*code),
-                None if view.problem.is_none() => return None,
-                _ => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    };
-    let code = tokio::time::timeout(INIT, ended).await.ok().flatten();
-    if code.is_some() {
-        following.finish(LAST_WORDS).await;
-        collect(false).finish(LAST_WORDS).await;
-    }
-    let how = match code {
-        Some(code) => format!("ended with exit code {code}"),
-        None => "did not end in time".to_owned(),
-    };
-    remark(logs, &source, how.clone());
-    remove(driver, &container.name).await?;
-    if code == Some(0) {
-        return Ok(());
-    }
-    let component = &of.component;
-    Err(problem::RELEASE_EXITED
-        .problem(
-            format!("The init step {step} of {component} {how}, so its instance was not started."),
-            "Read its last lines; correct the step, then deploy again.",
-        )
-        .path(format!("components.{component}.init.{step}"))
-        .evidence(progress.take_last_lines()))
 }

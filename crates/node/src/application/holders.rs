@@ -13,6 +13,7 @@ use pluvio_runtime::driver::SeenContainer;
 
 use super::Application;
 use super::desired::Desired;
+use crate::happened::What;
 
 /// Exclusive volumes, and whose they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,10 +112,8 @@ impl Application {
         let news = before != Some(&holder);
         if news {
             tracing::info!(application = %self.id, name, holder, "it waits for its volume");
-            self.say(
-                name,
-                format!("waits for its volume, which {holder} still has"),
-            );
+            let text = format!("waits for its volume, which {holder} still has");
+            self.say(name, What::Waiting, text);
         }
         false
     }

@@ -140,6 +140,8 @@ impl Application {
             .flat_map(|instance| {
                 let joined = instance.seen.networks.values().copied().flatten();
                 let all = instance.seen.address.into_iter().chain(joined);
+                // On the machine's own network it cannot be told from what else runs there.
+                let all = all.filter(|address| !address.is_loopback());
                 all.map(|address| (address, instance.component.clone()))
             })
             .collect()

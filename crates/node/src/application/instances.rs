@@ -18,6 +18,7 @@ use super::Application;
 use super::memo::InstanceMemo;
 use super::sidecars::Expected;
 use crate::collect::{Collector, Progress, Source, remark};
+use crate::happened::{What, note};
 use crate::probes::{Prober, Target};
 
 /// How long the end of an instance waits for the rest of what it said.
@@ -107,9 +108,18 @@ impl Application {
         }
     }
 
-    pub(crate) fn say(&self, name: &str, text: impl Into<String>) {
+    /// Says it among the lines of an instance, and notes it among its events.
+    pub(crate) fn say(&self, name: &str, what: What, text: impl Into<String>) {
+        let text = text.into();
+        self.record(name, what, &*text);
         if let Some(instance) = self.instances.get(name) {
             remark(&self.shared.logs, &self.source(instance), text);
+        }
+    }
+
+    pub(crate) fn record(&self, name: &str, what: What, text: impl Into<String>) {
+        if let Some(instance) = self.instances.get(name) {
+            note(&self.shared.events, &self.source(instance), what, text);
         }
     }
 
@@ -134,7 +144,8 @@ impl Application {
                 .get(&name)
                 .is_some_and(|i| i.stop != Some(StopReason::Leaving))
             {
-                self.say(&name, "its container was removed by somebody else");
+                let text = "its container was removed by somebody else";
+                self.say(&name, What::Removed, text);
             }
             self.forget(&name);
         }
@@ -240,7 +251,10 @@ impl Application {
                 None => None,
             };
             if new_run {
-                self.say(name, "started");
+                if !instance.started_here {
+                    self.record(name, What::Started, "started");
+                }
+                remark(&self.shared.logs, &self.source(instance), "started");
             }
             if let Some(instance) = self.instances.get_mut(name) {
                 instance.prober = prober;
@@ -265,7 +279,7 @@ impl Application {
             && memo.ready_at.is_none()
         {
             memo.ready_at = Some(pluvio_model::clock::now());
-            self.say(name, "ready");
+            self.say(name, What::Ready, "ready");
         }
         self.tell_of_failing_probe(name);
         self.follow_log(name);
@@ -286,12 +300,14 @@ impl Application {
         match (verdict.health, verdict.live_failed) {
             (_, true) => self.say(
                 name,
+                What::Unhealthy,
                 format!("it does not answer and is restarted: {message}"),
             ),
             (Health::NotReady, _) => {
-                self.say(name, format!("not ready, gets no requests: {message}"));
+                let text = format!("not ready, gets no requests: {message}");
+                self.say(name, What::Unhealthy, text);
             }
-            (Health::Ready, _) => self.say(name, "ready again"),
+            (Health::Ready, _) => self.say(name, What::Ready, "ready again"),
             _ => {}
         }
     }
@@ -387,13 +403,9 @@ impl Application {
             return;
         };
         exit.last_lines = lines;
-        let how = if exit.oom {
-            "killed: it took more memory than its limit".to_owned()
-        } else {
-            format!("ended with exit code {}", exit.code)
-        };
+        let (what, how) = (What::ended(exit), exit.in_words());
         if instance.stop == Some(StopReason::Leaving) {
-            self.say(name, how);
+            self.say(name, What::Stopped, how);
             return;
         }
         let (exits, last) = (memo.exits, memo.last(Timestamp::MAX));
@@ -411,7 +423,11 @@ impl Application {
             Some(_) => "; it starts again".to_owned(),
             None => String::new(),
         };
-        self.say(name, format!("{how}{what_next}"));
+        self.record(name, what, &*how);
+        if let Some(instance) = self.instances.get(name) {
+            let text = format!("{how}{what_next}");
+            remark(&self.shared.logs, &self.source(instance), text);
+        }
     }
 
     /// Makes sure that what an instance said is kept before its container goes.

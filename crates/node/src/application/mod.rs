@@ -4,7 +4,7 @@
 //! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
-//! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions` and `hot_files` what the loop does,
+//! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions`, `making` and `hot_files` what the loop does,
 //! `scaling` how many there are, `networks` where they meet, `holders` what keeps it from starting something, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
@@ -15,6 +15,7 @@ mod holders;
 mod hot_files;
 mod inside;
 mod instances;
+mod making;
 mod memo;
 mod networks;
 mod observe;
@@ -40,9 +41,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Part;
-use crate::masks::Masks;
 use crate::node::Shared;
 use crate::runs::RunBook;
+use pluvio_runtime::Masks;
 
 use actions::Finished;
 use desired::Desired;

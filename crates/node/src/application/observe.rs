@@ -21,8 +21,8 @@ use super::desired::Desired;
 use super::instances::Instance;
 use super::memo::InstanceMemo;
 use super::{Application, Component};
-use crate::masks::Masks;
 use crate::probes::Verdict;
+use pluvio_runtime::Masks;
 
 /// What is told, with what is looked up when somebody asks: the newest answers and requests in flight.
 #[derive(Debug, Clone, Default)]

@@ -10,16 +10,20 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Span;
 use pluvio_plan::lower::engine::{ContainerCreate, Role};
 use pluvio_runtime::driver::{ContainerState, DriverError};
+use pluvio_telemetry::events::EventStore;
 use pluvio_telemetry::logs::LogStore;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{create_new, remove, run_init};
+use super::making::{create_new, remove, run_init};
 use crate::collect::{Collector, Progress, Source, remark};
 use crate::engine::Engine;
 use crate::runs::{End, RunBook};
 
 /// How long the end of a run waits for the rest of what it said.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Between two looks at the engine, and two attempts to end a run: events may be lost, and calls refused.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// All that a run needs to be brought to its end.
 pub(crate) struct Running {
@@ -32,6 +36,7 @@ pub(crate) struct Running {
     pub(crate) engine: Arc<Engine>,
     pub(crate) book: Arc<RunBook>,
     pub(crate) logs: Arc<LogStore>,
+    pub(crate) events: Arc<EventStore>,
     /// Nobody wants it any more.
     pub(crate) cancel: CancellationToken,
 }
@@ -56,8 +61,7 @@ impl Running {
         };
         self.say(match (&end.exit, end.state) {
             (_, RunState::Unknown) => "nobody knows how it ended".to_owned(),
-            (Some(exit), _) if exit.oom => "killed: it took more memory than its limit".to_owned(),
-            (Some(exit), _) => format!("ended with exit code {}", exit.code),
+            (Some(exit), _) => exit.in_words(),
             (None, _) => "it was not run".to_owned(),
         });
         self.write(self.book.end(&self.key, end, pluvio_model::clock::now()))?;
@@ -90,7 +94,16 @@ impl Running {
             }
             match &container.role {
                 Role::Init(_) => {
-                    run_init(&self.engine, container, *address, &self.source, &self.logs).await?;
+                    let (logs, events) = (&self.logs, &self.events);
+                    run_init(
+                        &self.engine,
+                        container,
+                        *address,
+                        &self.source,
+                        logs,
+                        events,
+                    )
+                    .await?;
                 }
                 Role::Main | Role::Run | Role::Sidecar(_) => {
                     create_new(driver, container, *address).await?;
@@ -119,6 +132,7 @@ impl Running {
             .containers()
             .find(|container| container.name == self.source.instance);
         match seen.map(|seen| &seen.state) {
+            Some(ContainerState::Created) if self.cancel.is_cancelled() => Ok(cancelled()),
             // Noted and not started: the node was killed in between.
             Some(ContainerState::Created) => match self.start().await {
                 Ok(()) => Ok(self.wait().await),
@@ -140,8 +154,12 @@ impl Running {
         };
         let mut following = collect(true);
         let deadline = self.deadline();
-        let mut why = None;
+        // Since when it is ended by us, and why.
+        let mut why: Option<(Timestamp, Option<Problem>)> = None;
+        // The engine took that it is to be ended.
+        let mut stopped = false;
         let mut views = self.engine.views();
+        let mut look = tokio::time::Instant::now() + LOOK;
         let (code, oom, at) = loop {
             let view = views.borrow_and_update().clone();
             let seen = view.containers().find(|container| container.name == *name);
@@ -150,7 +168,11 @@ impl Running {
                     code,
                     oom,
                     finished_at,
-                }) => break (code, oom && why.is_none(), finished_at),
+                }) => {
+                    // It had come to its end before: nobody takes that from it any more.
+                    why.take_if(|(since, _)| ended_before(finished_at, *since));
+                    break (code, oom && why.is_none(), finished_at);
+                }
                 // A list may be older than the start.
                 None if view.problem.is_none() && view.known => {
                     let view = self.engine.refresh().await;
@@ -170,15 +192,23 @@ impl Running {
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return unknown(); },
                 () = until(deadline), if why.is_none() => {
-                    why = Some(self.out_of_time());
-                    self.stop().await;
+                    let since = pluvio_model::clock::now();
+                    why = Some((since, Some(self.out_of_time())));
+                    stopped = self.stop().await;
                 }
                 () = self.cancel.cancelled(), if why.is_none() => {
-                    why = cancelled().problem;
-                    self.stop().await;
+                    let since = pluvio_model::clock::now();
+                    why = Some((since, cancelled().problem));
+                    stopped = self.stop().await;
                 }
-                // Events may be lost.
-                () = tokio::time::sleep(Duration::from_secs(5)) => { self.engine.refresh().await; }
+                () = tokio::time::sleep_until(look) => {
+                    look = tokio::time::Instant::now() + LOOK;
+                    if why.is_some() && !stopped {
+                        stopped = self.stop().await;
+                    } else {
+                        self.engine.refresh().await;
+                    }
+                }
             }
         };
         following.finish(LAST_WORDS).await;
@@ -195,19 +225,24 @@ impl Running {
                 _ => RunState::Failed,
             },
             exit: Some(exit),
-            problem: why,
+            problem: why.and_then(|(_, problem)| problem),
         }
     }
 
-    async fn stop(&self) {
+    /// Whether the engine took it.
+    async fn stop(&self) -> bool {
         let grace = self.grace.millis().div_ceil(1000);
-        match self.engine.driver.stop(&self.source.instance, grace).await {
-            Ok(()) | Err(DriverError::NotFound { .. }) => {}
+        let stopped = self.engine.driver.stop(&self.source.instance, grace).await;
+        let taken = match stopped {
+            Ok(()) | Err(DriverError::NotFound { .. }) => true,
             Err(error) => {
-                tracing::warn!(%error, name = self.source.instance, "a run cannot be ended")
+                let name = &self.source.instance;
+                tracing::warn!(%error, name, "a run cannot be ended: it is tried again");
+                false
             }
-        }
+        };
         self.engine.refresh().await;
+        taken
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -250,6 +285,11 @@ async fn until(deadline: Option<Timestamp>) {
     }
 }
 
+/// The epoch is the time of an engine that does not tell it.
+fn ended_before(finished_at: Timestamp, since: Timestamp) -> bool {
+    finished_at > Timestamp::UNIX_EPOCH && finished_at < since
+}
+
 fn is_transient(problem: &Problem) -> bool {
     problem.is(problem::ENGINE_MISSING) || problem.is(problem::DISK_FULL)
 }
@@ -284,5 +324,19 @@ fn unknown() -> End {
             "It was begun, and its container is gone: nobody knows how it ended.",
             "Look at what it should have done; deploy again, or start it by hand, if it is to run once more.",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_the_engine_does_not_tell_is_not_before_anything() {
+        let since = pluvio_model::clock::now();
+        let moment = SignedDuration::from_millis(1);
+        assert!(ended_before(since - moment, since));
+        assert!(!ended_before(since, since));
+        assert!(!ended_before(Timestamp::UNIX_EPOCH, since));
     }
 }

@@ -148,7 +148,7 @@ impl Application {
                 continue;
             };
             let next = self.fire(name, asked, &schedule, |key| {
-                waiting(
+                ObservedRun::waiting(
                     key,
                     RunKind::Schedule,
                     release,
@@ -196,7 +196,7 @@ impl Application {
         let again = (2..).map(|count| format!("{first}-{count}"));
         let key = std::iter::once(first.clone()).chain(again).find(is_free);
         let key = key.unwrap_or(first);
-        let run = waiting(
+        let run = ObservedRun::waiting(
             &key,
             task.kind,
             release,
@@ -339,6 +339,7 @@ impl Application {
             engine: self.shared.engine.clone(),
             book: self.book.clone(),
             logs: self.shared.logs.clone(),
+            events: self.shared.events.clone(),
             cancel: cancel.clone(),
         };
         self.attended.insert(run.key.clone(), cancel);
@@ -366,7 +367,7 @@ impl Application {
             self.shared.addresses.take_back(&run.instance, now);
             self.shared
                 .addresses
-                .take_back(&super::actions::init_name(&run.instance), now);
+                .take_back(&super::making::init_name(&run.instance), now);
         }
         match result {
             Ok(()) => {
@@ -444,29 +445,5 @@ pub(crate) fn asked_run(
     let key = format!("asked-{name}-{}", uuid::Uuid::now_v7().simple());
     let instance = run_name(application, &release.application_name, name, &key);
     let hash = component.hash.clone();
-    waiting(&key, RunKind::Asked, release.number, instance, name, hash)
-}
-
-fn waiting(
-    key: &str,
-    kind: RunKind,
-    release: u64,
-    instance: String,
-    component: &Name,
-    hash: pluvio_model::image::ContentHash,
-) -> ObservedRun {
-    ObservedRun {
-        key: key.to_owned(),
-        component: component.clone(),
-        kind,
-        hash,
-        release,
-        instance,
-        state: RunState::Waiting,
-        scheduled_at: None,
-        started_at: None,
-        ended_at: None,
-        exit: None,
-        problem: None,
-    }
+    ObservedRun::waiting(&key, RunKind::Asked, release.number, instance, name, hash)
 }

@@ -22,12 +22,14 @@ use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer}
 use tokio::time::Instant;
 
 use super::Application;
-use super::actions::{Doing, create_new};
+use super::actions::Doing;
 use super::desired::Desired;
 use super::instances::Instance;
+use super::making::{create_new, remove};
 use super::memo::InstanceMemo;
 use crate::collect::{Collector, Progress, Source, remark};
 use crate::engine::Part;
+use crate::happened::{What, note};
 use crate::probes::{Prober, Target};
 
 /// How long the end of a sidecar waits for the rest of what it said.
@@ -137,8 +139,10 @@ impl Application {
         })
     }
 
-    fn say_of_sidecar(&self, container: &str, text: impl Into<String>) {
+    fn say_of_sidecar(&self, container: &str, what: What, text: impl Into<String>) {
         if let Some(source) = self.sidecar_source(container) {
+            let text = text.into();
+            note(&self.shared.events, &source, what, &*text);
             remark(&self.shared.logs, &source, text);
         }
     }
@@ -281,7 +285,7 @@ impl Application {
             let prober = probes
                 .map(|probes| Prober::start(target, probes, started_at, before, self.wake.clone()));
             if new_run {
-                self.say_of_sidecar(container, "started");
+                self.say_of_sidecar(container, What::Started, "started");
             }
             if let Some(sidecar) = self.sidecars.get_mut(container) {
                 sidecar.prober = prober;
@@ -367,16 +371,14 @@ impl Application {
         };
         let lines = sidecar.progress.take_last_lines();
         if sidecar.stop == Some(StopReason::Leaving) {
-            return self.say_of_sidecar(container, "ended with its instance");
+            let text = "ended with its instance";
+            return self.say_of_sidecar(container, What::Stopped, text);
         }
         let Some(exit) = &mut memo.last_exit else {
             return;
         };
         exit.last_lines = lines;
-        let how = match exit.oom {
-            true => "killed: it took more memory than its limit".to_owned(),
-            false => format!("ended with exit code {}", exit.code),
-        };
+        let (what, how) = (What::ended(exit), exit.in_words());
         let (exits, last) = (memo.exits, memo.last(Timestamp::MAX));
         let rest = last
             .and_then(|last| start_again_at(RestartPolicy::Always, exits, last))
@@ -385,7 +387,10 @@ impl Application {
             Some(rest) if rest > 0.0 => format!("; it starts again in {rest} s"),
             _ => "; it starts again".to_owned(),
         };
-        self.say_of_sidecar(container, format!("{how}{next}"));
+        if let Some(source) = self.sidecar_source(container) {
+            note(&self.shared.events, &source, what, &*how);
+            remark(&self.shared.logs, &source, format!("{how}{next}"));
+        }
     }
 
     /// Starts, stops and removes sidecars as their instances need it. Returns when to look again.
@@ -410,7 +415,7 @@ impl Application {
                     let driver = self.driver();
                     let name = container.clone();
                     self.begin(&container, Doing::Attend, async move {
-                        super::actions::remove(&*driver, &name).await
+                        remove(&*driver, &name).await
                     });
                 }
                 Due::Nothing | Due::Start => {}
@@ -503,7 +508,8 @@ impl Application {
         sidecar.stop = Some(why);
         let grace = desired.component(&sidecar.component).rollout.grace;
         if why == StopReason::Unhealthy {
-            self.say_of_sidecar(container, "it does not answer and is restarted");
+            let text = "it does not answer and is restarted";
+            self.say_of_sidecar(container, What::Unhealthy, text);
         }
         let (driver, name) = (self.driver(), container.to_owned());
         self.begin(container, Doing::Attend, async move {

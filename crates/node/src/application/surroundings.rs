@@ -130,6 +130,7 @@ impl Application {
             self.components.clear();
             self.troubles.clear();
             self.book.burn();
+            self.shared.events.remove(self.id);
             if let Err(error) = self.shared.logs.remove(self.id) {
                 tracing::warn!(%error, application = %self.id, "its logs cannot be removed");
             }

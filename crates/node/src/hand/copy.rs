@@ -244,11 +244,26 @@ impl Copying<'_> {
 /// Owner, further attributes, mode and times, in the order in which one does not undo the other.
 fn attributes(from: impl AsFd, to: impl AsFd, stat: &Stat) -> io::Result<()> {
     let owner = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    rustix::fs::fchown(&to, Some(owner.0), Some(owner.1))?;
+    // Who may not give files away keeps them, without what would let others act as him.
+    let given = allowed(rustix::fs::fchown(&to, Some(owner.0), Some(owner.1)))?;
+    let kept = if given { 0o7777 } else { 0o1777 };
     further(&from, &to)?;
-    rustix::fs::fchmod(&to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
-    rustix::fs::futimens(&to, &times(stat))?;
+    // The folder of the volume itself may be somebody else's.
+    allowed(rustix::fs::fchmod(
+        &to,
+        Mode::from_raw_mode(stat.st_mode & kept),
+    ))?;
+    allowed(rustix::fs::futimens(&to, &times(stat)))?;
     Ok(())
+}
+
+/// Whether it was done: only root, or whose it is, may do everything with a file.
+fn allowed(result: rustix::io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::PERM) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn times(stat: &Stat) -> Timestamps {
@@ -264,13 +279,13 @@ fn times(stat: &Stat) -> Timestamps {
 
 fn own_link(folder: &OwnedFd, name: &CStr, stat: &Stat) -> io::Result<()> {
     let owner = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    rustix::fs::chownat(
+    allowed(rustix::fs::chownat(
         folder,
         name,
         Some(owner.0),
         Some(owner.1),
         AtFlags::SYMLINK_NOFOLLOW,
-    )?;
+    ))?;
     rustix::fs::utimensat(folder, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
 }

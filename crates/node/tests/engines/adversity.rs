@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pluvio_model::facts::ImageFacts;
-use pluvio_model::id::{ApplicationId, ClusterId};
-use pluvio_model::observed::{InstanceState, ObservedApplication};
+use pluvio_model::id::ClusterId;
+use pluvio_model::image::ContentHash;
+use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedRun, RunState};
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::stage::Power;
+use pluvio_model::quantity::Span;
+use pluvio_model::release::DecidedTask;
+use pluvio_model::stage::{TaskWish, Wish};
 use pluvio_node::{Client, Config, Node};
 use pluvio_runtime::conformance::Example;
 use pluvio_runtime::memory::{Fault, FaultyDriver, MemoryDriver};
@@ -47,15 +50,11 @@ impl Play {
         config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         let faults = Arc::new(FaultyDriver::new(Arc::new(engine.clone())));
         let node = Node::start(&config, faults.clone()).unwrap();
+        let cluster = node.facts().await.unwrap().cluster;
         let example = Example {
-            cluster: node.facts().await.unwrap().cluster,
-            application: ApplicationId(uuid::Uuid::now_v7()),
-            generation: 0,
-            image: ("localhost/example:1".to_owned(), facts.id),
-            version: "one".to_owned(),
             instances: 2,
             hot: String::new(),
-            power: Power::On,
+            ..Example::new(cluster, ("localhost/example:1".to_owned(), facts.id))
         };
         Play {
             engine,
@@ -75,6 +74,37 @@ impl Play {
         self.example.version = version.to_owned();
         let stage = self.example.stage();
         self.node().apply(&stage).await
+    }
+
+    /// Names a release task, and nothing else that runs.
+    async fn deploy_task(&mut self, timeout: Span) {
+        let mut stage = self.example.stage();
+        let Wish::Run(wish) = &mut stage.wish else {
+            unreachable!()
+        };
+        let web = wish.release.components.get_mut("web").unwrap();
+        let hash = ContentHash::of(&"migrate");
+        web.content.release_task = Some(DecidedTask {
+            command: vec!["migrate".to_owned()],
+            timeout,
+            hash: hash.clone(),
+        });
+        wish.components.clear();
+        wish.tasks = vec![TaskWish {
+            component: "web".parse().unwrap(),
+            hash,
+        }];
+        self.node().apply(&stage).await.unwrap();
+    }
+
+    async fn run_in(&self, state: RunState) -> ObservedRun {
+        let what = format!("a run that is {state:?}");
+        let is_in = |seen: &ObservedApplication| seen.runs.iter().any(|run| run.state == state);
+        let seen = self.until(&what, is_in).await;
+        seen.runs
+            .into_iter()
+            .find(|run| run.state == state)
+            .unwrap()
     }
 
     async fn seen(&self) -> ObservedApplication {
@@ -215,8 +245,51 @@ async fn an_engine_that_takes_its_containers_with_it_gets_them_back_at_their_add
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_the_engine_does_not_end_at_once_is_ended_later() {
+    let mut play = Play::begin().await;
+    play.faults.set(Some(Fault::RefuseVerb("stop")));
+    play.deploy_task(Span::seconds(1)).await;
+    let name = play.run_in(RunState::Running).await.instance;
+    // Its time is over, and the engine does not end it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(play.run_in(RunState::Running).await.instance, name);
+    assert_eq!(play.engine.all().get(&name), Some(&true));
+    play.faults.set(None);
+    let run = play.run_in(RunState::Failed).await;
+    assert!(run.problem.unwrap().cause.contains("ran for more than 1s"));
+    play.until("removed", |_| play.engine.all().is_empty())
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_was_begun_and_is_not_wanted_any_more_is_not_started() {
+    let mut play = Play::begin().await;
+    play.faults.set(Some(Fault::HangVerb("start")));
+    play.deploy_task(Span::seconds(600)).await;
+    let mut reached = play.faults.reached();
+    reached.wait_for(|reached| *reached).await.unwrap();
+    let run = play.run_in(RunState::Running).await;
+    assert_eq!(play.engine.all().get(&run.instance), Some(&false));
+    let mut next = play.example.stage();
+    let Wish::Run(wish) = &mut next.wish else {
+        unreachable!()
+    };
+    wish.components.clear();
+    play.node().apply(&next).await.unwrap();
+    play.node.take().unwrap().kill().await;
+
+    // A start that is asked for would be refused, and the run tell of that.
+    play.faults.set(Some(Fault::RefuseVerb("start")));
+    play.node = Some(Node::start(&play.config, play.faults.clone()).unwrap());
+    let run = play.run_in(RunState::Failed).await;
+    assert!(run.problem.unwrap().is(problem::CANCELLED));
+    play.until("removed", |_| play.engine.all().is_empty())
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_reach_containers_and_a_missing_one_starts_nothing() {
-    use pluvio_model::stage::{SecretValue, Wish};
+    use pluvio_model::stage::SecretValue;
     use pluvio_model::template::{Part, Rendered, SecretRef};
     let mut play = Play::begin().await;
     let secret = SecretRef {

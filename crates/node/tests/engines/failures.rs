@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pluvio_model::observed::InstanceState;
+use pluvio_runtime::Events;
 
 use crate::scene::{Part, Scene, probe, ready};
 
@@ -48,6 +49,23 @@ pub(crate) async fn a_program_that_ends_is_started_again_with_back_off_and_its_l
         })
         .await;
     assert!(seen.components["web"].instances[0].restarts >= before);
+    // What happened is told by the new node too, and the same thing once.
+    let name = seen.components["web"].instances[0].name.clone();
+    let node = scene.node.as_ref().unwrap();
+    let events = node.events(scene.application, Some(&name)).await.unwrap();
+    let of = |reason: &str| {
+        let all: Vec<_> = events.iter().filter(|one| one.reason == reason).collect();
+        assert_eq!(all.len(), 1, "{reason}: {events:#?}");
+        all[0]
+    };
+    assert_eq!(of("Created").count, 1);
+    let (started, ended) = (of("Started"), of("Error"));
+    assert!(started.count > before && !started.is_warning, "{events:#?}");
+    assert!(ended.count >= before && ended.is_warning, "{events:#?}");
+    assert_eq!(ended.message, "ended with exit code 3");
+    assert!(ended.first < ended.last);
+    let others = node.events(scene.application, Some("another")).await;
+    assert!(others.unwrap().is_empty());
     scene.close().await;
 }
 
@@ -89,6 +107,10 @@ pub(crate) async fn a_program_that_takes_too_much_memory_is_told_apart(mut scene
         .clone()
         .unwrap();
     assert!(exit.oom && exit.code == 137, "{exit:?}");
+    let node = scene.node.as_ref().unwrap();
+    let events = node.events(scene.application, None).await.unwrap();
+    let is_told = |reason: &str| events.iter().any(|event| event.reason == reason);
+    assert!(is_told("OOMKilled") && is_told("Ready"), "{events:#?}");
     scene.until("up again", |seen| ready(seen) == 1).await;
     scene.close().await;
 }

@@ -6,7 +6,8 @@ pub fn shell(engine: DatabaseEngine) -> &'static str {
         DatabaseEngine::Postgres => "exec psql -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\"",
         DatabaseEngine::Redis => "REDISCLI_AUTH=$(cat /run/pluvio/password) exec redis-cli",
         DatabaseEngine::Mariadb => {
-            "exec mariadb --defaults-file=/run/pluvio/client.cnf \"$MARIADB_DATABASE\""
+            // Else the client takes what it is sent for Latin-1.
+            "exec mariadb --defaults-file=/run/pluvio/client.cnf --default-character-set=utf8mb4 \"$MARIADB_DATABASE\""
         }
     }
 }
@@ -21,7 +22,7 @@ pub fn dump(engine: DatabaseEngine) -> &'static str {
             "said=$(mktemp) && { REDISCLI_AUTH=$(cat /run/pluvio/password) redis-cli --rdb \"$said.rdb\" >\"$said\" 2>&1 && cat \"$said.rdb\" && rm \"$said.rdb\" || { code=$?; cat \"$said\" >&2; rm -f \"$said\" \"$said.rdb\"; exit $code; }; rm \"$said\"; }"
         }
         DatabaseEngine::Mariadb => {
-            "said=$(mktemp) && { mariadb-dump --defaults-file=/run/pluvio/client.cnf --single-transaction --routines --triggers --no-tablespaces \"$MARIADB_DATABASE\" 2>\"$said\" || { code=$?; cat \"$said\" >&2; rm \"$said\"; exit $code; }; rm \"$said\"; }"
+            "said=$(mktemp) && { mariadb-dump --defaults-file=/run/pluvio/client.cnf --single-transaction --routines --triggers --events --no-tablespaces \"$MARIADB_DATABASE\" 2>\"$said\" || { code=$?; cat \"$said\" >&2; rm \"$said\"; exit $code; }; rm \"$said\"; }"
         }
     }
 }

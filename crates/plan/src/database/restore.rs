@@ -110,20 +110,24 @@ if ! admin $new <"$data" >"$work/said" 2>&1; then cat "$work/said"; away; exit 1
 objects() { mariadb-dump $as --no-create-info --no-data --no-create-db --skip-opt --routines --triggers --events --no-tablespaces "$1" >"$2"
   admin -N --raw -e "SELECT CONCAT('CREATE OR REPLACE VIEW \`', REPLACE(table_name, '\`', '\`\`'), '\` AS ', REPLACE(view_definition, '\`$1\`.', ''), ';') FROM information_schema.views WHERE table_schema = '$1'" >"$2.views"; }
 objects $new "$work/new.sql"; objects "$now" "$work/old.sql"
-drops() { admin -N --raw -e "SELECT CONCAT('DROP TRIGGER \`$1\`.\`', REPLACE(trigger_name, '\`', '\`\`'), '\`;') FROM information_schema.triggers WHERE trigger_schema = '$1' UNION ALL SELECT CONCAT('DROP VIEW \`$1\`.\`', REPLACE(table_name, '\`', '\`\`'), '\`;') FROM information_schema.views WHERE table_schema = '$1' UNION ALL SELECT CONCAT('DROP ', routine_type, ' \`$1\`.\`', REPLACE(routine_name, '\`', '\`\`'), '\`;') FROM information_schema.routines WHERE routine_schema = '$1' UNION ALL SELECT CONCAT('DROP EVENT \`$1\`.\`', REPLACE(event_name, '\`', '\`\`'), '\`;') FROM information_schema.events WHERE event_schema = '$1'"; }
+drops() { admin -N --raw -e "SELECT CONCAT('DROP TRIGGER \`$1\`.\`', REPLACE(trigger_name, '\`', '\`\`'), '\`;') FROM information_schema.triggers WHERE trigger_schema = '$1' UNION ALL SELECT CONCAT('DROP VIEW \`$1\`.\`', REPLACE(table_name, '\`', '\`\`'), '\`;') FROM information_schema.views WHERE table_schema = '$1' UNION ALL SELECT CONCAT('DROP ', routine_type, ' \`$1\`.\`', REPLACE(routine_name, '\`', '\`\`'), '\`;') FROM information_schema.routines WHERE routine_schema = '$1' UNION ALL SELECT CONCAT('DROP EVENT IF EXISTS \`$1\`.\`', REPLACE(event_name, '\`', '\`\`'), '\`;') FROM information_schema.events WHERE event_schema = '$1'"; }
 # The tables of $1 to $2, those of $2 to $3: the latter first.
 moves() { admin -N --raw -e "SET SESSION group_concat_max_len = 1073741824; SELECT CONCAT('RENAME TABLE ', GROUP_CONCAT(CONCAT('\`', table_schema, '\`.\`', REPLACE(table_name, '\`', '\`\`'), '\` TO \`', IF(table_schema = '$2', '$3', '$2'), '\`.\`', REPLACE(table_name, '\`', '\`\`'), '\`') ORDER BY table_schema = '$1' SEPARATOR ', '), ';') FROM information_schema.tables WHERE table_schema IN ('$1', '$2') AND table_type <> 'VIEW' HAVING COUNT(*) > 0"; }
 # A view may need one that comes later: again, until none is missing.
 load() { admin "$now" <"$1" || return 1
   tries=0
   while [ -s "$1.views" ]; do
-    mariadb --defaults-file=/run/pluvio/client.cnf --force "$now" <"$1.views" >"$work/said" 2>&1 || true
+    mariadb --defaults-file=/run/pluvio/client.cnf --default-character-set=utf8mb4 --force "$now" <"$1.views" >"$work/said" 2>&1 || true
     grep -q ERROR "$work/said" || break
     tries=$((tries + 1)); [ $tries -lt 20 ] || { cat "$work/said"; return 1; }
   done; }
 drops $new >"$work/drop.sql"; drops "$now" >>"$work/drop.sql"
 moves $new "$now" $old >"$work/there.sql"
-admin <"$work/drop.sql"
+# What was not dropped is there already: only the rest is made anew.
+if ! admin <"$work/drop.sql" >"$work/why" 2>&1; then
+  cat "$work/why"; admin --force "$now" <"$work/old.sql" >/dev/null 2>&1 || true
+  : >"$work/old.sql"; load "$work/old.sql" || true; away; exit 1
+fi
 if ! admin <"$work/there.sql" >"$work/why" 2>&1; then cat "$work/why"; load "$work/old.sql"; away; exit 1; fi
 if ! load "$work/new.sql" >"$work/why" 2>&1; then
   cat "$work/why"; drops "$now" >"$work/drop.sql"; admin <"$work/drop.sql"

@@ -11,7 +11,7 @@ use pluvio_model::spec::{
 use pluvio_model::template::Rendered;
 
 use super::environment::Environments;
-use super::images::Image;
+use super::images::{Image, Program};
 
 /// Processes in a container when nothing else is asked: enough for any service, too few for a fork bomb.
 const PIDS: u32 = 4096;
@@ -65,6 +65,7 @@ pub(super) fn decide(parts: Parts, problems: &mut Vec<Problem>) -> DecidedContai
     {
         above("memory", request.to_string(), limit.to_string());
     }
+    let options = options(&parts);
     DecidedContainer {
         image: parts.image.reference.clone(),
         image_id: parts.image.id.clone(),
@@ -83,8 +84,46 @@ pub(super) fn decide(parts: Parts, problems: &mut Vec<Problem>) -> DecidedContai
         pids_limit: pids.unwrap_or(PIDS),
         probes: parts.probes,
         host: parts.host.cloned(),
-        options: parts.options.cloned(),
+        options,
+        image_user: parts.image.user.clone().filter(|_| parts.user.is_none()),
     }
+}
+
+/// A program that will be process 1 itself gets none in front of it: `s6-overlay` and its like refuse to run otherwise.
+fn options(parts: &Parts) -> Option<ContainerOptions> {
+    let asked = parts.options.cloned();
+    let told = asked.as_ref().is_some_and(|options| options.init.is_some());
+    if told || !is_init(parts) {
+        return asked;
+    }
+    Some(ContainerOptions {
+        init: Some(false),
+        ..asked.unwrap_or_default()
+    })
+}
+
+fn is_init(parts: &Parts) -> bool {
+    let words = |command: Option<&Command>| command.map(Command::words).unwrap_or_default();
+    let (entrypoint, command) = (words(parts.entrypoint), words(parts.command));
+    let first = match &parts.image.program {
+        Program::AsBefore { is_init } => return *is_init && entrypoint.is_empty(),
+        Program::Words {
+            entrypoint: own, ..
+        } if entrypoint.is_empty() && !own.is_empty() => own.first(),
+        Program::Words { command: own, .. } if entrypoint.is_empty() && command.is_empty() => {
+            own.first()
+        }
+        Program::Words { .. } => entrypoint.first().or(command.first()),
+    };
+    let name = first.and_then(|word| word.rsplit('/').next());
+    const INITS: [&str; 5] = [
+        "init",
+        "systemd",
+        "s6-svscan",
+        "s6-linux-init",
+        "runit-init",
+    ];
+    name.is_some_and(|name| INITS.contains(&name))
 }
 
 /// Files of a container: (those that belong to its content, hot ones).

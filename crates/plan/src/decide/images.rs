@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pluvio_model::facts::{DecideFacts, ImageAtHand};
+use pluvio_model::facts::{DecideFacts, ImageAtHand, RuntimeKind};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{IMAGE_NOT_FOUND, Problem, SOURCE_MISSING};
-use pluvio_model::release::{BuildRecord, DecidedContainer, DecidedPort, Release};
+use pluvio_model::release::{BuildRecord, DecidedContainer, DecidedPort, Release, numeric_user};
 use pluvio_model::revision::Origin;
 use pluvio_model::spec::{AppSpec, ComponentSpec, Database, Kind};
 
@@ -104,6 +104,28 @@ pub(super) struct Image {
     pub(super) id: String,
     pub(super) built: Option<BuildRecord>,
     pub(super) ports: ImagePorts,
+    pub(super) program: Program,
+    /// Whom it starts as, where that matters.
+    pub(super) user: Option<String>,
+}
+
+/// What the image runs, where its container is not told.
+pub(super) enum Program {
+    Words {
+        entrypoint: Vec<String>,
+        command: Vec<String>,
+    },
+    /// Nothing was looked up: whether the parent's is a process 1 of its own.
+    AsBefore { is_init: bool },
+}
+
+impl Program {
+    fn of_before(before: &DecidedContainer) -> Program {
+        let init = before.options.as_ref().and_then(|options| options.init);
+        Program::AsBefore {
+            is_init: init == Some(false),
+        }
+    }
 }
 
 /// What the image says of ports, for components that do not say it themselves.
@@ -121,7 +143,7 @@ pub(super) fn of_component(
     facts: &DecideFacts,
 ) -> Result<Image, Problem> {
     if let Some(image) = facts.images.get(name) {
-        return Ok(at_hand(image));
+        return Ok(at_hand(image, facts));
     }
     let before = parent.and_then(|release| release.components.get(name));
     let unchanged = before.filter(|before| match &component.image {
@@ -135,6 +157,8 @@ pub(super) fn of_component(
             id: before.content.main.image_id.clone(),
             built: before.build.clone(),
             ports: ImagePorts::AsBefore(before.content.ports.clone()),
+            program: Program::of_before(&before.content.main),
+            user: before.content.main.image_user.clone(),
         }),
         (None, None, None) if component.kind == Kind::Database => Err(IMAGE_NOT_FOUND
             .problem(
@@ -171,7 +195,7 @@ pub(super) fn of_other(
     facts: &DecideFacts,
 ) -> Result<Image, Problem> {
     if let Some(image) = facts.other_images.get(&reference.to_string()) {
-        return Ok(at_hand(image));
+        return Ok(at_hand(image, facts));
     }
     match of_parent(reference, parent) {
         Some(container) => Ok(Image {
@@ -179,6 +203,8 @@ pub(super) fn of_other(
             id: container.image_id.clone(),
             built: None,
             ports: ImagePorts::Exposed(Vec::new()),
+            program: Program::of_before(container),
+            user: container.image_user.clone(),
         }),
         None => Err(IMAGE_NOT_FOUND
             .problem(
@@ -205,11 +231,20 @@ fn of_parent<'a>(
         .find(|container| container.image == *reference)
 }
 
-fn at_hand(image: &ImageAtHand) -> Image {
+fn at_hand(image: &ImageAtHand, facts: &DecideFacts) -> Image {
+    let user = image.facts.user.clone();
+    // An engine looks itself: there its releases stay as they are.
+    let matters = facts.runtime.runtime == RuntimeKind::Kubernetes;
+    let is_ordinary = |user: &String| numeric_user(user).is_some_and(|(user, _)| user != 0);
     Image {
+        user: user.filter(|user| matters && is_ordinary(user)),
         reference: image.reference.clone(),
         id: image.facts.id.clone(),
         built: image.built.clone(),
         ports: ImagePorts::Exposed(image.facts.exposed.clone()),
+        program: Program::Words {
+            entrypoint: image.facts.entrypoint.clone(),
+            command: image.facts.command.clone(),
+        },
     }
 }

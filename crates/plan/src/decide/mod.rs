@@ -10,6 +10,7 @@ mod environment;
 mod external;
 mod images;
 mod order;
+mod placement;
 mod ports;
 mod probes;
 mod rollout;
@@ -19,6 +20,7 @@ mod volumes;
 pub use database::refuse_other_data;
 pub(crate) use database::volume as database_volume;
 pub use images::{ImageNeed, images_needed, other_images_needed};
+pub use placement::is_out_of_use;
 pub use volumes::volume_of;
 
 use std::collections::HashSet;
@@ -269,6 +271,7 @@ impl Deciding<'_> {
             ports: ports.clone(),
             publish: component.publish.clone(),
             networks: component.networks.clone(),
+            offline: component.offline,
             internal_networks: self.internal_networks(component),
             aliases: component.aliases.clone(),
             network_aliases: component.network_aliases.clone(),
@@ -279,6 +282,7 @@ impl Deciding<'_> {
                 .as_ref()
                 .map(|placement| placement.node_labels.clone())
                 .unwrap_or_default(),
+            placement: placement::decide(component),
             restart: component.restart.unwrap_or_default(),
             patch: component.patch.clone(),
             // A restart is not a reason to run a job again.
@@ -298,6 +302,8 @@ impl Deciding<'_> {
             hot_files: files.hot,
             after,
             schedule: component.schedule.as_ref().map(schedule),
+            once: (component.kind == Kind::Job && component.once)
+                .then(|| ContentHash::of(&(name, "once"))),
             database: component.database(),
             backups: component.backups.as_ref().map(BackupSpec::decided),
             build: image.built.clone(),
@@ -370,10 +376,10 @@ impl Deciding<'_> {
                 command: container.command.as_ref(),
                 working_dir: container.working_dir.as_ref(),
                 user: container.user.as_ref(),
-                stop_signal: None,
+                stop_signal: container.stop_signal.as_ref(),
                 resources: container.resources.as_ref(),
                 host: container.host.as_ref(),
-                options: None,
+                options: container.options.as_ref(),
                 env,
                 files,
                 mounts,
@@ -387,7 +393,7 @@ impl Deciding<'_> {
     fn internal_networks(&self, component: &ComponentSpec) -> Vec<Name> {
         let own = default_network();
         let joined = component.networks.iter();
-        let own = component.networks.is_empty().then_some(&own);
+        let own = (component.networks.is_empty() && !component.offline).then_some(&own);
         let internal = |name: &&Name| self.spec.networks.get(*name).is_some_and(|n| n.internal);
         joined.chain(own).filter(internal).cloned().collect()
     }
@@ -440,23 +446,8 @@ impl Deciding<'_> {
             let wrong = wrong_schedule(name, true, &asked.schedule(), path);
             self.problems.extend(wrong);
         }
-        let Some(placement) = &component.placement else {
-            return;
-        };
-        let asks = [
-            ("clusters", !placement.clusters.is_empty()),
-            ("spread", placement.spread == Some(true)),
-        ];
-        for (key, _) in asks.iter().filter(|(_, asked)| *asked) {
-            self.problems.push(
-                SPEC_UNSUPPORTED
-                    .problem(
-                        format!("{name} asks for `placement.{key}`; an application runs on one cluster in this version."),
-                        format!("Take `{key}` out."),
-                    )
-                    .path(format!("components.{name}.placement.{key}")),
-            );
-        }
+        self.problems
+            .extend(placement::wrong(self.spec, name, component));
     }
 }
 

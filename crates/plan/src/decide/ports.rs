@@ -24,11 +24,16 @@ pub(super) fn decide(
     problems: &mut Vec<Problem>,
 ) -> Ports {
     if component.ports.is_empty() {
-        // What its image may expose is not for a program that comes to an end.
-        if matches!(component.kind, Kind::Job | Kind::Cron) {
+        // What its image may expose is not for a program that comes to an end, or that nothing reaches.
+        if matches!(component.kind, Kind::Job | Kind::Cron) || component.offline {
             return Ports::new();
         }
         return match image.map(|image| &image.ports) {
+            _ if component.image_ports => {
+                let mut ports = Ports::new();
+                add_from_image(&mut ports, image);
+                ports
+            }
             Some(ImagePorts::Exposed(exposed)) => from_image(exposed),
             Some(ImagePorts::AsBefore(ports)) => ports.clone(),
             None => Ports::new(),

@@ -165,6 +165,9 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
         let zone = schedule.time_zone.as_deref().unwrap_or("UTC");
         facts.add("schedule", format!("{} {zone}", schedule.cron));
     }
+    if component.once.is_some() {
+        facts.add("runs", "once in the application's life");
+    }
     if let Some(backups) = &component.backups {
         let zone = backups.time_zone.as_deref().unwrap_or("UTC");
         let mut text = format!("{} {zone}", backups.cron);
@@ -185,6 +188,9 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
     for network in &content.internal_networks {
         facts.add(format!("way out of network {network}"), "none");
     }
+    if content.offline {
+        facts.add("network", "none");
+    }
     for alias in &content.aliases {
         facts.add(format!("alias {alias}"), "set");
     }
@@ -201,6 +207,18 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
     }
     for (key, value) in &content.node_labels {
         facts.add(format!("placement {key}"), value.clone());
+    }
+    let placement = &content.placement;
+    if placement.spread {
+        facts.add("placement spread", "set");
+    }
+    for (wish, others) in [("near", &placement.near), ("apart", &placement.apart)] {
+        for other in others {
+            facts.add(format!("placement {wish} {other}"), "set");
+        }
+    }
+    for (key, value) in &placement.reserved {
+        facts.add(format!("placement reserved {key}"), value.clone());
     }
     facts.add_default(
         "restart policy",

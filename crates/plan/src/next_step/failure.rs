@@ -18,12 +18,14 @@ use super::{Input, is_off, needed, of_target, ready};
 const EXITS: u32 = 3;
 
 /// What the runtime may say that no waiting heals.
-const FINAL: [problem::Code; 12] = [
+const FINAL: [problem::Code; 14] = [
     problem::SPEC_UNSUPPORTED,
     problem::SPEC_INVALID,
+    problem::SPEC_UNKNOWN_REFERENCE,
     problem::SECRET_MISSING,
     problem::IMAGE_NOT_FOUND,
     problem::IMAGE_UNAUTHORIZED,
+    problem::CLUSTER_POLICY,
     problem::NETWORK_FULL,
     problem::PORT_TAKEN,
     problem::NAME_TAKEN,
@@ -57,6 +59,26 @@ pub(super) fn find(input: &Input, observed: &ObservedApplication, due: &[Name]) 
             }
         }
     })
+}
+
+/// What is in the way and may pass: the runtime's own word, or a program that ended and is started again.
+pub(super) fn hindrance(
+    input: &Input,
+    observed: &ObservedApplication,
+    due: &[Name],
+) -> Option<Problem> {
+    input.since?;
+    let ended = || {
+        let on = due.iter().filter(|name| !is_off(input, name));
+        on.into_iter().find_map(|name| {
+            let component = input.target.components.get(name)?;
+            let seen = observed.components.get(name)?;
+            let fell = |one: &&ObservedInstance| one.ready_at.is_none() && one.last_exit.is_some();
+            let instance = of_target(seen, component).find(fell)?;
+            Some(exited(component, instance))
+        })
+    };
+    observed.problem.clone().or_else(ended)
 }
 
 fn of_component(

@@ -74,6 +74,8 @@ pub struct Wait {
     pub steps: Vec<StepNote>,
     /// How far each component is.
     pub components: Vec<ComponentProgress>,
+    /// What hinders it at present: it is tried again, and no failure yet.
+    pub hindrance: Option<Box<Problem>>,
     /// Look again after this, if nothing hints before.
     pub again_in: Span,
 }
@@ -270,7 +272,8 @@ fn is_up(input: &Input, name: &Name) -> bool {
         return true;
     }
     if component.kind == Kind::Job {
-        return input.tasks.get(&component.hash) == Some(&TaskOutcome::Succeeded);
+        let outcome = component.task().and_then(|hash| input.tasks.get(hash));
+        return outcome == Some(&TaskOutcome::Succeeded);
     }
     let seen = input
         .observed
@@ -341,6 +344,7 @@ fn wait(input: &Input, observed: &ObservedApplication, due: &Due, again_in: Span
     Next::Wait(Wait {
         steps: notes::steps(input, observed, due),
         components: notes::components(input, observed, due),
+        hindrance: failure::hindrance(input, observed, &due.now).map(Box::new),
         again_in,
     })
 }

@@ -463,6 +463,36 @@ fn what_no_waiting_heals_fails_at_once_and_the_rest_is_tried_again() {
 }
 
 #[test]
+fn what_is_tried_again_is_told_whole() {
+    let hindrance = |case: &Case| match case.next() {
+        Next::Wait(wait) => wait.hindrance.map(|problem| problem.code),
+        other => panic!("{other:?}"),
+    };
+    let mut case = Case::web();
+    let web = case.component("web", vec![case.instance("web", 0, Starting)]);
+    case = case.seen(&["web"], vec![web]);
+    assert_eq!(hindrance(&case), None);
+    // A program that ended is started again.
+    let mut ended = case.instance("web", 0, Starting);
+    ended.last_exit = Some(ExitRecord {
+        code: 3,
+        oom: false,
+        at: at(100),
+        last_lines: vec!["no such table".to_owned()],
+    });
+    let web = case.component("web", vec![ended]);
+    case = case.seen(&["web"], vec![web]);
+    assert_eq!(hindrance(&case).as_deref(), Some("release.exited"));
+    // The runtime's own word goes first.
+    let full = pluvio_model::problem::CLUSTER_QUOTA.problem("It is full.", "Free something.");
+    case.observed.as_mut().unwrap().problem = Some(full);
+    assert_eq!(hindrance(&case).as_deref(), Some("cluster.quota"));
+    // Nobody waits: nothing is told.
+    case.operation = false;
+    assert_eq!(hindrance(&case), None);
+}
+
+#[test]
 fn cancelling_gives_up_what_is_not_live() {
     let case = Case::web();
     let web = case.component("web", vec![case.instance("web", 0, Starting)]);

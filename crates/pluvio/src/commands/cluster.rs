@@ -13,7 +13,7 @@ use crate::cli::ClusterCommand;
 use crate::context::{Context, escape};
 use crate::output::{Tone, ago, bytes};
 
-pub(crate) const EXAMPLES: &str = "Examples:\n  pluvio cluster add prod --kubeconfig ~/.kube/config --context prod\n  pluvio environment create staging --cluster prod\n  pluvio cluster list\n  pluvio cluster remove prod";
+pub(crate) const EXAMPLES: &str = "Examples:\n  pluvio cluster add prod --kubeconfig ~/.kube/config --context prod\n  pluvio environment create staging --cluster prod\n  pluvio cluster list\n  pluvio cluster objects prod pods -n kube-system\n  pluvio cluster remove prod";
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
@@ -42,6 +42,10 @@ pub(crate) struct AddArgs {
     /// For volumes that name no class; the cluster's default class when absent
     #[arg(long, value_name = "CLASS")]
     storage_class: Option<String>,
+    /// A team whose namespaces take only pods that Kubernetes' standard `restricted` allows; may be given more than once, * is
+    /// every team
+    #[arg(long, value_name = "TEAM")]
+    restricted: Vec<String>,
 }
 
 pub(crate) async fn run(context: &Context, command: Option<ClusterCommand>) -> Done {
@@ -55,6 +59,7 @@ pub(crate) async fn run(context: &Context, command: Option<ClusterCommand>) -> D
             kubeconfig,
             context: of,
         }) => check(context, &kubeconfig, of).await,
+        Some(ClusterCommand::Objects(args)) => super::objects::run(context, &args).await,
         Some(ClusterCommand::Remove { name, abandon, yes }) => {
             remove(context, &name, abandon, yes).await
         }
@@ -154,6 +159,7 @@ async fn add(context: &Context, args: &AddArgs) -> Done {
             gateway: gateway(&args.gateway)?,
             exposure: exposure(&args.expose)?,
             storage_class: args.storage_class.clone(),
+            restricted: args.restricted.clone(),
         },
     };
     let client = context.client()?;

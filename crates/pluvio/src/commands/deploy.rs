@@ -163,7 +163,12 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_refused(&planned.report, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
             let mut upload = None;
-            if let Named::File(file) = other
+            let folder = match other {
+                Named::File(file) => file.parent(),
+                Named::Stdin => Some(Path::new(".")),
+                _ => None,
+            };
+            if let Some(folder) = folder
                 && planned
                     .spec
                     .components
@@ -173,9 +178,10 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                 upload = Some(
                     send(
                         context,
-                        file.parent()
-                            .filter(|p| !p.as_os_str().is_empty())
-                            .unwrap_or(Path::new(".")),
+                        match folder.as_os_str().is_empty() {
+                            true => Path::new("."),
+                            false => folder,
+                        },
                     )
                     .await?,
                 );

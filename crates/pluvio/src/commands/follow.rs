@@ -1,5 +1,6 @@
 //! Following an operation to its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -114,6 +115,8 @@ impl Context {
 #[derive(Debug, Default)]
 struct Printer {
     seen: Vec<(StepName, StepState, String)>,
+    /// What each step had taken when it was last told of: it takes its time once for each component.
+    taken: BTreeMap<StepName, u64>,
     /// Components, where there are several.
     components: Vec<ComponentProgress>,
 }
@@ -138,7 +141,9 @@ impl Printer {
             }
             let took = match (step.started_at, step.ended_at) {
                 (Some(from), Some(to)) => {
-                    span(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))
+                    let all = u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0);
+                    let before = self.taken.insert(step.name, all).unwrap_or(0);
+                    span(all.saturating_sub(before))
                 }
                 _ => String::new(),
             };
@@ -299,6 +304,11 @@ fn print(context: &Context, operation: &Operation) {
     }
     for component in &operation.components {
         out.line(format!("    {}", component_line(context, component)));
+    }
+    if let Some(hindrance) = &operation.hindrance {
+        out.line(out.paint(Tone::Warn, format!("hindered: {}", hindrance.title)));
+        out.line(format!("  {}", hindrance.cause));
+        out.line(format!("  → {}", hindrance.remedy));
     }
     match &operation.outcome {
         None => out.line("running"),

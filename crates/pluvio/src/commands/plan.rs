@@ -155,6 +155,7 @@ pub(super) fn kubernetes_of(context: &Context, spec: pluvio_model::spec::AppSpec
         report: Vec::new(),
         errors: Vec::new(),
         secrets: BTreeMap::new(),
+        unset: Vec::new(),
     };
     manifests(context, Some("kubernetes"), Some("manifests"), &planned)
 }

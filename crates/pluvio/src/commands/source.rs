@@ -51,13 +51,24 @@ pub(crate) fn name_source(text: &str) -> Result<Named, Problem> {
     if git {
         return Ok(Named::Git(text.trim_start_matches("git+").to_owned()));
     }
-    if text.starts_with(['.', '/', '~']) {
+    if text.starts_with(['.', '/', '~']) || is_named_like_a_file(path) {
         return Err(problem::SOURCE_MISSING.problem(
             format!("There is no folder or file {text}."),
             "Name a folder with source, an app.yaml, a Git URL or an image.",
         ));
     }
     Ok(Named::Image(text.to_owned()))
+}
+
+/// What is deployed from. An image that is called so is told from it by its tag.
+fn is_named_like_a_file(path: &Path) -> bool {
+    let ends = path.extension().and_then(|end| end.to_str());
+    let name = path.file_name().and_then(|name| name.to_str());
+    ends.is_some_and(|end| {
+        let end = end.to_ascii_lowercase();
+        let known = ["yaml", "yml", "json", "toml", "zip", "tar", "gz", "tgz"];
+        known.contains(&end.as_str())
+    }) || name.is_some_and(|name| ["Dockerfile", "Containerfile", "Procfile"].contains(&name))
 }
 
 /// The application's name where the source does not say it.
@@ -193,26 +204,44 @@ pub(crate) fn plan_here_as(
                 asked.files.insert(0, own.into_owned());
                 return Ok(Some(plan_compose::of_folder(folder, &asked)));
             }
-            Some(plan_source::of_text(
-                &text,
-                &file.display().to_string(),
-                name,
-            ))
+            let shown = file.display().to_string();
+            Some(plan_source::of_text(&text, &shown, &named_as(name, asked)))
         }
-        Named::Stdin => Some(plan_source::of_text(
-            &super::change::read_stdin()?,
-            "-",
-            name,
-        )),
+        Named::Stdin => {
+            let text = super::change::read_stdin()?;
+            let here = Path::new(".");
+            let asked = Asked {
+                fallback: folder_name(here),
+                ..named_as(name, asked)
+            };
+            // As with `docker compose -f -`: what the text names is looked for where one is.
+            Some(if pluvio_formats::docker_run::is_run(&text) {
+                plan_compose::of_run(&text, here, &asked)
+            } else if plan_compose::is_compose(&text)
+                && pluvio_formats::dokploy::pasted(&text).is_none()
+            {
+                plan_compose::of_text_in(here, &text, &asked)
+            } else {
+                plan_source::of_text(&text, "-", &asked)
+            })
+        }
         Named::Image(text) if pluvio_formats::docker_run::is_run(text) => {
-            Some(plan_compose::of_run(text, Path::new("."), name))
+            let asked = named_as(name, asked);
+            Some(plan_compose::of_run(text, Path::new("."), &asked))
         }
-        Named::Image(image) => Some(plan_source::of_image(image, name)),
+        Named::Image(image) => Some(plan_source::of_image(image, &named_as(name, asked))),
         Named::Git(_) => {
             let _ = context;
             None
         }
     })
+}
+
+fn named_as(name: Option<&Name>, asked: &Asked) -> Asked {
+    Asked {
+        name: name.cloned(),
+        ..asked.clone()
+    }
 }
 
 /// Either file of a template of Dokploy's means both.
@@ -308,4 +337,29 @@ pub(crate) fn refuse_refused(report: &[Row], accepted: bool) -> Done {
             let line = row.line.map(|line| format!("line {line}: ")).unwrap_or_default();
             format!("{line}{}: {}", row.at, row.message)
         })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_no_image() {
+        for file in [
+            "missing.yaml",
+            "deploy/missing.yml",
+            "missing.JSON",
+            "missing.tar.gz",
+            "Procfile",
+            "deploy/Dockerfile",
+            "./missing",
+        ] {
+            let refused = name_source(file).unwrap_err();
+            assert!(refused.is(problem::SOURCE_MISSING), "{file}: {refused:?}");
+            assert!(refused.cause.contains(file), "{refused:?}");
+        }
+        for image in ["nginx", "nginx:1.27", "ghcr.io/me/app.json:latest"] {
+            assert_eq!(name_source(image), Ok(Named::Image(image.to_owned())));
+        }
+    }
 }

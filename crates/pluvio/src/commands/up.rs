@@ -1,24 +1,17 @@
-//! `up`, `down`, `uninstall`: control and node as two processes of this machine.
+//! `up`, `down`: control and node as two processes of this machine.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pluvio_api::applications::{ApplicationSummary, Page};
 use pluvio_api::client::{Address, Client};
-use pluvio_api::clusters::{ClusterRemoved, ClusterSummary};
-use pluvio_api::environments::EnvironmentSummary;
 use pluvio_api::identity::{Session, SigninLink};
 use pluvio_api::platform::ClusterDetail;
-use pluvio_api::volumes::VolumeSummary;
-use pluvio_model::facts::RuntimeKind;
-use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
 
-use super::{Done, confirm};
+use super::Done;
 use crate::cli::UpArgs;
 use crate::config::Config;
-use crate::context::{Context, escape};
+use crate::context::Context;
 use crate::output::Tone;
 
 pub(crate) async fn up(context: &Context, args: &UpArgs) -> Done {
@@ -311,8 +304,8 @@ async fn wait(data: &Path, role: &str, mut ready: impl AsyncFnMut() -> bool) -> 
         .evidence(lines.into_iter().rev()))
 }
 
-/// Ends a role in good order, by force after ten seconds.
-async fn end(data: &Path, role: &str) -> bool {
+/// Ends a role's process; one that does not end by itself within ten seconds is killed.
+pub(super) async fn end(data: &Path, role: &str) -> bool {
     let file = pid_file(data, role);
     let Some(running) = pid(&file, role).and_then(rustix::process::Pid::from_raw) else {
         return false;
@@ -347,166 +340,4 @@ pub(crate) async fn down(context: &Context, node: bool) -> Done {
         (false, false) => "Nothing of it was running.",
     });
     Ok(())
-}
-
-/// Takes every cluster out, with the environments on it; answers the data volumes that stay there. One that does not answer is
-/// told of: `pluvio cluster remove NAME --abandon` lets go of it.
-async fn leave_clusters(
-    context: &Context,
-    environments: &str,
-    all: &[EnvironmentSummary],
-) -> Result<Vec<String>, Problem> {
-    let client = context.client()?;
-    let mut kept = Vec::new();
-    let clusters: Vec<ClusterSummary> = super::apps::all(context, "/api/v1/clusters").await?;
-    for cluster in clusters {
-        if cluster.kind != RuntimeKind::Kubernetes {
-            continue;
-        }
-        for environment in all.iter().filter(|one| one.cluster == cluster.name) {
-            let name = escape(&environment.name);
-            let path = format!("{environments}/{name}?confirm={name}");
-            client.delete::<()>(&path).await?;
-        }
-        let name = escape(&cluster.name);
-        let path = format!("/api/v1/clusters/{name}?confirm={name}");
-        let removed: ClusterRemoved = client.delete(&path).await?;
-        let left = removed.volumes.into_iter();
-        kept.extend(
-            left.map(|one| format!("{} in {} on {}", one.name, one.namespace, cluster.name)),
-        );
-    }
-    Ok(kept)
-}
-
-pub(crate) async fn uninstall(
-    context: &Context,
-    delete_data: &[String],
-    keep_bases: bool,
-    yes: bool,
-) -> Done {
-    if !yes {
-        confirm(
-            "This removes every application, route, image, log and setting that Pluvio made.",
-            "uninstall",
-            "--yes",
-        )?;
-    }
-    let client = context.client()?;
-    let environments = format!(
-        "/api/v1/teams/{}/environments",
-        escape(&context.global.team)
-    );
-    let all: Vec<EnvironmentSummary> = super::apps::all(context, &environments).await?;
-    for environment in &all {
-        delete_all(
-            context,
-            &format!("{environments}/{}", escape(&environment.name)),
-        )
-        .await?;
-    }
-    let mut kept = Vec::new();
-    let mut met = HashSet::new();
-    for environment in &all {
-        let path = format!("{environments}/{}/volumes", escape(&environment.name));
-        let volumes: Vec<VolumeSummary> = super::apps::all(context, &path).await?;
-        // One whose environment is gone is listed in each.
-        for volume in volumes.into_iter().filter(|v| met.insert(v.id)) {
-            if delete_data.contains(&volume.name) {
-                let (id, name) = (volume.id, escape(&volume.name));
-                let path = format!("{path}/{id}?confirm={name}&now=true");
-                client.delete::<VolumeSummary>(&path).await?;
-            } else {
-                kept.push(volume.name);
-            }
-        }
-    }
-    kept.extend(leave_clusters(context, &environments, &all).await?);
-    end(&context.data, "control").await;
-    end(&context.data, "node").await;
-    let config = Config::read(
-        &context.data,
-        &UpArgs {
-            domain: None,
-            listen: None,
-            engine: None,
-            port: None,
-            gateway_port: None,
-            database: None,
-            rebind_engine: false,
-        },
-    )?;
-    if let Ok(engine) = pluvio_engine::find_engine(config.engine.value.as_deref()).await {
-        let owner = std::fs::read_to_string(context.data.join("installation")).unwrap_or_default();
-        let settings = pluvio_build::BuildSettings {
-            owner: owner.trim().to_owned(),
-            work: context.data.join("work"),
-            registry: None,
-            limits: pluvio_build::BuildLimits::of_machine(4 << 30),
-        };
-        // Control has ended: the database is nobody's now, and tells whose caches these are.
-        let seal = pluvio_store::Seal::open_or_create(&context.data.join("seal.key"))
-            .map_err(Problem::from)?;
-        let store = pluvio_store::Store::open(&config.database.value, seal)
-            .await
-            .map_err(Problem::from)?;
-        let team = store.home().team;
-        store.close().await;
-        let hands = engine.clone();
-        pluvio_node::forget_hands(&hands, &context.data).await?;
-        let builder = pluvio_build::Builder::new(engine, settings);
-        builder.forget_team(team).await?;
-        if !keep_bases {
-            hands.forget_labelled(pluvio_node::HAND_IMAGES, "").await;
-            builder.forget_bases().await?;
-        }
-    }
-    std::fs::remove_dir_all(&context.data).map_err(|e| {
-        problem::REFUSED.problem(
-            format!("{} cannot be removed: {e}.", context.data.display()),
-            "Remove it by hand.",
-        )
-    })?;
-    if context.out.json {
-        context
-            .out
-            .document(&serde_json::json!({ "volumes_kept": kept }));
-    } else if kept.is_empty() {
-        context.out.line("Removed. Nothing is left.");
-    } else {
-        context.out.line(format!(
-            "Removed. These data volumes are kept: {}.",
-            kept.join(", ")
-        ));
-    }
-    Ok(())
-}
-
-/// Deletes every application of an environment, by its path.
-async fn delete_all(context: &Context, environment: &str) -> Done {
-    let client = context.client()?;
-    loop {
-        let page: Page<ApplicationSummary> = client
-            .get(&format!("{environment}/applications?limit=200"))
-            .await?;
-        if page.items.is_empty() {
-            return Ok(());
-        }
-        for app in &page.items {
-            let name = escape(&app.name);
-            let path = format!("{environment}/applications/{name}?confirm={name}");
-            match client.delete::<Operation>(&path).await {
-                Ok(operation) => {
-                    let ended = context.follow(operation).await?;
-                    if let Some(pluvio_model::operation::Outcome::Failed { problem }) =
-                        ended.outcome
-                    {
-                        return Err(*problem);
-                    }
-                }
-                Err(problem) if problem.is(problem::NOT_FOUND) => {}
-                Err(problem) => return Err(problem),
-            }
-        }
-    }
 }

@@ -74,6 +74,11 @@ impl Connection {
         Poll::Ready(Ok(read))
     }
 
+    /// The socket, where nothing was read ahead.
+    pub(super) fn bare(&self) -> Option<&TcpStream> {
+        self.inbound.is_empty().then_some(&self.stream)
+    }
+
     /// Writes all that waits to be written, and adds to `wrote` how much.
     pub(super) fn poll_flush(
         &mut self,

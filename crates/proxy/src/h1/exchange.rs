@@ -16,7 +16,10 @@ use super::{
     connection::Connection,
     head::Framing,
 };
-use crate::outgoing::{BodyFault, Outgoing};
+use crate::{
+    moving::{LARGE, Moving},
+    outgoing::{BodyFault, Outgoing},
+};
 
 /// Frames up to this size are copied behind the head, so that one write sends both.
 const COPIED: usize = 4 * 1024;
@@ -351,9 +354,11 @@ impl AnswerBody {
         self.released.take()
     }
 
+    /// The next piece. `moving`: large bodies may be moved to the client instead of being read.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
+        moving: Option<&Moving>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let Some(sender) = &mut self.sender else {
             return Poll::Ready(None);
@@ -363,7 +368,7 @@ impl AnswerBody {
             return self.fail(AnswerFault::Body(fault));
         }
         let progress = sender.written > written;
-        match self.poll_piece(cx) {
+        match self.poll_piece(cx, moving) {
             Poll::Ready(piece) => {
                 self.deadline = None;
                 self.release_if_complete();
@@ -375,6 +380,10 @@ impl AnswerBody {
                 };
                 if progress {
                     self.deadline = None;
+                }
+                if moving.is_some_and(Moving::is_held) {
+                    self.deadline = None;
+                    return Poll::Pending;
                 }
                 let deadline = *self
                     .deadline
@@ -389,6 +398,7 @@ impl AnswerBody {
     fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
+        moving: Option<&Moving>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         loop {
             let Some(sender) = &mut self.sender else {
@@ -427,6 +437,20 @@ impl AnswerBody {
                     Ok(Piece::More) => {}
                     Err(invalid) => return self.fail(AnswerFault::Invalid(invalid)),
                 },
+                End::Length(left) if *left >= LARGE && matches!(sender.state, SendState::Sent) => {
+                    if let (Some(moving), Some(socket)) = (moving, sender.connection.bare())
+                        && let Some(moved) = ready!(moving.poll_fill(cx, socket, *left))
+                    {
+                        match moved {
+                            Ok(moved) if moved.is_empty() => return self.fail(AnswerFault::Short),
+                            Ok(moved) => {
+                                *left -= moved.len() as u64;
+                                return Poll::Ready(Some(Ok(Frame::data(moved))));
+                            }
+                            Err(error) => return self.fail(AnswerFault::Connection(error)),
+                        }
+                    }
+                }
                 End::Length(_) | End::Close => {}
             }
             match ready!(sender.connection.poll_fill(cx)) {

@@ -4,6 +4,7 @@
 
 mod hostile;
 mod inner;
+mod large;
 mod observed;
 mod protocols;
 mod streams;

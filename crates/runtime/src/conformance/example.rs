@@ -26,6 +26,20 @@ pub struct Example {
 }
 
 impl Example {
+    /// One instance of an application that there is not yet.
+    pub fn new(cluster: ClusterId, image: (String, String)) -> Example {
+        Example {
+            cluster,
+            application: ApplicationId(uuid::Uuid::now_v7()),
+            generation: 0,
+            image,
+            version: "one".to_owned(),
+            instances: 1,
+            hot: "first".to_owned(),
+            power: Power::On,
+        }
+    }
+
     /// The next stage.
     pub fn stage(&mut self) -> Stage {
         self.generation += 1;
@@ -119,6 +133,7 @@ impl Example {
                 },
                 host: None,
                 options: None,
+                image_user: None,
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),
@@ -127,10 +142,12 @@ impl Example {
             networks: Vec::new(),
             aliases: Vec::new(),
             internal_networks: Vec::new(),
+            offline: false,
             network_aliases: IndexMap::new(),
             extra_hosts: IndexMap::new(),
             labels: IndexMap::new(),
             node_labels: IndexMap::new(),
+            placement: DecidedPlacement::default(),
             restart: RestartPolicy::Always,
             release_task: None,
             patch: None,
@@ -163,6 +180,7 @@ impl Example {
             backups: None,
             build: None,
             schedule: None,
+            once: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pluvio_model::id::{ApplicationId, Generation};
+use pluvio_model::id::Generation;
 use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedInstance};
 use pluvio_model::stage::Power;
 
@@ -28,14 +28,8 @@ pub async fn run(subject: &mut dyn Subject) {
 fn example(subject: &dyn Subject) -> Example {
     let (name, facts) = subject.image();
     Example {
-        cluster: subject.cluster(),
-        application: ApplicationId(uuid::Uuid::now_v7()),
-        generation: 0,
-        image: (name, facts.id),
-        version: "one".to_owned(),
         instances: 2,
-        hot: "first".to_owned(),
-        power: Power::On,
+        ..Example::new(subject.cluster(), (name, facts.id))
     }
 }
 

@@ -14,11 +14,12 @@ use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan, label
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
+use super::container::Container;
 use crate::driver::{
     ContainerState, Driver, DriverError, DriverLogLine, FileToWrite, SeenContainer, SeenNetwork,
     SeenVolume,
 };
-use crate::{BoxStream, ExecOutput, ExecRequest, ExecSession, LogStream};
+use crate::{BoxStream, ExecOutput, ExecRequest, ExecSession};
 
 /// A clone is the same engine.
 #[derive(Clone)]
@@ -46,18 +47,6 @@ struct State {
     crashing: Option<i64>,
     unhealthy: BTreeSet<String>,
     made: u64,
-}
-
-struct Container {
-    seen: SeenContainer,
-    network: Option<String>,
-    address: Option<IpAddr>,
-    volumes: BTreeSet<String>,
-    files: BTreeMap<String, String>,
-    lines: Vec<DriverLogLine>,
-    /// Ends with the run.
-    printed: watch::Sender<usize>,
-    signals: Vec<String>,
 }
 
 impl MemoryDriver {
@@ -165,6 +154,7 @@ impl MemoryDriver {
                 created_at: pluvio_model::clock::now(),
             },
             network: None,
+            joined: None,
             address: None,
             volumes: BTreeSet::new(),
             files: BTreeMap::new(),
@@ -222,34 +212,6 @@ impl State {
             .ok_or_else(|| DriverError::NotFound {
                 what: format!("container {name}"),
             })
-    }
-}
-
-impl Container {
-    fn is_running(&self) -> bool {
-        matches!(self.seen.state, ContainerState::Running { .. })
-    }
-
-    fn end(&mut self, code: i64, oom: bool) {
-        if self.is_running() {
-            self.seen.pid = None;
-            self.seen.address = None;
-            self.seen.state = ContainerState::Exited {
-                code,
-                oom,
-                finished_at: pluvio_model::clock::now(),
-            };
-            self.printed = watch::Sender::new(self.lines.len());
-        }
-    }
-
-    fn print(&mut self, text: &str) {
-        self.lines.push(DriverLogLine {
-            at: pluvio_model::clock::now(),
-            stream: LogStream::Out,
-            text: text.to_owned(),
-        });
-        self.printed.send_replace(self.lines.len());
     }
 }
 
@@ -396,7 +358,18 @@ impl Driver for MemoryDriver {
         if !state.images.values().any(|facts| facts.id == image) {
             return Err(refused(format!("No such image: {image}")));
         }
-        let network = text(&container.body["HostConfig"]["NetworkMode"]);
+        let mode = text(&container.body["HostConfig"]["NetworkMode"]);
+        let joined = mode
+            .as_deref()
+            .and_then(|mode| mode.strip_prefix("container:"));
+        if let Some(other) = joined
+            && !state.containers.contains_key(other)
+        {
+            return Err(refused(format!("No such container: {other}")));
+        }
+        let joined = joined.map(str::to_owned);
+        let network =
+            mode.filter(|mode| joined.is_none() && !matches!(mode.as_str(), "host" | "none"));
         if let Some(network) = &network
             && !state.networks.contains_key(network)
         {
@@ -423,6 +396,7 @@ impl Driver for MemoryDriver {
                 created_at: pluvio_model::clock::now(),
             },
             network,
+            joined,
             address,
             volumes,
             files: container
@@ -458,6 +432,17 @@ impl Driver for MemoryDriver {
         };
         let one = state.container(container)?;
         let (network, address) = (one.network.clone(), one.address);
+        if let Some(joined) = one.joined.clone()
+            && !state
+                .containers
+                .get(&joined)
+                .is_some_and(Container::is_running)
+        {
+            return Err(DriverError::Refused {
+                attempt: format!("start container {container}"),
+                message: format!("cannot join the network of {joined}, which does not run"),
+            });
+        }
         let this = &state.containers[container];
         let twice = state.containers.values().any(|other| {
             other.seen.id != this.seen.id && other.network == network && used(other, this)
@@ -499,6 +484,14 @@ impl Driver for MemoryDriver {
     async fn remove(&self, container: &str) -> Result<(), DriverError> {
         let mut state = self.answering()?;
         state.container(container)?;
+        // As Podman has it.
+        let mut all = state.containers.iter();
+        if let Some((other, _)) = all.find(|(_, c)| c.joined.as_deref() == Some(container)) {
+            return Err(DriverError::Refused {
+                attempt: format!("remove container {container}"),
+                message: format!("{other} depends on it"),
+            });
+        }
         state.containers.remove(container);
         drop(state);
         self.event();

@@ -28,6 +28,8 @@ pub enum Moment {
 pub enum Fault {
     /// The step never returns: whoever asked is to be killed now, and [`FaultyDriver::reached`] tells when.
     Hang { step: u64, at: Moment },
+    /// As [`Fault::Hang`], before each call of this verb.
+    HangVerb(&'static str),
     /// The engine refuses the step.
     Refuse { step: u64 },
     /// The engine refuses every call of this verb (`create`, `ensure_volume` …).
@@ -67,7 +69,7 @@ impl FaultyDriver {
         self.reached.send_replace(false);
     }
 
-    /// True once a [`Fault::Hang`] holds a call.
+    /// True once a [`Fault::Hang`] or [`Fault::HangVerb`] holds a call.
     pub fn reached(&self) -> watch::Receiver<bool> {
         self.reached.subscribe()
     }
@@ -92,6 +94,10 @@ impl FaultyDriver {
                 if moment == Moment::After && step == at {
                     let _ = call.await;
                 }
+                self.reached.send_replace(true);
+                std::future::pending().await
+            }
+            Some(Fault::HangVerb(wanted)) if wanted == verb => {
                 self.reached.send_replace(true);
                 std::future::pending().await
             }

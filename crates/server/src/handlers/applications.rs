@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::*;
-use pluvio_model::id::ApplicationId;
+use pluvio_model::id::{ApplicationId, EnvironmentId, TeamId};
 use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::Problem;
@@ -39,7 +39,7 @@ pub(crate) async fn summaries(
     applications: &[Application],
 ) -> Result<Vec<ApplicationSummary>, Refusal> {
     let now = Now::all(app, scope.cluster).await;
-    let running = running(app, scope).await?;
+    let running = running(app, scope.team, Some(scope.environment)).await?;
     let deployed = applications.iter().filter(|a| a.release.is_some());
     let deployed: Vec<ApplicationId> = deployed.map(|a| a.id).collect();
     let targets = match app.control.cluster_id(scope.cluster) {
@@ -65,10 +65,15 @@ pub(crate) async fn summaries(
     Ok(applications.iter().map(of).collect())
 }
 
-pub(super) async fn running(app: &App, scope: &Scope) -> Result<Vec<Operation>, Refusal> {
+/// What is at work in an environment, or in all of a team.
+pub(super) async fn running(
+    app: &App,
+    team: TeamId,
+    environment: Option<EnvironmentId>,
+) -> Result<Vec<Operation>, Refusal> {
     let filter = OperationFilter {
-        team: scope.team,
-        environment: Some(scope.environment),
+        team,
+        environment,
         application: None,
         running: true,
     };

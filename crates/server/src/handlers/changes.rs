@@ -51,24 +51,18 @@ pub(super) fn parse_spec(value: &serde_json::Value) -> Result<AppSpec, Refusal> 
     Ok(reading.spec)
 }
 
-/// Some settings reach beyond the container and need a permission of their own. What was there before stays without it.
+/// Some settings reach beyond the container and need a permission of their own. What was there before, as it was, stays without
+/// it.
 pub(super) fn check_reach(
     caller: &Caller,
     team: TeamId,
     before: Option<&AppSpec>,
     spec: &AppSpec,
 ) -> Result<(), Refusal> {
-    let had = before.map(pluvio_plan::permissions::permissions_needed);
-    let had = had.unwrap_or_default();
-    for needed in pluvio_plan::permissions::permissions_needed(spec) {
-        let same = |one: &pluvio_plan::permissions::Needed| {
-            one.permission == needed.permission && one.path == needed.path
-        };
-        if !had.iter().any(same) {
-            caller
-                .may_in(team, needed.permission)
-                .map_err(|refusal| Refusal(refusal.0.path(needed.path.clone())))?;
-        }
+    for needed in pluvio_plan::permissions::widened(before, spec) {
+        caller
+            .may_in(team, needed.permission)
+            .map_err(|refusal| Refusal(refusal.0.path(needed.path)))?;
     }
     Ok(())
 }
@@ -170,6 +164,11 @@ async fn deploy(
                 .find(&scope, &name)
                 .await?
                 .ok_or_else(|| crate::refusal::not_found("application"))?;
+            // Another content is another program, also where the specification stays.
+            if request.upload.is_some() {
+                let spec = app.control.target_revision(&application).await?.spec;
+                check_reach(&caller, scope.team, None, &spec)?;
+            }
             app.control
                 .redeploy(
                     by,

@@ -12,11 +12,13 @@ mod database_users;
 mod databases;
 mod editing;
 mod environments;
+mod events;
 mod files;
 pub(crate) mod health;
 mod images;
 mod live;
 mod now;
+mod objects;
 mod operate;
 mod operations;
 mod passkeys;
@@ -31,6 +33,7 @@ mod streams;
 mod team_topology;
 mod topology;
 mod volumes;
+mod workloads;
 
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
@@ -52,11 +55,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(passkeys::routes())
         .merge(platform::routes())
         .merge(clusters::routes())
+        .merge(objects::routes())
         .merge(credentials::routes())
         .merge(images::routes())
         .merge(audit::routes())
         .merge(environments::routes())
         .merge(team_topology::routes())
+        .merge(workloads::routes())
         .nest(
             "/teams/{team}/environments/{environment}",
             applications::routes()
@@ -69,6 +74,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
                 .merge(volumes::routes())
                 .merge(files::routes())
                 .merge(releases::routes())
+                .merge(events::routes())
                 .merge(runs::routes())
                 .merge(databases::routes())
                 .merge(backups::routes())

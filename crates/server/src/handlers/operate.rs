@@ -9,13 +9,13 @@ use pluvio_model::name::Name;
 use pluvio_model::operation::{Operation, OperationKind};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::spec::ScaleSpec;
+use pluvio_model::spec::{AppSpec, ScaleSpec};
 use pluvio_model::stage::Power;
 use pluvio_plan::patch::Patch;
 use pluvio_store::Application;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::changes::{accepted, chosen, component_name};
+use super::changes::{accepted, check_reach, chosen, component_name};
 use super::{Confirm, asker};
 use crate::App;
 use crate::access::Caller;
@@ -300,9 +300,14 @@ async fn rollback(
             &format!("{request:?}"),
         ],
     )?;
-    Ok(accepted(
-        app.control.rollback(by, &application, request.to).await?,
-    ))
+    let may = |today: &AppSpec, back: &AppSpec| {
+        check_reach(&caller, application.team, Some(today), back).map_err(|refusal| refusal.0)
+    };
+    let asked = app
+        .control
+        .rollback(by, &application, request.to, may)
+        .await?;
+    Ok(accepted(asked))
 }
 
 /// Deletes the application. Data volumes are kept and listed.

@@ -104,7 +104,7 @@ async fn plan(
     };
     let (mut planned, source, suggestion, texts) = match request.source {
         SourceRequest::Image(text) => (
-            pluvio_build::plan_source::of_image(&text, name.as_ref()),
+            pluvio_build::plan_source::of_image(&text, &asked),
             None,
             None,
             docker_run(text),
@@ -318,6 +318,7 @@ fn report(
             .collect(),
         texts,
         secrets: planned.secrets,
+        unset: planned.unset,
         urls: if reachable { vec![url] } else { Vec::new() },
     }
 }

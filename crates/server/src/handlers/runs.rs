@@ -27,7 +27,7 @@ struct Which {
     component: Option<String>,
 }
 
-fn component(name: &str) -> Result<Name, Refusal> {
+pub(super) fn component(name: &str) -> Result<Name, Refusal> {
     name.parse().map_err(|_| {
         Refusal(problem::REQUEST_INVALID.problem(
             format!("{name:?} is not a component's name."),

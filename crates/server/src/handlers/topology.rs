@@ -99,7 +99,7 @@ async fn application_topology(
         Some(cluster) => store.target(application.id, cluster).await?,
         None => None,
     };
-    let running = super::applications::running(&app, &scope).await?;
+    let running = super::applications::running(&app, scope.team, Some(scope.environment)).await?;
     let seen = Seen {
         observed: observed
             .as_ref()
@@ -277,6 +277,7 @@ impl Graph {
         let observed = seen.observed;
         let own = observed.and_then(|o| o.components.get(&decided.name));
         let last = own.into_iter().flat_map(|c| &c.instances);
+        let last = last.filter(|one| !view::rests(one));
         let last = last.filter_map(|one| seen.usage.get(&one.name)?.last());
         let last: Vec<_> = last.collect();
         let declared = spec.components.get(&decided.name);

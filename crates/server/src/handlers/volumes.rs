@@ -157,10 +157,11 @@ async fn clone(
             )));
         }
     };
+    may_give(&caller, &row, &application, Permission::VolumeCopy)?;
     let name = volume_name(&request.name)?;
     let begun = app
         .control
-        .clone_volume(&caller.actor(), &row, &application, name)
+        .clone_volume(&caller.actor(), &row, &application, name, None)
         .await?;
     Ok((StatusCode::ACCEPTED, Json(begun.0)).into_response())
 }
@@ -177,6 +178,11 @@ async fn attach(
 ) -> Result<Response, Refusal> {
     let (scope, row) = find(&app, &caller, &path, Permission::ApplicationConfigure).await?;
     let application = application(&app, &scope, &request.application).await?;
+    let with_data = match request.read_only {
+        true => Permission::VolumeFilesView,
+        false => Permission::VolumeFilesWrite,
+    };
+    may_give(&caller, &row, &application, with_data)?;
     let by = asker(
         &app,
         &caller,
@@ -226,6 +232,21 @@ async fn detach(
         .detach_volume(by, &application, &row, component.as_ref(), path.as_ref())
         .await?;
     Ok(accepted(asked))
+}
+
+/// Whoever gives a volume to an application may change that one, and may do this with the data: with those of another
+/// application what the mount itself could do, file by file.
+fn may_give(
+    caller: &Caller,
+    row: &VolumeRow,
+    application: &Application,
+    with_data: Permission,
+) -> Result<(), Refusal> {
+    caller.may_in(application.team, Permission::ApplicationConfigure)?;
+    match row.application == Some(application.id) {
+        true => Ok(()),
+        false => caller.may_in(row.team, with_data),
+    }
 }
 
 /// The volume of the path, for whoever may do this in its environment.

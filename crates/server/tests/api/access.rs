@@ -72,6 +72,8 @@ impl Operation {
             ("user", "reader", "nobody"),
             ("credential", "one", "other"),
             ("cluster", "local", "nowhere"),
+            ("kind", "pods", "things"),
+            ("name", "coredns", "nothing"),
         ] {
             path = path.replace(&format!("{{{name}}}"), if there { is } else { is_not });
         }

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod instances;
 mod list;
 mod node;
 mod passkeys;
@@ -10,3 +11,4 @@ mod scene;
 mod sessions;
 mod streams;
 mod topology;
+mod workloads;

@@ -1,10 +1,11 @@
 //! A node that answers what it is told to, and an engine that only says who it is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -12,9 +13,9 @@ use axum::{Json, Router};
 use futures::StreamExt;
 use hyper_util::rt::TokioIo;
 use pluvio_model::facts::{Facts, ImageFacts, Reach, RuntimeKind};
-use pluvio_model::observed::Observed;
+use pluvio_model::observed::{InstanceEvent, Observed};
 use pluvio_node::wire::{Frame, Metrics};
-use pluvio_runtime::{ExecOutput, LogLine, LogStream};
+use pluvio_runtime::{ExecOutput, LogLine, LogStream, UsageSample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
@@ -22,6 +23,8 @@ use tokio::net::UnixListener;
 pub(crate) struct Node {
     pub(crate) observed: Arc<Mutex<Observed>>,
     pub(crate) metrics: Arc<Mutex<Metrics>>,
+    /// Of the one application, when it is asked for alone.
+    pub(crate) usage: Arc<Mutex<BTreeMap<String, Vec<UsageSample>>>>,
     /// How often everything was asked for.
     pub(crate) looks: Arc<Mutex<u32>>,
 }
@@ -33,7 +36,8 @@ impl Node {
         let router = Router::new()
             .route("/observed", get(observed))
             .route("/metrics", get(metrics))
-            .route("/usage", get(|| async { Json(serde_json::json!({})) }))
+            .route("/usage", get(usage))
+            .route("/events", get(|| async { Json(events()) }))
             .route("/facts", get(|| async { Json(facts()) }))
             .route("/images/{reference}", get(|| async { Json(image()) }))
             .route("/rebind", post(|| async { Json(facts()) }))
@@ -81,6 +85,14 @@ async fn observed(State(node): State<Node>) -> Json<Observed> {
     Json(node.observed.lock().unwrap().clone())
 }
 
+async fn usage(State(node): State<Node>, query: RawQuery) -> Json<serde_json::Value> {
+    let of_one = query.0.is_some_and(|query| query.contains("application="));
+    let all = node.usage.lock().unwrap();
+    let empty = BTreeMap::new();
+    let told = if of_one { &*all } else { &empty };
+    Json(serde_json::to_value(told).unwrap())
+}
+
 async fn metrics(State(node): State<Node>) -> Json<Metrics> {
     Json(node.metrics.lock().unwrap().clone())
 }
@@ -88,6 +100,22 @@ async fn metrics(State(node): State<Node>) -> Json<Metrics> {
 fn silence() -> Response {
     let never = futures::stream::pending::<std::io::Result<Bytes>>();
     Body::from_stream(never).into_response()
+}
+
+/// Of two components, the second a warning.
+fn events() -> Vec<InstanceEvent> {
+    let event = |component: &str, reason: &str| InstanceEvent {
+        component: component.parse().unwrap(),
+        instance: format!("shop--{component}--1"),
+        container: None,
+        is_warning: reason == "Error",
+        reason: reason.to_owned(),
+        message: "so it was".to_owned(),
+        count: 1,
+        first: jiff::Timestamp::UNIX_EPOCH,
+        last: jiff::Timestamp::UNIX_EPOCH,
+    };
+    vec![event("web", "Started"), event("worker", "Error")]
 }
 
 /// One line, and then nothing for ever.

@@ -2,6 +2,10 @@
 
 use axum::body::Body;
 use http::{Method, header};
+use pluvio_control::Asker;
+use pluvio_model::problem;
+use pluvio_model::spec::AppSpec;
+use pluvio_plan::permissions::widened;
 use pluvio_store::NewApplication;
 use serde_json::{Value, json};
 
@@ -258,4 +262,45 @@ async fn a_specification_says_where_it_does_not_fit() {
         "request.invalid",
         "nothing is passed over in silence"
     );
+}
+
+/// Who may go back and has no right over the machine does not get one that was taken out since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_out_of_a_specification_is_asked_for_again_by_a_rollback() {
+    let scene = Scene::new().await;
+    let with = |host: Value| {
+        json!({ "spec": { "name": "shop", "secrets": { "KEY": {} }, "components": { "web": {
+            "image": "localhost/shop:1", "ports": { "http": { "port": 8080 } }, "env": { "KEY": "${secrets.KEY}" }, "host": host
+        } } } })
+    };
+    for host in [json!({ "privileged": true }), json!({})] {
+        let edit = with(host);
+        let answer = scene.own(Method::PATCH, "/applications/shop/spec", Some(&edit));
+        let answer = answer.await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+    let home = scene.store.scope("main", "production").await.unwrap();
+    let application = scene.control.find(&home, "shop").await.unwrap().unwrap();
+    let by = || Asker {
+        actor: "somebody".to_owned(),
+        idempotency: None,
+        if_revision: None,
+    };
+    let may_not = |today: &AppSpec, back: &AppSpec| match widened(Some(today), back).pop() {
+        Some(needed) => Err(problem::PERMISSION_DENIED
+            .problem("It needs more.", "Ask.")
+            .path(needed.path)),
+        None => Ok(()),
+    };
+    let back = |to| {
+        scene
+            .control
+            .rollback(by(), &application, Some(to), may_not)
+    };
+    let refused = back(2).await.unwrap_err();
+    assert_eq!(refused.code, "permission.denied");
+    let at = refused.at.unwrap().path;
+    assert_eq!(at, "components.web.host.privileged");
+    // The one before never had it.
+    back(1).await.unwrap();
 }

@@ -311,9 +311,22 @@ pub(crate) async fn deploy_text(
     name: &str,
     text: &str,
 ) -> Operation {
+    let scope = store.scope("main", "production").await.unwrap();
+    deploy_in(store, control, scope, name, text).await
+}
+
+/// The same in an environment, which may be on another cluster.
+pub(crate) async fn deploy_in(
+    store: &Store,
+    control: &Control,
+    scope: Scope,
+    name: &str,
+    text: &str,
+) -> Operation {
     let spec = pluvio_formats::app::read(text, "app.yaml").unwrap().spec;
     let names: Vec<_> = spec.components.keys().cloned().collect();
-    let scope = store.scope("main", "production").await.unwrap();
+    let engine = control.bound_cluster().unwrap().id;
+    let cluster = scope.cluster.unwrap_or(engine);
     let facts = control.node().facts().await.unwrap();
     let image = ImageAtHand {
         reference: "localhost/shop:1".parse().unwrap(),
@@ -329,7 +342,7 @@ pub(crate) async fn deploy_text(
             name: name.parse().unwrap(),
             display_name: None,
         }),
-        cluster: control.bound_cluster().unwrap().id,
+        cluster,
         kind: OperationKind::Deploy,
         actor: "owner".to_owned(),
         title: format!("Deploy {name}"),

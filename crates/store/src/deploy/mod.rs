@@ -276,13 +276,19 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
             "Wait until it is gone, then make it anew.",
         )));
     }
+    // What is changed meanwhile would start over data that are not whole, or would be undone when they are.
+    if !matches!(ask.kind, OperationKind::Delete | OperationKind::Backup)
+        && let Some(copy) = operation::carrying_data(tx, application.id).await?
+    {
+        return Err(refused(operation::not_whole(&copy)));
+    }
     if ask.if_revision.is_some() && ask.if_revision != application.revision {
         return Err(StoreError::Precondition {
             what: application.name.to_string(),
         });
     }
     for (name, value) in &ask.secrets {
-        secret::set(tx, &application, name, &value.0, false, &ask.actor).await?;
+        secret::bring(tx, &application, name, &value.0, &ask.actor).await?;
     }
     for (name, value) in &ask.settings {
         secret::put_setting(tx, application.id, name, value).await?;
@@ -301,6 +307,7 @@ async fn start(tx: &mut Tx, ask: &Ask) -> Result<Start> {
         release: None,
         steps: ask.steps.clone(),
         components: Vec::new(),
+        hindrance: None,
         outcome: None,
         cancel_requested: false,
         title: ask.title.clone(),

@@ -13,7 +13,7 @@ use crate::audit::record;
 use crate::operation::{self, Place};
 use crate::row::{fresh, word};
 use crate::transaction::transaction;
-use crate::{Result, Store, application};
+use crate::{Result, Store, StoreError, application};
 
 /// A new volume for an application, with the data of another.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct NewCopy {
     pub id: VolumeId,
     /// What the runtime shall call it.
     pub handle: String,
+    /// The copy of an application that it is a part of.
+    pub within: Option<OperationId>,
     pub actor: String,
     pub title: String,
 }
@@ -42,6 +44,15 @@ impl Store {
                     "Copy for another application.",
                 )));
             }
+            if let Some(copy) = operation::carrying_data(&mut tx, application.id).await?
+                && new.within != Some(copy.id)
+            {
+                return Err(refused(operation::not_whole(&copy)));
+            }
+            // Whoever may change the one need not even see the other.
+            if new.source.team != application.team {
+                return Err(StoreError::NotFound { what: "volume" });
+            }
             if let Some(problem) = new.source.unusable() {
                 return Err(refused(problem));
             }
@@ -56,6 +67,7 @@ impl Store {
                 release: None,
                 steps: vec![Step::waiting(StepName::Copy)],
                 components: Vec::new(),
+                hindrance: None,
                 outcome: None,
                 cancel_requested: false,
                 title: new.title.clone(),

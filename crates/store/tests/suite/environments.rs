@@ -1,11 +1,12 @@
 //! Environments, and components that are stopped by themselves.
 
-use pluvio_model::operation::OperationKind;
+use pluvio_model::operation::{OperationKind, Outcome, Step, StepName};
 use pluvio_model::problem;
 use pluvio_model::revision::Origin;
 use pluvio_model::stage::{Power, SecretValue};
 use pluvio_store::*;
 
+use crate::volumes::{id, mounting};
 use crate::world::*;
 
 pub(crate) async fn an_environment_is_made_and_deleted_when_nothing_is_in_it(world: World) {
@@ -149,4 +150,73 @@ pub(crate) async fn some_components_are_stopped_and_stay_so(world: World) {
         matches!(refused, Err(StoreError::Refused(_))),
         "{refused:?}"
     );
+}
+
+/// What starts over a half of the data is of no use: a copy that has not all of them yet is deleted or waited for.
+pub(crate) async fn nothing_changes_a_copy_before_its_data_are_whole(world: World) {
+    let store = &world.store;
+    let shop = world.application("shop").await;
+    world.deploy_live(shop.id, &mounting("shop")).await;
+    store.note_volume(id(), "pluvio-data", None).await.unwrap();
+    let mut ask = world.ask(shop.id, OperationKind::Copy);
+    ask.application = Whose::New(NewApplication {
+        scope: world.scope().await,
+        name: name("shop-two"),
+        display_name: None,
+    });
+    ask.steps = vec![Step::waiting(StepName::Copy)];
+    let origin = Origin::Copy {
+        application: name("shop"),
+        environment: name("production"),
+        release: 1,
+    };
+    let two = spec("shop-two", "shop:1");
+    let copying = Then::Job(build_job());
+    let asked = store.ask_deploy(ask, &two, origin, copying).await.unwrap();
+    let copy = asked.application.id;
+    let deploy = async || {
+        let ask = world.ask(copy, OperationKind::Deploy);
+        let then = Then::Decide(&mut decide);
+        store.ask_deploy(ask, &two, Origin::Deploy, then).await
+    };
+    let switch = async || {
+        let ask = world.ask(copy, OperationKind::Stop);
+        store.set_power(ask, Power::Off).await
+    };
+    let clone = async |within| {
+        let new = NewCopy {
+            source: store.volume(world.team(), id()).await.unwrap(),
+            application: copy,
+            cluster: world.cluster.id,
+            name: name("data"),
+            id: "019a0000-0000-7000-8000-000000000180".parse().unwrap(),
+            handle: "pluvio-copy-80".to_owned(),
+            within,
+            actor: "ann".to_owned(),
+            title: "Copy data".to_owned(),
+        };
+        (new.id, store.begin_copy(new).await)
+    };
+    let asked_by_hand = clone(None).await.1;
+    let all = [
+        deploy().await.map(|_| ()),
+        switch().await.map(|_| ()),
+        asked_by_hand.map(|_| ()),
+    ];
+    for refused in all {
+        let Err(StoreError::Refused(problem)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(problem.cause.contains("a part of its data"), "{problem}");
+        let cancel = format!("pluvio operation cancel {}", asked.operation.id);
+        assert!(problem.remedy.contains(&cancel), "{problem}");
+    }
+    let (volume, begun) = clone(Some(asked.operation.id)).await;
+    begun.unwrap();
+    store
+        .abandon_copy(volume, &Outcome::Cancelled)
+        .await
+        .unwrap();
+    let deleted = world.ask(copy, OperationKind::Delete);
+    store.begin_delete(deleted).await.unwrap();
 }

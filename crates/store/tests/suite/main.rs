@@ -62,6 +62,7 @@ suite! {
     images::a_cluster_pulls_by_its_own_credential_and_for_a_while_by_the_one_before,
     environments::an_environment_is_made_and_deleted_when_nothing_is_in_it,
     environments::some_components_are_stopped_and_stay_so,
+    environments::nothing_changes_a_copy_before_its_data_are_whole,
     accounts::a_session_opens_ends_and_proves_who_asks,
     accounts::a_password_is_checked_and_its_change_ends_other_sessions,
     accounts::a_token_is_shown_once_and_stops_with_its_end,
@@ -110,8 +111,10 @@ suite! {
     secrets::no_secret_is_in_the_database_in_plain,
     secrets::a_secret_has_versions_and_is_forgotten_when_nothing_names_it,
     secrets::generated_secrets_are_made_once,
+    secrets::a_secret_that_comes_with_a_deploy_again_keeps_its_version,
     volumes::a_deleted_volume_can_be_had_back_until_its_end,
     volumes::an_exclusive_volume_is_one_applications,
     volumes::a_name_means_one_volume_of_an_application,
     volumes::a_copy_is_whole_or_nothing,
+    volumes::a_volume_of_another_team_is_neither_taken_nor_copied,
 }

@@ -191,3 +191,21 @@ pub(crate) async fn generated_secrets_are_made_once(world: World) {
         "{value}"
     );
 }
+
+pub(crate) async fn a_secret_that_comes_with_a_deploy_again_keeps_its_version(world: World) {
+    let store = &world.store;
+    let app = world.application("shop").await;
+    for (value, version) in [("one", 1), ("one", 1), ("two", 2), ("one", 3)] {
+        let mut ask = world.ask(app.id, pluvio_model::operation::OperationKind::Deploy);
+        ask.secrets
+            .push(("TOKEN".parse().unwrap(), SecretValue(value.to_owned())));
+        let then = Then::Decide(&mut decide);
+        let origin = pluvio_model::revision::Origin::Deploy;
+        store
+            .ask_deploy(ask, &spec("shop", "shop:1"), origin, then)
+            .await
+            .unwrap();
+        let rows = store.secrets(app.id).await.unwrap();
+        assert_eq!(rows[0].version, version, "{value}");
+    }
+}

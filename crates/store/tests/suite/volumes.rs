@@ -13,11 +13,11 @@ use crate::world::*;
 
 const VOLUME: &str = "019a0000-0000-7000-8000-0000000000ab";
 
-fn id() -> VolumeId {
+pub(crate) fn id() -> VolumeId {
     VOLUME.parse().unwrap()
 }
 
-fn mounting(application: &str) -> AppSpec {
+pub(crate) fn mounting(application: &str) -> AppSpec {
     let mut spec = spec(application, "shop:1");
     let labels = &mut spec.components["web"].labels;
     labels.insert("volume".into(), VOLUME.into());
@@ -150,6 +150,57 @@ pub(crate) async fn an_exclusive_volume_is_one_applications(world: World) {
     assert_eq!(row.application_name, name("blog"));
 }
 
+/// Neither side's team lends itself to the other: who may change an application of one finds no volume of another there.
+pub(crate) async fn a_volume_of_another_team_is_neither_taken_nor_copied(world: World) {
+    let store = &world.store;
+    let shop = world.application("shop").await;
+    world.deploy_live(shop.id, &mounting("shop")).await;
+    world.deploy_live(shop.id, &spec("shop", "shop:2")).await;
+    store.note_volume(id(), "pluvio-data", None).await.unwrap();
+    let new = NewApplication {
+        scope: world.stranger().await,
+        name: name("theirs"),
+        display_name: None,
+    };
+    let theirs = store.create_application(new, "stranger").await.unwrap();
+    let mut ask = world.ask(theirs.id, OperationKind::Deploy);
+    ask.volumes = vec![TakeVolume {
+        volume: id(),
+        name: name("data"),
+    }];
+    let job = NewJob {
+        kind: "build".to_owned(),
+        payload: serde_json::json!({}),
+        run_after: None,
+    };
+    let origin = pluvio_model::revision::Origin::Deploy;
+    let taken = store
+        .ask_deploy(ask, &mounting("theirs"), origin, Then::Job(job))
+        .await;
+    assert!(matches!(
+        taken,
+        Err(StoreError::NotFound { what: "volume" })
+    ));
+    let copied = store.begin_copy(NewCopy {
+        source: store.volume(world.team(), id()).await.unwrap(),
+        application: theirs.id,
+        cluster: world.cluster.id,
+        name: name("data"),
+        id: "019a0000-0000-7000-8000-000000000190".parse().unwrap(),
+        handle: "pluvio-copy-90".to_owned(),
+        within: None,
+        actor: "stranger".to_owned(),
+        title: "Copy data".to_owned(),
+    });
+    assert!(matches!(
+        copied.await,
+        Err(StoreError::NotFound { what: "volume" })
+    ));
+    assert_eq!(store.application_volumes(theirs.id).await.unwrap(), []);
+    let bound = store.volume_bindings(&[id()]).await.unwrap();
+    assert!(bound.iter().all(|one| one.application != theirs.id));
+}
+
 pub(crate) async fn a_name_means_one_volume_of_an_application(world: World) {
     let store = &world.store;
     let shop = world.application("shop").await;
@@ -191,6 +242,7 @@ pub(crate) async fn a_copy_is_whole_or_nothing(world: World) {
                 .parse()
                 .unwrap(),
             handle: format!("pluvio-copy-{number}"),
+            within: None,
             actor: "ann".to_owned(),
             title: "Copy data".to_owned(),
         };

@@ -32,7 +32,18 @@ var programs = map[string]func() *cobra.Command{
 	"kube-controller-manager": controllers.NewControllerManagerCommand,
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kube-proxy":              proxy.NewProxyCommand,
-	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"kubelet":                 nodeAgent,
+}
+
+// Versions before 1.31 take no context.
+func nodeAgent() *cobra.Command {
+	switch construct := any(kubelet.NewKubeletCommand).(type) {
+	case func() *cobra.Command:
+		return construct()
+	case func(context.Context) *cobra.Command:
+		return construct(context.Background())
+	}
+	panic("the kubelet is constructed in another way")
 }
 
 func main() {

@@ -360,6 +360,7 @@ fn component() -> BoxedStrategy<ComponentSpec> {
         vec(text(), 0..2),
         of(json()),
         of((command(), of(span()))),
+        any::<bool>(),
     );
     (
         running.boxed(),
@@ -371,7 +372,7 @@ fn component() -> BoxedStrategy<ComponentSpec> {
             let (kind, source, build, image, database, schedule, command, user) = running;
             let (instances, resources, ports, env, files, volumes) = shape;
             let (groups, uses, probes, routes, publish) = around;
-            let (external, sidecars, init, aliases, patch, release) = beside;
+            let (external, sidecars, init, aliases, patch, release, once) = beside;
             ComponentSpec {
                 kind,
                 source,
@@ -386,6 +387,7 @@ fn component() -> BoxedStrategy<ComponentSpec> {
                     keep_for: release.as_ref().and_then(|(_, timeout)| *timeout),
                 }),
                 schedule,
+                once,
                 entrypoint: command.clone(),
                 command,
                 user,

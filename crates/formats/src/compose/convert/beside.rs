@@ -174,6 +174,16 @@ impl Convert<'_> {
         making: &mut Making,
     ) {
         let source = source.trim_end_matches("/.");
+        if source.is_empty() || source == "/" {
+            self.told.advised(
+                at,
+                path,
+                "The whole disk of the machine is mounted, by `patch.engine` and on engines alone: deploying it needs the permission for host access.",
+                "Name the folders that the program needs.",
+            );
+            making.whole_disk.insert(target, read_only);
+            return;
+        }
         let Ok(host_path) = source.parse::<AbsolutePath>() else {
             self.told.refused(
                 at,

@@ -124,6 +124,7 @@ impl Convert<'_> {
             Flag,
             List,
         }
+        self.annotations(fields, making);
         for (key, name, kind) in [
             ("cpuset", "CpusetCpus", As::Text),
             ("cpu_rt_period", "CpuRealtimePeriod", As::Number),
@@ -190,6 +191,33 @@ impl Convert<'_> {
                 "Mount /var/run/docker.sock, which needs the permission for host access.",
             );
         }
+    }
+
+    /// They are for the program below the engine that runs containers. Docker's usual one reads those of its own only.
+    fn annotations(&mut self, fields: &mut Fields, making: &mut Making) {
+        const READ: [&str; 2] = ["org.systemd.property.", "run.oci."];
+        let has_runtime = fields.peek_text("runtime").is_some();
+        let Some(taken) = fields.take("annotations") else {
+            return;
+        };
+        let mut keys = taken.item.as_map().into_iter().flatten();
+        let is_read = keys.any(|(key, _)| READ.iter().any(|known| key.starts_with(known)));
+        if !is_read && !has_runtime {
+            self.told.ignored(
+                taken.at,
+                &taken.path,
+                "They are for a runtime below the engine; the usual one, which runs this, reads none of them.",
+            );
+            return;
+        }
+        self.told.adapted(
+            taken.at,
+            &taken.path,
+            "They are handed to the engine in its own words (`patch.engine`), which needs the permission for host access and has no effect on Kubernetes, nor on a Docker before 24.",
+        );
+        making
+            .host_config
+            .insert("Annotations".to_owned(), plain(taken.item));
     }
 
     pub(super) fn raw(&mut self, taken: &Taken) {

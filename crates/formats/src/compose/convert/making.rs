@@ -1,7 +1,8 @@
 //! A service's keys, each to where it belongs.
 
+use indexmap::IndexMap;
 use pluvio_model::name::Name;
-use pluvio_model::spec::{ComponentSpec, Kind, RestartPolicy};
+use pluvio_model::spec::{AbsolutePath, ComponentSpec, Kind, MountSpec, RestartPolicy};
 
 use super::super::item::{Fields, Item, Map, Place};
 use super::Convert;
@@ -111,7 +112,23 @@ pub(super) struct Making {
     /// For the engine's create body, where app.yaml has no word: merged into `patch.engine`.
     pub(super) patch: serde_json::Map<String, serde_json::Value>,
     pub(super) host_config: serde_json::Map<String, serde_json::Value>,
-    pub(super) on_host_network: bool,
+    pub(super) network: Option<OwnNetwork>,
+    /// Where the whole disk of the machine is mounted, and whether only to be read.
+    pub(super) whole_disk: IndexMap<AbsolutePath, bool>,
+}
+
+/// Volumes, and where the whole disk is.
+pub(super) type Mounts = (
+    IndexMap<AbsolutePath, MountSpec>,
+    IndexMap<AbsolutePath, bool>,
+);
+
+/// What a service is on instead of the application's networks.
+#[derive(PartialEq, Eq)]
+pub(super) enum OwnNetwork {
+    Host,
+    None,
+    Of(Name),
 }
 
 impl Making {
@@ -120,6 +137,24 @@ impl Making {
     }
     pub(super) fn host(&mut self) -> &mut pluvio_model::spec::HostOptions {
         self.component.host.get_or_insert_default()
+    }
+    pub(super) fn take_mounts(&mut self) -> Mounts {
+        let volumes = std::mem::take(&mut self.component.volumes);
+        (volumes, std::mem::take(&mut self.whole_disk))
+    }
+    /// Adds mounts where there is none yet.
+    pub(super) fn put_mounts(&mut self, (volumes, whole_disk): Mounts, read_only: bool) {
+        for (target, mut spec) in volumes {
+            if !self.whole_disk.contains_key(&target) {
+                spec.read_only |= read_only;
+                self.component.volumes.entry(target).or_insert(spec);
+            }
+        }
+        for (target, reads) in whole_disk {
+            if !self.component.volumes.contains_key(&target) {
+                self.whole_disk.entry(target).or_insert(reads | read_only);
+            }
+        }
     }
     pub(super) fn alias(&mut self, alias: &str) {
         if alias != self.name.as_str() && !self.component.aliases.iter().any(|a| a == alias) {
@@ -148,11 +183,9 @@ impl Convert<'_> {
             component: ComponentSpec::default(),
             patch: serde_json::Map::new(),
             host_config: serde_json::Map::new(),
-            on_host_network: false,
+            whole_disk: IndexMap::new(),
+            network: None,
         };
-        if name.as_str() != service {
-            making.alias(service);
-        }
         let mut fields = Fields::new(path.clone(), item);
         fields.take("profiles").into_iter().for_each(|profiles| {
             self.told.adapted(
@@ -185,7 +218,12 @@ impl Convert<'_> {
         self.program(&mut fields, &mut making);
         self.environment(&mut fields, &mut making);
         self.health(&mut fields, &mut making);
-        self.network_mode(&mut fields, &mut making);
+        self.network_mode(&mut fields, &mut making, services);
+        if name.as_str() != service
+            && !matches!(making.network, Some(OwnNetwork::None | OwnNetwork::Of(_)))
+        {
+            making.alias(service);
+        }
         self.container_name(&mut fields, &mut making);
         self.networks_of(&mut fields, &making);
         self.depends(&mut fields, &mut making, services);
@@ -206,6 +244,18 @@ impl Convert<'_> {
     }
 
     fn finish(&mut self, mut making: Making) {
+        if !making.whole_disk.is_empty() {
+            let binds: Vec<String> = making
+                .whole_disk
+                .iter()
+                .map(|(target, read_only)| {
+                    format!("/:{target}:{}", if *read_only { "ro" } else { "rw" })
+                })
+                .collect();
+            making
+                .host_config
+                .shift_insert(0, "Binds".to_owned(), binds.into());
+        }
         if !making.host_config.is_empty() {
             making
                 .patch
@@ -485,13 +535,6 @@ impl Convert<'_> {
                 &models.path,
                 "Models need compose's own runner of models.",
                 "Run a model server as a component, and give its address in a variable.",
-            );
-        }
-        if let Some(annotations) = fields.take("annotations") {
-            self.told.ignored(
-                annotations.at,
-                &annotations.path,
-                "Annotations are for the runtime below; nothing reads them.",
             );
         }
     }

@@ -8,6 +8,7 @@ mod beside;
 mod build;
 mod configs;
 mod deploy;
+mod followers;
 mod inside;
 mod limits;
 mod making;
@@ -22,7 +23,8 @@ mod whole;
 #[cfg(test)]
 pub(crate) use making::KEYS as SERVICE_KEYS;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::Ipv4Addr;
 
 use indexmap::IndexMap;
 use pluvio_model::name::{EnvName, Name};
@@ -32,6 +34,7 @@ use pluvio_model::spec::{AppSpec, SecretSpec};
 use super::item::{Fields, Item, Map, Place, Taken, Told};
 use super::load::{Loader, Variables};
 use super::{Import, Surroundings};
+use followers::{Follower, texts_of};
 use networks::Joined;
 use ports::Published;
 
@@ -72,6 +75,10 @@ pub(crate) struct Convert<'c> {
     routed: Vec<(Name, u16, Place, String)>,
     /// Names that links give a component which is made later.
     linked: Vec<(Name, String)>,
+    /// Services that share another's network.
+    followers: IndexMap<Name, Follower>,
+    /// IPv4 addresses that the file writes elsewhere than in what it says of networks.
+    addresses: BTreeSet<Ipv4Addr>,
     lenient: bool,
     loader_env: Loader<'c>,
 }
@@ -109,6 +116,8 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         places: HashMap::new(),
         routed: Vec::new(),
         linked: Vec::new(),
+        followers: IndexMap::new(),
+        addresses: networks::addresses_named(input.document),
         lenient: loader.lenient,
         loader_env: loader,
     };
@@ -127,6 +136,7 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         report: convert.told.rows,
         errors: convert.told.errors,
         why: Vec::new(),
+        unset: convert.loader_env.left_open(),
         secrets: convert.secret_values,
     };
     import
@@ -242,6 +252,7 @@ impl Convert<'_> {
                 component.aliases.push(alias);
             }
         }
+        self.join_leaders();
         self.share_networks();
         self.sections();
         self.share_volumes();
@@ -382,12 +393,7 @@ impl Convert<'_> {
             }
         };
         for component in self.spec.components.values() {
-            component.env.values().for_each(|value| look(&value.0));
-            component
-                .files
-                .values()
-                .filter(|file| !file.raw)
-                .for_each(|file| look(&file.content));
+            texts_of(component).for_each(&mut look);
         }
         used
     }
@@ -410,9 +416,7 @@ impl Convert<'_> {
             }
         };
         for component in self.spec.components.values() {
-            component.env.values().for_each(|value| look(&value.0));
-            let files = component.files.values().filter(|file| !file.raw);
-            files.for_each(|file| look(&file.content));
+            texts_of(component).for_each(&mut look);
         }
         for name in names {
             if self.spec.secrets.contains_key(&name) {

@@ -1,9 +1,9 @@
 //! What is mounted: volumes, folders and files of the machine, memory, configs, secrets.
 
-use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::quantity::Bytes;
 use pluvio_model::spec::{AbsolutePath, MountSpec, VolumeAccess, VolumeKind};
+use serde_json::json;
 
 use super::super::item::{Fields, Item, Map, Place, Taken, Value};
 use super::super::values;
@@ -498,7 +498,21 @@ impl Convert<'_> {
                 _ => left.push(option),
             }
         }
-        if !left.is_empty() {
+        if !left.is_empty() && left.iter().all(|option| values::is_of_tmpfs(option)) {
+            self.told.adapted(
+                at,
+                path,
+                format!(
+                    "{}: given by `patch.engine`, which needs the permission for host access and has no effect on Kubernetes.",
+                    left.join(", ")
+                ),
+            );
+            let all = making
+                .host_config
+                .entry("Tmpfs")
+                .or_insert_with(|| json!({}));
+            all[target.as_str()] = options.into();
+        } else if !left.is_empty() {
             self.told.refused(
                 at,
                 path,
@@ -539,7 +553,7 @@ impl Convert<'_> {
             &from.path,
             format!("The mounts of {name} are written out."),
         );
-        let before: IndexMap<AbsolutePath, MountSpec> = making.component.volumes.clone();
+        let own = making.take_mounts();
         if let Some(other) = other {
             let taken = Taken {
                 path: from.path.clone(),
@@ -558,12 +572,9 @@ impl Convert<'_> {
             }
             making.service = service;
         }
-        for (target, spec) in &mut making.component.volumes {
-            match before.get(target) {
-                Some(own) => *spec = own.clone(),
-                None => spec.read_only |= read_only,
-            }
-        }
+        let theirs = making.take_mounts();
+        making.put_mounts(own, false);
+        making.put_mounts(theirs, read_only);
     }
 }
 

@@ -1,12 +1,17 @@
 //! Networks: which services share one, what they are called there, and what the file says of each.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
 use indexmap::{IndexMap, IndexSet};
 use pluvio_model::name::Name;
 use pluvio_model::spec::{NetworkSpec, default_network};
 
-use super::super::item::{Fields, Item, Map, Place};
+use super::super::item::{Field, Fields, Item, Map, Place, Taken};
 use super::super::values;
 use super::making::Making;
+use super::whole::each_text;
 use super::{Convert, cut};
 
 /// The networks of a service by the file's names, and what it is called on each alone.
@@ -19,6 +24,26 @@ pub(super) struct Joined {
 impl Joined {
     fn names(&self) -> IndexSet<&str> {
         self.networks.keys().map(String::as_str).collect()
+    }
+}
+
+/// Who is not on a network of somebody else's.
+fn not_joined(network: &str, users: &[&str]) -> String {
+    const NAMED: usize = 4;
+    let named: Vec<String> = users
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let named = named.join(", ");
+    match users.len() {
+        0 => format!("`{network}` is somebody else's, and not joined"),
+        1 => format!("`{network}` is somebody else's, and {named} is not on it"),
+        2..=NAMED => format!("`{network}` is somebody else's, and {named} are not on it"),
+        all => {
+            let more = all - NAMED;
+            format!("`{network}` is somebody else's, and {named} and {more} more are not on it")
+        }
     }
 }
 
@@ -42,6 +67,9 @@ impl Convert<'_> {
                     "Write the names of networks with dashes.",
                 );
             }
+        }
+        if making.network.is_some() {
+            return;
         }
         if joined.networks.is_empty() {
             joined.networks.insert("default".to_owned(), Vec::new());
@@ -69,8 +97,10 @@ impl Convert<'_> {
                 }
             }
             joined.networks.insert(name.clone(), aliases);
+            if let Some(taken) = inner.take("ipv4_address") {
+                self.fixed_address(&taken);
+            }
             for key in [
-                "ipv4_address",
                 "ipv6_address",
                 "mac_address",
                 "link_local_ips",
@@ -96,6 +126,63 @@ impl Convert<'_> {
                 }
             }
             inner.finish(&mut self.told, &[]);
+        }
+    }
+
+    /// Names lead to components whatever their addresses, so a fixed one is missed only by what names it.
+    fn fixed_address(&mut self, taken: &Taken) {
+        let Some(text) = self.text(taken) else { return };
+        let Ok(address) = text.parse::<Ipv4Addr>() else {
+            self.told.invalid(
+                taken.at,
+                &taken.path,
+                format!("`{text}` is no address of IPv4."),
+                "Write one such as 172.20.0.5, or take it out.",
+            );
+            return;
+        };
+        if self.addresses.contains(&address) {
+            self.told.refused(
+                taken.at,
+                &taken.path,
+                "Addresses of instances are Pluvio's choice, so that two can run side by side, and the file names this one elsewhere.",
+                "Write the component's name where the address stands.",
+            );
+        } else {
+            self.told.adapted(
+                taken.at,
+                &taken.path,
+                "Its address is Pluvio's choice, so that two instances can run side by side; nothing else in the file names this one.",
+            );
+        }
+    }
+
+    /// Ranges of a network, which are missed only by what names an address of them.
+    fn ranges(&mut self, taken: &Taken) {
+        let mut named = false;
+        let mut all = Vec::new();
+        each_text(taken.item, &mut |text| {
+            all.push(text);
+            if let Some(range) = range(text) {
+                named |= self.addresses.iter().any(|address| range.contains(address));
+            }
+        });
+        if named {
+            self.told.refused(
+                taken.at,
+                &taken.path,
+                "Addresses on an application's networks are Pluvio's choice, and the file names some of this range elsewhere.",
+                "Write names where the addresses stand; they lead to components whatever their addresses.",
+            );
+        } else {
+            self.told.adapted(
+                taken.at,
+                &taken.path,
+                format!(
+                    "Addresses on an application's networks are Pluvio's choice; nothing else in the file names one of these: {}.",
+                    all.join(", ")
+                ),
+            );
         }
     }
 
@@ -134,7 +221,10 @@ impl Convert<'_> {
             self.join(component, joined, one, &names);
         }
         for (name, field) in &sections {
-            self.network_section(name, &field.item, field.at, one, &names[name]);
+            let users = joined.iter();
+            let users = users.filter(|(_, joined)| joined.networks.contains_key(name));
+            let users: Vec<&str> = users.map(|(component, _)| component.as_str()).collect();
+            self.network_section(name, field, one, &names[name], &users);
         }
     }
 
@@ -206,7 +296,15 @@ impl Convert<'_> {
         }
     }
 
-    fn network_section(&mut self, key: &str, item: &Item, at: Place, one: bool, name: &Name) {
+    fn network_section(
+        &mut self,
+        key: &str,
+        field: &Field,
+        one: bool,
+        name: &Name,
+        users: &[&str],
+    ) {
+        let (item, at) = (&field.item, field.at);
         let path = format!("networks.{key}");
         let mut fields = Fields::new(path.clone(), item);
         fields.at = at;
@@ -218,25 +316,46 @@ impl Convert<'_> {
                 .ignored(internal.at, &internal.path, "It is so anyway.");
         }
         if let Some(external) = fields.take("external") {
-            self.told.refused(
-                external.at,
-                &external.path,
-                "The network of somebody else is not joined: services that name it share one of the application's own.",
-                "Reach what is there by a published port, or make both one application.",
-            );
+            let old = external.item.get("name").and_then(Item::as_text);
+            let called = old.or(fields.peek_text("name")).unwrap_or(key);
+            let flag = external.item.as_scalar().and_then(values::boolean);
+            if flag == Some(false) {
+                self.told
+                    .ignored(external.at, &external.path, "It is so anyway.");
+            } else if is_of_a_proxy(key) || is_of_a_proxy(called) {
+                self.told.adapted(
+                    external.at,
+                    &external.path,
+                    "The network of a reverse proxy: here the gateway reaches the components that have routes. Services that name it share one of the application's own.",
+                );
+            } else {
+                self.told.refused(
+                    external.at,
+                    &external.path,
+                    format!("{}: what other applications have there is not reached by its name, nor reaches this by one. Services that name it share one of the application's own.", not_joined(called, users)),
+                    "Make both one application, by a compose file with `include` of both. Or publish the port there (`publish: [{ host: 5432, port: 5432 }]` in its app.yaml; `ports` of a compose file come to the same, but for HTTP), and have in the app.yaml here, under the name by which it is reached: `db: { kind: external, external: { addresses: [\"127.0.0.1:5432\"], local: true }, ports: { db: { port: 5432, protocol: tcp } } }`.",
+                );
+            }
+        }
+        if let Some(taken) = fields.take("ipam") {
+            self.ranges(&taken);
+        }
+        if let Some(ipv6) = fields.take("enable_ipv6") {
+            if self.flag(&ipv6) == Some(true) {
+                self.told.refused(
+                    ipv6.at,
+                    &ipv6.path,
+                    "An application's network has IPv4 addresses.",
+                    "Take it out; names lead to components whatever their addresses.",
+                );
+            } else {
+                self.told.ignored(ipv6.at, &ipv6.path, "It is so anyway.");
+            }
         }
         for (key, why) in [
             (
-                "ipam",
-                "Addresses on an application's networks are Pluvio's choice.",
-            ),
-            (
                 "driver_opts",
                 "An application's network has no options of a driver.",
-            ),
-            (
-                "enable_ipv6",
-                "An application's network has IPv4 addresses.",
             ),
             (
                 "enable_ipv4",
@@ -293,4 +412,54 @@ impl Convert<'_> {
                 .adapted(at, &path, format!("The network is called `{name}` here."));
         }
     }
+}
+
+/// Every address of IPv4 in the values of a file, but for what it says of networks.
+pub(super) fn addresses_named(document: &Item) -> BTreeSet<Ipv4Addr> {
+    let mut found = BTreeSet::new();
+    let mut look = |text: &str| {
+        let is_part = |c: char| c.is_ascii_digit() || c == '.';
+        for word in text.split(|c| !is_part(c)) {
+            found.extend(word.trim_matches('.').parse::<Ipv4Addr>());
+        }
+    };
+    for (section, field) in document.as_map().into_iter().flatten() {
+        if section == "networks" {
+            continue;
+        }
+        for one in field.item.as_map().into_iter().flat_map(Map::values) {
+            match one.item.as_map().filter(|_| section == "services") {
+                Some(keys) => {
+                    let keys = keys.iter().filter(|(key, _)| *key != "networks");
+                    keys.for_each(|(_, field)| each_text(&field.item, &mut look));
+                }
+                None => each_text(&one.item, &mut look),
+            }
+        }
+    }
+    found
+}
+
+/// `172.20.0.0/16`
+fn range(text: &str) -> Option<RangeInclusive<Ipv4Addr>> {
+    let (address, length) = text.split_once('/')?;
+    let (address, length) = (
+        address.parse::<Ipv4Addr>().ok()?,
+        length.parse::<u32>().ok()?,
+    );
+    let hosts = u32::MAX.checked_shr(length).unwrap_or(0);
+    let first = address.to_bits() & !hosts;
+    Some(Ipv4Addr::from_bits(first)..=Ipv4Addr::from_bits(first | hosts))
+}
+
+/// Names that people give to the network between a reverse proxy and what it leads to.
+fn is_of_a_proxy(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["proxy", "traefik", "caddy", "ingress", "nginx", "npm"]
+        .iter()
+        .any(|word| name.contains(word))
+        || matches!(
+            name.as_str(),
+            "web" | "gateway" | "edge" | "swag" | "cloudflared"
+        )
 }

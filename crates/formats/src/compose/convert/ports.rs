@@ -7,7 +7,7 @@ use pluvio_model::spec::{Kind, PortProtocol, PortSpec};
 
 use super::super::item::{Fields, Item, Place, Taken, Value};
 use super::Convert;
-use super::making::Making;
+use super::making::{Making, OwnNetwork};
 
 /// One port that the file publishes.
 #[derive(Debug, Clone)]
@@ -40,11 +40,22 @@ impl Published {
 
 /// Ports of well-known programs that do not speak plain HTTP (IANA's registry, and the images' own documents).
 const NOT_HTTP: &[u16] = &[
-    21, 22, 23, 25, 53, 69, 88, 110, 111, 123, 135, 139, 143, 161, 389, 443, 445, 465, 514, 587,
-    636, 853, 873, 993, 995, 1433, 1521, 1883, 1935, 2181, 2222, 3306, 3389, 4222, 5060, 5061,
-    5222, 5432, 5671, 5672, 5900, 6379, 6380, 6667, 7687, 8443, 8554, 8883, 9042, 9092, 11211,
-    19132, 25565, 26257, 27015, 27017, 33060, 50000, 51820, 61613, 61616,
+    21, 22, 23, 25, 53, 69, 88, 110, 111, 123, 135, 139, 143, 161, 389, 443, 445, 465, 502, 514,
+    548, 587, 636, 853, 873, 993, 995, 1080, 1194, 1433, 1514, 1515, 1521, 1812, 1813, 1883, 1935,
+    2003, 2004, 2049, 2181, 2222, 2888, 3306, 3310, 3389, 3478, 3690, 3888, 4190, 4222, 4369, 4822,
+    5044, 5060, 5061, 5222, 5269, 5432, 5433, 5671, 5672, 5900, 6379, 6380, 6432, 6514, 6650, 6667,
+    6881, 7687, 8333, 8443, 8554, 8883, 9042, 9092, 9160, 9300, 9418, 9848, 9849, 9876, 9997,
+    10050, 10051, 10911, 11211, 12201, 19132, 20880, 24224, 25565, 26257, 26379, 27015, 27017,
+    27018, 27019, 28015, 33060, 50000, 51820, 61613, 61616, 64738,
 ];
+
+/// PHP's process manager speaks FastCGI at 9000, where others serve pages.
+fn is_fpm(making: &Making) -> bool {
+    let image = making.component.image.as_ref().map(ToString::to_string);
+    let of_image = image.is_some_and(|image| image.contains("fpm"));
+    let name = making.name.as_str();
+    of_image || name.contains("php") || name.contains("fpm")
+}
 
 /// The most ports of one range.
 const RANGE_MAX: u32 = 256;
@@ -60,13 +71,32 @@ struct Entry {
 
 impl Convert<'_> {
     pub(super) fn ports(&mut self, fields: &mut Fields, making: &mut Making) {
+        let published_at_all = !matches!(making.network, Some(OwnNetwork::Host | OwnNetwork::None));
+        if !published_at_all {
+            for key in ["ports", "expose"] {
+                let Some(taken) = fields.take(key) else {
+                    continue;
+                };
+                for item in taken.item.items() {
+                    self.told.ignored(
+                        item.at,
+                        &taken.path,
+                        "With this `network_mode` nothing is published: its ports are the machine's, or nobody's.",
+                    );
+                }
+            }
+        }
+        if making.network == Some(OwnNetwork::None) {
+            self.routed.clear();
+            return;
+        }
         let database = making
             .component
             .image
             .as_ref()
             .is_some_and(|image| Self::is_database(image.short_name()));
         let mut published: Vec<Published> = Vec::new();
-        if let Some(ports) = fields.take("ports") {
+        if let Some(ports) = fields.take("ports").filter(|_| published_at_all) {
             if ports.item.as_map().is_some() {
                 self.texts(&ports);
             }
@@ -81,7 +111,7 @@ impl Convert<'_> {
                 }
             }
         }
-        if let Some(expose) = fields.take("expose") {
+        if let Some(expose) = fields.take("expose").filter(|_| published_at_all) {
             for (at, text) in self.texts(&expose) {
                 match self.range(&text) {
                     Some((from, to, udp)) if u32::from(to - from) < RANGE_MAX => {
@@ -130,7 +160,10 @@ impl Convert<'_> {
                 },
             );
         }
-        making.component.image_ports = !making.component.ports.is_empty();
+        // A port that nobody wrote down may speak anything: FastCGI at 9000, say. What runs beside another has no network.
+        let beside = matches!(making.network, Some(OwnNetwork::Of(_)));
+        let ends = matches!(making.component.kind, Kind::Job | Kind::Cron);
+        making.component.image_ports = !making.component.ports.is_empty() || !(beside || ends);
         if published.is_empty() {
             return;
         }
@@ -210,7 +243,10 @@ impl Convert<'_> {
             let http = match entry.app_protocol.as_deref() {
                 Some("http" | "http2" | "h2c" | "ws" | "grpc" | "kubernetes.io/h2c") => true,
                 Some(_) => false,
-                None => !entry.udp && !database && !NOT_HTTP.contains(&target),
+                None => {
+                    let known = NOT_HTTP.contains(&target) || target == 9000 && is_fpm(making);
+                    !entry.udp && !database && !known
+                }
             };
             let http = http && count == 1 && !entry.udp;
             let protocol = match (entry.udp, http, entry.app_protocol.as_deref()) {

@@ -4,53 +4,126 @@ use pluvio_model::name::is_host_name;
 use pluvio_model::problem;
 use pluvio_model::spec::Use;
 
-use super::super::item::{Fields, Map, Place};
+use super::super::item::{Fields, Map, Place, Taken};
 use super::Convert;
-use super::making::Making;
+use super::followers::{Follower, leader};
+use super::making::{Making, OwnNetwork};
 
 impl Convert<'_> {
-    pub(super) fn network_mode(&mut self, fields: &mut Fields, making: &mut Making) {
+    pub(super) fn network_mode(
+        &mut self,
+        fields: &mut Fields,
+        making: &mut Making,
+        services: &Map,
+    ) {
         let Some(mode) = fields.take("network_mode") else {
             return;
         };
         let Some(text) = self.text(&mode) else { return };
         match text.as_str() {
-            "" | "bridge" | "default" => self.told.ignored(
-                mode.at,
-                &mode.path,
-                "The application has a bridge network of its own.",
-            ),
+            "" | "bridge" | "default" => {
+                self.told.ignored(
+                    mode.at,
+                    &mode.path,
+                    "The application has a bridge network of its own.",
+                );
+                return;
+            }
             "host" => {
-                making.on_host_network = true;
-                self.told.refused(
+                making.network = Some(OwnNetwork::Host);
+                making.host().network = true;
+                self.told.advised(
                     mode.at,
                     &mode.path,
-                    "On the machine's own network two instances cannot listen on one port: nothing could be replaced without a gap.",
-                    "It joins the application's network instead; publish the ports that must be reached, with `ports`.",
+                    "It is on the machine's own network: deploying it needs the permission for host access, and it stops before its next one starts.",
+                    "Take it out, and publish the ports that must be reached, to lose no request in a redeploy.",
                 );
             }
-            "none" => self.told.refused(
-                mode.at,
-                &mode.path,
-                "A component without any network cannot be watched over.",
-                "Take it out; nothing reaches a component that has no ports.",
-            ),
-            other => {
-                let whose = other.split_once(':').map_or(other, |(_, name)| name);
-                self.told.refused(
+            "none" => {
+                making.network = Some(OwnNetwork::None);
+                making.component.offline = true;
+            }
+            other => match leader(other, services).and_then(|leader| self.names.get(leader)) {
+                Some(leader) if *leader != making.name => {
+                    let follower = Follower {
+                        leader: leader.clone(),
+                        at: mode.at,
+                        path: mode.path.clone(),
+                    };
+                    making.network = Some(OwnNetwork::Of(leader.clone()));
+                    self.followers.insert(making.name.clone(), follower);
+                }
+                Some(_) => self.told.refused(
                     mode.at,
                     &mode.path,
-                    format!("It would share the network of {whose}."),
-                    format!("It joins the application's network instead: reach {whose} by its name rather than by localhost, or write it as a sidecar of {whose} in app.yaml."),
-                );
-            }
+                    "It would share a network with itself.",
+                    "Take it out: it joins the application's network.",
+                ),
+                None => self.foreign_network(other, &mode, services),
+            },
         }
+        if making.network.is_some()
+            && let Some(networks) = fields.take("networks")
+        {
+            self.told.refused(
+                networks.at,
+                &networks.path,
+                "With `network_mode` it joins no networks; compose itself takes only one of both.",
+                "Take one of them out.",
+            );
+        }
+    }
+
+    /// A network of what is not in the file.
+    fn foreign_network(&mut self, mode: &str, taken: &Taken, services: &Map) {
+        let (kind, whose) = mode.split_once(':').unwrap_or(("", mode));
+        let (message, remedy) = match kind {
+            "service" => {
+                let names = services.keys().map(String::as_str);
+                let near = crate::suggest::nearest(whose, names)
+                    .map_or("Name a service of the file.".to_owned(), |near| {
+                        format!("Did you mean `{near}`?")
+                    });
+                (
+                    format!("It would share the network of {whose}, and there is no such service."),
+                    near,
+                )
+            }
+            "container" => (
+                format!(
+                    "It would share the network of {whose}, which is a container outside the file."
+                ),
+                format!("Put {whose} into the file, and write `network_mode: service:{whose}`."),
+            ),
+            _ => (
+                format!("It would join {whose}, which is a network outside the file."),
+                "Declare it under `networks`.".to_owned(),
+            ),
+        };
+        let remedy = format!("{remedy} It joins the application's network instead.");
+        self.told.refused(taken.at, &taken.path, message, remedy);
     }
 
     pub(super) fn container_name(&mut self, fields: &mut Fields, making: &mut Making) {
         if let Some(container) = fields.take("container_name")
             && let Some(text) = self.text(&container)
         {
+            if let Some(own) = &making.network {
+                let message = match own {
+                    OwnNetwork::Of(leader) => {
+                        format!("On the network of {leader} it has no name of its own.")
+                    }
+                    OwnNetwork::None => "Without a network it has no name on one.".to_owned(),
+                    OwnNetwork::Host => format!(
+                        "`{text}` leads to it within the application; containers are named after application, component and instance."
+                    ),
+                };
+                self.told.adapted(container.at, &container.path, message);
+                if *own == OwnNetwork::Host {
+                    self.add_alias(&container.path, container.at, &text, making);
+                }
+                return;
+            }
             self.told.adapted(
                 container.at,
                 &container.path,
@@ -181,6 +254,10 @@ impl Convert<'_> {
                 };
                 if self.lenient {
                     let message = format!("There is no service `{name}`; nothing is waited for.");
+                    if self.loader_env.unordered {
+                        self.told.ignored(at, path, message);
+                        return;
+                    }
                     self.told.refused(at, path, message, remedy);
                     return;
                 }

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use pluvio_model::name::Name;
-use pluvio_model::spec::{
-    Kind, PortProtocol, PortSpec, PublishSpec, RouteSpec, VolumeAccess, VolumeKind,
-};
+use pluvio_model::spec::{Kind, PortProtocol, PortSpec, PublishSpec, RouteSpec, VolumeAccess};
 
 use super::super::item::{Item, Map, Value};
 use super::Convert;
+use super::followers::volumes_of;
 use super::ports::Published;
 
 impl Convert<'_> {
@@ -20,12 +19,7 @@ impl Convert<'_> {
                 Kind::Daemon => 2,
                 _ => component.instances.unwrap_or(1).min(2),
             };
-            let mut own: Vec<&Name> = component
-                .volumes
-                .values()
-                .filter(|mount| mount.kind == VolumeKind::Disk)
-                .filter_map(|mount| mount.name.as_ref())
-                .collect();
+            let mut own: Vec<&Name> = volumes_of(component).collect();
             own.sort();
             own.dedup();
             for name in own {
@@ -33,7 +27,9 @@ impl Convert<'_> {
             }
         }
         for component in self.spec.components.values_mut() {
-            for mount in component.volumes.values_mut() {
+            let beside = component.sidecars.values_mut();
+            let beside = beside.flat_map(|sidecar| sidecar.volumes.values_mut());
+            for mount in component.volumes.values_mut().chain(beside) {
                 if mount
                     .name
                     .as_ref()
@@ -221,7 +217,7 @@ fn first_http(ports: &[Published]) -> Option<&Published> {
         .or_else(|| ports.iter().find(|port| port.http))
 }
 
-fn each_text<'i>(item: &'i Item, look: &mut impl FnMut(&'i str)) {
+pub(super) fn each_text<'i>(item: &'i Item, look: &mut impl FnMut(&'i str)) {
     match &item.value {
         Value::Scalar(scalar) => look(&scalar.text),
         Value::List(items) => items.iter().for_each(|item| each_text(item, look)),

@@ -290,6 +290,7 @@ impl Scene {
                 probes: part.probes.clone(),
                 host: None,
                 options: None,
+                image_user: None,
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),
@@ -305,10 +306,12 @@ impl Scene {
             networks: Vec::new(),
             aliases: Vec::new(),
             internal_networks: Vec::new(),
+            offline: false,
             network_aliases: IndexMap::new(),
             extra_hosts: IndexMap::new(),
             labels: IndexMap::new(),
             node_labels: IndexMap::new(),
+            placement: DecidedPlacement::default(),
             restart: part.restart,
             release_task: None,
             patch: None,
@@ -345,6 +348,7 @@ impl Scene {
             backups: None,
             build: None,
             schedule: None,
+            once: None,
         }
     }
 

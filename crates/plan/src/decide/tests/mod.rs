@@ -302,10 +302,10 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
     let spec = sample::spec(json!({
         "name": "shop",
         "components": {
-            "web": { "image": "localhost/shop:1", "host": { "network": true }, "placement": { "clusters": ["a"] } },
+            "web": { "image": "localhost/shop:1", "host": { "network": true }, "publish": [{ "host": 80, "port": 80 }], "placement": { "clusters": ["a"] } },
             "db": { "kind": "vm" },
             "tick": { "kind": "cron", "image": "localhost/tick:1" },
-            "pair": { "image": "localhost/p:1", "routes": [], "sidecars": { "log": { "image": "localhost/log:1" } } },
+            "pair": { "image": "localhost/p:1", "routes": [], "sidecars": { "log": { "image": "localhost/log:1", "host": { "network": true } } } },
         },
         "objects": [{ "kind": "ConfigMap" }],
     }));
@@ -324,9 +324,61 @@ fn what_an_engine_cannot_do_is_refused_by_name_before_anything_runs() {
             spec.unsupported at objects
               Raw Kubernetes objects need a Kubernetes cluster; this is a container engine.
               Take `objects` out, or choose a Kubernetes cluster.
-            spec.unsupported at components.web.host.network
-              On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.
-              Use `publish` for ports of the machine.
+            spec.unsupported at components.web.publish.0
+              On the machine's own network its ports are the machine's already.
+              Take `publish` out.
+            spec.unsupported at components.pair.sidecars.log.host.network
+              It is on its instance's network, whichever that is.
+              Write `host: { network: true }` for the component itself.
+        "#]],
+    );
+}
+
+#[test]
+fn placements_that_cannot_be_meant_are_refused() {
+    let spec = sample::shop(json!({
+        "web": {
+            "image": "localhost/shop:1",
+            "placement": {
+                "near": ["web", "nobody", "mail"],
+                "apart": ["api"],
+                "reserved": { "node.kubernetes.io/not-ready": "", "gpu": "", "": "" },
+                "nodeLabels": { "example.test/disk": "ssd", "disk/": "x", "zone": "a b" },
+            },
+        },
+        "api": { "image": "localhost/api:1", "placement": { "near": ["web"], "apart": ["web"] } },
+        "mail": { "kind": "external", "external": { "addresses": ["10.0.0.9"] }, "ports": { "smtp": { "port": 25, "protocol": "tcp" } } },
+    }));
+    refused(
+        &spec,
+        expect![[r#"
+            spec.invalid at components.web.placement.near.0
+              web is placed by itself.
+              To put its instances on different machines, write `spread: true`.
+            spec.unknown-reference at components.web.placement.near.1
+              web is placed by nobody, and there is no such component.
+              Name a component of this application.
+            spec.invalid at components.web.placement.near.2
+              web is placed by mail, which runs elsewhere.
+              Name a component that has instances.
+            spec.invalid at components.web.placement.nodeLabels
+              web names machines by "disk/": "x", which no cluster can have.
+              Keys are like `disk` or `example.com/disk`; both parts and values have at most 63 letters, digits, `-`, `_` and `.`.
+            spec.invalid at components.web.placement.nodeLabels
+              web names machines by "zone": "a b", which no cluster can have.
+              Keys are like `disk` or `example.com/disk`; both parts and values have at most 63 letters, digits, `-`, `_` and `.`.
+            spec.invalid at components.web.placement.reserved
+              web names machines by "": "", which no cluster can have.
+              Keys are like `disk` or `example.com/disk`; both parts and values have at most 63 letters, digits, `-`, `_` and `.`.
+            spec.invalid at components.web.placement.reserved.node.kubernetes.io/not-ready
+              web would run on machines that the cluster takes out of use (node.kubernetes.io/not-ready).
+              Name the key that the machines were reserved by.
+            spec.conflict at components.api.placement.apart.0
+              api is to be near web and apart from it.
+              Take one of both out.
+            spec.unsupported at components.web.placement.nodeLabels.example.test/disk
+              An engine is one machine: there is nothing to choose among.
+              Take `nodeLabels` out, or choose a Kubernetes cluster.
         "#]],
     );
 }
@@ -484,4 +536,35 @@ fn a_deploy_resolves_anew_and_a_patch_inherits() {
             "web: inherit sha256:shop"
         ]
     );
+}
+
+#[test]
+fn a_program_that_is_process_1_itself_gets_none_in_front_of_it() {
+    let spec = sample::shop(json!({
+        "web": { "image": "localhost/shop:1", "sidecars": { "log": { "image": "localhost/log:1" } } },
+        "told": { "image": "localhost/shop:1", "options": { "init": true } },
+        "other": { "image": "localhost/shop:1", "entrypoint": ["/serve"] },
+        "plain": { "image": "localhost/plain:1" },
+    }));
+    let mut facts = sample::facts(&spec);
+    for name in ["web", "told", "other"] {
+        let image = facts.images.get_mut(name).unwrap();
+        image.facts.entrypoint = vec!["/init".to_owned()];
+    }
+    let revision = sample::revision(1, &spec, Origin::Deploy);
+    let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    let init = |release: &Release, name: &str| {
+        let container = &release.components[name].content.main;
+        container.options.as_ref().and_then(|options| options.init)
+    };
+    assert_eq!(init(&release, "web"), Some(false));
+    assert_eq!(init(&release, "told"), Some(true));
+    assert_eq!(init(&release, "other"), None);
+    assert_eq!(init(&release, "plain"), None);
+    // Where nothing is looked up it stays so.
+    facts.images.clear();
+    let again =
+        crate::decide(&revision, Some(&release), &facts, &mut sample::volume_ids()).unwrap();
+    assert_eq!(init(&again, "web"), Some(false));
+    assert_eq!(again.components["web"].hash, release.components["web"].hash);
 }

@@ -115,14 +115,26 @@ impl Owner<'_> {
         if let Some(asked) = &container.options {
             options(asked, &mut body);
         }
+        let own_network = if content.is_on_host() {
+            Some("host")
+        } else if content.offline {
+            Some("none")
+        } else {
+            None
+        };
+        body.host_config.network_mode = own_network.map(str::to_owned);
+        let joined = if own_network.is_none() {
+            content.joined()
+        } else {
+            Vec::new()
+        };
         ContainerTemplate {
             role,
             body,
             env: container.env.clone(),
             files: container.files.clone(),
             hosts: content.extra_hosts.clone(),
-            networks: content
-                .joined()
+            networks: joined
                 .iter()
                 .map(|network| NetworkTemplate {
                     name: self.network_name(network),
@@ -169,6 +181,9 @@ impl Owner<'_> {
     }
 
     fn ports(&self, content: &Content, body: &mut CreateBody) {
+        if content.is_on_host() {
+            return;
+        }
         let probed = content.sidecars.values().flat_map(probed_ports);
         for port in content.ports.values().cloned().chain(probed) {
             let key = key(port.port, port.protocol);

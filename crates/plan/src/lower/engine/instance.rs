@@ -271,7 +271,9 @@ impl InstanceTemplate {
             // Its host name, `/etc/hosts` and addresses are main's; engines refuse any of its own.
             body.host_config.network_mode = Some(format!("container:{instance}"));
         } else {
-            if body.hostname.is_empty() {
+            // On the machine's network it has the machine's name, unless it asks for another.
+            let on_host = body.host_config.network_mode.as_deref() == Some("host");
+            if body.hostname.is_empty() && !on_host {
                 body.hostname = match &ordinal {
                     Some(ordinal) => ordinal.to_string(),
                     None => name.clone(),
@@ -296,6 +298,11 @@ impl InstanceTemplate {
         let mut body = serde_json::to_value(&body).expect("a body serialises");
         if let Some(patch) = &template.patch {
             merge(&mut body, patch);
+        }
+        if body["HostConfig"]["UTSMode"] == "host" {
+            // It has the machine's name; engines refuse any of its own.
+            body.as_object_mut()
+                .map(|body| body.shift_remove("Hostname"));
         }
         // After the patch: a container without them would be nobody's, and stay for ever.
         self.mark(&mut body, place, &role);

@@ -45,7 +45,9 @@ impl Room {
         let mut room = Room::default();
         let members = release.components.values();
         for component in members.filter(|one| one.content.joined().contains(network)) {
-            room.add_instances(component);
+            if !component.content.is_on_host() {
+                room.add_instances(component);
+            }
             room.in_use += u32::from(has_virtual_address(&component.content.ports));
         }
         if leads_out {

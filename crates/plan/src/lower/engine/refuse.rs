@@ -1,6 +1,6 @@
 //! What an engine cannot do, each thing by its name and place.
 
-use pluvio_model::facts::Facts;
+use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::problem::{Problem, SPEC_UNSUPPORTED};
 use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::Kind;
@@ -93,11 +93,23 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
         let Some(host) = &container.host else {
             continue;
         };
-        if host.network {
+        if host.network && !prefix.is_empty() {
             refuse(
                 format!("{prefix}host.network"),
-                "On the machine's own network two instances of a component cannot listen on one port, so nothing could be replaced without a gap, and the gateway would have no address to tell them apart.",
-                "Use `publish` for ports of the machine.",
+                "It is on its instance's network, whichever that is.",
+                "Write `host: { network: true }` for the component itself.",
+            );
+        }
+        // That of the machine is out of its reach: what it calls so is one of its own, and another program would answer for it.
+        if host.network
+            && prefix.is_empty()
+            && facts.rootless
+            && facts.runtime == RuntimeKind::Docker
+        {
+            refuse(
+                "host.network".to_owned(),
+                "A Docker that runs without root has no way to the machine's own network.",
+                "Use `publish` for ports of the machine, or an engine that runs as root.",
             );
         }
         if host.privileged && facts.rootless {
@@ -105,6 +117,21 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
                 format!("{prefix}host.privileged"),
                 "The engine runs without root: it has no privileges to give.",
                 "Take `privileged` out, or use an engine that runs as root.",
+            );
+        }
+    }
+    for index in 0..content.publish.len() {
+        if content.is_on_host() {
+            refuse(
+                format!("publish.{index}"),
+                "On the machine's own network its ports are the machine's already.",
+                "Take `publish` out.",
+            );
+        } else if content.offline {
+            refuse(
+                format!("publish.{index}"),
+                "It has no network, so no port of it is reached.",
+                "Take `publish` or `offline` out.",
             );
         }
     }

@@ -64,6 +64,12 @@ pub(super) struct PodSpec {
     pub(super) host_aliases: Vec<HostAlias>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub(super) node_selector: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) topology_spread_constraints: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) affinity: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tolerations: Vec<Value>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) host_network: bool,
     #[serde(rename = "hostPID", skip_serializing_if = "std::ops::Not::not")]
@@ -81,6 +87,10 @@ pub(super) struct SecretName {
 #[serde(rename_all = "camelCase")]
 pub(super) struct PodSecurity {
     pub(super) seccomp_profile: SeccompProfile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fs_group: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fs_group_change_policy: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) sysctls: Vec<NameValue>,
 }

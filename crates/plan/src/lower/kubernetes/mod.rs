@@ -20,6 +20,7 @@ mod api;
 mod config;
 mod external;
 mod network;
+mod placement;
 mod pod;
 mod refuse;
 mod scale;
@@ -39,7 +40,7 @@ use serde_json::{Value, json};
 use super::merge::merge;
 
 pub use api::{GatewayRef, Metadata};
-pub use security::{needs_privileged, pod_security};
+pub use security::{Dns, DnsPort, Level};
 
 /// Where and how the objects are placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,10 @@ pub struct Options {
     pub storage_class: Option<String>,
     /// The cluster's DNS domain, `cluster.local`.
     pub cluster_domain: String,
+    /// Whom networks without a way out may ask for names; any pod when it is not known.
+    pub dns: Option<Dns>,
+    /// Whether the namespace takes only what the pod security standard `restricted` allows.
+    pub restricted: bool,
     /// Write each secret as its reference instead of its value: for people to read, not to apply.
     pub masked: bool,
 }
@@ -76,6 +81,8 @@ impl Options {
             pull_secret: None,
             storage_class: None,
             cluster_domain: "cluster.local".to_owned(),
+            dns: None,
+            restricted: false,
             masked: true,
         }
     }
@@ -132,6 +139,9 @@ pub fn kubernetes(
         .filter_map(|name| release.components.get(name))
         .collect();
     let mut problems = refuse::unsupported(&named);
+    if options.restricted {
+        problems.extend(refuse::beyond_restricted(release, &named));
+    }
     problems.extend(release.externals.values().flat_map(external::unsupported));
     let mut lowering = Lowering {
         wish,
@@ -186,6 +196,24 @@ pub fn component_object(release: &Release, component: &Name) -> String {
     derived(&[release.application_name.as_str(), component.as_str()])
 }
 
+/// The Service of one instance that has a name of its own: `APP--COMPONENT--ORDINAL`.
+pub fn instance_object(release: &Release, component: &Name, ordinal: u32) -> String {
+    derived(&[
+        release.application_name.as_str(),
+        component.as_str(),
+        &ordinal.to_string(),
+    ])
+}
+
+/// How many instances with names of their own there may be; none of a component without such.
+pub fn named_instances(component: &DecidedComponent) -> u32 {
+    if component.kind != pluvio_model::spec::Kind::Stateful || component.content.ports.is_empty() {
+        return 0;
+    }
+    let scale = component.scale.as_ref().and_then(|scale| scale.max);
+    component.instances.max(scale.unwrap_or(0))
+}
+
 /// The Job of a component's release task; `None` if it has none.
 pub fn release_task(
     wish: &RunWish,
@@ -231,7 +259,7 @@ impl Lowering<'_> {
             };
             metadata
                 .labels
-                .extend(pod_security(needs_privileged(self.release)));
+                .extend(Level::of(self.release, self.options.restricted).labels());
             self.add("v1", "Namespace", metadata, &json!({}), None);
         }
         self.inner_names();

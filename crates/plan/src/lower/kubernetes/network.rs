@@ -36,6 +36,21 @@ impl Lowering<'_> {
                 Some(component),
             );
         }
+        // Bare names lead to Services, whose addresses stay while pods come and go.
+        for ordinal in 0..super::named_instances(component) {
+            let name = super::instance_object(self.release, &component.name, ordinal);
+            let metadata = self.metadata(&name, Some(component));
+            let mut selector = selector.clone();
+            let pod = format!("{}-{ordinal}", self.name(&component.name));
+            selector.insert("statefulset.kubernetes.io/pod-name".to_owned(), pod);
+            let spec = json!({
+                "publishNotReadyAddresses": true,
+                "selector": selector,
+                "ports": ports,
+            });
+            let spec = json!({ "spec": spec });
+            self.add("v1", "Service", metadata, &spec, Some(component));
+        }
         if !ports.is_empty() {
             let metadata = self.metadata(&self.name(&component.name), Some(component));
             let spec = json!({ "selector": selector, "ports": ports });

@@ -2,7 +2,9 @@
 
 use indexmap::IndexMap;
 use pluvio_model::quantity::Span;
-use pluvio_model::release::{Check, Content, DecidedComponent, DecidedContainer, DecidedProbe};
+use pluvio_model::release::{
+    Check, Content, DecidedComponent, DecidedContainer, DecidedProbe, numeric_user,
+};
 use pluvio_model::spec::{Kind, PortProtocol, PortRef, VolumeKind};
 use serde_json::json;
 
@@ -61,7 +63,8 @@ impl Lowering<'_> {
         let hash = component.hash.to_string();
         let host = content.main.host.clone().unwrap_or_default();
         let rollout = &component.rollout;
-        PodTemplate {
+        let group = group_of_volumes(content);
+        let mut template = PodTemplate {
             metadata: PodMetadata {
                 labels,
                 annotations: [(key::HASH.to_owned(), hash)].into(),
@@ -76,6 +79,9 @@ impl Lowering<'_> {
                     + seconds(rollout.grace),
                 security_context: PodSecurity {
                     sysctls: named(&host.sysctls),
+                    fs_group: group,
+                    // A volume of many files is gone through once, not at each start.
+                    fs_group_change_policy: group.map(|_| "OnRootMismatch"),
                     ..PodSecurity::default()
                 },
                 image_pull_secrets: self
@@ -95,13 +101,14 @@ impl Lowering<'_> {
                         hostnames: vec![host.clone()],
                     })
                     .collect(),
-                node_selector: content.node_labels.clone(),
                 host_network: host.network,
                 host_pid: host.pid,
                 host_ipc: host.ipc,
                 ..PodSpec::default()
             },
-        }
+        };
+        self.place(component, &mut template.spec);
+        template
     }
 
     fn container(
@@ -423,12 +430,17 @@ fn probe(probe: &DecidedProbe) -> Probe {
     out
 }
 
-/// `1000` or `1000:1000`.
-pub(super) fn numeric_user(user: &str) -> Option<(u32, Option<u32>)> {
-    match user.split_once(':') {
-        Some((user, group)) => Some((user.parse().ok()?, Some(group.parse().ok()?))),
-        None => Some((user.parse().ok()?, None)),
-    }
+/// The group that volumes are given to: an ordinary user could not write to what a storage driver makes for root.
+fn group_of_volumes(content: &Content) -> Option<u32> {
+    let mut all = content.containers();
+    let is_disk = |container: &DecidedContainer| {
+        let mut mounts = container.mounts.values();
+        mounts.any(|mount| mount.kind == VolumeKind::Disk)
+    };
+    let (user, group) = all
+        .find(|container| is_disk(container))
+        .and_then(DecidedContainer::ordinary_user)?;
+    Some(group.unwrap_or(user)).filter(|group| *group != 0)
 }
 
 /// As restricted as the program allows: who says which user it is gets the `restricted` standard whole; of others it is not
@@ -436,7 +448,7 @@ pub(super) fn numeric_user(user: &str) -> Option<(u32, Option<u32>)> {
 fn security(container: &DecidedContainer) -> Security {
     let host = container.host.clone().unwrap_or_default();
     let user = container.user.as_deref().and_then(numeric_user);
-    let not_root = user.is_some_and(|(user, _)| user != 0);
+    let not_root = container.ordinary_user().is_some();
     let mut add: Vec<String> = host.capabilities.clone();
     if !not_root {
         let kept = FOR_ROOT

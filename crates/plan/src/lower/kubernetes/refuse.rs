@@ -1,7 +1,7 @@
 //! What Kubernetes cannot do, each thing by its name and place.
 
-use pluvio_model::problem::{Problem, SPEC_UNSUPPORTED};
-use pluvio_model::release::{Check, DecidedComponent, DecidedContainer};
+use pluvio_model::problem::{CLUSTER_POLICY, Problem, SPEC_UNSUPPORTED};
+use pluvio_model::release::{Check, DecidedComponent, DecidedContainer, Release, numeric_user};
 use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy};
 
 pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
@@ -45,6 +45,13 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Put it into a folder of its own, such as /etc/shop/config.toml.",
             );
         }
+        if content.offline {
+            refuse(
+                format!("{path}.offline"),
+                "Every pod is on the cluster's network.",
+                "Take `offline` out, or write a NetworkPolicy for it under `objects`.",
+            );
+        }
         let mut main = content.main.clone();
         if component.kind == Kind::Database {
             // The official images, which a cluster pulls, name the signal themselves.
@@ -54,6 +61,70 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
         for (what, containers) in [("sidecars", &content.sidecars), ("init", &content.init)] {
             for (name, each) in containers {
                 container(&format!("{path}.{what}.{name}"), each, &mut refuse);
+            }
+        }
+    }
+    found
+}
+
+/// What the standard `restricted` refuses, where a namespace enforces it: told before the cluster would.
+pub(super) fn beyond_restricted(
+    release: &Release,
+    components: &[&DecidedComponent],
+) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let enforced = "The team's namespaces on this cluster take only pods that the standard `restricted` allows";
+    if !release.objects.is_empty() {
+        found.push(
+            CLUSTER_POLICY
+                .problem(
+                    format!("{enforced}: what objects of its own may be is not known."),
+                    "Take `objects` out, or ask the cluster's operator to let the team's namespaces take more.",
+                )
+                .path("objects"),
+        );
+    }
+    for component in components {
+        let content = &component.content;
+        let path = format!("components.{}", component.name);
+        if super::security::beyond_baseline(component) {
+            found.push(
+                CLUSTER_POLICY
+                    .problem(
+                        format!("{enforced}: nothing of the host, no ports of the machine, no `patch.kubernetes`."),
+                        "Take them out, or ask the cluster's operator to let the team's namespaces take more.",
+                    )
+                    .path(&path),
+            );
+        }
+        let parts = [("sidecars", &content.sidecars), ("init", &content.init)];
+        let others = parts.into_iter().flat_map(|(what, containers)| {
+            let path = &path;
+            containers
+                .iter()
+                .map(move |(name, one)| (format!("{path}.{what}.{name}"), one))
+        });
+        for (path, container) in std::iter::once((path.clone(), &content.main)).chain(others) {
+            if container.ordinary_user().is_none() {
+                found.push(
+                    CLUSTER_POLICY
+                        .problem(
+                            format!("{enforced}: none that may start as root, and no user of its image is told by number."),
+                            "Name the number of a user that the image's program can run as: `user: \"1000\"`, or write `USER 1000` into its Dockerfile.",
+                        )
+                        .path(format!("{path}.user")),
+                );
+            }
+            let added = container.host.iter().flat_map(|host| &host.capabilities);
+            if let Some(added) = added.into_iter().find(|one| *one != "NET_BIND_SERVICE") {
+                found.push(
+                    CLUSTER_POLICY
+                        .problem(
+                            format!("{enforced}: the capability {added} is none of them."),
+                            "Take it out; NET_BIND_SERVICE is the only one that may be added.",
+                        )
+                        .path(format!("{path}.host.capabilities")),
+                );
             }
         }
     }
@@ -78,7 +149,7 @@ fn container(
         );
     }
     if let Some(user) = &container.user
-        && super::pod::numeric_user(user).is_none()
+        && numeric_user(user).is_none()
     {
         refuse(
             format!("{path}.user"),

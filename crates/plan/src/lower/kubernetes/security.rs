@@ -1,10 +1,14 @@
 //! Who reaches pods, and what pods may be: NetworkPolicies, and the level of Pod Security that a namespace enforces.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use indexmap::IndexMap;
 use pluvio_model::name::{Name, derived};
 use pluvio_model::release::{DecidedComponent, DecidedContainer, Release};
 use pluvio_model::route::Route;
 use pluvio_model::spec::{PortRef, VolumeKind};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::api::Spec;
@@ -44,11 +48,11 @@ const SAFE_SYSCTLS: [&str; 9] = [
 
 /// Whether a release asks for more than `baseline` allows: each such thing needs a permission of whoever deploys it, but for
 /// ports of the machine's loopback. An escape can say anything.
-pub fn needs_privileged(release: &Release) -> bool {
+fn needs_privileged(release: &Release) -> bool {
     !release.objects.is_empty() || release.components.values().any(beyond_baseline)
 }
 
-fn beyond_baseline(component: &DecidedComponent) -> bool {
+pub(super) fn beyond_baseline(component: &DecidedComponent) -> bool {
     let content = &component.content;
     let patched = content.patch.as_ref();
     patched.is_some_and(|patch| !patch.kubernetes.is_empty())
@@ -77,21 +81,80 @@ fn container_beyond(container: &DecidedContainer) -> bool {
         || mounts.any(|mount| mount.kind == VolumeKind::Host)
 }
 
-/// A namespace's labels: what it enforces, and what its pods are measured against without being refused.
-pub fn pod_security(privileged: bool) -> IndexMap<String, String> {
-    let enforced = if privileged { "privileged" } else { "baseline" };
-    [
-        ("enforce", enforced),
-        ("warn", "restricted"),
-        ("audit", "restricted"),
-    ]
-    .map(|(mode, level)| {
-        (
-            format!("pod-security.kubernetes.io/{mode}"),
-            level.to_owned(),
-        )
-    })
-    .into()
+/// What a namespace enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Restricted,
+    Baseline,
+    Privileged,
+}
+
+impl Level {
+    /// What a release needs, where nothing stricter was asked for.
+    pub fn of(release: &Release, restricted: bool) -> Level {
+        match needs_privileged(release) {
+            _ if restricted => Level::Restricted,
+            true => Level::Privileged,
+            false => Level::Baseline,
+        }
+    }
+
+    /// A namespace's labels: what it enforces, and what its pods are measured against without being refused.
+    pub fn labels(self) -> IndexMap<String, String> {
+        let enforced = match self {
+            Level::Restricted => "restricted",
+            Level::Baseline => "baseline",
+            Level::Privileged => "privileged",
+        };
+        [
+            ("enforce", enforced),
+            ("warn", "restricted"),
+            ("audit", "restricted"),
+        ]
+        .map(|(mode, level)| {
+            (
+                format!("pod-security.kubernetes.io/{mode}"),
+                level.to_owned(),
+            )
+        })
+        .into()
+    }
+}
+
+/// Who resolves names in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    pub namespace: String,
+    /// Labels of its pods; none where it is no pod.
+    pub pods: BTreeMap<String, String>,
+    /// Of its Service, of a cache on each node, and of what is no pod.
+    pub addresses: Vec<IpAddr>,
+    /// Where its pods listen.
+    pub ports: Vec<DnsPort>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum DnsPort {
+    Number(u16),
+    Name(String),
+}
+
+impl Dns {
+    fn peers(&self) -> Vec<Value> {
+        let namespace = json!({ "matchLabels": { "kubernetes.io/metadata.name": self.namespace } });
+        let cache = json!({ "k8s-app": "node-local-dns" });
+        let pods = [json!(self.pods), cache].into_iter();
+        let pods = pods.filter(|labels| labels.as_object().is_some_and(|one| !one.is_empty()));
+        let pods = pods.map(|labels| {
+            json!({ "namespaceSelector": namespace, "podSelector": { "matchLabels": labels } })
+        });
+        let blocks = self.addresses.iter().map(|address| {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            json!({ "ipBlock": { "cidr": format!("{address}/{length}") } })
+        });
+        pods.chain(blocks).collect()
+    }
 }
 
 impl Lowering<'_> {
@@ -159,8 +222,17 @@ impl Lowering<'_> {
 
     /// On networks without a way out: to its peers, and to where names are asked for.
     fn ways_out(&self, component: &DecidedComponent) -> Value {
-        let names = ["UDP", "TCP"].map(|protocol| json!({ "protocol": protocol, "port": 53 }));
-        json!([{ "to": [self.peers(component)] }, { "to": [{ "namespaceSelector": {} }], "ports": names }])
+        let dns = self.options.dns.as_ref();
+        let usual = [DnsPort::Number(53)];
+        let ports = dns.map_or(&usual[..], |dns| &dns.ports);
+        let ports = ports.iter().flat_map(|port| {
+            ["UDP", "TCP"].map(|protocol| json!({ "protocol": protocol, "port": port }))
+        });
+        let to = dns.map_or_else(|| vec![json!({ "namespaceSelector": {} })], Dns::peers);
+        json!([
+            { "to": [self.peers(component)] },
+            { "to": to, "ports": ports.collect::<Vec<Value>>() },
+        ])
     }
 
     fn policy(

@@ -22,6 +22,8 @@ fn options() -> Options {
         pull_secret: None,
         storage_class: None,
         cluster_domain: "cluster.local".to_owned(),
+        dns: None,
+        restricted: false,
         masked: false,
     }
 }
@@ -179,7 +181,13 @@ fn everything() -> AppSpec {
                 ],
                 "extraHosts": { "legacy": "10.0.0.9" },
                 "host": { "capabilities": ["NET_ADMIN"], "sysctls": { "net.ipv4.tcp_syncookies": "1" } },
-                "placement": { "nodeLabels": { "disk": "ssd" } },
+                "placement": {
+                    "nodeLabels": { "disk": "ssd" },
+                    "spread": true,
+                    "near": ["disk"],
+                    "apart": ["db", "agent"],
+                    "reserved": { "gpu": "a100", "batch": "" },
+                },
                 "init": { "prepare": { "command": ["prepare"], "volumes": { "/data": { "name": "data", "access": "shared" } } } },
                 "sidecars": { "log": { "image": "registry.test/log:1" } },
                 "release": { "command": "migrate" },
@@ -213,8 +221,8 @@ fn every_kind_has_its_workload() {
         Namespace crew-production
         Service shop
         NetworkPolicy shop
-        Secret shop--web--secret-7686d641
-        ConfigMap shop--web--files-7686d641
+        Secret shop--web--secret-1b0ec3b4
+        ConfigMap shop--web--files-1b0ec3b4
         ConfigMap shop--web--hot
         PersistentVolumeClaim pluvio--shop--data--bbbb0000
         Deployment shop--web
@@ -224,6 +232,9 @@ fn every_kind_has_its_workload() {
         Service shop--disk
         StatefulSet shop--db
         Service shop--db--each
+        Service shop--db--0
+        Service shop--db--1
+        Service shop--db--2
         Service shop--db
         DaemonSet shop--agent
         Service shop--agent
@@ -306,6 +317,9 @@ fn every_kind_has_its_workload() {
           "timeZone": "Europe/Berlin",
           "concurrencyPolicy": "Forbid",
           "suspend": false,
+          "startingDeadlineSeconds": 86400,
+          "successfulJobsHistoryLimit": 10,
+          "failedJobsHistoryLimit": 10,
           "jobTemplate": {
             "metadata": {
               "labels": {

@@ -9,6 +9,11 @@ use super::config;
 use super::pod::seconds;
 use super::{Lowering, Metadata, key};
 
+/// A time that was missed is caught up with for a day, as on an engine.
+const CATCH_UP: u32 = 24 * 60 * 60;
+/// Runs by schedule that ended well, and those that did not, which are kept to be looked at.
+const KEPT_RUNS: u32 = 10;
+
 impl Lowering<'_> {
     pub(super) fn workload(&mut self, component: &DecidedComponent) {
         let pods = self.pods(component);
@@ -72,6 +77,9 @@ impl Lowering<'_> {
                     "timeZone": schedule.time_zone.as_deref().unwrap_or("Etc/UTC"),
                     "concurrencyPolicy": if schedule.overlap { "Allow" } else { "Forbid" },
                     "suspend": !is_on,
+                    "startingDeadlineSeconds": CATCH_UP,
+                    "successfulJobsHistoryLimit": KEPT_RUNS,
+                    "failedJobsHistoryLimit": KEPT_RUNS,
                     // Runs are found by the same labels.
                     "jobTemplate": {
                         "metadata": { "labels": self.selector(Some(&component.name)) },
@@ -97,6 +105,10 @@ impl Lowering<'_> {
             container.liveness_probe = None;
             container.lifecycle = None;
         }
+        // A program that comes to an end has none.
+        pods.spec
+            .init_containers
+            .retain(|one| one.restart_policy.is_none());
         // Else the component's Service would find it.
         pods.metadata.labels.shift_remove(key::COMPONENT);
         pods.spec.restart_policy = Some("Never");

@@ -120,3 +120,41 @@ fn one_component_is_stopped_while_the_others_run() {
     };
     assert!(problem.cause.contains("web"), "{problem}");
 }
+
+#[test]
+fn a_job_that_runs_once_in_an_applications_life_is_named_alike_whatever_it_becomes() {
+    let job = |image: &str, once: bool| {
+        json!({
+            "web": { "image": "localhost/shop:1" },
+            "seed": { "kind": "job", "image": image, "once": once, "uses": ["web"] },
+        })
+    };
+    let [first, later] =
+        ["localhost/shop:1", "localhost/jobs:1"].map(|image| Case::new(job(image, true)));
+    let (a, b) = (
+        &first.release.components["seed"],
+        &later.release.components["seed"],
+    );
+    assert_ne!(a.hash, b.hash);
+    assert_eq!(a.task(), b.task());
+    // Of another name it is another run; without the key each content is.
+    let plain = Case::new(job("localhost/shop:1", false));
+    let plain = &plain.release.components["seed"];
+    assert_eq!(plain.task(), Some(&plain.hash));
+    assert_eq!(plain.hash, a.hash);
+    let hash = a.task().unwrap().clone();
+    // It waits for what it uses, runs, and never again.
+    let case = later;
+    case.check(expect![[r#"
+        apply ["web"]
+    "#]]);
+    let up = case.component("web", vec![case.instance("web", 0, InstanceState::Ready)]);
+    let mut case = case.seen(&["web"], vec![up]);
+    case.check(expect![[r#"
+        apply ["web"] and run tasks of ["seed"]
+    "#]]);
+    case.tasks.insert(hash, TaskOutcome::Succeeded);
+    case.check(expect![[r#"
+        apply ["web", "seed"]
+    "#]]);
+}

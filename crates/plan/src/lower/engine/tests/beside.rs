@@ -1,8 +1,8 @@
 //! What is beside a main container.
 
 use expect_test::expect;
-use pluvio_model::facts::{Facts, Reach};
-use serde_json::json;
+use pluvio_model::facts::{Facts, Reach, RuntimeKind};
+use serde_json::{Value, json};
 
 use super::{check, lower, plan};
 use crate::lower::engine::*;
@@ -103,4 +103,64 @@ fn a_sidecar_joins_mains_network_and_has_none_of_its_own() {
     let manifests = lower(sample::release(web), &facts).unwrap().manifests();
     let bindings = &manifests["containers"][0]["body"]["HostConfig"]["PortBindings"];
     assert!(bindings["9000/tcp"].is_array(), "{bindings}");
+}
+
+#[test]
+fn a_component_may_be_on_the_machines_network_or_on_none() {
+    let plan = plan(json!({
+        "meter": { "image": "localhost/shop:1", "host": { "network": true }, "ports": { "http": { "port": 9100 } } },
+        "quiet": { "image": "localhost/shop:1", "offline": true },
+        "web": { "image": "localhost/shop:1", "patch": { "engine": { "HostConfig": { "UTSMode": "host" } } } },
+    }));
+    let created = |name: &str| {
+        let component = plan
+            .components
+            .iter()
+            .find(|one| one.name.as_str() == name)
+            .unwrap();
+        let mut all = component
+            .instance
+            .create(&InstancePlace::default(), &|_| None)
+            .unwrap();
+        (all.remove(0), component.ports.len())
+    };
+    for (name, mode, ports) in [("meter", "host", 1), ("quiet", "none", 0)] {
+        let (container, declared) = created(name);
+        let config = &container.body["HostConfig"];
+        assert_eq!(config["NetworkMode"], json!(mode));
+        assert_eq!(config["PortBindings"], Value::Null);
+        assert_eq!(container.body["NetworkingConfig"], Value::Null);
+        assert!(container.further_networks.is_empty());
+        // What reaches it leads to the machine; what nothing reaches listens on nothing.
+        assert_eq!(declared, ports);
+    }
+    // With the machine's name it can have none of its own.
+    assert_eq!(created("web").0.body["Hostname"], Value::Null);
+    // Virtual addresses of both `web` and `meter`, instances of `web` alone.
+    let alone = super::plan(json!({ "web": { "image": "localhost/shop:1" } }));
+    assert_eq!(
+        plan.networks[0].room.in_use,
+        alone.networks[0].room.in_use + 1
+    );
+}
+
+#[test]
+fn a_docker_without_root_has_no_way_to_the_machines_network() {
+    let meter = json!({ "meter": { "image": "localhost/shop:1", "host": { "network": true } } });
+    let without_root = |runtime| Facts {
+        rootless: true,
+        runtime,
+        ..sample::runtime()
+    };
+    let problems = lower(
+        sample::release(meter.clone()),
+        &without_root(RuntimeKind::Docker),
+    );
+    let problems = problems.unwrap_err();
+    let path = |one: &pluvio_model::problem::Problem| one.at.clone().map(|at| at.path);
+    assert_eq!(
+        path(&problems[0]).as_deref(),
+        Some("components.meter.host.network")
+    );
+    assert!(lower(sample::release(meter), &without_root(RuntimeKind::Podman)).is_ok());
 }

@@ -59,6 +59,53 @@ fn networks_become_policies_where_they_separate() {
 }
 
 #[test]
+fn without_a_way_out_names_are_asked_of_the_clusters_dns_alone() {
+    let spec = sample::spec(json!({
+        "name": "shop",
+        "components": { "db": { "image": "registry.test/a:1", "networks": ["back"] } },
+        "networks": { "back": { "internal": true } },
+    }));
+    let names = |dns: Option<Dns>| {
+        let options = Options { dns, ..options() };
+        let objects = kubernetes(&wish(&spec), sample::application(), Generation(7), &options);
+        let objects = objects.unwrap();
+        let mut policies = objects.iter().filter(|one| one.kind == "NetworkPolicy");
+        let policy = policies.find(|policy| policy.name == "shop--db").unwrap();
+        policy.body["spec"]["egress"][1].clone()
+    };
+    let both = |port: serde_json::Value| {
+        ["UDP", "TCP"].map(|protocol| json!({ "protocol": protocol, "port": port }))
+    };
+    let anybody = json!({ "to": [{ "namespaceSelector": {} }], "ports": both(json!(53)) });
+    assert_eq!(names(None), anybody);
+    let dns = Dns {
+        namespace: "kube-system".to_owned(),
+        pods: [("k8s-app".to_owned(), "kube-dns".to_owned())].into(),
+        addresses: ["10.96.0.10", "fd00::a"]
+            .map(|one| one.parse().unwrap())
+            .into(),
+        ports: vec![DnsPort::Name("dns".to_owned())],
+    };
+    let namespace = json!({ "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } });
+    let labelled = |name: &str| {
+        json!({
+            "namespaceSelector": namespace,
+            "podSelector": { "matchLabels": { "k8s-app": name } },
+        })
+    };
+    let told = json!({
+        "to": [
+            labelled("kube-dns"),
+            labelled("node-local-dns"),
+            { "ipBlock": { "cidr": "10.96.0.10/32" } },
+            { "ipBlock": { "cidr": "fd00::a/128" } },
+        ],
+        "ports": both(json!("dns")),
+    });
+    assert_eq!(names(Some(dns)), told);
+}
+
+#[test]
 fn pods_are_reached_by_their_own_by_the_gateway_and_by_what_is_published() {
     let spec = sample::shop(json!({
         "web": { "image": "registry.test/shop:1" },
@@ -112,4 +159,75 @@ fn a_namespace_enforces_baseline_unless_something_more_was_granted() {
     ] {
         assert_eq!(level(beyond.clone()), "privileged", "{beyond}");
     }
+}
+
+#[test]
+fn a_namespace_that_takes_only_restricted_pods_refuses_the_rest_by_name() {
+    let options = Options {
+        restricted: true,
+        ..options()
+    };
+    let lowered = |web: serde_json::Value| {
+        let mut whole = json!({ "image": "registry.test/shop:1" });
+        merge(&mut whole, &web);
+        let spec = sample::shop(json!({ "web": whole }));
+        let application = sample::application();
+        kubernetes(&wish(&spec), application, Generation(7), &options)
+    };
+    let objects = lowered(json!({ "user": "1000", "volumes": { "/data": { "name": "data" } } }));
+    let objects = objects.unwrap();
+    let enforced = "pod-security.kubernetes.io/enforce";
+    assert_eq!(
+        objects[0].body["metadata"]["labels"][enforced],
+        "restricted"
+    );
+    let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+    let pod = &workload.body["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["fsGroup"], 1000);
+    let container = &pod["containers"][0]["securityContext"];
+    assert_eq!(container["runAsNonRoot"], true);
+    assert_eq!(container["capabilities"], json!({ "drop": ["ALL"] }));
+    for (web, path) in [
+        (json!({}), "components.web.user"),
+        (json!({ "user": "0" }), "components.web.user"),
+        (
+            json!({ "user": "1000", "sidecars": { "log": { "image": "registry.test/log:1" } } }),
+            "components.web.sidecars.log.user",
+        ),
+        (
+            json!({ "user": "1000", "host": { "capabilities": ["CHOWN"] } }),
+            "components.web.host.capabilities",
+        ),
+        (
+            json!({ "user": "1000", "host": { "pid": true } }),
+            "components.web",
+        ),
+    ] {
+        let problems = lowered(web.clone()).unwrap_err();
+        let told: Vec<_> = problems
+            .iter()
+            .map(|one| (one.code.as_str(), one.at.clone()))
+            .collect();
+        assert_eq!(problems.len(), 1, "{web}: {told:?}");
+        assert_eq!(problems[0].code, "cluster.policy");
+        let at = serde_json::to_string(&problems[0]).unwrap();
+        assert!(at.contains(&format!("\"{path}\"")), "{web}: {at}");
+    }
+}
+
+#[test]
+fn an_image_that_names_an_ordinary_user_is_taken_at_its_word() {
+    let spec = sample::shop(json!({ "web": { "image": "registry.test/shop:1" } }));
+    let mut wish = wish(&spec);
+    let web = wish.release.components.get_mut("web").unwrap();
+    web.content.main.image_user = Some("10001:10001".to_owned());
+    let options = Options {
+        restricted: true,
+        ..options()
+    };
+    let objects = kubernetes(&wish, sample::application(), Generation(7), &options).unwrap();
+    let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+    let container = &workload.body["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(container["securityContext"]["runAsUser"], json!(null));
 }

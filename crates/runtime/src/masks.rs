@@ -10,7 +10,7 @@ const SHOWN: &str = "•••";
 
 /// What one application's instances were given, older versions included: instances that have them still run for a while.
 #[derive(Clone, Default)]
-pub(crate) struct Masks {
+pub struct Masks {
     /// The longest first: one may hold another.
     parts: Arc<RwLock<Vec<String>>>,
 }
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Masks {
 
 impl Masks {
     /// A value of several lines is printed line by line.
-    pub(crate) fn learn(&self, wish: &RunWish) {
+    pub fn learn(&self, wish: &RunWish) {
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
         for part in wish.secrets.values().flat_map(|value| value.0.lines()) {
             let part = part.trim();
@@ -34,7 +34,7 @@ impl Masks {
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     }
 
-    pub(crate) fn mask(&self, text: String) -> String {
+    pub fn mask(&self, text: String) -> String {
         let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
         parts.iter().fold(text, |text, part| {
             if text.contains(part.as_str()) {
@@ -46,7 +46,7 @@ impl Masks {
     }
 
     #[cfg(test)]
-    pub(crate) fn of(parts: &[&str]) -> Masks {
+    pub fn of(parts: &[&str]) -> Masks {
         let masks = Masks::default();
         masks
             .parts

@@ -3,12 +3,14 @@
 //! What compose has a word for is said in its words; the whole specification goes along under `x-pluvio`, so that an
 //! exported file that nobody changed comes back as it was. What compose cannot do has a row.
 
+mod beside;
+
 use indexmap::IndexMap;
 use pluvio_model::interpolate::{self, Otherwise, Piece};
-use pluvio_model::name::Name;
+use pluvio_model::name::{EnvName, Name};
 use pluvio_model::spec::{
-    AppSpec, Command, ComponentSpec, Kind, PortProtocol, PortRef, RestartPolicy, SourceSpec, Use,
-    VolumeKind, default_network,
+    AppSpec, Command, ComponentSpec, EnvValue, Kind, PortProtocol, PortRef, RestartPolicy,
+    SourceSpec, Use, VolumeKind, default_network,
 };
 use serde_json::{Map, Value, json};
 
@@ -68,7 +70,18 @@ fn document(spec: &AppSpec) -> (Map<String, Value>, Vec<Row>) {
     };
     let mut services = Map::new();
     for (name, component) in &spec.components {
-        services.insert(name.to_string(), writer.service(name, component).into());
+        services.insert(name.to_string(), writer.component(name, component).into());
+        for (beside, sidecar) in &component.sidecars {
+            let mut called = format!("{name}-{beside}");
+            // Another component may be called so.
+            while services.contains_key(&called)
+                || spec.components.keys().any(|other| other.as_str() == called)
+            {
+                called.push_str("-beside");
+            }
+            let service = writer.sidecar(name, component, beside, sidecar, &called);
+            services.insert(called, service.into());
+        }
     }
     if !spec.objects.is_empty() {
         writer.cannot("objects", "Kubernetes objects need a cluster.");
@@ -140,6 +153,22 @@ impl Writer<'_> {
             .push(row.remedy("Do it by hand where the file is used."));
     }
 
+    /// Variables with what they refer to put in, which is the component's.
+    fn environment(
+        &mut self,
+        path: &str,
+        env: &IndexMap<EnvName, EnvValue>,
+        component: &ComponentSpec,
+    ) -> Map<String, Value> {
+        env.iter()
+            .map(|(key, value)| {
+                let at = format!("{path}.env.{key}");
+                let value = self.value(&value.0, component, &at, 0);
+                (key.to_string(), value.into())
+            })
+            .collect()
+    }
+
     /// References as compose has them.
     fn value(&mut self, text: &str, component: &ComponentSpec, at: &str, depth: usize) -> String {
         let Ok(pieces) = interpolate::parse(text) else {
@@ -190,10 +219,14 @@ impl Writer<'_> {
         out
     }
 
-    fn service(&mut self, name: &Name, component: &ComponentSpec) -> Map<String, Value> {
+    fn component(&mut self, name: &Name, component: &ComponentSpec) -> Map<String, Value> {
         let path = format!("components.{name}");
+        self.service(&path, name.as_str(), component)
+    }
+
+    fn service(&mut self, path: &str, name: &str, component: &ComponentSpec) -> Map<String, Value> {
         let mut out = Map::new();
-        self.what_runs(&path, name, component, &mut out);
+        self.what_runs(path, name, component, &mut out);
         if let Some(entrypoint) = &component.entrypoint {
             out.insert("entrypoint".into(), words(entrypoint));
         }
@@ -212,21 +245,16 @@ impl Writer<'_> {
                 out.insert(key.into(), escaped(&value).into());
             }
         }
-        let env: Map<String, Value> = component
-            .env
-            .iter()
-            .map(|(key, value)| {
-                let at = format!("{path}.env.{key}");
-                let value = self.value(&value.0, component, &at, 0);
-                (key.to_string(), value.into())
-            })
-            .collect();
+        let env = self.environment(path, &component.env, component);
         if !env.is_empty() {
             out.insert("environment".into(), env.into());
         }
-        self.files(name, component, &path, &mut out);
+        self.files(name, component, path, &mut out);
         self.mounts(component, &mut out);
-        self.ports(component, &mut out);
+        let on_host = component.host.as_ref().is_some_and(|host| host.network);
+        if !on_host {
+            self.ports(component, &mut out);
+        }
         let depends: Map<String, Value> = component
             .uses
             .iter()
@@ -279,7 +307,10 @@ impl Writer<'_> {
                 .collect();
             out.insert("labels".into(), json!(labels));
         }
-        if let Some(networks) = networks(component) {
+        if component.offline {
+            out.insert("network_mode".into(), "none".into());
+        }
+        if let Some(networks) = networks(component).filter(|_| !on_host && !component.offline) {
             out.insert("networks".into(), networks.into());
         }
         if !component.extra_hosts.is_empty() {
@@ -293,7 +324,6 @@ impl Writer<'_> {
         }
         self.reach(component, &mut out);
         for (key, there) in [
-            ("sidecars", !component.sidecars.is_empty()),
             ("init", !component.init.is_empty()),
             ("release", component.release.is_some()),
             ("groups", !component.groups.is_empty()),
@@ -310,7 +340,7 @@ impl Writer<'_> {
     fn what_runs(
         &mut self,
         path: &str,
-        name: &Name,
+        name: &str,
         component: &ComponentSpec,
         out: &mut Map<String, Value>,
     ) {
@@ -353,6 +383,7 @@ impl Writer<'_> {
             Kind::Database => "A database of Pluvio's is an image that compose has to be given.",
             Kind::Cron => "Compose runs nothing by the clock.",
             Kind::Vm | Kind::External => "Compose runs containers only.",
+            Kind::Job if component.once => "Compose runs it with each `up`, not once in its life.",
             _ => return,
         };
         self.cannot(format!("{path}.kind"), why);
@@ -368,7 +399,7 @@ impl Writer<'_> {
 
     fn files(
         &mut self,
-        name: &Name,
+        name: &str,
         component: &ComponentSpec,
         path: &str,
         out: &mut Map<String, Value>,
