@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pluvio_control::Asker;
+use pluvio_model::observed::{InstanceState, ObservedApplication};
 use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::release::Release;
 use pluvio_model::spec::Kind;
@@ -155,7 +156,8 @@ impl History<'_> {
             let of = seen.applications.get(&application.id);
             let current = of.is_some_and(|of| of.generation == target.generation);
             // A release that was given up may have been given up before the node was told of it.
-            let at_rest = target.failed || (current && of.is_some_and(|of| of.settled));
+            let at_rest = target.failed
+                || (current && of.is_some_and(|of| of.settled && !sidecar_is_down(of)));
             if !target.is_settled() || !at_rest {
                 return Ok(Some(format!("{name}: {target:?}, seen {of:#?}")));
             }
@@ -367,6 +369,17 @@ impl History<'_> {
         );
         Ok(())
     }
+}
+
+/// One that ended beside its instance starts again after a while; requests go on meanwhile, so nothing else waits for it.
+fn sidecar_is_down(of: &ObservedApplication) -> bool {
+    let instances = of.components.values().flat_map(|one| &one.instances);
+    instances.flat_map(|one| &one.sidecars).any(|sidecar| {
+        matches!(
+            sidecar.state,
+            InstanceState::BackOff { .. } | InstanceState::Exited | InstanceState::Stopping
+        )
+    })
 }
 
 /// How many instances of which content a release wants.

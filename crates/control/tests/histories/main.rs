@@ -126,6 +126,14 @@ fn histories_end_well_with_odd_seeds() {
     some(1);
 }
 
+/// What went wrong once stays right: a task that was ended between two stages was waited for without end (1501), a sidecar
+/// in its pause was taken for one that rests (1046).
+#[test]
+fn histories_that_ended_badly_once_end_well() {
+    let wrong = live_all([1501, 1046].into_iter());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// Wishes, faults and their moments follow from the seed. Where two things are asked of the database at once, whose answer
 /// comes first does not.
 #[test]

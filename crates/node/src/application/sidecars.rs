@@ -4,9 +4,9 @@
 //! A network is main's for as long as main runs once: when main starts again, what joined its network before has none any
 //! more, on Docker as on Podman. So a sidecar that started before main did is stopped, and started into the new one.
 
+mod missing;
 mod told;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use pluvio_model::name::Name;
 use pluvio_model::observed::ExitRecord;
 use pluvio_model::quantity::Span;
 use pluvio_model::spec::RestartPolicy;
-use pluvio_plan::lower::engine::{InstancePlace, Role, label};
+use pluvio_plan::lower::engine::label;
 use pluvio_plan::rollout::{Health, StopReason, count_exit, start_again_at};
 use pluvio_runtime::driver::{ContainerState, Driver, DriverError, SeenContainer};
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use super::Application;
 use super::actions::Doing;
 use super::desired::Desired;
 use super::instances::Instance;
-use super::making::{create_new, remove};
+use super::making::remove;
 use super::memo::InstanceMemo;
 use crate::collect::{Collector, Progress, Source, remark};
 use crate::engine::Part;
@@ -113,6 +113,19 @@ impl Sidecar {
             (Some(own), ContainerState::Running { started_at }) => own >= *started_at,
             _ => false,
         }
+    }
+
+    /// It ended with a run of main before the present one, or before that began: how often it did is nothing to wait for. What
+    /// was ordered to leave is only known to the node that ordered it; when both began and ended, the engine tells any.
+    fn is_of_a_run_before(&self, main: &Instance) -> bool {
+        let ended_before = match (&self.seen.state, &main.seen.state) {
+            (
+                ContainerState::Exited { finished_at, .. },
+                ContainerState::Running { started_at },
+            ) => finished_at <= started_at,
+            _ => false,
+        };
+        ended_before || self.stop == Some(StopReason::Leaving)
     }
 
     /// When it has run long enough to be taken for one that runs; `None` while it does not run.
@@ -453,9 +466,7 @@ impl Application {
         }
         match &sidecar.seen.state {
             ContainerState::Created => Due::Start,
-            ContainerState::Exited { .. } if sidecar.stop == Some(StopReason::Leaving) => {
-                Due::Start
-            }
+            ContainerState::Exited { .. } if sidecar.is_of_a_run_before(main) => Due::Start,
             ContainerState::Exited { .. } => {
                 let memo = self.memo.sidecars.get(container);
                 let at = memo.and_then(|memo| {
@@ -484,8 +495,9 @@ impl Application {
 
     fn start_sidecar(&mut self, container: &str) {
         let by_itself = self.sidecars.get(container).is_some_and(|sidecar| {
+            let main = self.instances.get(&sidecar.instance);
             matches!(sidecar.seen.state, ContainerState::Exited { .. })
-                && sidecar.stop != Some(StopReason::Leaving)
+                && main.is_some_and(|main| !sidecar.is_of_a_run_before(main))
         });
         if let Some(memo) = self.memo.sidecars.get_mut(container)
             && by_itself
@@ -522,59 +534,6 @@ impl Application {
         for sidecar in self.sidecars.values_mut() {
             if sidecar.instance == instance {
                 sidecar.stop = Some(StopReason::Leaving);
-            }
-        }
-    }
-
-    /// Makes sidecars that somebody removed. An instance of another content than the wanted one is replaced anyway.
-    fn make_missing(&mut self, desired: &Desired) {
-        let mut missing: BTreeMap<String, Vec<Name>> = BTreeMap::new();
-        for (name, instance) in &self.instances {
-            let lacks: Vec<Name> = instance
-                .expected
-                .iter()
-                .filter(|expected| self.sidecar(name, &expected.name).is_none())
-                .map(|expected| expected.name.clone())
-                .collect();
-            if !lacks.is_empty()
-                && instance.is_running()
-                && instance.stop.is_none()
-                && self.is_free(name)
-            {
-                missing.insert(name.clone(), lacks);
-            }
-        }
-        for (name, lacks) in missing {
-            let Some(instance) = self.instances.get(&name) else {
-                continue;
-            };
-            let Some(wanted) = desired.components.get(&instance.component) else {
-                continue;
-            };
-            if wanted.plan.hash != instance.hash {
-                continue;
-            }
-            let place = InstancePlace {
-                slot: instance.slot,
-                ..InstancePlace::default()
-            };
-            let wish = desired.wish_of(wanted);
-            let template = &wanted.plan.instance;
-            match self.containers_of(desired, template, wish, &name, place) {
-                Ok(mut containers) => {
-                    containers.retain(|(container, _)| match &container.role {
-                        Role::Sidecar(name) => lacks.contains(name),
-                        _ => false,
-                    });
-                    let driver = self.driver();
-                    self.begin(&name, Doing::Create, async move {
-                        for (container, address) in containers {
-                            create_new(&*driver, &container, address).await?;
-                        }
-                        Ok(())
-                    });
-                }
-                Err(problem) => self.fail(&name, problem),
             }
         }
     }

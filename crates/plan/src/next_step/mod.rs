@@ -255,10 +255,14 @@ fn due(input: &Input) -> Result<Due, Box<Next>> {
     Ok(due)
 }
 
-/// Whether the runtime has taken the task up in this release.
+/// Whether the runtime has taken the task up in this release. A run that was ended because a stage between did not name
+/// it says nothing: it is asked for again.
 fn is_told(observed: &ObservedApplication, task: &TaskWish, release: u64) -> bool {
     observed.runs.iter().any(|run| {
-        run.component == task.component && run.hash == task.hash && run.release == release
+        run.component == task.component
+            && run.hash == task.hash
+            && run.release == release
+            && !run.was_cancelled()
     })
 }
 

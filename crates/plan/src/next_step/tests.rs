@@ -2,7 +2,8 @@ use expect_test::{Expect, expect};
 use jiff::SignedDuration;
 use pluvio_model::id::Generation;
 use pluvio_model::observed::{
-    ExitRecord, ObservedInstance, ObservedSidecar, ProbeAnswer, ProbeKind, RolloutStep,
+    ExitRecord, ObservedInstance, ObservedRun, ObservedSidecar, ProbeAnswer, ProbeKind,
+    RolloutStep, RunKind, RunState,
 };
 use serde_json::{Value, json};
 
@@ -329,8 +330,28 @@ fn a_release_task_runs_before_its_component_and_once() {
     case.check(expect![[r#"
         apply ["web"]
     "#]]);
+
+    // A stage between did not name it, so its run was ended: that one is no reason to wait.
+    case.tasks.clear();
+    let mut seen = case.seen(&[], Vec::new());
+    let web: Name = "web".parse().unwrap();
+    let (key, kind) = ("release-web-r1", RunKind::Release);
+    let mut run = ObservedRun::waiting(key, kind, 1, key.to_owned(), &web, hash.clone());
+    let told = |seen: &mut Case, run: &ObservedRun| {
+        seen.observed.as_mut().unwrap().runs = vec![run.clone()];
+    };
+    told(&mut seen, &run);
+    assert!(matches!(seen.next(), Next::Wait(_)));
+    run.state = RunState::Failed;
+    run.problem = Some(pluvio_model::problem::CANCELLED.problem("It was ended.", "Nothing."));
+    told(&mut seen, &run);
+    seen.check(expect![[r#"
+        apply [] and run tasks of ["web"]
+    "#]]);
+
     let failed =
         pluvio_model::problem::RELEASE_TASK.problem("`migrate` ended with 1.", "Correct it.");
+    let mut case = seen;
     case.tasks
         .insert(hash, TaskOutcome::Failed(Box::new(failed)));
     case.check(expect![[r#"

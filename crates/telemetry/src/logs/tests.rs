@@ -161,10 +161,11 @@ async fn full_segments_are_compressed_read_as_before_and_the_oldest_go() {
         names.sort();
         names
     };
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    // Threads beside compress, and the disk writes out what they made: on a busy machine that takes as long as it takes.
+    let deadline = std::time::Instant::now() + Duration::from_secs(120);
     while names().iter().filter(|name| name.ends_with(".zst")).count() < 3 {
         assert!(std::time::Instant::now() < deadline, "{:?}", names());
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(scene.texts(scene.query()).await.len(), 15_000);
     let again = Scene {
