@@ -8,6 +8,7 @@ use pluvio_tests::{Engine, Pluvio, app, both_engines, load, wait};
 both_engines!(
     d3_rollback_restores_all_but_instances_and_data,
     d4_of_two_deploys_at_once_the_later_wins,
+    what_is_not_built_waits_for_no_build,
     d6_a_missing_secret_fails_before_anything_starts,
     an_apply_shows_what_it_would_undo,
     d8_a_hot_file_arrives_without_a_restart,
@@ -151,6 +152,34 @@ fn d4_of_two_deploys_at_once_the_later_wins(engine: Engine) {
         3,
         "both are recorded"
     );
+    pluvio.end();
+}
+
+fn what_is_not_built_waits_for_no_build(engine: Engine) {
+    let mut pluvio = Pluvio::prepare(engine).with("PLUVIO_BUILDS", "1");
+    pluvio.up(&[]).ok();
+    let (slow, quick) = (pluvio.name("slow"), pluvio.name("quick"));
+    let image = pluvio_tests::image::IMAGE;
+    let dockerfile = format!("FROM {image}\nRUN sleep 300\n");
+    pluvio.write("slow/Dockerfile", &dockerfile);
+    let from = format!("image: {image}\n");
+    let spec = app::yaml(&slow, "built", 1, "").replace(&from, "source: { path: . }\n");
+    pluvio.write("slow/app.yaml", &spec);
+    let folder = pluvio.scratch().join("slow").display().to_string();
+    let build = pluvio.cli(&["deploy", &folder, "--no-wait", "--json"]).ok();
+    let step = |name: &str| {
+        let steps = pluvio.operation(&slow)["steps"].clone();
+        let steps = steps.as_array().cloned().unwrap_or_default();
+        steps
+            .iter()
+            .any(|step| step["name"] == name && step["state"] == "running")
+    };
+    wait::until_true("it is being built", SOON, || step("build"));
+    pluvio.deploy(&app::yaml(&quick, "at once", 1, "")).ok();
+    assert!(step("build"), "{:#}", pluvio.operation(&slow));
+    let id = build["id"].as_str().expect("an operation");
+    pluvio.cli(&["operation", "cancel", id, "--json"]).ok();
+    pluvio.until_status(&slow, "given up", |status| status["operation"].is_null());
     pluvio.end();
 }
 

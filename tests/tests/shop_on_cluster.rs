@@ -13,7 +13,7 @@ use serde_json::Value;
 const COLD: Duration = Duration::from_secs(580);
 const SOON: Duration = Duration::from_secs(90);
 
-/// The shop in an environment of a cluster, and a loopback port that leads to the cluster's gateway.
+/// The shop in an environment of a cluster whose namespaces enforce `restricted`, and a loopback port that leads to the cluster's gateway.
 struct Scene {
     cluster: Cluster,
     pluvio: Pluvio,
@@ -40,6 +40,8 @@ impl Scene {
         let (said, domain) = (port.to_string(), "kube.localhost");
         words.extend(["--gateway-port", &said, "--expose", "host-port"]);
         words.extend(["--domain", domain, "--namespace", &home]);
+        // Nothing here needs more than an ordinary user, databases included.
+        words.extend(["--restricted", "main"]);
         pluvio.cli(&words).ok();
         let environment = format!("shop-{}", std::process::id());
         let words = ["environment", "create", &environment, "--cluster", "kube"];
@@ -132,6 +134,10 @@ fn bx01_a_shop_runs_on_a_cluster_as_on_the_engine() {
     });
     scene.order("Umbrella");
     scene.until_packed(1);
+    let namespace = format!("main--{}", scene.environment);
+    let enforced = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}";
+    let words = ["get", "namespace", &namespace, "-o", enforced];
+    assert_eq!(scene.cluster.kubectl(&words), "restricted");
 
     // A task by hand, and what it said.
     let report = scene.on(&["trigger", "report", "--json"], "").ok();
@@ -177,7 +183,6 @@ fn bx01_a_shop_runs_on_a_cluster_as_on_the_engine() {
     assert_eq!(packed(&orders), 2, "{orders}");
 
     scene.on(&["delete", "--yes", "--json"], "");
-    let namespace = format!("main--{}", scene.environment);
     wait::until_true("the pods are gone", SOON, || {
         scene.cluster.objects("pods", &namespace).is_empty()
     });

@@ -82,8 +82,10 @@ pub(crate) struct BuildJob {
     pub(crate) fill: Option<FillJob>,
 }
 
-/// The kind of job that [`crate::worker`] takes.
+/// Jobs of [`crate::worker`]: something is built from source first, which may take minutes and a processor.
 pub(crate) const BUILD: &str = "build";
+/// The same without a source: images are looked up or pulled. It waits for nobody's build.
+pub(crate) const PULL: &str = "pull";
 
 /// Everything `decide` reads that does not come from the transaction.
 #[derive(Debug, Clone)]
@@ -269,7 +271,7 @@ impl Control {
             ..BuildJob::default()
         };
         let job = NewJob {
-            kind: BUILD.to_owned(),
+            kind: if builds { BUILD } else { PULL }.to_owned(),
             payload: serde_json::to_value(job).expect("a job serialises"),
             run_after: None,
         };

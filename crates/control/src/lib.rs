@@ -153,7 +153,7 @@ impl Control {
             if let Err(problem) = control.inner.builder.sweep().await {
                 tracing::warn!(cause = problem.cause, "leftovers of builds were not swept");
             }
-            let numbers = 0..control.inner.config.builds.max(1);
+            let numbers = 0..control.builds() + worker::PULLERS;
             futures::future::join_all(numbers.map(|number| worker::run(control.clone(), number)))
                 .await;
         });
@@ -184,6 +184,11 @@ impl Control {
             self.inner.builder.leave().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(8), ended).await;
+    }
+
+    /// How many builds are at work at once.
+    pub(crate) fn builds(&self) -> usize {
+        self.inner.config.builds.max(1)
     }
 
     pub fn store(&self) -> &Store {

@@ -20,12 +20,15 @@ use pluvio_store::{Application, Deciding, LeasedJob, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::asks::{BUILD, BuildJob};
+use crate::asks::{BUILD, BuildJob, PULL};
 use crate::leases::{self, LEASE};
 use crate::pulls::Whose;
 use crate::{Control, OperationLog, crash};
 
-/// Takes one job after another until control stops.
+/// Workers beside those that build.
+pub(crate) const PULLERS: usize = 2;
+
+/// Takes one job after another until control stops; those beyond the builds at once take what is not built.
 pub(crate) async fn run(control: Control, number: usize) {
     if number == 0
         && let Err(error) = control
@@ -36,7 +39,11 @@ pub(crate) async fn run(control: Control, number: usize) {
     {
         tracing::warn!(%error, "leases of earlier processes run out by themselves");
     }
-    leases::run(&control, number, &[BUILD], work).await;
+    let kinds: &[&str] = match number < control.builds() {
+        true => &[BUILD],
+        false => &[PULL],
+    };
+    leases::run(&control, number, kinds, work).await;
 }
 
 /// Takes the next job and works on it until it ends; whether there was one.
@@ -44,7 +51,7 @@ pub async fn take_one(control: &Control, owner: &str) -> Result<bool, StoreError
     match control
         .inner
         .store
-        .lease_job(owner, &[BUILD], LEASE)
+        .lease_job(owner, &[BUILD, PULL], LEASE)
         .await?
     {
         Some(job) => work(control, job).await,

@@ -16,6 +16,9 @@ use pluvio_model::spec::{
 
 /// Where its own files lie: password, address, what its clients need.
 const OWN: &str = "/run/pluvio";
+/// The user and group of the official images on Debian
+/// (github.com/docker-library/postgres, redis; github.com/MariaDB/mariadb-docker), and of those made here.
+const USER: &str = "999:999";
 /// A checkpoint or a large log may take a while to be written when it stops.
 const GRACE: Span = Span::seconds(60);
 /// After a crash it reads its log before it answers.
@@ -28,6 +31,13 @@ const DRAIN: Span = Span::seconds(1);
 pub(crate) fn volume(name: &Name, database: &Database) -> Name {
     let text = format!("{name}-{}-{}", database.engine.as_str(), database.major());
     Name::suggest(&text).unwrap_or_else(|| name.clone())
+}
+
+/// Whom a database of ours or an official image runs as, where neither specification nor image says it by number: the official
+/// ones start as root to change to this user, and start as it just as well. On a cluster that makes an ordinary pod of it.
+pub(super) fn user(component: &ComponentSpec, of_image: Option<&str>) -> Option<String> {
+    let is_told = component.user.is_some() || component.image.is_some() || of_image.is_some();
+    (component.kind == Kind::Database && !is_told).then(|| USER.to_owned())
 }
 
 /// The specification with every database written out. Problems: what does not name one.

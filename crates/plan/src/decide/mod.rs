@@ -233,6 +233,10 @@ impl Deciding<'_> {
             self.volumes.one_for_each(name, count, &mut self.problems);
         }
         let image = image?;
+        let own_user = match self.facts.runtime.runtime {
+            RuntimeKind::Kubernetes => database::user(component, image.user.as_deref()),
+            _ => None,
+        };
         let main = containers::decide(
             Parts {
                 path,
@@ -240,7 +244,7 @@ impl Deciding<'_> {
                 entrypoint: component.entrypoint.as_ref(),
                 command: component.command.as_ref(),
                 working_dir: component.working_dir.as_ref(),
-                user: component.user.as_ref(),
+                user: component.user.as_ref().or(own_user.as_ref()),
                 stop_signal: component.stop_signal.as_ref(),
                 resources: component.resources.as_ref(),
                 host: component.host.as_ref(),

@@ -1,4 +1,4 @@
-use pluvio_model::facts::{DecideFacts, ImageAtHand, ImageFacts};
+use pluvio_model::facts::{DecideFacts, ImageAtHand, ImageFacts, RuntimeKind};
 use pluvio_model::problem::Problem;
 use pluvio_model::release::{Release, Strategy};
 use pluvio_model::revision::Origin;
@@ -118,6 +118,39 @@ fn a_database_has_a_volume_of_its_own_and_never_two_writers() {
         text(&release.components["web"].content.main.env["POSTGRES_URL"])
             .ends_with("@my-db:5432/shop")
     );
+}
+
+#[test]
+fn on_a_cluster_it_is_an_ordinary_user() {
+    let user = |kind: RuntimeKind, of_image: Option<&str>, more: Value| {
+        let spec = shop("postgres@15", more);
+        let mut facts = facts(&spec);
+        facts.runtime.runtime = kind;
+        let image = facts.images.get_mut("my-db").unwrap();
+        image.facts.user = of_image.map(str::to_owned);
+        let decide = |number, parent: Option<&Release>, facts: &DecideFacts| {
+            let revision = sample::revision(number, &spec, Origin::Apply);
+            crate::decide(&revision, parent, facts, &mut sample::volume_ids()).unwrap()
+        };
+        let first = decide(1, None, &facts);
+        facts.images.clear();
+        let second = decide(2, Some(&first), &facts);
+        let [first, second] = [first, second].map(|one| one.components["my-db"].clone());
+        assert_eq!(first.hash, second.hash);
+        let main = first.content.main;
+        (main.user.clone(), main.ordinary_user())
+    };
+    let ours = Some((999, Some(999)));
+    let cluster = RuntimeKind::Kubernetes;
+    let whole = Some("999:999".to_owned());
+    assert_eq!(user(cluster, None, json!({})), (whole, ours));
+    // Who is told by the image or the specification stays it.
+    let of_image = user(cluster, Some("999:999"), json!({}));
+    assert_eq!(of_image, (None, ours));
+    let asked = user(cluster, None, json!({ "user": "70" }));
+    assert_eq!(asked, (Some("70".to_owned()), Some((70, None))));
+    let engine = user(RuntimeKind::Docker, None, json!({}));
+    assert_eq!(engine, (None, None));
 }
 
 #[test]
