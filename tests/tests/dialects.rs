@@ -78,7 +78,7 @@ services:
     pluvio.cli(&words).ok();
     assert_eq!(pluvio.body(&name, "/").trim(), "hello");
     let env = pluvio.body(&name, "/env");
-    let url = variable(&env, "SERVICE_URL_GREETER");
+    let url = variable(&env, "SERVICE_URL_GREETER_8080");
     assert!(url.contains(&format!("{name}.localhost")), "{url}");
     let settings = pluvio.body(&name, "/file?/etc/greeter/greeter.toml");
     assert_eq!(settings, "[greeter]\nloud = true\n");

@@ -3,6 +3,9 @@
 //! A component that uses another reaches it through an address that answers on the ports the other declares. What names one
 //! on another port, `http://api:9000` in a variable or a command, would fail at run time. Only names of used components
 //! count: whatever else a text holds says nothing of who is dialled.
+//!
+//! Where a file of somebody else's was read (`imagePorts`), nothing was closed: containers on one network reach each other at
+//! any port. There, what the others' texts dial is open.
 
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
@@ -31,7 +34,7 @@ pub fn of_spec(spec: &AppSpec) -> Vec<Problem> {
                 Some(_) => continue,
                 None => other.ports.iter().map(decided).collect(),
             };
-            if own.is_empty() || !listens(other.kind) {
+            if own.is_empty() || other.image_ports || !listens(other.kind) {
                 continue;
             }
             let host = format!("${{{used}.host}}");
@@ -78,6 +81,38 @@ pub(crate) fn of_release(
         }
     }
     problems
+}
+
+/// The ports at which others' texts name a component that opens what it is asked for, whether they use it or not.
+pub(crate) fn dialled_by_others(spec: &AppSpec, used: &Name) -> Vec<u16> {
+    let mut ports = Vec::new();
+    let Some(other) = spec.components.get(used) else {
+        return ports;
+    };
+    if !other.image_ports || other.offline || !listens(other.kind) {
+        return ports;
+    }
+    let on_networks = other.network_aliases.values().flatten();
+    let hosts: Vec<&str> = std::iter::once(used.as_str())
+        .chain(other.aliases.iter().chain(on_networks).map(String::as_str))
+        .collect();
+    for (user, component) in spec.components.iter().filter(|(user, _)| *user != used) {
+        let mut texts: Vec<String> = texts_of(user, component, spec, used, other)
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
+        for beside in component.sidecars.values().chain(component.init.values()) {
+            texts.extend(beside.env.values().map(|value| value.0.clone()));
+            let words = beside.entrypoint.iter().chain(&beside.command);
+            texts.extend(words.flat_map(|command| command.words()));
+        }
+        for text in &texts {
+            ports.extend(hosts.iter().flat_map(|host| dialled(text, host)));
+        }
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// The specification with the ports that the fixes offer open.
@@ -367,6 +402,30 @@ mod tests {
             .collect();
         assert_eq!(ports, [8080, 9000]);
         sample::decide(1, &mended, None).unwrap();
+    }
+
+    #[test]
+    fn where_nothing_was_closed_what_others_dial_is_open() {
+        let spec = |uses: Value, api: &Value| {
+            let web = json!({ "image": "localhost/web:1", "routes": [{ "path": "/" }], "uses": uses,
+                "env": { "API": "http://user:word@api:9000,http://old-api:7000" },
+                "command": ["serve", "--not", "my-api:9001", "--udp", "api"] });
+            shop(web, api.clone())
+        };
+        let ports = |spec: &AppSpec| -> Vec<u16> {
+            let release = sample::decide(1, spec, None).unwrap();
+            let ports = &release.components["api"].content.ports;
+            ports.values().map(|port| port.port).collect()
+        };
+        let foreign = json!({ "image": "localhost/api:1", "routes": [], "imagePorts": true,
+            "aliases": ["old-api"], "ports": { "admin": { "port": 5000, "protocol": "tcp" } } });
+        for uses in [json!([]), json!(["api"])] {
+            let spec = spec(uses, &foreign);
+            assert_eq!(of_spec(&spec), []);
+            assert_eq!(ports(&spec), [5000, 8080, 7000, 9000]);
+        }
+        let own = json!({ "image": "localhost/api:1", "routes": [], "aliases": ["old-api"] });
+        assert_eq!(ports(&spec(json!([]), &own)), [8080]);
     }
 
     #[test]

@@ -89,7 +89,9 @@ pub fn decide(
         } else if component.kind != Kind::External {
             problems.push(unsupported_kind(name, component.kind));
         }
-        let ports = ports::decide(name, component, all_images.get(name), &mut problems);
+        let dialled = crate::openings::dialled_by_others(spec, name);
+        let image = all_images.get(name);
+        let ports = ports::decide(name, component, image, &dialled, &mut problems);
         all_ports.insert(name.clone(), ports);
     }
     rollout::refuse_taken_names(spec, &mut problems);

@@ -17,10 +17,12 @@ const NOT_HTTP: &[u16] = &[
     3306, 4222, 5432, 5671, 5672, 6379, 6380, 8443, 8883, 9042, 9092, 11211, 26257, 27017,
 ];
 
+/// `dialled`: by others, where what they dial is open.
 pub(super) fn decide(
     name: &Name,
     component: &ComponentSpec,
     image: Option<&Image>,
+    dialled: &[u16],
     problems: &mut Vec<Problem>,
 ) -> Ports {
     if component.ports.is_empty() {
@@ -31,7 +33,7 @@ pub(super) fn decide(
         return match image.map(|image| &image.ports) {
             _ if component.image_ports => {
                 let mut ports = Ports::new();
-                add_from_image(&mut ports, image);
+                add_from_image(&mut ports, image, dialled);
                 ports
             }
             Some(ImagePorts::Exposed(exposed)) => from_image(exposed),
@@ -78,14 +80,14 @@ pub(super) fn decide(
         ports.insert(port_name.clone(), decided);
     }
     if component.image_ports {
-        add_from_image(&mut ports, image);
+        add_from_image(&mut ports, image, dialled);
     }
     ports
 }
 
-/// What else the image exposes: nobody said that it speaks HTTP.
-fn add_from_image(ports: &mut Ports, image: Option<&Image>) {
-    let found: Vec<u16> = match image.map(|image| &image.ports) {
+/// What else the image exposes and others dial: nobody said that it speaks HTTP.
+fn add_from_image(ports: &mut Ports, image: Option<&Image>, dialled: &[u16]) {
+    let mut found: Vec<u16> = match image.map(|image| &image.ports) {
         Some(ImagePorts::Exposed(exposed)) => exposed.clone(),
         Some(ImagePorts::AsBefore(before)) => before
             .values()
@@ -94,6 +96,7 @@ fn add_from_image(ports: &mut Ports, image: Option<&Image>) {
             .collect(),
         None => Vec::new(),
     };
+    found.extend(dialled);
     for port in found.into_iter().filter(|port| *port != 0) {
         if ports.values().all(|known| known.port != port) {
             let name = format!("tcp-{port}");
