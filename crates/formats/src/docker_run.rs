@@ -14,10 +14,14 @@ use crate::report::{Outcome, Row};
 
 mod apply;
 mod flags;
+mod lines;
+mod network;
+mod program;
 mod shell;
 
 use apply::{Service, apply, finish};
 use flags::Takes;
+use program::{is_assignment, run_begins};
 use shell::Word;
 
 /// The longest text that is read.
@@ -25,35 +29,16 @@ const SIZE_MAX: usize = 256 << 10;
 
 /// Whether a text is such a line, or several.
 pub fn is_run(text: &str) -> bool {
-    text.lines().take(40).any(|line| {
-        let words: Vec<&str> = line.split_whitespace().take(6).collect();
-        run_begins(&words).is_some()
-    })
-}
-
-/// After how many words `run` has been said.
-fn run_begins(words: &[&str]) -> Option<usize> {
-    let skipped = words
-        .iter()
-        .take_while(|word| {
-            matches!(**word, "$" | "#" | "sudo" | ">" | "exec") || is_assignment(word)
-        })
-        .count();
-    let rest = &words[skipped..];
-    match rest {
-        ["docker" | "podman" | "nerdctl", "run", ..] => Some(skipped + 2),
-        ["docker" | "podman" | "nerdctl", "container", "run", ..] => Some(skipped + 3),
-        _ => None,
+    // Notes and commands in files of other formats name such lines, too.
+    const OTHERS: [&str; 4] = ["services:", "components:", "apiVersion:", "captainVersion:"];
+    let begins = |line: &str| OTHERS.iter().any(|key| line.starts_with(key));
+    if text.len() > SIZE_MAX || text.lines().any(begins) {
+        return text.len() > SIZE_MAX && program::runs(text.lines().next().unwrap_or_default());
     }
-}
-
-fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-    })
+    let ends = text.match_indices('\n').nth(lines::LOOKED_AT);
+    let tidied = lines::tidied(&text[..ends.map_or(text.len(), |(at, _)| at)]);
+    let mut lines = tidied.text.lines();
+    lines.any(|line| !line.starts_with('#') && program::runs(line))
 }
 
 /// Reads a pasted text. `name` wins over what the line says; `given` are values for variables of the shell in it.
@@ -80,7 +65,8 @@ pub fn read(
         );
     }
     let text = text.get(..SIZE_MAX.min(text.len())).unwrap_or_default();
-    let shell = match shell::commands(text, given) {
+    let tidied = lines::tidied(text);
+    let mut shell = match shell::commands(&tidied.text, given, tidied.windows) {
         Ok(read) => read,
         Err((line, why)) => {
             let at = Place {
@@ -91,6 +77,50 @@ pub fn read(
             shell::Read::default()
         }
     };
+    for (name, _, at) in &shell.set {
+        told.adapted(
+            *at,
+            name,
+            "Its value is put in where the lines below name it.",
+        );
+    }
+    let mut services = Map::new();
+    for (number, command) in shell.commands.iter().enumerate() {
+        let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
+        let Some(start) = run_begins(&plain) else {
+            let is_said =
+                tidied.prompted.is_empty() || tidied.prompted.contains(&command[0].at.line);
+            other_command(command, &plain, is_said, &mut told);
+            continue;
+        };
+        let mut own: Vec<(String, String)> = shell
+            .set
+            .iter()
+            .map(|(name, value, _)| (name.clone(), value.clone()))
+            .collect();
+        for word in plain[..start].iter() {
+            if let Some((name, value)) = word.split_once('=').filter(|_| is_assignment(word)) {
+                own.push((name.to_owned(), value.to_owned()));
+                told.ignored(command[0].at, name, "It sets a variable of the shell only.");
+            } else if word.starts_with('-') {
+                let message = "It is for the program that runs the line.";
+                told.ignored(command[0].at, word, message);
+            }
+        }
+        own.extend(given.iter().cloned());
+        for (_, word) in shell.redirected.iter().filter(|(of, _)| *of == number) {
+            let message =
+                "Input and output are the shell's; what the program prints is kept as its log.";
+            told.ignored(word.at, &word.text, message);
+        }
+        let run = Run {
+            unset: &shell.unset,
+            own: &own,
+            at: command[0].at,
+        };
+        let taken = run.read(&command[start..], &mut services, &mut told);
+        shell.used.extend(taken);
+    }
     for (name, _) in given.iter().filter(|(name, _)| !shell.used.contains(name)) {
         told.refused(
             Place::default(),
@@ -98,25 +128,6 @@ pub fn read(
             format!("No line names a variable {name}, so its value comes to nothing."),
             format!("For a variable of the container write `-e {name}=…` into the line."),
         );
-    }
-    let mut services = Map::new();
-    for command in &shell.commands {
-        let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
-        match run_begins(&plain) {
-            Some(start) => {
-                for word in plain[..start].iter().filter(|word| is_assignment(word)) {
-                    told.ignored(command[0].at, word, "It sets a variable of the shell only.");
-                }
-                run(
-                    &command[start..],
-                    &shell.unset,
-                    command[0].at,
-                    &mut services,
-                    &mut told,
-                );
-            }
-            None => other_command(command, &plain, &mut told),
-        }
     }
     if services.is_empty() && told.errors.is_empty() {
         told.error(
@@ -176,6 +187,14 @@ pub fn read(
     for problem in &mut import.errors {
         if let Some(at) = &mut problem.at {
             name_flag(&mut at.path);
+            match at.path.as_str() {
+                "--link" => {
+                    problem.remedy =
+                        "Paste the line that runs it along, or take the flag out.".into();
+                }
+                "--env-file" => problem.remedy = "Put it into the folder that you are in.".into(),
+                _ => {}
+            }
         }
     }
     import.unset = shell.unset;
@@ -203,6 +222,8 @@ fn name_flag(path: &mut String) {
     let key = match rest.split(['.', '[']).next().unwrap_or(rest) {
         "container_name" => "name",
         "healthcheck" => "health-cmd",
+        "logging" => "log-driver",
+        "group_add" => "group-add",
         "network_mode" | "networks" => "network",
         key => key,
     };
@@ -211,10 +232,14 @@ fn name_flag(path: &mut String) {
     }
 }
 
-fn other_command(command: &[Word], plain: &[&str], told: &mut Told) {
+fn other_command(command: &[Word], plain: &[&str], is_said: bool, told: &mut Told) {
     let at = command[0].at;
     let shown = plain.iter().take(4).copied().collect::<Vec<_>>().join(" ");
-    match plain {
+    if !is_said {
+        told.ignored(at, &shown, "It is what a command printed.");
+        return;
+    }
+    match &plain[program::begins(plain)..] {
         ["docker" | "podman", "network" | "volume", "create", ..] => told.adapted(
             at,
             &shown,
@@ -223,6 +248,23 @@ fn other_command(command: &[Word], plain: &[&str], told: &mut Told) {
         ["docker" | "podman", "pull", ..] => {
             told.ignored(at, &shown, "Images are pulled on deploy.")
         }
+        [
+            "docker" | "podman",
+            "ps" | "images" | "logs" | "inspect" | "stats" | "version" | "info" | "stop" | "kill"
+            | "rm" | "rmi" | "start" | "restart" | "login",
+            ..,
+        ]
+        | ["true" | "echo" | "sleep"] => told.ignored(
+            at,
+            &shown,
+            "It looks at containers, or makes room for one: a deploy replaces what is there.",
+        ),
+        ["docker" | "podman", "build" | "buildx", ..] => told.refused(
+            at,
+            &shown,
+            "A line runs images that can be pulled; none is built for it.",
+            "Deploy the folder itself, `pluvio deploy .`, which builds its Dockerfile.",
+        ),
         _ => told.refused(
             at,
             &shown,
@@ -232,15 +274,116 @@ fn other_command(command: &[Word], plain: &[&str], told: &mut Told) {
     }
 }
 
-fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &mut Told) {
-    let mut service = Service {
-        map: Map::new(),
-        name: None,
-        unset,
+/// A command that runs a container.
+struct Run<'r> {
+    /// Variables of the shell that have no value.
+    unset: &'r [String],
+    /// Those that have one.
+    own: &'r [(String, String)],
+    at: Place,
+}
+
+impl Run<'_> {
+    /// Puts it among the services. Gives the variables that its flags took.
+    fn read(&self, words: &[Word], services: &mut Map, told: &mut Told) -> Vec<String> {
+        let mut service = Service {
+            map: Map::new(),
+            name: None,
+            unset: self.unset,
+            own: self.own,
+            taken: Vec::new(),
+            on_network: Map::new(),
+        };
+        if let Some(index) = flags_of(words, &mut service, told) {
+            self.program(words, index, &mut service, services, told);
+        }
+        service.taken
+    }
+
+    fn program(
+        &self,
+        words: &[Word],
+        index: usize,
+        service: &mut Service,
+        services: &mut Map,
+        told: &mut Told,
+    ) {
+        let Some(image) = words.get(index) else {
+            told.error(
+                problem::SOURCE_MISSING,
+                self.at,
+                "",
+                "The line names no image: what follows the flags is the image, and nothing does.",
+                "Write the image behind the flags; a flag before it may have taken it for its value.",
+            );
+            return;
+        };
+        service.put(
+            "image",
+            image.at,
+            Item::scalar(image.at, image.text.clone()),
+        );
+        let behind = &words[index + 1..];
+        if let Some(word) = behind
+            .iter()
+            .find(|word| shell::has_one_of(&word.text, self.unset))
+        {
+            told.advised(
+                word.at,
+                "command",
+                "The shell would put a variable of its own here; the program gets it as it is written.",
+                "Write the value, or give it: `--env NAME=…`.",
+            );
+        }
+        let command: Vec<Item> = behind
+            .iter()
+            .map(|word| Item::scalar(word.at, word.text.clone()))
+            .collect();
+        if !command.is_empty() {
+            service.put("command", image.at, Item::list(image.at, command));
+        }
+        let short = image.text.rsplit('/').next().unwrap_or_default();
+        let short = short.split([':', '@']).next().unwrap_or_default();
+        let plain = service.name.take().unwrap_or_else(|| {
+            Name::suggest(short).map_or_else(|| "app".to_owned(), |name| name.to_string())
+        });
+        let mut name = plain.clone();
+        let mut count = 2;
+        while services.contains_key(&name) {
+            name = format!("{plain}-{count}");
+            count += 1;
+        }
+        finish(service, self.at, told);
+        services.insert(
+            name,
+            Field {
+                at: self.at,
+                item: Item::map(self.at, std::mem::take(&mut service.map)),
+            },
+        );
+    }
+}
+
+/// `–d` and `—name`, which web pages make of dashes.
+fn dashed(word: &str) -> String {
+    let plain = word.trim_start_matches(['-', '\u{2013}', '\u{2014}']);
+    if plain.len() == word.len() || !word.contains(['\u{2013}', '\u{2014}']) {
+        return word.to_owned();
+    }
+    let name = plain.split('=').next().unwrap_or(plain);
+    let dashes = if flags::long(name).is_some() {
+        "--"
+    } else {
+        "-"
     };
+    format!("{dashes}{plain}")
+}
+
+/// The flags, and after how many words the image stands; nothing where the line cannot be read.
+fn flags_of(words: &[Word], service: &mut Service, told: &mut Told) -> Option<usize> {
     let mut index = 0;
     while let Some(word) = words.get(index) {
-        let text = word.text.as_str();
+        let text = &dashed(&word.text);
         if text == "--" {
             index += 1;
             break;
@@ -256,7 +399,12 @@ fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &m
             };
             let Some(flag) = flags::long(name) else {
                 let remedy = match crate::suggest::nearest(name, flags::names()) {
-                    Some(near) => format!("Did you mean `--{near}`?"),
+                    Some(near) => {
+                        // What belongs to the flag that is meant is not the image.
+                        let takes = flags::long(near).map(|flag| flag.takes);
+                        index += usize::from(value.is_none() && takes == Some(Takes::Value));
+                        format!("Did you mean `--{near}`?")
+                    }
                     None => "Take it out.".to_owned(),
                 };
                 told.refused(
@@ -282,12 +430,12 @@ fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &m
                                 format!("{text} has no value."),
                                 "Write one behind it.",
                             );
-                            return;
+                            return None;
                         }
                     }
                 }
             };
-            apply(flag, &value, word.at, &mut service, told);
+            apply(flag, &value, word.at, service, told);
             continue;
         }
         // Short ones bundle: `-dit`, `-dp 80:80`, `-p80:80`.
@@ -305,7 +453,7 @@ fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &m
             };
             if flag.takes == Takes::Switch {
                 let off = rest.strip_prefix('=');
-                apply(flag, off.unwrap_or("true"), word.at, &mut service, told);
+                apply(flag, off.unwrap_or("true"), word.at, service, told);
                 if off.is_some() {
                     break;
                 }
@@ -320,7 +468,7 @@ fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &m
                 value => Some(value.to_owned()),
             };
             match value {
-                Some(value) => apply(flag, &value, word.at, &mut service, told),
+                Some(value) => apply(flag, &value, word.at, service, told),
                 None => {
                     told.invalid(
                         word.at,
@@ -328,65 +476,13 @@ fn run(words: &[Word], unset: &[String], at: Place, services: &mut Map, told: &m
                         format!("-{letter} has no value."),
                         "Write one behind it.",
                     );
-                    return;
+                    return None;
                 }
             }
             break;
         }
     }
-    let Some(image) = words.get(index) else {
-        told.error(
-            problem::SOURCE_MISSING,
-            at,
-            "",
-            "The line names no image: what follows the flags is the image, and nothing does.",
-            "Write the image behind the flags; a flag before it may have taken it for its value.",
-        );
-        return;
-    };
-    service.put(
-        "image",
-        image.at,
-        Item::scalar(image.at, image.text.clone()),
-    );
-    let behind = &words[index + 1..];
-    if let Some(word) = behind
-        .iter()
-        .find(|word| shell::has_one_of(&word.text, unset))
-    {
-        told.advised(
-            word.at,
-            "command",
-            "The shell would put a variable of its own here; the program gets it as it is written.",
-            "Write the value, or give it: `--env NAME=…`.",
-        );
-    }
-    let command: Vec<Item> = behind
-        .iter()
-        .map(|word| Item::scalar(word.at, word.text.clone()))
-        .collect();
-    if !command.is_empty() {
-        service.put("command", image.at, Item::list(image.at, command));
-    }
-    let short = image.text.rsplit('/').next().unwrap_or_default();
-    let short = short.split([':', '@']).next().unwrap_or_default();
-    let plain = service.name.take().unwrap_or_else(|| {
-        Name::suggest(short).map_or_else(|| "app".to_owned(), |name| name.to_string())
-    });
-    let mut name = plain.clone();
-    let mut count = 2;
-    while services.contains_key(&name) {
-        name = format!("{plain}-{count}");
-        count += 1;
-    }
-    finish(&mut service, at, told);
-    services.insert(
-        name,
-        Field {
-            at,
-            item: Item::map(at, service.map),
-        },
-    );
+    Some(index)
 }
 
 /// Rows that are refused, for tests.

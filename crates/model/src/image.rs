@@ -105,6 +105,12 @@ impl FromStr for ImageReference {
         } else {
             registry
         };
+        // `docker.io/nginx` is what `nginx` is.
+        let repository = if registry == "docker.io" && !repository.contains('/') {
+            format!("library/{repository}")
+        } else {
+            repository
+        };
         let host_ok = !registry.is_empty()
             && registry.bytes().all(|b| {
                 b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']')
@@ -205,6 +211,7 @@ mod tests {
     fn references_take_dockers_defaults() {
         for (text, whole) in [
             ("nginx", "docker.io/library/nginx:latest"),
+            ("docker.io/nginx", "docker.io/library/nginx:latest"),
             ("grafana/grafana:11", "docker.io/grafana/grafana:11"),
             ("localhost:5000/a/b", "localhost:5000/a/b:latest"),
             ("localhost/report:1", "localhost/report:1"),

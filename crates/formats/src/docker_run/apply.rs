@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::flags::{Flag, Takes};
-use super::shell;
+use super::{network, shell};
 use crate::compose::item::{Field, Item, Map, Place, Told};
 use crate::yaml::Resolved;
 
@@ -13,13 +13,19 @@ pub(super) struct Service<'u> {
     pub(super) name: Option<String>,
     /// Variables of the shell that have no value.
     pub(super) unset: &'u [String],
+    /// Those that have one.
+    pub(super) own: &'u [(String, String)],
+    /// Of these, what a flag asked for by its name alone.
+    pub(super) taken: Vec<String>,
+    /// What flags of their own say of the network: aliases, addresses.
+    pub(super) on_network: Map,
 }
 
 impl Service<'_> {
     pub(super) fn put(&mut self, key: &str, at: Place, item: Item) {
         self.map.insert(key.to_owned(), Field { at, item });
     }
-    fn push(&mut self, key: &str, at: Place, item: Item) {
+    pub(super) fn push(&mut self, key: &str, at: Place, item: Item) {
         let field = self.map.entry(key.to_owned()).or_insert_with(|| Field {
             at,
             item: Item::list(at, Vec::new()),
@@ -28,7 +34,7 @@ impl Service<'_> {
             items.push(item);
         }
     }
-    fn inside(&mut self, key: &str, inner: &str, at: Place, item: Item) {
+    pub(super) fn inside(&mut self, key: &str, inner: &str, at: Place, item: Item) {
         let field = self.map.entry(key.to_owned()).or_insert_with(|| Field {
             at,
             item: Item::map(at, Map::new()),
@@ -51,50 +57,83 @@ pub(super) fn finish(service: &mut Service, at: Place, told: &mut Told) {
             "On the machine's own network nothing is published.",
         );
     }
-    if service.map.contains_key("networks") && service.map.contains_key("network_mode") {
-        service.map.shift_remove("networks");
-        told.adapted(at, "--network", "Of several networks the last one counts.");
-    }
+    network::finish(service, at, told);
 }
 
 /// A value in which the shell would have put something.
-fn expanded(value: &str, unset: &[String], at: Place, flag: &str, told: &mut Told) -> String {
-    let mut value = value.to_owned();
-    for here in ["$(pwd)", "${PWD}", "$PWD", "`pwd`", "%cd%"] {
-        if let Some(rest) = value.strip_prefix(here) {
-            value = format!(".{rest}");
-            told.adapted(at, flag, format!("{here} is the folder you are in."));
-        }
-    }
-    if value.contains("$(") || value.contains('`') {
+///
+/// `None` where a program would have to answer: the flag is then left out.
+fn expanded(
+    value: &str,
+    flag: &Flag,
+    at: Place,
+    service: &Service,
+    told: &mut Told,
+) -> Option<String> {
+    let name = &format!("--{}", flag.long());
+    let mut value = here(value, name, at, told);
+    // Rules of proxies are between backticks: ``Host(`a`)``.
+    if value.contains("$(") || value.contains('`') && flag.key != "labels" {
         told.refused(
             at,
-            flag,
-            "The shell would run a command here, and nothing is run.",
+            name,
+            "The shell would run a command here, and nothing is run: the flag is left out.",
             "Write what the command answers.",
         );
-    } else if shell::has_one_of(&value, unset) {
+        return None;
+    }
+    if shell::has_one_of(&value, service.unset) {
         told.refused(
             at,
-            flag,
+            name,
             "The shell would put a variable of its own here; it is taken as it is written.",
             "Write the value, or give it: `--env NAME=…`.",
         );
     }
-    if value.starts_with('<') && value.ends_with('>') {
+    let parts = value.split(['=', ':']);
+    let is_open = |part: &&str| part.len() > 2 && part.starts_with('<') && part.ends_with('>');
+    if let Some(part) = parts.into_iter().find(is_open) {
         told.refused(
             at,
-            flag,
-            format!("`{value}` stands for a value that you choose."),
+            name,
+            format!("`{part}` stands for a value that you choose."),
             "Write the value.",
         );
     }
-    value
+    if flag.key == "volumes" && value.starts_with(".\\") {
+        value = value.replacen(".\\", "./", 1);
+        let end = value.find(':').unwrap_or(value.len());
+        let source = value[..end].replace('\\', "/");
+        value.replace_range(..end, &source);
+    }
+    Some(value)
+}
+
+/// The folder that somebody is in, at the beginning of a path.
+fn here(value: &str, flag: &str, at: Place, told: &mut Told) -> String {
+    const HERE: [&str; 9] = [
+        "$(pwd)", "$(PWD)", "${PWD}", "${pwd}", "$PWD", "$pwd", "`pwd`", "%cd%", "%CD%",
+    ];
+    for here in HERE {
+        if let Some(rest) = value.strip_prefix(here) {
+            told.adapted(at, flag, format!("{here} is the folder you are in."));
+            return format!(".{rest}");
+        }
+    }
+    value.to_owned()
 }
 
 pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, told: &mut Told) {
     let name = format!("--{}", flag.long());
-    let value = &expanded(value, service.unset, at, &name, told);
+    let value = match flag.key {
+        // Its parts are looked at one by one.
+        "mount" => value.to_owned(),
+        _ => match expanded(value, flag, at, service, told) {
+            Some(value) => value,
+            None => return,
+        },
+    };
+    let value = &value;
     let text = || Item::scalar(at, value.clone());
     match flag.key {
         "name" => {
@@ -103,28 +142,8 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
         }
         "" => told.ignored(at, &name, flag.note),
         "!" => told.refused(at, &name, flag.note, "Take it out."),
-        "network" => network(value, at, service, told),
-        "alias" => {
-            let mut aliases: Vec<Item> = service
-                .map
-                .get("networks")
-                .and_then(|field| field.item.get("default"))
-                .and_then(|network| network.get("aliases"))
-                .map(|aliases| aliases.items().to_vec())
-                .unwrap_or_default();
-            aliases.push(text());
-            let inner = Item::map(
-                at,
-                Map::from([(
-                    "aliases".to_owned(),
-                    Field {
-                        at,
-                        item: Item::list(at, aliases),
-                    },
-                )]),
-            );
-            service.inside("networks", "default", at, inner);
-        }
+        "network" => network::network(value, at, service, told),
+        "alias" | "ip" => network::own(flag.long(), value, at, service),
         "entrypoint" => service.put(
             "entrypoint",
             at,
@@ -138,6 +157,26 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
             ),
         ),
         "mount" => mount(value, at, service, told),
+        "ports" if value.contains('=') => {
+            let parts = fields(value).into_iter().map(|part| {
+                let (key, value) = part.split_once('=').unwrap_or((&part, ""));
+                let item = Item::scalar(at, value);
+                (key.replace('-', "_"), Field { at, item })
+            });
+            service.push("ports", at, Item::map(at, parts.collect()));
+        }
+        "env_file" => {
+            // Unlike compose, the line takes what such a file says as it is written.
+            let field = |text: &str| Field {
+                at,
+                item: Item::scalar(at, text),
+            };
+            let file = Map::from([
+                ("path".to_owned(), field(value)),
+                ("format".to_owned(), field("raw")),
+            ]);
+            service.push("env_file", at, Item::map(at, file));
+        }
         "ulimits" => {
             let (limit, numbers) = value.split_once('=').unwrap_or((value, ""));
             let (soft, hard) = numbers.split_once(':').unwrap_or((numbers, numbers));
@@ -163,29 +202,23 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
             if value == "all" {
                 service.put("gpus", at, text());
             } else {
-                let plain = value.trim_matches('"').to_owned();
                 let mut inner = Map::new();
-                match plain.strip_prefix("device=") {
-                    Some(ids) => {
-                        let ids = ids.split(',').map(|id| Item::scalar(at, id)).collect();
-                        inner.insert(
-                            "device_ids".to_owned(),
-                            Field {
-                                at,
-                                item: Item::list(at, ids),
-                            },
-                        );
-                    }
-                    None => {
-                        for part in plain.split(',') {
-                            let (key, value) = part.split_once('=').unwrap_or(("count", part));
-                            let item = match key {
-                                "capabilities" => Item::list(at, vec![Item::scalar(at, value)]),
-                                _ => Item::scalar(at, value),
-                            };
-                            inner.insert(key.to_owned(), Field { at, item });
+                for part in fields(value) {
+                    let (key, value) = part.split_once('=').unwrap_or(("count", &part));
+                    let several = || -> Vec<Item> {
+                        value.split(',').map(|one| Item::scalar(at, one)).collect()
+                    };
+                    let (key, item) = match key {
+                        "device" => ("device_ids", Item::list(at, several())),
+                        // A GPU it is with any other.
+                        "capabilities" => {
+                            let mut all: Vec<Item> = several();
+                            all.push(Item::scalar(at, "gpu"));
+                            (key, Item::list(at, all))
                         }
-                    }
+                        _ => (key, Item::scalar(at, value)),
+                    };
+                    inner.insert(key.to_owned(), Field { at, item });
                 }
                 service.push("gpus", at, Item::map(at, inner));
             }
@@ -208,8 +241,16 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
         "log-driver" => service.inside("logging", "driver", at, text()),
         "log-opt" => service.inside("logging", value, at, text()),
         "stop_grace_period" => service.put(flag.key, at, Item::scalar(at, format!("{value}s"))),
+        // As the shell that runs the line has it.
         "environment" if !value.contains('=') => {
-            service.push(flag.key, at, text());
+            match service.own.iter().rfind(|(name, _)| name == value) {
+                Some((name, found)) => {
+                    let item = Item::scalar(at, format!("{name}={found}"));
+                    service.taken.push(name.clone());
+                    service.push(flag.key, at, item);
+                }
+                None => service.push(flag.key, at, text()),
+            }
         }
         "volumes" if !value.contains(':') && !value.starts_with('/') => {
             told.invalid(
@@ -251,66 +292,20 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
     }
 }
 
-/// `host`, `name`, or `name=…,alias=…,ip=…`.
-fn network(value: &str, at: Place, service: &mut Service, told: &mut Told) {
-    if matches!(value, "host" | "none" | "bridge" | "default") || value.starts_with("container:") {
-        service.put("network_mode", at, Item::scalar(at, value));
-        return;
-    }
-    if value.starts_with("slirp4netns") || value.starts_with("pasta") || value.starts_with("ns:") {
-        told.refused(
-            at,
-            "--network",
-            format!("`{value}` is a network of Podman's own."),
-            "Take it out.",
-        );
-        return;
-    }
-    let mut name = value.to_owned();
-    let mut inner = Map::new();
-    let mut aliases = Vec::new();
-    if value.contains('=') {
-        for part in value.split(',') {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            match key {
-                "name" => name = value.to_owned(),
-                "alias" => aliases.push(Item::scalar(at, value)),
-                "ip" | "ip6" | "mac-address" | "link-local-ip" | "driver-opt" | "gw-priority" => {
-                    let key = match key {
-                        "ip" => "ipv4_address",
-                        "ip6" => "ipv6_address",
-                        "mac-address" => "mac_address",
-                        "link-local-ip" => "link_local_ips",
-                        "driver-opt" => "driver_opts",
-                        _ => "gw_priority",
-                    };
-                    inner.insert(
-                        key.to_owned(),
-                        Field {
-                            at,
-                            item: Item::scalar(at, value),
-                        },
-                    );
-                }
-                other => told.refused(
-                    at,
-                    "--network",
-                    format!("A network has no `{other}`."),
-                    "Take it out.",
-                ),
-            }
+/// What commas part, unless quotes keep them: `a,"b=c,d"`.
+pub(super) fn fields(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut quoted, mut letters) = (false, text.chars().peekable());
+    while let Some(c) = letters.next() {
+        let last = parts.last_mut().expect("there is one");
+        match c {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => last.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => parts.push(String::new()),
+            c => last.push(c),
         }
     }
-    if !aliases.is_empty() {
-        inner.insert(
-            "aliases".to_owned(),
-            Field {
-                at,
-                item: Item::list(at, aliases),
-            },
-        );
-    }
-    service.inside("networks", &name, at, Item::map(at, inner));
+    parts
 }
 
 /// `type=bind,src=…,dst=…,readonly`
@@ -318,14 +313,18 @@ fn mount(value: &str, at: Place, service: &mut Service, told: &mut Told) {
     let mut outer: IndexMap<&str, String> = IndexMap::new();
     let mut inner: Vec<(&str, &str, String)> = Vec::new();
     outer.insert("type", "volume".to_owned());
-    for part in value.split(',') {
-        let (key, value) = part.split_once('=').unwrap_or((part, "true"));
+    for part in fields(value) {
+        let (key, value) = part.split_once('=').unwrap_or((&part, "true"));
         let value = value.to_owned();
         match key {
             "type" => {
                 outer.insert("type", value);
             }
             "src" | "source" => {
+                let flag = super::flags::long("mount").expect("it is documented");
+                let Some(value) = expanded(&value, flag, at, service, told) else {
+                    return;
+                };
                 outer.insert("source", value);
             }
             "dst" | "target" | "destination" => {

@@ -16,15 +16,21 @@ pub(super) struct Read {
     pub(super) unset: Vec<String>,
     /// Those of which the value was put in.
     pub(super) used: Vec<String>,
+    /// Variables that lines of the text set for those below: name, value, place.
+    pub(super) set: Vec<(String, String, Place)>,
+    /// `> file`, `2>&1`, `< file`, which are the shell's, by the command that they stand in.
+    pub(super) redirected: Vec<(usize, Word)>,
 }
 
 /// What variables may put into a text, in bytes.
 const FILLED_MAX: usize = 1 << 20;
 
 /// The commands of a text, values of variables put in. `Err` has the line and what is wrong.
+/// In a text for Windows (`windows`), `\` parts folders.
 pub(super) fn commands(
     text: &str,
     given: &[(String, String)],
+    windows: bool,
 ) -> Result<Read, (u32, &'static str)> {
     let mut read = Read::default();
     let mut filled = 0;
@@ -51,13 +57,22 @@ pub(super) fn commands(
         () => {
             match variable(&letters) {
                 None => word!().push('$'),
-                Some((name, behind)) => {
+                Some(Variable { name, behind, default }) => {
                     let value = given.iter().rfind(|(known, _)| *known == name);
-                    let value = value.map(|(_, value)| value.as_str());
+                    let set = read.set.iter().rfind(|(known, ..)| *known == name);
+                    let value = value
+                        .map(|(_, value)| value.clone())
+                        .or_else(|| set.map(|(_, value, _)| value.clone()))
+                        .or(default);
+                    let home = name == "HOME" && value.is_none() && begins_path(&word!(), command.last());
                     match (value, behind) {
+                        (None, Some(behind)) if home => {
+                            word!().push('~');
+                            letters = behind;
+                        }
                         (Some(value), Some(behind)) if filled + value.len() <= FILLED_MAX => {
                             filled += value.len();
-                            word!().push_str(value);
+                            word!().push_str(&value);
                             letters = behind;
                             if !read.used.contains(&name) {
                                 read.used.push(name);
@@ -66,7 +81,7 @@ pub(super) fn commands(
                         _ => {
                             word!().push('$');
                             // The folder is known.
-                            if name != "PWD" && !read.unset.contains(&name) {
+                            if !name.eq_ignore_ascii_case("PWD") && !read.unset.contains(&name) {
                                 read.unset.push(name);
                             }
                         }
@@ -75,14 +90,25 @@ pub(super) fn commands(
             }
         };
     }
+    // A command that sets variables and does nothing else is for those below it.
+    macro_rules! ends {
+        () => {
+            command.extend(word.take());
+            match assignments(&command) {
+                Some(set) => {
+                    read.set.extend(set);
+                    command.clear();
+                }
+                None if !command.is_empty() => commands.push(std::mem::take(&mut command)),
+                None => {}
+            }
+        };
+    }
     while let Some(c) = letters.next() {
         match c {
             '\n' => {
+                ends!();
                 line += 1;
-                command.extend(word.take());
-                if !command.is_empty() {
-                    commands.push(std::mem::take(&mut command));
-                }
             }
             '\r' => {}
             // What web pages make of blanks.
@@ -155,10 +181,32 @@ pub(super) fn commands(
                     }
                 }
             }
+            '\\' if windows => word!().push('\\'),
             '\\' => {
                 if let Some(c) = letters.next() {
                     word!().push(c);
                 }
+            }
+            // `<your key>` is a place for a value; other signs of that kind lead a program's input and output elsewhere.
+            '<' if placeholder(&letters).is_some() => {
+                let inner = placeholder(&letters).unwrap_or_default();
+                word!().push('<');
+                word!().push_str(&inner);
+                for _ in inner.chars() {
+                    letters.next();
+                }
+            }
+            '<' | '>'
+                if word
+                    .as_ref()
+                    .is_none_or(|word| word.text.bytes().all(|b| b.is_ascii_digit())) =>
+            {
+                let mut shown = word.take().map(|word| word.text).unwrap_or_default();
+                shown.push(c);
+                target(&mut letters, &mut shown);
+                let at = place(line);
+                read.redirected
+                    .push((commands.len(), Word { text: shown, at }));
             }
             '$' if letters.peek() == Some(&'(') => {
                 // `$(id -u)` is one word, whatever is in it.
@@ -179,10 +227,7 @@ pub(super) fn commands(
             }
             '$' => variable!(),
             ';' | '|' | '&' if word.is_none() || c != '&' => {
-                command.extend(word.take());
-                if !command.is_empty() {
-                    commands.push(std::mem::take(&mut command));
-                }
+                ends!();
                 while letters
                     .peek()
                     .is_some_and(|next| matches!(next, '&' | '|' | ';'))
@@ -193,28 +238,119 @@ pub(super) fn commands(
             c => word!().push(c),
         }
     }
-    command.extend(word.take());
-    if !command.is_empty() {
-        commands.push(command);
-    }
+    ends!();
     read.commands = commands;
     Ok(read)
 }
 
+/// What a command sets that is `A=1`, or `export A=1`, and nothing else; not where a program would have to answer.
+fn assignments(command: &[Word]) -> Option<Vec<(String, String, Place)>> {
+    let words = match command {
+        [first, rest @ ..] if matches!(first.text.as_str(), "export" | "set") => rest,
+        words => words,
+    };
+    if words.is_empty() {
+        return None;
+    }
+    let one = |word: &Word| {
+        let (name, value) = word.text.split_once('=')?;
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let is_known = !value.contains("$(") && !value.contains('`');
+        (is_name && is_known).then(|| (name.to_owned(), value.to_owned(), word.at))
+    };
+    words.iter().map(one).collect()
+}
+
+/// Whether a path may begin behind this part of a word.
+fn begins_path(before: &str, flag: Option<&Word>) -> bool {
+    if before.is_empty() {
+        let flag = flag.map_or("", |word| word.text.as_str());
+        return matches!(flag, "-v" | "--volume" | "--env-file");
+    }
+    ["source=", "src=", "-v", "volume=", "env-file="]
+        .iter()
+        .any(|flag| before.ends_with(flag))
+}
+
+/// `your key>` behind a `<`: letters and blanks on one line, or a path without blanks.
+fn placeholder(letters: &Letters) -> Option<String> {
+    let mut inner = String::new();
+    for c in letters.clone().take(80) {
+        let is_first = inner.is_empty();
+        inner.push(c);
+        match c {
+            '>' => return (!is_first).then_some(inner),
+            '/' => {}
+            ' ' if inner.starts_with('/') => return None,
+            ' ' | '-' | '_' | '.' | ':' | '\'' | ',' if !is_first => {}
+            c if c.is_alphanumeric() => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Where input comes from or output goes: one word, quotes and all.
+fn target(letters: &mut Letters, shown: &mut String) {
+    while let Some(c) = letters.next_if(|c| matches!(c, '<' | '>' | '&' | ' ' | '\t')) {
+        shown.push(c);
+    }
+    let mut quote = None;
+    while let Some(c) = letters.next_if(|c| match quote {
+        Some(_) => *c != '\n',
+        None => !c.is_whitespace() && !matches!(c, ';' | '|' | '&'),
+    }) {
+        shown.push(c);
+        match (c, quote) {
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            _ => {}
+        }
+    }
+}
+
 type Letters<'t> = std::iter::Peekable<std::str::Chars<'t>>;
 
-/// The name of the variable that begins here, `NAME` or `{NAME}`, and what is behind it; no more than the name where it says what
-/// to do without a value.
-fn variable<'t>(letters: &Letters<'t>) -> Option<(String, Option<Letters<'t>>)> {
+/// A variable that begins behind a `$`: `NAME`, `{NAME}`, `{NAME:-default}`.
+struct Variable<'t> {
+    name: String,
+    /// What is behind it; nothing where it cannot be told what it stands for.
+    behind: Option<Letters<'t>>,
+    default: Option<String>,
+}
+
+fn variable<'t>(letters: &Letters<'t>) -> Option<Variable<'t>> {
     let mut rest = letters.clone();
     let is_braced = rest.next_if_eq(&'{').is_some();
     let mut name = String::new();
     while let Some(c) = rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
         name.push(c);
     }
-    let is_name = name.starts_with(|c: char| !c.is_ascii_digit());
-    let ends = !is_braced || rest.next_if_eq(&'}').is_some();
-    is_name.then(|| (name, ends.then_some(rest)))
+    if !name.starts_with(|c: char| !c.is_ascii_digit()) {
+        return None;
+    }
+    if !is_braced || rest.next_if_eq(&'}').is_some() {
+        let (behind, default) = (Some(rest), None);
+        return Some(Variable {
+            name,
+            behind,
+            default,
+        });
+    }
+    // A default that is text; one with variables of its own is not looked into.
+    rest.next_if_eq(&':');
+    let has_default = rest.next_if(|c| matches!(c, '-' | '=')).is_some();
+    let mut default = String::new();
+    while let Some(c) = rest.next_if(|c| has_default && !matches!(c, '}' | '$' | '`' | '\n')) {
+        default.push(c);
+    }
+    let ends = has_default && rest.next_if_eq(&'}').is_some();
+    Some(Variable {
+        name,
+        behind: ends.then_some(rest),
+        default: ends.then_some(default),
+    })
 }
 
 /// Only blanks until the end of the line.

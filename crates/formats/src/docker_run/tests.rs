@@ -118,11 +118,10 @@ fn what_is_wrong_is_told() {
         "docker run --nmae x nginx",
         expect![[r#"
             apiVersion: pluvio/v1
-            name: x
+            name: nginx
             components:
-              x:
-                image: docker.io/library/x:latest
-                command: [nginx]
+              nginx:
+                image: docker.io/library/nginx:latest
                 imagePorts: true
                 routes: []
             refused --nmae: There is no such flag.
@@ -222,7 +221,8 @@ fn variables_of_the_shell_are_put_in_where_they_are_given() {
     let (value, unset, rows) =
         read("docker run -e A=$NONE -v $PWD:/here -l b=$WORD -l c=$TAG img ${LATER:-x}");
     assert_eq!(value, "$$NONE");
-    assert_eq!(unset, ["NONE", "LATER"]);
+    // One with a default of its own does without.
+    assert_eq!(unset, ["NONE"]);
     assert_eq!(rows, ["--env"]);
     // One that no line names comes to nothing, and that is said.
     let import = read_alone("docker run img:$TAG", None, &given);
@@ -235,4 +235,139 @@ fn variables_of_the_shell_are_put_in_where_they_are_given() {
             .to_string(),
         "docker.io/library/img:7"
     );
+}
+
+/// The only component of a line, which has nothing wrong in it.
+fn alone(text: &str) -> pluvio_model::spec::ComponentSpec {
+    let import = read_alone(text, None, &[]);
+    assert_eq!(import.errors, [], "{text}");
+    assert_eq!(import.spec.components.len(), 1, "{text}");
+    import.spec.components[0].clone()
+}
+
+#[test]
+fn what_people_paste_around_a_line_does_not_change_it() {
+    let plain = alone("docker run -d -p 80:80 -v data:/data nginx:1");
+    for text in [
+        "$ docker run -d -p 80:80 -v data:/data nginx:1",
+        "# docker run -d -p 80:80 -v data:/data nginx:1",
+        "root@host:/# docker run -d -p 80:80 -v data:/data nginx:1",
+        "PS C:\\Users\\me> docker run -d -p 80:80 -v data:/data nginx:1",
+        "```bash\ndocker run -d -p 80:80 -v data:/data nginx:1\n```",
+        "sudo -E /usr/bin/docker --context far run -d -p 80:80 -v data:/data nginx:1",
+        "ID=$(docker run -d -p 80:80 -v data:/data nginx:1)",
+        "docker stop web; docker rm web; docker run -d -p 80:80 -v data:/data nginx:1",
+        "docker create -p 80:80 -v data:/data nginx:1",
+        "docker run -d -p 80:80 -v data:/data nginx:1 > /dev/null 2>&1 &",
+        "docker run -d -p 80:80 \\ # a note\n -v data:/data \\\n nginx:1",
+        "docker run -d \\\n # -e OLD=1 \\\n -p 80:80 \\\n\n -v data:/data \\\n nginx:1",
+        "  $ docker run -d \\\n  >  -p 80:80 \\\n  >  -v data:/data nginx:1",
+        "docker run \u{2013}d \u{2013}p 80:80 \u{2014}volume data:/data nginx:1",
+        "docker run -d -p published=80,target=80 -v data:/data nginx:1",
+        "docker run -d -p ${PORT:-80}:80 -v data:/data nginx:1",
+        "TAG=1\nexport NAME=data\ndocker run -d -p 80:80 -v $NAME:/data nginx:$TAG",
+    ] {
+        assert!(is_run(text), "{text}");
+        assert_eq!(alone(text), plain, "{text}");
+    }
+    // Files of other formats tell of such lines as well.
+    for text in [
+        "# docker run -d nginx\nservices:\n  web:\n    image: nginx\n",
+        "services:\n  ci:\n    command: |\n      docker run x\n",
+        "docker ps\n",
+        "lxc run x",
+    ] {
+        assert!(!is_run(text), "{text}");
+    }
+}
+
+#[test]
+fn folders_and_files_of_a_line_begin_where_one_is() {
+    for (line, want) in [
+        ("--mount type=bind,source=\"$(pwd)\"/data,target=/d", "data"),
+        ("--mount type=bind,source=${PWD}/data,target=/d", "data"),
+        ("-v ${pwd}/data:/d", "data"),
+        ("-v \"$PWD\\data:/d\"", "data"),
+        ("--mount 'type=volume,src=data,\"dst=/d\"'", "data"),
+    ] {
+        let component = alone(&format!("docker run {line} img"));
+        let volume = component.volumes.values().next();
+        let name = volume.and_then(|volume| volume.name.as_ref());
+        assert_eq!(
+            name.map(ToString::to_string).as_deref(),
+            Some(want),
+            "{line}"
+        );
+    }
+    let import = read_alone("docker run --env-file a.env -v $HOME/x:/x img", None, &[]);
+    assert_eq!(import.unset, [""; 0]);
+    assert!(
+        import.errors[0]
+            .remedy
+            .contains("the folder that you are in")
+    );
+}
+
+#[test]
+fn what_a_program_would_answer_is_left_out() {
+    let text =
+        "docker run --user \"$(id -u):$(id -g)\" -e \"K=$(openssl rand 8)\" -l 'a=Host(`x`)' img";
+    let import = read_alone(text, None, &[]);
+    assert_eq!(refused(&import.report), ["--user", "--env"]);
+    let component = &import.spec.components[0];
+    assert_eq!(component.user, None);
+    assert!(component.env.is_empty());
+    let import = read_alone(
+        "docker run -e K=<your key> -v <path to it>:/x img",
+        None,
+        &[],
+    );
+    assert_eq!(refused(&import.report), ["--env", "--volume"]);
+    assert_eq!(import.errors, []);
+}
+
+#[test]
+fn a_variable_that_is_named_alone_is_the_shells() {
+    let given = [("A".to_owned(), "1".to_owned())];
+    let import = read_alone("B=2 docker run -e A -e B img", None, &given);
+    let env: Vec<_> = import.spec.components[0].env.values().collect();
+    assert_eq!(
+        env.iter().map(|value| value.0.as_str()).collect::<Vec<_>>(),
+        ["1", "2"]
+    );
+    assert_eq!(refused(&import.report), [""; 0]);
+    let import = read_alone("docker run --link db:d -e A img", None, &given);
+    assert_eq!(
+        import.errors[0].remedy,
+        "Paste the line that runs it along, or take the flag out."
+    );
+}
+
+#[test]
+fn what_is_said_of_the_network_is_said_of_the_one_that_is_named() {
+    let line = "docker run --network n --network-alias a --ip 10.0.0.5 img\n";
+    let import = read_alone(&format!("{line}docker run --network m other"), None, &[]);
+    let component = &import.spec.components[0];
+    assert_eq!(
+        component
+            .aliases
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["a"]
+    );
+    assert_eq!(component.networks.len(), 1);
+    assert_eq!(refused(&import.report), [""; 0]);
+}
+
+#[test]
+fn what_commands_printed_is_no_command() {
+    let import = read_alone(
+        "$ docker run -d img\n4f2a\n$ docker ps\nNAMES\nimg\n",
+        None,
+        &[],
+    );
+    assert_eq!(import.errors, []);
+    assert_eq!(refused(&import.report), [""; 0]);
+    assert_eq!(import.spec.components.len(), 1);
 }

@@ -8,11 +8,14 @@ use crate::compose::item::Place;
 use crate::yaml::{Node, Value};
 
 /// Add-ons by their name: the component, the database when no version is asked for, and the variable with its address.
-const DATABASES: [(&str, &str, &str, &str); 16] = [
+const DATABASES: [(&str, &str, &str, &str); 19] = [
     ("heroku-postgresql", "postgres", "postgres@17", "DATABASE"),
     ("dokku-postgres", "postgres", "postgres@17", "DATABASE"),
     ("postgres", "postgres", "postgres@17", "DATABASE"),
     ("crunchy-postgres", "postgres", "postgres@17", "DATABASE"),
+    ("dokku-redis", "redis", "redis@8.0", "REDIS"),
+    ("dokku-mariadb", "mariadb", "mariadb@11.8", "DATABASE"),
+    ("dokku-mysql", "mariadb", "mariadb@11.8", "DATABASE"),
     ("heroku-redis", "redis", "redis@8.0", "REDIS"),
     ("rediscloud", "redis", "redis@8.0", "REDISCLOUD"),
     ("redistogo", "redis", "redis@8.0", "REDISTOGO"),

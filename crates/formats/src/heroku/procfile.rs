@@ -100,16 +100,23 @@ pub(super) fn read(text: &str, told: &mut Told) -> IndexMap<String, Process> {
 
 /// A line becomes words where no shell is needed, so that the program itself is told to stop.
 pub fn command_of(line: &str) -> Command {
+    // `A=1 program` sets a variable, which is the shell's work; `exec` would take it for the program.
+    let first = line.split(' ').next().unwrap_or_default();
+    let sets = first
+        .split_once('=')
+        .is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     let plain = !line.is_empty()
         && line.chars().all(|c| {
             c.is_ascii_alphanumeric()
                 || matches!(c, ' ' | '/' | '.' | '_' | '-' | ':' | '=' | '@' | ',' | '+')
         })
-        // `A=1 program` sets a variable, which is the shell's work.
-        && !line.split(' ').next().unwrap_or_default().contains('=');
+        && !first.contains('=');
     if plain {
         Command::Words(line.split_whitespace().map(str::to_owned).collect())
-    } else if line.starts_with("exec ") || line.contains([';', '&', '|', '\n']) {
+    } else if sets
+        || matches!(first, "exec" | "cd" | "." | "source" | "export" | "eval")
+        || line.contains([';', '&', '|', '\n', '('])
+    {
         Command::Shell(line.to_owned())
     } else {
         Command::Shell(format!("exec {line}"))

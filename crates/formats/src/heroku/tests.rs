@@ -330,3 +330,35 @@ fn what_runs_after_the_first_deploy_is_a_job_that_runs_once() {
     let elsewhere = of(r#"{ "predeploy": "x" }"#, "web: serve\n");
     assert!(elsewhere.contains("`scripts.dokku`"), "{elsewhere}");
 }
+
+#[test]
+fn the_shell_keeps_what_is_its_own() {
+    use super::procfile::command_of;
+    use pluvio_model::spec::Command;
+    for (line, want) in [
+        ("A=1 node x.js", "A=1 node x.js"),
+        ("A=$B node x.js", "A=$B node x.js"),
+        ("cd app/$X", "cd app/$X"),
+        ("(node x.js)", "(node x.js)"),
+        ("node $X", "exec node $X"),
+        ("node --a=b $X", "exec node --a=b $X"),
+    ] {
+        assert_eq!(command_of(line), Command::Shell(want.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn words_for_true_and_false_are_taken_and_dokkus_databases_are_known() {
+    let app_json = r#"{
+        "env": { "A": { "required": "false" }, "B": { "required": "true", "value": "1" } },
+        "addons": ["dokku-redis", "dokku-postgres"]
+    }"#;
+    let files = Files {
+        app_json: Some(app_json),
+        ..Files::default()
+    };
+    let import = read(files, None, None, &[]);
+    assert_eq!(import.errors, []);
+    let kept: Vec<_> = import.spec.components.keys().map(Name::as_str).collect();
+    assert_eq!(kept, ["redis", "postgres", "web"]);
+}

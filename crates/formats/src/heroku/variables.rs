@@ -48,6 +48,8 @@ impl Reader<'_> {
                         ..
                     },
                 ) => required = *is,
+                ("required", Value::Scalar { text, .. }) if text == "true" => required = true,
+                ("required", Value::Scalar { text, .. }) if text == "false" => required = false,
                 ("required", _) => {
                     self.told.invalid(
                         at,
