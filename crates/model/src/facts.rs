@@ -106,3 +106,10 @@ pub struct ImageAtHand {
     #[serde(default)]
     pub built: Option<crate::release::BuildRecord>,
 }
+
+impl ImageAtHand {
+    /// Whether it is known what the image says of itself. A plan fetches nothing: there an image is called by its name alone.
+    pub fn is_looked_at(&self) -> bool {
+        self.facts.id != self.reference.to_string()
+    }
+}

@@ -51,11 +51,13 @@ pub fn of_spec(spec: &AppSpec) -> Vec<Problem> {
     problems
 }
 
-/// What a decision tells, with the ports that images expose. What was so in `parent` already is not told again.
+/// What a decision tells, with the ports that images expose. What was so in `parent` already is not told again, nor anything of
+/// an image that nobody looked at.
 pub(crate) fn of_release(
     spec: &AppSpec,
     release: &Release,
     parent: Option<&Release>,
+    is_looked_at: &dyn Fn(&Name) -> bool,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (user, component) in &release.components {
@@ -66,6 +68,9 @@ pub(crate) fn of_release(
                 continue;
             };
             if !listens(other.kind) || asked.database().is_some() {
+                continue;
+            }
+            if (asked.image_ports || asked.ports.is_empty()) && !is_looked_at(used) {
                 continue;
             }
             let before = closed_before(parent, user, used);
@@ -426,6 +431,25 @@ mod tests {
         }
         let own = json!({ "image": "localhost/api:1", "routes": [], "aliases": ["old-api"] });
         assert_eq!(ports(&spec(json!([]), &own)), [8080]);
+    }
+
+    #[test]
+    fn of_an_image_that_nobody_looked_at_no_port_is_missed() {
+        let spec = shop(
+            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [],
+                "env": { "API": "api:9000" } }),
+            json!({ "image": "localhost/api:1", "routes": [] }),
+        );
+        assert!(sample::decide(1, &spec, None).is_err());
+        let mut facts = sample::facts(&spec);
+        for image in facts.images.values_mut() {
+            image.facts = pluvio_model::facts::ImageFacts {
+                id: image.reference.to_string(),
+                ..Default::default()
+            };
+        }
+        let revision = sample::revision(1, &spec, pluvio_model::revision::Origin::Apply);
+        crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
     }
 
     #[test]

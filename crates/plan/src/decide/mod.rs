@@ -33,7 +33,7 @@ use indexmap::IndexMap;
 use ports::Ports;
 use volumes::Volumes;
 
-use pluvio_model::facts::{DecideFacts, RuntimeKind};
+use pluvio_model::facts::{DecideFacts, ImageAtHand, RuntimeKind};
 use pluvio_model::id::VolumeId;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::{EnvName, Name};
@@ -153,7 +153,10 @@ pub fn decide(
         revision.origin,
         Origin::Rollback { .. } | Origin::Restart { .. }
     ) {
-        problems.extend(crate::openings::of_release(spec, &release, parent));
+        let is_looked_at =
+            |name: &Name| facts.images.get(name).is_none_or(ImageAtHand::is_looked_at);
+        let found = crate::openings::of_release(spec, &release, parent, &is_looked_at);
+        problems.extend(found);
     }
     match facts.runtime.runtime {
         RuntimeKind::Kubernetes => {}
