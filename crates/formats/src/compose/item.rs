@@ -159,6 +159,12 @@ impl Told {
         self.rows.last_mut().expect("pushed just now")
     }
 
+    /// Whether something wrong was told of this very place.
+    pub(crate) fn has_error_at(&self, path: &str) -> bool {
+        let at = |problem: &Problem| problem.at.as_ref().is_some_and(|at| at.path == path);
+        self.errors.iter().any(at)
+    }
+
     pub(crate) fn adapted(&mut self, at: Place, path: &str, message: impl Into<String>) {
         self.row(Outcome::Adapted, at, path, message.into());
     }

@@ -508,3 +508,17 @@ fn ports_of_other_protocols_are_no_routes() {
     let untold = "services:\n  a: { image: 'localhost/php:8-fpm' }\n";
     assert!(read_text(untold).spec.components[0].image_ports);
 }
+
+#[test]
+fn a_service_whose_base_is_not_there_is_told_of_once() {
+    let text =
+        "services:\n  web:\n    extends: { file: base.yaml, service: web }\n    ports: [80]\n";
+    let project = Project {
+        files: vec!["compose.yaml".to_owned()],
+        text: Some(text.to_owned()),
+        ..Project::default()
+    };
+    let import = read(&project, &Nothing);
+    let causes: Vec<_> = import.errors.iter().map(|e| e.cause.as_str()).collect();
+    assert_eq!(causes, ["There is no file base.yaml."]);
+}

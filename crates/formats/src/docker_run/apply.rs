@@ -240,7 +240,15 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
         ),
         "log-driver" => service.inside("logging", "driver", at, text()),
         "log-opt" => service.inside("logging", value, at, text()),
-        "stop_grace_period" => service.put(flag.key, at, Item::scalar(at, format!("{value}s"))),
+        "stop_grace_period" => {
+            // Seconds, which some write as such.
+            let unit = if value.ends_with(|c: char| c.is_ascii_digit()) {
+                "s"
+            } else {
+                ""
+            };
+            service.put(flag.key, at, Item::scalar(at, format!("{value}{unit}")));
+        }
         // As the shell that runs the line has it.
         "environment" if !value.contains('=') => {
             match service.own.iter().rfind(|(name, _)| name == value) {

@@ -270,6 +270,8 @@ fn what_people_paste_around_a_line_does_not_change_it() {
         assert!(is_run(text), "{text}");
         assert_eq!(alone(text), plain, "{text}");
     }
+    let seconds = |text: &str| alone(&format!("docker run --stop-timeout {text} img"));
+    assert_eq!(seconds("\"10s\""), seconds("10"));
     // Files of other formats tell of such lines as well.
     for text in [
         "# docker run -d nginx\nservices:\n  web:\n    image: nginx\n",

@@ -35,6 +35,9 @@ impl Convert<'_> {
         }
         match &build {
             Some(build) => self.build(build, making),
+            // Where what it extends could not be read, that is said, and is why.
+            None if image.is_none()
+                && self.told.has_error_at(&format!("{}.extends", fields.path)) => {}
             None if image.is_none() => self.told.error(
                 problem::SOURCE_MISSING,
                 at,
