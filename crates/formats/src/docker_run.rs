@@ -84,6 +84,11 @@ pub fn read(
             "Its value is put in where the lines below name it.",
         );
     }
+    let set: Vec<(String, String)> = shell
+        .set
+        .iter()
+        .map(|(name, value, _)| (name.clone(), value.clone()))
+        .collect();
     let mut services = Map::new();
     for (number, command) in shell.commands.iter().enumerate() {
         let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
@@ -93,11 +98,7 @@ pub fn read(
             other_command(command, &plain, is_said, &mut told);
             continue;
         };
-        let mut own: Vec<(String, String)> = shell
-            .set
-            .iter()
-            .map(|(name, value, _)| (name.clone(), value.clone()))
-            .collect();
+        let mut own: Vec<(String, String)> = Vec::new();
         for word in plain[..start].iter() {
             if let Some((name, value)) = word.split_once('=').filter(|_| is_assignment(word)) {
                 own.push((name.to_owned(), value.to_owned()));
@@ -107,7 +108,6 @@ pub fn read(
                 told.ignored(command[0].at, word, message);
             }
         }
-        own.extend(given.iter().cloned());
         for (_, word) in shell.redirected.iter().filter(|(of, _)| *of == number) {
             let message =
                 "Input and output are the shell's; what the program prints is kept as its log.";
@@ -115,7 +115,7 @@ pub fn read(
         }
         let run = Run {
             unset: &shell.unset,
-            own: &own,
+            own: [&set, &own, given],
             at: command[0].at,
         };
         let taken = run.read(&command[start..], &mut services, &mut told);
@@ -278,8 +278,8 @@ fn other_command(command: &[Word], plain: &[&str], is_said: bool, told: &mut Tol
 struct Run<'r> {
     /// Variables of the shell that have no value.
     unset: &'r [String],
-    /// Those that have one.
-    own: &'r [(String, String)],
+    /// Those that have one: of lines above, of the line, given.
+    own: [&'r [(String, String)]; 3],
     at: Place,
 }
 

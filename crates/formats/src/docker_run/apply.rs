@@ -13,8 +13,8 @@ pub(super) struct Service<'u> {
     pub(super) name: Option<String>,
     /// Variables of the shell that have no value.
     pub(super) unset: &'u [String],
-    /// Those that have one.
-    pub(super) own: &'u [(String, String)],
+    /// Those that have one; the later slices win.
+    pub(super) own: [&'u [(String, String)]; 3],
     /// Of these, what a flag asked for by its name alone.
     pub(super) taken: Vec<String>,
     /// What flags of their own say of the network: aliases, addresses.
@@ -251,7 +251,12 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
         }
         // As the shell that runs the line has it.
         "environment" if !value.contains('=') => {
-            match service.own.iter().rfind(|(name, _)| name == value) {
+            match service
+                .own
+                .iter()
+                .rev()
+                .find_map(|own| own.iter().rfind(|(name, _)| name == value))
+            {
                 Some((name, found)) => {
                     let item = Item::scalar(at, format!("{name}={found}"));
                     service.taken.push(name.clone());

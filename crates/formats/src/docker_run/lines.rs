@@ -34,14 +34,18 @@ fn goes_on(line: &str) -> bool {
     line.ends_with('\\') || line.ends_with(" `") || line.ends_with(" ^")
 }
 
-/// Whether the command goes on behind a note or an empty line: with another flag, or because the note was such a line.
-fn is_between(note: &str, rest: &[&str]) -> bool {
-    note.ends_with('\\')
-        || rest
-            .iter()
-            .map(|line| line.trim())
-            .find(|line| !line.is_empty() && !line.starts_with('#'))
-            .is_some_and(|line| line.starts_with('-'))
+/// For each line, whether the next one that is no note and not empty begins with a flag.
+fn before_flags(lines: &[&str]) -> Vec<bool> {
+    let mut all = vec![false; lines.len()];
+    let mut is_flag = false;
+    for (before, line) in all.iter_mut().zip(lines).rev() {
+        *before = is_flag;
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            is_flag = line.starts_with('-');
+        }
+    }
+    all
 }
 
 pub(super) fn tidied(text: &str) -> Tidied {
@@ -49,6 +53,7 @@ pub(super) fn tidied(text: &str) -> Tidied {
     let plainly = |line: &&str| program::runs(prompt(line).map_or(line, |(_, rest)| rest));
     // `# docker run …` is a note, unless nothing else runs something: then it is what root is shown.
     let of_root = !lines.iter().any(plainly);
+    let before_flags = before_flags(&lines);
     let mut tidied = Tidied::default();
     let (mut ends, mut continued) = (None::<String>, false);
     for (index, line) in lines.iter().enumerate() {
@@ -67,7 +72,8 @@ pub(super) fn tidied(text: &str) -> Tidied {
             continue;
         }
         if continued && (plain.is_empty() || plain.starts_with('#')) {
-            if is_between(plain, &lines[index + 1..]) {
+            // The command goes on: with another flag, or because the note was a line of it.
+            if plain.ends_with('\\') || before_flags[index] {
                 tidied.text.push('\\');
                 continue;
             }
@@ -136,13 +142,21 @@ fn inside_of_assignment(line: &str) -> Option<&str> {
 
 /// `-p 80:80 \ # a note`: the line is meant to go on.
 fn without_note(line: &str) -> &str {
-    for (at, _) in line.match_indices('\\') {
-        let (before, behind) = (&line[..at], &line[at + 1..]);
-        let quotes = before.matches(['"', '\'']).count();
-        let is_note = behind.starts_with([' ', '\t']) && behind.trim_start().starts_with('#');
-        if is_note && quotes % 2 == 0 && before.ends_with([' ', '\t']) {
-            return &line[..=at];
+    let mut in_quotes = false;
+    let mut before = None;
+    for (at, letter) in line.char_indices() {
+        match letter {
+            '"' | '\'' => in_quotes = !in_quotes,
+            '\\' if !in_quotes && matches!(before, Some(' ' | '\t')) => {
+                let behind = &line[at + 1..];
+                let note = behind.trim_start_matches([' ', '\t']);
+                if note.len() < behind.len() && note.starts_with('#') {
+                    return &line[..=at];
+                }
+            }
+            _ => {}
         }
+        before = Some(letter);
     }
     line
 }

@@ -1,5 +1,7 @@
 //! The shell's part: words, quotes, lines that go on, several commands.
 
+use std::collections::HashMap;
+
 use crate::compose::item::Place;
 
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub(super) fn commands(
     let mut word: Option<Word> = None;
     let mut line = 1_u32;
     let mut letters = text.chars().peekable();
+    // Where in `set` each name was set last.
+    let mut known: HashMap<String, usize> = HashMap::new();
     let place = |line: u32| Place {
         line,
         ..Place::default()
@@ -59,7 +63,7 @@ pub(super) fn commands(
                 None => word!().push('$'),
                 Some(Variable { name, behind, default }) => {
                     let value = given.iter().rfind(|(known, _)| *known == name);
-                    let set = read.set.iter().rfind(|(known, ..)| *known == name);
+                    let set = known.get(&name).map(|at| &read.set[*at]);
                     let value = value
                         .map(|(_, value)| value.clone())
                         .or_else(|| set.map(|(_, value, _)| value.clone()))
@@ -96,7 +100,10 @@ pub(super) fn commands(
             command.extend(word.take());
             match assignments(&command) {
                 Some(set) => {
-                    read.set.extend(set);
+                    for set in set {
+                        known.insert(set.0.clone(), read.set.len());
+                        read.set.push(set);
+                    }
                     command.clear();
                 }
                 None if !command.is_empty() => commands.push(std::mem::take(&mut command)),

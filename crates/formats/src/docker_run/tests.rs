@@ -373,3 +373,23 @@ fn what_commands_printed_is_no_command() {
     assert_eq!(refused(&import.report), [""; 0]);
     assert_eq!(import.spec.components.len(), 1);
 }
+
+#[test]
+fn long_texts_take_time_as_they_are_long() {
+    let begun = std::time::Instant::now();
+    for text in [
+        format!("docker run \\\n{}-d img", "\n".repeat(250_000)),
+        format!("docker run \" {}", "\\ # ".repeat(60_000)),
+        format!("{}docker run img $NONE", "A=1 # \n".repeat(36_000)),
+        format!(
+            "{}docker run {} img",
+            "A=1\n".repeat(30_000),
+            "$B".repeat(60_000)
+        ),
+        format!("docker run img{}", " <a <b >c".repeat(28_000)),
+        "$ docker run img\n".repeat(1_500),
+    ] {
+        let _ = (is_run(&text), read_alone(&text, None, &[]));
+    }
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
