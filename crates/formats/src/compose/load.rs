@@ -66,6 +66,30 @@ impl Names for With<'_> {
     }
 }
 
+/// A path that begins with what every shell sets: compose is run in the project's folder, by somebody with a home.
+fn of_the_shell(text: &str, path: &str, variables: &Variables) -> Option<(String, &'static str)> {
+    let is_path = path.contains(".volumes[")
+        || [".source", ".context", ".file", ".env_file"]
+            .iter()
+            .any(|key| path.ends_with(key));
+    if !is_path {
+        return None;
+    }
+    const KNOWN: [(&str, &str, &str); 2] = [
+        ("PWD", ".", "`$PWD` is the folder of the project."),
+        ("HOME", "~", "`$HOME` is the folder of who reads the file."),
+    ];
+    KNOWN.into_iter().find_map(|(name, stands, message)| {
+        let rest = text.strip_prefix('$')?;
+        let rest = match rest.strip_prefix('{') {
+            Some(inner) => inner.strip_prefix(name)?.strip_prefix('}')?,
+            None => rest.strip_prefix(name)?,
+        };
+        let ends = rest.is_empty() || rest.starts_with(['/', ':']);
+        (ends && !variables.0.contains_key(name)).then(|| (format!("{stands}{rest}"), message))
+    })
+}
+
 impl<'l> Loader<'l> {
     pub(crate) fn new(around: &'l dyn Surroundings) -> Loader<'l> {
         Loader {
@@ -255,6 +279,13 @@ impl<'l> Loader<'l> {
         variables: &Variables,
         path: &str,
     ) -> Scalar {
+        let text = match of_the_shell(&text, path, variables) {
+            Some((read, message)) => {
+                self.told.adapted(at, path, message);
+                read
+            }
+            None => text,
+        };
         let names = With {
             variables,
             dialect: self.dialect,

@@ -522,3 +522,25 @@ fn a_service_whose_base_is_not_there_is_told_of_once() {
     let causes: Vec<_> = import.errors.iter().map(|e| e.cause.as_str()).collect();
     assert_eq!(causes, ["There is no file base.yaml."]);
 }
+
+#[test]
+fn paths_may_begin_with_what_every_shell_sets() {
+    let source = |volume: &str| {
+        let text = format!("services:\n  web:\n    image: web:1\n    volumes: [\"{volume}:/x\"]\n");
+        let project = Project {
+            files: vec!["compose.yaml".to_owned()],
+            text: Some(text),
+            ..Project::default()
+        };
+        let import = read(&project, &Nothing);
+        assert_eq!(
+            (import.errors, import.unset),
+            (Vec::new(), Vec::new()),
+            "{volume}"
+        );
+        import.spec.components[0].volumes.clone()
+    };
+    assert_eq!(source("$PWD/data"), source("./data"));
+    assert_eq!(source("${PWD}"), source("."));
+    assert_eq!(source("${HOME}/data"), source("~/data"));
+}
