@@ -59,6 +59,8 @@ pub(super) struct PodSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) image_pull_secrets: Vec<SecretName>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hostname: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dns_config: Option<DnsConfig>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) host_aliases: Vec<HostAlias>,
@@ -91,6 +93,8 @@ pub(super) struct PodSecurity {
     pub(super) fs_group: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fs_group_change_policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) supplemental_groups: Vec<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) sysctls: Vec<NameValue>,
 }

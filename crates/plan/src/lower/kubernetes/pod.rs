@@ -62,6 +62,7 @@ impl Lowering<'_> {
         }
         let hash = component.hash.to_string();
         let host = content.main.host.clone().unwrap_or_default();
+        let options = content.main.options.clone().unwrap_or_default();
         let rollout = &component.rollout;
         let group = group_of_volumes(content);
         let mut template = PodTemplate {
@@ -82,6 +83,7 @@ impl Lowering<'_> {
                     fs_group: group,
                     // A volume of many files is gone through once, not at each start.
                     fs_group_change_policy: group.map(|_| "OnRootMismatch"),
+                    supplemental_groups: numbers(&options.groups),
                     ..PodSecurity::default()
                 },
                 image_pull_secrets: self
@@ -90,6 +92,7 @@ impl Lowering<'_> {
                     .iter()
                     .map(|name| SecretName { name: name.clone() })
                     .collect(),
+                hostname: options.hostname,
                 dns_config: Some(DnsConfig {
                     searches: vec![self.inner_domain()],
                 }),
@@ -165,6 +168,21 @@ impl Lowering<'_> {
                 mount_path: path.to_string(),
                 sub_path: None,
                 read_only: mount.read_only,
+            });
+        }
+        let shared_memory = container.options.as_ref().and_then(|of| of.shm_size);
+        if let Some(size) = shared_memory {
+            let name = volumes.next("memory");
+            let size = size.0.to_string();
+            mounts.push(VolumeMount {
+                name: volumes.add(Volume {
+                    empty_dir: Some(json!({ "medium": "Memory", "sizeLimit": size })),
+                    name,
+                    ..Volume::default()
+                }),
+                mount_path: "/dev/shm".to_owned(),
+                sub_path: None,
+                read_only: false,
             });
         }
         for (index, (path, file)) in container.files.iter().enumerate() {
@@ -307,6 +325,14 @@ impl Volumes {
 /// What the nodes pull. An engine's image id is no digest that a registry knows, so only what the reference itself pins is pinned.
 fn image(container: &DecidedContainer) -> String {
     container.image.to_string()
+}
+
+/// Those that are numbers; others were refused.
+fn numbers(groups: &[String]) -> Vec<u32> {
+    groups
+        .iter()
+        .filter_map(|group| group.parse().ok())
+        .collect()
 }
 
 /// Kubernetes reads `$(NAME)` in commands and values; ours are rendered already.

@@ -58,9 +58,24 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
             main.stop_signal = None;
         }
         container(&path, &main, &mut refuse);
+        pod_options(component, &path, &mut refuse);
         for (what, containers) in [("sidecars", &content.sidecars), ("init", &content.init)] {
             for (name, each) in containers {
-                container(&format!("{path}.{what}.{name}"), each, &mut refuse);
+                let path = format!("{path}.{what}.{name}");
+                container(&path, each, &mut refuse);
+                let options = each.options.as_ref();
+                for (option, asked) in [
+                    ("hostname", options.is_some_and(|of| of.hostname.is_some())),
+                    ("groups", options.is_some_and(|of| !of.groups.is_empty())),
+                ] {
+                    if asked {
+                        refuse(
+                            format!("{path}.options.{option}"),
+                            "On Kubernetes all containers of a pod have this in common.",
+                            "Take it out, or write it for the component itself.",
+                        );
+                    }
+                }
             }
         }
     }
@@ -136,6 +151,55 @@ fn has_own_folder(target: &AbsolutePath) -> bool {
     target.as_str().matches('/').count() >= 3
 }
 
+/// What a pod has once, as the main container asks it.
+fn pod_options(
+    component: &DecidedComponent,
+    path: &str,
+    refuse: &mut impl FnMut(String, &str, &str),
+) {
+    let Some(options) = &component.content.main.options else {
+        return;
+    };
+    if let Some(hostname) = &options.hostname {
+        let path = format!("{path}.options.hostname");
+        if component.kind == Kind::Stateful {
+            refuse(
+                path,
+                "On Kubernetes the pods of a stateful component have names of their own.",
+                "Take it out: `HOSTNAME` holds an instance's name.",
+            );
+        } else if !is_label(hostname) {
+            refuse(
+                path,
+                "A pod's host name is one word of small letters, digits and hyphens, of at most 63.",
+                "Write such a name, or take it out.",
+            );
+        }
+    }
+    if options
+        .groups
+        .iter()
+        .any(|group| group.parse::<u32>().is_err())
+    {
+        refuse(
+            format!("{path}.options.groups"),
+            "Kubernetes knows groups by number only.",
+            "Write their numbers.",
+        );
+    }
+}
+
+/// By RFC 1123, as Kubernetes wants it.
+fn is_label(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    text.len() <= 63
+        && edge(text.chars().next())
+        && edge(text.chars().next_back())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 fn container(
     path: &str,
     container: &DecidedContainer,
@@ -173,13 +237,10 @@ fn container(
     }
     if let Some(options) = &container.options {
         for (option, asked) in [
-            ("hostname", options.hostname.is_some()),
             ("domainname", options.domainname.is_some()),
             ("dns", !options.dns.is_empty()),
             ("dnsSearch", !options.dns_search.is_empty()),
             ("dnsOptions", !options.dns_options.is_empty()),
-            ("groups", !options.groups.is_empty()),
-            ("shmSize", options.shm_size.is_some()),
             ("ulimits", !options.ulimits.is_empty()),
         ] {
             if asked {

@@ -436,6 +436,47 @@ fn what_kubernetes_cannot_do_is_refused_by_name() {
 }
 
 #[test]
+fn options_of_a_container_are_its_pods_where_pods_have_them() {
+    let with = |kind: &str, options: serde_json::Value| {
+        sample::shop(json!({ "web": {
+            "kind": kind, "image": "registry.test/shop:1", "routes": [], "options": options,
+        } }))
+    };
+    let asked = json!({ "hostname": "shop-1", "groups": ["44", "109"], "shmSize": "256Mi" });
+    let objects = lower(&with("service", asked)).unwrap();
+    conform(&objects);
+    let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+    let pod = &workload.body["spec"]["template"]["spec"];
+    assert_eq!(pod["hostname"], "shop-1");
+    assert_eq!(
+        pod["securityContext"]["supplementalGroups"],
+        json!([44, 109])
+    );
+    let memory = &pod["volumes"][0];
+    assert_eq!(
+        memory["emptyDir"],
+        json!({ "medium": "Memory", "sizeLimit": "268435456" })
+    );
+    let mount = &pod["containers"][0]["volumeMounts"][0];
+    assert_eq!(mount["mountPath"], "/dev/shm");
+    assert_eq!(mount["name"], memory["name"]);
+    for (kind, options, path) in [
+        (
+            "service",
+            json!({ "hostname": "mail.example.org" }),
+            "hostname",
+        ),
+        ("service", json!({ "hostname": "Shop" }), "hostname"),
+        ("stateful", json!({ "hostname": "shop" }), "hostname"),
+        ("service", json!({ "groups": ["video"] }), "groups"),
+        ("service", json!({ "dns": ["192.0.2.1"] }), "dns"),
+    ] {
+        let want = format!("spec.unsupported components.web.options.{path}");
+        assert_eq!(told(&with(kind, options)), [want]);
+    }
+}
+
+#[test]
 fn what_is_outside_is_a_service_that_leads_there() {
     let spec = sample::shop(json!({
         "web": { "image": "registry.test/shop:1" },
