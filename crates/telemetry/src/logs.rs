@@ -28,6 +28,8 @@ pub struct LogStore {
     age: Duration,
     components: Mutex<HashMap<(ApplicationId, Name), Held>>,
     live: Mutex<HashMap<ApplicationId, broadcast::Sender<Arc<Shown>>>>,
+    /// Held while segments are compressed: one thread at a time.
+    compressing: Arc<Mutex<()>>,
 }
 
 /// A line as followers get it.
@@ -70,6 +72,7 @@ impl LogStore {
             age,
             components: Mutex::default(),
             live: Mutex::default(),
+            compressing: Arc::default(),
         })
     }
 
@@ -133,9 +136,11 @@ impl LogStore {
                 Ok(aside) => {
                     let folder = self.component_folder(application, component);
                     let (limit, age) = (self.bytes, self.age);
+                    let compressing = self.compressing.clone();
                     // A few tens of milliseconds of work: not on a thread that serves.
                     std::thread::spawn(move || {
-                        if let Err(error) = compress(&aside)
+                        let _alone = lock(&compressing);
+                        if let Err(error) = compress(&folder)
                             .and_then(|()| trim(&folder, limit, age, Timestamp::now()))
                         {
                             tracing::warn!(%error, path = %aside.display(), "a log segment stays as it is");
@@ -192,6 +197,7 @@ impl LogStore {
 
     /// Removes what is too old; removes everything of applications whose last line is too old.
     pub fn trim(&self) -> io::Result<()> {
+        let _alone = lock(&self.compressing);
         for application in fs::read_dir(&self.folder)? {
             let application = application?.path();
             if !application.is_dir() {
@@ -199,6 +205,7 @@ impl LogStore {
             }
             for component in fs::read_dir(&application)? {
                 let component = component?.path();
+                compress(&component)?;
                 trim(&component, self.bytes, self.age, Timestamp::now())?;
             }
         }

@@ -231,6 +231,10 @@ pub(crate) fn sealed(folder: &Path) -> io::Result<Vec<Sealed>> {
 }
 
 impl Sealed {
+    fn is_compressed(&self) -> bool {
+        self.path.extension().is_some_and(|e| e == "zst")
+    }
+
     /// `None` when it has been removed or compressed meanwhile and cannot be found again.
     pub(crate) fn handle(&self, component: &Name) -> Option<Handle> {
         let open = |path: &Path| File::open(path).ok();
@@ -252,8 +256,22 @@ impl Sealed {
     }
 }
 
-/// Compresses a segment set aside; the plain file goes when the compressed one is whole on disk.
-pub(crate) fn compress(plain: &Path) -> io::Result<()> {
+/// Compresses every segment set aside, the oldest first: also what a process that ended left. One that has been removed
+/// meanwhile is nobody's loss.
+pub(crate) fn compress(folder: &Path) -> io::Result<()> {
+    for segment in sealed(folder)? {
+        if !segment.is_compressed() {
+            match compress_one(&segment.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The plain file goes when the compressed one is whole on disk.
+fn compress_one(plain: &Path) -> io::Result<()> {
     let part = plain.with_extension("part");
     let mut encoder = zstd::Encoder::new(File::create(&part)?, LEVEL)?;
     io::copy(&mut File::open(plain)?, &mut encoder)?;
@@ -262,12 +280,16 @@ pub(crate) fn compress(plain: &Path) -> io::Result<()> {
     fs::remove_file(plain)
 }
 
-/// Removes the oldest segments beyond a size, and those older than an age. True when nothing is left but `current.log`.
+/// Removes the oldest segments beyond a size, and those older than an age. What waits to be compressed has no size yet: who
+/// compresses it measures again.
 pub(crate) fn trim(folder: &Path, bytes: u64, age: Duration, now: Timestamp) -> io::Result<()> {
     let oldest = now - jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::MAX);
     let mut room = bytes;
     for segment in sealed(folder)?.iter().rev() {
-        let fits = room.checked_sub(segment.bytes);
+        let fits = match segment.is_compressed() {
+            true => room.checked_sub(segment.bytes),
+            false => Some(room),
+        };
         if fits.is_none() || segment.last < oldest {
             fs::remove_file(&segment.path)?;
         }

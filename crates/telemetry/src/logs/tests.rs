@@ -161,7 +161,7 @@ async fn full_segments_are_compressed_read_as_before_and_the_oldest_go() {
         names.sort();
         names
     };
-    // Threads beside compress, and the disk writes out what they made: on a busy machine that takes as long as it takes.
+    // None may go because it waits to be compressed. On a busy machine that takes as long as it takes.
     let deadline = std::time::Instant::now() + Duration::from_secs(120);
     while names().iter().filter(|name| name.ends_with(".zst")).count() < 3 {
         assert!(std::time::Instant::now() < deadline, "{:?}", names());
