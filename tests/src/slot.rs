@@ -28,9 +28,11 @@ impl Slot {
                 number,
                 _lock: file,
             };
-            // What a test that was killed left behind keeps its ports.
+            // What a test that was killed left behind keeps its ports; a network that an engine does not let go of (Docker 20.10
+            // counts an endpoint too many now and then) keeps its addresses.
             let free = |index| TcpListener::bind(("127.0.0.1", slot.port(index))).is_ok();
-            if slot._lock.try_lock().is_ok() && (0..3).all(free) {
+            let is_mine = slot._lock.try_lock().is_ok();
+            if is_mine && (0..3).all(free) && !slot.has_networks() {
                 return slot;
             }
         }
@@ -49,9 +51,18 @@ impl Slot {
 
     /// Addresses of that room that the machine has: what components are reached at from within.
     pub fn addresses(&self) -> Vec<String> {
-        let listed = Command::new("ip")
-            .args(["-o", "-4", "addr", "show", "dev", "lo"])
-            .output();
+        self.listed(&["-o", "-4", "addr", "show", "dev", "lo"])
+    }
+
+    /// Whether something else of the machine, such as a bridge, has an address of that room.
+    fn has_networks(&self) -> bool {
+        let all = self.listed(&["-o", "-4", "addr", "show"]);
+        all.len() > self.addresses().len()
+    }
+
+    /// Addresses of that room in what `ip` lists.
+    fn listed(&self, words: &[&str]) -> Vec<String> {
+        let listed = Command::new("ip").args(words).output();
         let listed = listed.map(|output| output.stdout).unwrap_or_default();
         let ours = |address: &&str| {
             (0..4).any(|n| address.starts_with(&format!("10.213.{}.", self.number * 4 + n)))
