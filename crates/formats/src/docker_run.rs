@@ -3,6 +3,8 @@
 //! A line becomes the service that it would be in a compose file, and goes the same way from there: what is kept, adapted
 //! and refused is decided in one place. Rows name flags instead of keys.
 
+use std::collections::HashMap;
+
 use pluvio_model::name::Name;
 use pluvio_model::problem;
 
@@ -89,12 +91,14 @@ pub fn read(
         .iter()
         .map(|(name, value, _)| (name.clone(), value.clone()))
         .collect();
-    let mut services = Map::new();
+    let mut services = Services::default();
+    let mut redirected = shell.redirected.iter().peekable();
     for (number, command) in shell.commands.iter().enumerate() {
         let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
         let Some(start) = run_begins(&plain) else {
+            let prompted = &tidied.prompted;
             let is_said =
-                tidied.prompted.is_empty() || tidied.prompted.contains(&command[0].at.line);
+                prompted.is_empty() || prompted.binary_search(&command[0].at.line).is_ok();
             other_command(command, &plain, is_said, &mut told);
             continue;
         };
@@ -108,10 +112,12 @@ pub fn read(
                 told.ignored(command[0].at, word, message);
             }
         }
-        for (_, word) in shell.redirected.iter().filter(|(of, _)| *of == number) {
-            let message =
-                "Input and output are the shell's; what the program prints is kept as its log.";
-            told.ignored(word.at, &word.text, message);
+        while let Some((of, word)) = redirected.next_if(|(of, _)| *of <= number) {
+            if *of == number {
+                let message =
+                    "Input and output are the shell's; what the program prints is kept as its log.";
+                told.ignored(word.at, &word.text, message);
+            }
         }
         let run = Run {
             unset: &shell.unset,
@@ -129,6 +135,7 @@ pub fn read(
             format!("For a variable of the container write `-e {name}=…` into the line."),
         );
     }
+    let mut services = services.map;
     if services.is_empty() && told.errors.is_empty() {
         told.error(
             problem::SOURCE_UNKNOWN,
@@ -274,6 +281,26 @@ fn other_command(command: &[Word], plain: &[&str], is_said: bool, told: &mut Tol
     }
 }
 
+/// What the lines run, by name.
+#[derive(Default)]
+struct Services {
+    map: Map,
+    /// The last number that was put behind each name: a second `web` is `web-2`.
+    numbers: HashMap<String, u32>,
+}
+
+impl Services {
+    fn add(&mut self, plain: String, service: Field) {
+        let number = self.numbers.entry(plain.clone()).or_insert(1);
+        let mut name = plain.clone();
+        while self.map.contains_key(&name) {
+            *number += 1;
+            name = format!("{plain}-{number}");
+        }
+        self.map.insert(name, service);
+    }
+}
+
 /// A command that runs a container.
 struct Run<'r> {
     /// Variables of the shell that have no value.
@@ -285,7 +312,7 @@ struct Run<'r> {
 
 impl Run<'_> {
     /// Puts it among the services. Gives the variables that its flags took.
-    fn read(&self, words: &[Word], services: &mut Map, told: &mut Told) -> Vec<String> {
+    fn read(&self, words: &[Word], services: &mut Services, told: &mut Told) -> Vec<String> {
         let mut service = Service {
             map: Map::new(),
             name: None,
@@ -305,7 +332,7 @@ impl Run<'_> {
         words: &[Word],
         index: usize,
         service: &mut Service,
-        services: &mut Map,
+        services: &mut Services,
         told: &mut Told,
     ) {
         let Some(image) = words.get(index) else {
@@ -347,20 +374,9 @@ impl Run<'_> {
         let plain = service.name.take().unwrap_or_else(|| {
             Name::suggest(short).map_or_else(|| "app".to_owned(), |name| name.to_string())
         });
-        let mut name = plain.clone();
-        let mut count = 2;
-        while services.contains_key(&name) {
-            name = format!("{plain}-{count}");
-            count += 1;
-        }
         finish(service, self.at, told);
-        services.insert(
-            name,
-            Field {
-                at: self.at,
-                item: Item::map(self.at, std::mem::take(&mut service.map)),
-            },
-        );
+        let item = Item::map(self.at, std::mem::take(&mut service.map));
+        services.add(plain, Field { at: self.at, item });
     }
 }
 

@@ -168,6 +168,10 @@ fn bombs() -> Vec<(&'static str, String)> {
             "docker run ".to_owned() + &"-e A=1 ".repeat(30_000) + "nginx",
         ),
         (
+            "lines of run, one as the other",
+            "docker run x >a\n".repeat(8_000),
+        ),
+        (
             "quotes",
             "docker run -e '".to_owned() + &"\\\n".repeat(50_000),
         ),

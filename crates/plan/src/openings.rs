@@ -7,6 +7,8 @@
 //! Where a file of somebody else's was read (`imagePorts`), nothing was closed: containers on one network reach each other at
 //! any port. There, what the others' texts dial is open.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Fix, Problem, SPEC_CONFLICT};
@@ -38,7 +40,10 @@ pub fn of_spec(spec: &AppSpec) -> Vec<Problem> {
                 continue;
             }
             let host = format!("${{{used}.host}}");
-            let texts = texts_of(user, component, spec, used, other);
+            let mut texts = texts_of(user, component, spec);
+            for (key, value) in &other.exports {
+                texts.push((format!("components.{used}.exports.{key}"), value.0.clone()));
+            }
             let found = texts.into_iter().flat_map(|(path, text)| {
                 let text = text.replace(&host, used.as_str());
                 dialled(&text, used.as_str())
@@ -88,35 +93,44 @@ pub(crate) fn of_release(
     problems
 }
 
-/// The ports at which others' texts name a component that opens what it is asked for, whether they use it or not.
-pub(crate) fn dialled_by_others(spec: &AppSpec, used: &Name) -> Vec<u16> {
-    let mut ports = Vec::new();
-    let Some(other) = spec.components.get(used) else {
-        return ports;
-    };
-    if !other.image_ports || other.offline || !listens(other.kind) {
+/// The ports at which others' texts name components that open what they are asked for, whether they use them or not.
+pub(crate) fn dialled_by_others(spec: &AppSpec) -> BTreeMap<&Name, BTreeSet<u16>> {
+    let mut ports = BTreeMap::new();
+    let mut hosts: HashMap<&str, Vec<&Name>> = HashMap::new();
+    for (used, component) in &spec.components {
+        if component.image_ports && !component.offline && listens(component.kind) {
+            let on_networks = component.network_aliases.values().flatten();
+            let aliases = component.aliases.iter().chain(on_networks);
+            for host in std::iter::once(used.as_str()).chain(aliases.map(String::as_str)) {
+                hosts.entry(host).or_default().push(used);
+            }
+        }
+    }
+    if hosts.is_empty() {
         return ports;
     }
-    let on_networks = other.network_aliases.values().flatten();
-    let hosts: Vec<&str> = std::iter::once(used.as_str())
-        .chain(other.aliases.iter().chain(on_networks).map(String::as_str))
-        .collect();
-    for (user, component) in spec.components.iter().filter(|(user, _)| *user != used) {
-        let mut texts: Vec<String> = texts_of(user, component, spec, used, other)
-            .into_iter()
-            .map(|(_, text)| text)
-            .collect();
+    for (user, component) in &spec.components {
+        let own = texts_of(user, component, spec);
+        let mut texts: Vec<String> = own.into_iter().map(|(_, text)| text).collect();
         for beside in component.sidecars.values().chain(component.init.values()) {
             texts.extend(beside.env.values().map(|value| value.0.clone()));
             let words = beside.entrypoint.iter().chain(&beside.command);
             texts.extend(words.flat_map(|command| command.words()));
         }
-        for text in &texts {
-            ports.extend(hosts.iter().flat_map(|host| dialled(text, host)));
+        // What a component exports is what others are given of it.
+        let exports = component.exports.values().map(|value| (true, &value.0));
+        for (is_own, text) in texts.iter().map(|text| (false, text)).chain(exports) {
+            for (host, port) in addresses(text) {
+                let named = hosts.get(host).into_iter().flatten();
+                for used in named.filter(|used| (**used == user) == is_own) {
+                    ports
+                        .entry(*used)
+                        .or_insert_with(BTreeSet::new)
+                        .insert(port);
+                }
+            }
         }
     }
-    ports.sort_unstable();
-    ports.dedup();
     ports
 }
 
@@ -179,13 +193,7 @@ fn listens(kind: Kind) -> bool {
 }
 
 /// The texts in which a component may say whom it dials, with their places.
-fn texts_of(
-    user: &Name,
-    component: &ComponentSpec,
-    spec: &AppSpec,
-    used: &Name,
-    other: &ComponentSpec,
-) -> Vec<(String, String)> {
+fn texts_of(user: &Name, component: &ComponentSpec, spec: &AppSpec) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     for (key, value) in &component.env {
         texts.push((format!("components.{user}.env.{key}"), value.0.clone()));
@@ -194,9 +202,6 @@ fn texts_of(
         for (key, value) in spec.groups.get(group).into_iter().flat_map(|g| &g.env) {
             texts.push((format!("groups.{group}.env.{key}"), value.0.clone()));
         }
-    }
-    for (key, value) in &other.exports {
-        texts.push((format!("components.{used}.exports.{key}"), value.0.clone()));
     }
     for (what, command) in [
         ("entrypoint", &component.entrypoint),
@@ -308,31 +313,38 @@ fn problem(opening: &Opening, own: &IndexMap<Name, DecidedPort>) -> Problem {
 /// The ports at which a text names a host: `9000` of `http://api:9000/v1` for `api`.
 fn dialled(text: &str, host: &str) -> Vec<u16> {
     let mut ports = Vec::new();
-    for (at, _) in text.match_indices(host) {
-        let (before, after) = (&text[..at], &text[at + host.len()..]);
-        let begins = match before.chars().next_back() {
-            None => true,
-            // `registry/api:1` is an image, `//api:1` an address.
-            Some('/') => before.ends_with("//"),
-            Some(c) => !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')),
-        };
-        let Some(digits) = after.strip_prefix(':').filter(|_| begins) else {
-            continue;
-        };
-        let end = digits.bytes().take_while(u8::is_ascii_digit).count();
-        let ends = digits[end..]
-            .chars()
-            .next()
-            .is_none_or(|c| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':')));
-        if let Ok(port) = digits[..end].parse::<u16>()
-            && ends
-            && port != 0
-            && !ports.contains(&port)
-        {
+    for (_, port) in addresses(text).filter(|(named, _)| *named == host) {
+        if !ports.contains(&port) {
             ports.push(port);
         }
     }
     ports
+}
+
+/// The hosts that a text names with a port: `api` and 9000 of `http://api:9000/v1`.
+fn addresses(text: &str) -> impl Iterator<Item = (&str, u16)> {
+    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.match_indices(':').filter_map(move |(at, _)| {
+        let (before, digits) = (&text[..at], &text[at + 1..]);
+        let end = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let mut behind = digits[end..].chars();
+        if behind.next().is_some_and(|c| in_name(c) || c == ':') {
+            return None;
+        }
+        let port = digits[..end]
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port != 0)?;
+        let host = &before[before.trim_end_matches(in_name).len()..];
+        let before = before.strip_suffix(host)?;
+        let begins = match before.chars().next_back() {
+            // `registry/api:1` is an image, `//api:1` an address.
+            Some('/') => before.ends_with("//"),
+            Some(':') => false,
+            _ => !host.is_empty(),
+        };
+        begins.then_some((host, port))
+    })
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ pub fn decide(
     }
     let mut all_images: IndexMap<&Name, Image> = IndexMap::new();
     let mut all_ports: IndexMap<Name, Ports> = IndexMap::new();
+    let dialled = crate::openings::dialled_by_others(spec);
     for (name, component) in &spec.components {
         if images::has_container(component.kind) {
             match images::of_component(name, component, parent, facts) {
@@ -89,9 +90,8 @@ pub fn decide(
         } else if component.kind != Kind::External {
             problems.push(unsupported_kind(name, component.kind));
         }
-        let dialled = crate::openings::dialled_by_others(spec, name);
         let image = all_images.get(name);
-        let ports = ports::decide(name, component, image, &dialled, &mut problems);
+        let ports = ports::decide(name, component, image, dialled.get(name), &mut problems);
         all_ports.insert(name.clone(), ports);
     }
     rollout::refuse_taken_names(spec, &mut problems);

@@ -1,5 +1,7 @@
 //! Which ports a component listens on: as declared, else as its image exposes them.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID};
@@ -22,7 +24,7 @@ pub(super) fn decide(
     name: &Name,
     component: &ComponentSpec,
     image: Option<&Image>,
-    dialled: &[u16],
+    dialled: Option<&BTreeSet<u16>>,
     problems: &mut Vec<Problem>,
 ) -> Ports {
     if component.ports.is_empty() {
@@ -86,7 +88,7 @@ pub(super) fn decide(
 }
 
 /// What else the image exposes and others dial: nobody said that it speaks HTTP.
-fn add_from_image(ports: &mut Ports, image: Option<&Image>, dialled: &[u16]) {
+fn add_from_image(ports: &mut Ports, image: Option<&Image>, dialled: Option<&BTreeSet<u16>>) {
     let mut found: Vec<u16> = match image.map(|image| &image.ports) {
         Some(ImagePorts::Exposed(exposed)) => exposed.clone(),
         Some(ImagePorts::AsBefore(before)) => before
@@ -96,7 +98,7 @@ fn add_from_image(ports: &mut Ports, image: Option<&Image>, dialled: &[u16]) {
             .collect(),
         None => Vec::new(),
     };
-    found.extend(dialled);
+    found.extend(dialled.into_iter().flatten());
     for port in found.into_iter().filter(|port| *port != 0) {
         if ports.values().all(|known| known.port != port) {
             let name = format!("tcp-{port}");
