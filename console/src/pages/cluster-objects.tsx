@@ -15,7 +15,8 @@ import { useKeys } from '../shell/keys'
 import { usePlace } from '../shell/place'
 import { TabBar, Top } from '../shell/top'
 import { Page } from '../ui/card'
-import { Button, Input, Segmented, Select } from '../ui/controls'
+import { Button, Segmented, Select } from '../ui/controls'
+import { Find } from '../ui/find'
 import { Denied, Empty, LoadingRows, ProblemLine, ProblemPanel } from '../ui/panels'
 import { Choice } from '../workloads/filters'
 import { useRowKeys } from './rows'
@@ -88,7 +89,7 @@ function List({ cluster }: { cluster: string }) {
             onChange={(namespace) => go({ namespace: namespace || undefined })}
           />
         </span>
-        <Find
+        <FindLater
           key={kind}
           field={field}
           value={search.find ?? ''}
@@ -145,7 +146,8 @@ function List({ cluster }: { cluster: string }) {
   )
 }
 
-function Find({
+/** Asks a moment after the last key: each question goes to the cluster. */
+function FindLater({
   field,
   value,
   onFind,
@@ -164,16 +166,12 @@ function Find({
     return () => clearTimeout(timer)
   }, [text, value])
   return (
-    <span className="col-span-2 min-w-0 md:flex-1 md:basis-48">
-      <Input
-        ref={field}
-        type="search"
-        aria-label={t('object.find')}
-        placeholder={t('object.find')}
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
-      />
-    </span>
+    <Find
+      field={field}
+      label={t('object.find')}
+      value={text}
+      onFind={setText}
+      className="col-span-2 min-w-0 md:flex-1 md:basis-48"
+    />
   )
 }

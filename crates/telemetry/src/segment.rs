@@ -230,9 +230,13 @@ pub(crate) fn sealed(folder: &Path) -> io::Result<Vec<Sealed>> {
     Ok(all)
 }
 
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "zst")
+}
+
 impl Sealed {
     fn is_compressed(&self) -> bool {
-        self.path.extension().is_some_and(|e| e == "zst")
+        is_compressed(&self.path)
     }
 
     /// `None` when it has been removed or compressed meanwhile and cannot be found again.
@@ -248,7 +252,7 @@ impl Sealed {
         Some(Handle {
             component: component.clone(),
             length: u64::MAX,
-            compressed: path.extension().is_some_and(|e| e == "zst"),
+            compressed: is_compressed(&path),
             file,
             first: Some(self.first),
             last: Some(self.last),
@@ -272,9 +276,10 @@ pub(crate) fn compress(folder: &Path) -> io::Result<()> {
 
 /// The plain file goes when the compressed one is whole on disk.
 fn compress_one(plain: &Path) -> io::Result<()> {
+    let mut lines = File::open(plain)?;
     let part = plain.with_extension("part");
     let mut encoder = zstd::Encoder::new(File::create(&part)?, LEVEL)?;
-    io::copy(&mut File::open(plain)?, &mut encoder)?;
+    io::copy(&mut lines, &mut encoder)?;
     encoder.finish()?.sync_all()?;
     fs::rename(&part, plain.with_extension("zst"))?;
     fs::remove_file(plain)

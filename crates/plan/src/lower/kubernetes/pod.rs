@@ -1,7 +1,7 @@
 //! A component's pods.
 
 use indexmap::IndexMap;
-use pluvio_model::quantity::Span;
+use pluvio_model::quantity::{Bytes, Span};
 use pluvio_model::release::{
     Check, Content, DecidedComponent, DecidedContainer, DecidedProbe, numeric_user,
 };
@@ -15,6 +15,8 @@ use super::{Lowering, key};
 
 /// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
 const PRE_STOP: u64 = 5;
+
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// What Docker gives a container that runs as root, as far as the `baseline` pod security standard allows it (its table of
 /// capabilities, kubernetes.io/docs/concepts/security/pod-security-standards): images that start as root and then change
@@ -124,18 +126,7 @@ impl Lowering<'_> {
         let mut mounts = Vec::new();
         for (path, mount) in &container.mounts {
             let volume = match mount.kind {
-                VolumeKind::Memory => {
-                    let size = mount.size.map(|size| size.0.to_string());
-                    let name = volumes.next("memory");
-                    volumes.add(Volume {
-                        empty_dir: Some(match size {
-                            Some(size) => json!({ "medium": "Memory", "sizeLimit": size }),
-                            None => json!({ "medium": "Memory" }),
-                        }),
-                        name,
-                        ..Volume::default()
-                    })
-                }
+                VolumeKind::Memory => volumes.memory(mount.size),
                 VolumeKind::Host => {
                     let name = volumes.next("host");
                     let path = mount.host_path.as_ref().map(ToString::to_string);
@@ -171,16 +162,11 @@ impl Lowering<'_> {
             });
         }
         let shared_memory = container.options.as_ref().and_then(|of| of.shm_size);
-        if let Some(size) = shared_memory {
-            let name = volumes.next("memory");
-            let size = size.0.to_string();
+        let is_mounted = mounts.iter().any(|mount| mount.mount_path == SHARED_MEMORY);
+        if let Some(size) = shared_memory.filter(|_| !is_mounted) {
             mounts.push(VolumeMount {
-                name: volumes.add(Volume {
-                    empty_dir: Some(json!({ "medium": "Memory", "sizeLimit": size })),
-                    name,
-                    ..Volume::default()
-                }),
-                mount_path: "/dev/shm".to_owned(),
+                name: volumes.memory(Some(size)),
+                mount_path: SHARED_MEMORY.to_owned(),
                 sub_path: None,
                 read_only: false,
             });
@@ -315,6 +301,19 @@ impl Volumes {
         let name = volume.name.clone();
         self.0.insert(name.clone(), volume);
         name
+    }
+
+    fn memory(&mut self, size: Option<Bytes>) -> String {
+        let empty = match size {
+            Some(size) => json!({ "medium": "Memory", "sizeLimit": size.0.to_string() }),
+            None => json!({ "medium": "Memory" }),
+        };
+        let name = self.next("memory");
+        self.add(Volume {
+            empty_dir: Some(empty),
+            name,
+            ..Volume::default()
+        })
     }
 
     fn next(&self, what: &str) -> String {
