@@ -226,7 +226,8 @@ function CurrentRelease({
   const i18n = useI18n()
   const { t, when, utc, duration } = i18n
   const place = usePlace()
-  const built = release?.built_from ?? component?.built_from
+  // A release in a list tells where it comes from, its component also what built it.
+  const built = component?.built_from ?? release?.built_from
   const id = component?.image_id.replace(/^sha256:/, '')
   const facts: [ReactNode, ReactNode][] = []
   if (built?.commit)
@@ -255,7 +256,7 @@ function CurrentRelease({
         <CopyButton text={`sha256:${id}`} label={t('release.copyDigest')} />
       </span>,
     ])
-  if (built) facts.push([t('release.builtWith'), `${built.builder}, ${duration(built.duration_ms)}`])
+  if (built?.builder) facts.push([t('release.builtWith'), `${built.builder}, ${duration(built.duration_ms)}`])
   return (
     <Card
       title={t('release.current')}
