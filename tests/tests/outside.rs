@@ -12,7 +12,6 @@ both_engines!(
     another_address_replaces_nothing_and_loses_no_request,
     an_address_outside_is_no_way_into_the_machine,
     what_is_outside_cannot_be_run,
-    applications_on_an_external_network_reach_each_other_as_the_report_says,
 );
 
 fn network(pluvio: &Pluvio) -> OutsideNetwork {
@@ -291,93 +290,5 @@ fn what_is_outside_cannot_be_run(engine: Engine) {
     let bad = shop(&name, "addresses: [192.0.2.9]", "    image: bank\n");
     let problem = pluvio.deploy(&bad).problem(1, "spec.conflict");
     assert!(problem["at"]["line"].is_number(), "{problem}");
-    pluvio.end();
-}
-
-/// Two compose files whose services name one external network, and what their report says to do.
-fn applications_on_an_external_network_reach_each_other_as_the_report_says(engine: Engine) {
-    let pluvio = Pluvio::start(engine);
-    let (bank, shop) = (pluvio.name("their"), pluvio.name("our"));
-    let port = pluvio.free_port(0);
-    let service = |app: &str, called: &str| {
-        format!(
-            "name: {app}
-services:
-  {called}:
-    image: {IMAGE}
-    command: [/serve]
-    environment: {{ GREETING: {called} }}
-    ports: [\"8080\"]
-    networks: {{ shared: {{ aliases: [{called}-too] }} }}
-networks: {{ shared: {{ external: true, name: corporate }} }}
-"
-        )
-    };
-    let (theirs, ours) = (service(&bank, "bank"), service(&shop, "web"));
-    let deploy = |file: &str, text: &str| {
-        let file = pluvio.write(file, text);
-        pluvio
-            .cli_within(
-                &["deploy", &file, "--accept-refused", "--json"],
-                Duration::from_secs(60),
-            )
-            .ok();
-    };
-    deploy("theirs.yaml", &theirs);
-    deploy("ours.yaml", &ours);
-    // By itself neither finds the other, which the report says.
-    let reply = pluvio.get(&shop, "/ask?bank:8080/").expect("an answer");
-    assert_eq!(reply.status, 502, "{reply:?}");
-    let report = pluvio
-        .cli(&["plan", &pluvio.write("ours.yaml", &ours), "--json"])
-        .ok();
-    let rows = report["report"].as_array().expect("a list");
-    let row = rows
-        .iter()
-        .find(|row| row["at"] == "networks.shared.external")
-        .unwrap_or_else(|| panic!("{report:#}"));
-    let told = row.to_string();
-    for part in ["`web` is not on it", "local: true", "`include`"] {
-        assert!(told.contains(part), "{part}: {told}");
-    }
-    // Published there and declared here, it is reached by its name.
-    let published = format!(
-        "apiVersion: pluvio/v1
-name: {bank}
-components:
-  bank:
-    image: {IMAGE}
-    command: [/serve]
-    env: {{ GREETING: bank }}
-    ports: {{ http: {{ port: 8080, protocol: http }} }}
-    publish: [{{ host: {port}, port: http }}]
-"
-    );
-    pluvio.deploy(&published).ok();
-    let with = format!(
-        "apiVersion: pluvio/v1
-name: {shop}
-components:
-  web:
-    image: {IMAGE}
-    command: [/serve]
-    ports: {{ http: {{ port: 8080, protocol: http }} }}
-    uses: [bank]
-  bank:
-    kind: external
-    external: {{ addresses: [\"127.0.0.1:{port}\"], local: true }}
-    ports: {{ api: {{ port: 8080, protocol: tcp }} }}
-"
-    );
-    pluvio.deploy(&with).ok();
-    pluvio.until_serves(&shop, "/ask?bank:8080/", "bank\n", Duration::from_secs(20));
-    // Or both are one application, where names and aliases lead.
-    pluvio.cli(&["delete", "-a", &bank, "--yes", "--json"]).ok();
-    let both = format!("name: {shop}\ninclude: [theirs.yaml, ours.yaml]\n");
-    deploy("both.yaml", &both);
-    for called in ["bank", "bank-too"] {
-        let path = format!("/ask?{called}:8080/");
-        pluvio.until_serves(&shop, &path, "bank\n", Duration::from_secs(20));
-    }
     pluvio.end();
 }

@@ -1,6 +1,7 @@
 //! Containers: list, inspect, create, start, stop, remove.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Method;
@@ -72,6 +73,8 @@ pub(crate) struct Inspected {
     host_config: InspectedHostConfig,
     #[serde(default)]
     network_settings: InspectedNetworks,
+    #[serde(default)]
+    hosts_path: String,
 }
 
 #[derive(Deserialize)]
@@ -228,6 +231,7 @@ impl Inspected {
             networks,
             published,
             pid: u32::try_from(self.state.pid).ok().filter(|pid| *pid > 0),
+            hosts_file: Some(PathBuf::from(self.hosts_path)).filter(|path| path.is_absolute()),
             created_at: timestamp(&self.created),
         }
     }

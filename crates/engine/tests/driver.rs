@@ -103,6 +103,7 @@ fn network_plan(driver: &DockerDriver, name: &str) -> NetworkPlan {
         name: name.to_owned(),
         labels: labels(driver),
         internal: false,
+        known_as: Vec::new(),
         room: Room::default(),
     }
 }

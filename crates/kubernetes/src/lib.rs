@@ -26,6 +26,7 @@ mod hands;
 mod instances;
 mod last_words;
 mod logs;
+mod meetings;
 mod objects;
 mod observe;
 mod obstacle;

@@ -28,6 +28,7 @@ use crate::cache::{Cache, Touched};
 use crate::connect::{Connection, unreachable};
 use crate::failure::runtime_error;
 use crate::last_words::LastWords;
+use crate::meetings::Meetings;
 use crate::observe;
 use crate::overview;
 use crate::pull;
@@ -110,6 +111,7 @@ pub(crate) struct Shared {
     pub(crate) security: Mutex<BTreeMap<ApplicationId, (String, Level)>>,
     pub(crate) readings: Readings,
     masks: Mutex<BTreeMap<ApplicationId, Masks>>,
+    pub(crate) meetings: Meetings,
     hint: Arc<watch::Sender<u64>>,
     tracker: TaskTracker,
 }
@@ -144,6 +146,7 @@ impl KubernetesRuntime {
             last_words: LastWords::default(),
             security: Mutex::default(),
             masks: Mutex::default(),
+            meetings: Meetings::new(),
             readings: Readings::default(),
             hint: sender,
             tracker: tracker.clone(),
@@ -163,6 +166,10 @@ impl KubernetesRuntime {
                     "the cluster's objects could not be listed within a minute".to_owned(),
                 )
             })?;
+        // Whom one meets is known before the first looks.
+        for book in &books {
+            runtime.shared.learn(&book.stage);
+        }
         for book in &books {
             runtime.look_after(book);
         }
@@ -263,6 +270,7 @@ impl Shared {
     }
 
     fn learn(&self, stage: &Stage) {
+        self.meetings.learn(stage);
         match &stage.wish {
             Wish::Run(wish) => self.masks(stage.application).learn(wish),
             Wish::Gone => {}

@@ -20,7 +20,7 @@ use pluvio_model::spec::PortProtocol;
 use pluvio_proxy::{InnerClient, InnerClients, InnerListener, InnerProtocol, Network};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::config::Pool;
 use crate::traffic::Traffic;
@@ -31,6 +31,25 @@ pub(crate) struct Inside {
     pub(crate) served: Vec<Served>,
     /// Instances' addresses and their components.
     pub(crate) clients: BTreeMap<IpAddr, Name>,
+    /// Its networks on which it may meet other applications.
+    pub(crate) meets: Vec<Meeting>,
+}
+
+/// A network of an application, and what is found there by name. There is none of the engine's that two applications are on:
+/// whoever meets another is answered at its virtual addresses, which every network with a way out leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meeting {
+    /// Those with a network of one of these names meet.
+    pub(crate) known_as: Vec<String>,
+    pub(crate) ranges: Vec<Network>,
+    /// Names, and where they lead.
+    pub(crate) hosts: Vec<(String, Ipv4Addr)>,
+}
+
+impl Meeting {
+    fn is_with(&self, names: &[String]) -> bool {
+        self.known_as.iter().any(|name| names.contains(name))
+    }
 }
 
 impl Inside {
@@ -53,6 +72,8 @@ pub(crate) struct Served {
     pub(crate) address: Ipv4Addr,
     /// The engine's networks that the address is for: whoever asks from elsewhere is turned away.
     pub(crate) networks: Vec<Network>,
+    /// Who has a network of one of these names is answered as well.
+    pub(crate) known_as: Vec<String>,
     /// Name, number, protocol; no UDP among them.
     pub(crate) ports: Vec<(Name, u16, PortProtocol)>,
 }
@@ -68,6 +89,10 @@ pub(crate) struct Inner {
 #[derive(Debug, Default)]
 struct State {
     applications: BTreeMap<ApplicationId, Inside>,
+    /// Who is woken when those that it meets change.
+    wakes: BTreeMap<ApplicationId, Arc<Notify>>,
+    /// Every application that this node knows has had its turn: who is not there is nowhere.
+    swept: bool,
     /// On the loopback interface, as far as is known.
     held: BTreeSet<Ipv4Addr>,
     looked: bool,
@@ -93,8 +118,29 @@ impl Inner {
         state.unavailable.is_none()
     }
 
-    /// Serves exactly this of an application from now on.
-    pub(crate) async fn set(&self, application: ApplicationId, inside: Inside) {
+    /// What is found by name on other applications' networks of these names; of two that have one name, the older application's.
+    pub(crate) async fn neighbours(
+        &self,
+        application: ApplicationId,
+        known_as: &[String],
+    ) -> Vec<(String, Ipv4Addr)> {
+        let state = self.state.lock().await;
+        let others = state.applications.iter();
+        let others = others.filter(|(other, _)| **other != application);
+        others
+            .flat_map(|(_, inside)| &inside.meets)
+            .filter(|meeting| meeting.is_with(known_as))
+            .flat_map(|meeting| meeting.hosts.iter().cloned())
+            .collect()
+    }
+
+    /// Whether all applications of the machine have been seen, so that a name nobody has leads nowhere.
+    pub(crate) async fn is_complete(&self) -> bool {
+        self.state.lock().await.swept
+    }
+
+    /// Serves exactly this of an application from now on, and wakes those that it meets, or met, when that changes for them.
+    pub(crate) async fn set(&self, application: ApplicationId, inside: Inside, wake: &Arc<Notify>) {
         let mut state = self.state.lock().await;
         self.look(&mut state).await;
         let before = state.applications.get(&application);
@@ -103,12 +149,30 @@ impl Inner {
         {
             return;
         }
-        if inside == Inside::default() {
-            state.applications.remove(&application);
+        let meets = inside.meets.clone();
+        let before = if inside == Inside::default() {
+            state.wakes.remove(&application);
+            state.applications.remove(&application)
         } else {
-            state.applications.insert(application, inside);
-        }
+            state.wakes.insert(application, wake.clone());
+            state.applications.insert(application, inside)
+        };
         self.arrange(&mut state).await;
+        let met = before.map(|before| before.meets).unwrap_or_default();
+        if met != meets {
+            let names = met.into_iter().chain(meets);
+            let names: Vec<String> = names.flat_map(|meeting| meeting.known_as).collect();
+            for (other, inside) in &state.applications {
+                let meet = inside.meets.iter().any(|meeting| meeting.is_with(&names));
+                if let Some(wake) = state
+                    .wakes
+                    .get(other)
+                    .filter(|_| meet && *other != application)
+                {
+                    wake.notify_one();
+                }
+            }
+        }
     }
 
     async fn arrange(&self, state: &mut State) {
@@ -156,6 +220,7 @@ impl Inner {
     pub(crate) async fn sweep(&self) {
         let mut state = self.state.lock().await;
         self.look(&mut state).await;
+        state.swept = true;
         if state.unavailable.is_none() {
             self.arrange(&mut state).await;
         }
@@ -234,9 +299,28 @@ fn device_of(routes: &str, network: Network) -> Option<String> {
 }
 
 fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListener> {
+    let mut met: BTreeMap<&str, Vec<(ApplicationId, &Meeting)>> = BTreeMap::new();
+    for (application, inside) in applications {
+        for meeting in &inside.meets {
+            for name in &meeting.known_as {
+                met.entry(name).or_default().push((*application, meeting));
+            }
+        }
+    }
     let mut all = Vec::new();
     for (application, inside) in applications {
         for served in &inside.served {
+            let mut networks = served.networks.clone();
+            let others = served
+                .known_as
+                .iter()
+                .filter_map(|name| met.get(name.as_str()));
+            let others = others.flatten().filter(|(other, _)| other != application);
+            for range in others.flat_map(|(_, meeting)| &meeting.ranges) {
+                if !networks.contains(range) {
+                    networks.push(*range);
+                }
+            }
             for (name, port, protocol) in &served.ports {
                 all.push(InnerListener {
                     address: SocketAddr::from((served.address, *port)),
@@ -250,7 +334,7 @@ fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListene
                         PortProtocol::Http2 => InnerProtocol::Http2,
                         PortProtocol::Tcp | PortProtocol::Udp => InnerProtocol::Tcp,
                     },
-                    networks: served.networks.clone(),
+                    networks: networks.clone(),
                 });
             }
         }

@@ -1,6 +1,7 @@
 //! The few verbs of a container engine. A driver makes no choices: names, addresses and bodies come from `plan`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -114,6 +115,8 @@ pub struct SeenContainer {
     pub published: IndexMap<u16, u16>,
     /// Process 1 on the machine, while it runs: leads to its cgroup.
     pub pid: Option<u32>,
+    /// The file on the engine's machine that it has as `/etc/hosts`; none where the engine keeps none for it.
+    pub hosts_file: Option<PathBuf>,
     pub created_at: jiff::Timestamp,
 }
 

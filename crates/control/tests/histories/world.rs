@@ -98,6 +98,7 @@ impl World {
             pluvio_engine::Engine::connect(&socket).await.unwrap(),
             settings,
         );
+        World::fill(&data).await;
         let store = World::open(&data).await;
         let blobs = Blobs::open(&data.join("blobs")).await.unwrap();
         let control = World::control(&data, 0, &store, &blobs, &builder);
@@ -124,6 +125,23 @@ impl World {
         world.start_node().await;
         world.control.bind().await.unwrap();
         world
+    }
+
+    /// Gives a folder a database as it is after its first start: made once, for making it takes as long as several operations.
+    async fn fill(data: &std::path::Path) {
+        static FIRST: tokio::sync::OnceCell<Vec<(&str, Vec<u8>)>> =
+            tokio::sync::OnceCell::const_new();
+        let first = FIRST.get_or_init(|| async {
+            let store = World::open(data).await;
+            store.close().await;
+            let files = ["pluvio.db", "seal.key"];
+            files
+                .map(|file| (file, std::fs::read(data.join(file)).unwrap()))
+                .into()
+        });
+        for (file, content) in first.await {
+            std::fs::write(data.join(file), content).unwrap();
+        }
     }
 
     async fn open(data: &std::path::Path) -> Store {

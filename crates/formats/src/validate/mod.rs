@@ -12,6 +12,8 @@ mod references;
 mod scale;
 mod volumes;
 
+pub(crate) use references::is_shared_name;
+
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Code, Fix, Problem};

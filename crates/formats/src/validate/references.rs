@@ -31,6 +31,47 @@ pub(super) fn application(spec: &AppSpec, found: &mut Found) {
         }
     }
     cycle(spec, found);
+    shared_networks(spec, found);
+}
+
+/// What a network can be called beyond its application, as engines have it: letters, digits, `_`, `.` and `-`, a letter or digit
+/// first, 128 at most.
+pub(crate) fn is_shared_name(name: &str) -> bool {
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name.len() <= 128
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(rest)
+}
+
+fn shared_networks(spec: &AppSpec, found: &mut Found) {
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, network) in &spec.networks {
+        let Some(shared) = network.shared.as_deref() else {
+            continue;
+        };
+        let path = format!("networks.{name}.shared");
+        if !is_shared_name(shared) {
+            found.invalid(
+                &path,
+                format!("`{shared}` is no name that a network can be shared by."),
+                "Write letters, digits, `_`, `.` and `-`, a letter or digit first.",
+            );
+        } else if seen.contains(&shared) {
+            found.conflict(
+                &path,
+                format!("Another network of the application is shared as `{shared}` already."),
+                "Put the components on that one, or choose another name.",
+            );
+        }
+        if network.internal {
+            found.conflict(
+                &path,
+                "A network without a way out leads to no other application.",
+                "Take `internal` or `shared` out; components can be on one network of each kind.",
+            );
+        }
+        seen.push(shared);
+    }
 }
 
 pub(super) fn component(

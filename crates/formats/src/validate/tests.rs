@@ -493,6 +493,34 @@ components:
 }
 
 #[test]
+fn a_network_is_shared_by_one_name_and_leads_out() {
+    check(
+        "
+name: shop
+components:
+  web:
+    image: nginx
+networks:
+  default: { shared: corporate }
+  twice: { shared: corporate }
+  inside: { shared: bank, internal: true }
+  odd: { shared: 'a b' }
+",
+        expect![[r#"
+            8:20 networks.twice.shared spec.conflict
+                Another network of the application is shared as `corporate` already.
+                Put the components on that one, or choose another name.
+            9:21 networks.inside.shared spec.conflict
+                A network without a way out leads to no other application.
+                Take `internal` or `shared` out; components can be on one network of each kind.
+            10:18 networks.odd.shared spec.invalid
+                `a b` is no name that a network can be shared by.
+                Write letters, digits, `_`, `.` and `-`, a letter or digit first.
+        "#]],
+    );
+}
+
+#[test]
 fn names_on_a_network_belong_to_one_that_the_component_is_on() {
     check(
         "

@@ -9,10 +9,12 @@ use super::{Worker, slice_name};
 use crate::MANAGER;
 use crate::book::ObjectName;
 use crate::failure::of_object;
+use crate::meetings::Found;
 
 impl Worker {
-    /// Bare names: one entry for each component in the slice of the application's headless Service, leading to the address of
-    /// the component's own Service, and to that of each instance with a name of its own.
+    /// Bare names: one entry for each in the slice of the application's headless Service, leading to the address of the
+    /// component's own Service, and to that of each instance with a name of its own. Last, those of other applications on networks
+    /// that are shared with them.
     pub(super) async fn inner_names(
         &mut self,
         wish: &RunWish,
@@ -20,26 +22,40 @@ impl Worker {
         anew: bool,
     ) -> Result<(), Box<Problem>> {
         let service = lower::application_object(&wish.release);
-        let mut endpoints = Vec::new();
-        for (component, decided) in &wish.release.components {
-            let object = lower::component_object(&wish.release, component);
-            let mut names = vec![(component.to_string(), object)];
-            names.extend((0..lower::named_instances(decided)).map(|ordinal| {
-                let object = lower::instance_object(&wish.release, component, ordinal);
-                (format!("{component}-{ordinal}"), object)
+        let mut names: Vec<(String, String)> = Vec::new();
+        let mut found = Vec::new();
+        for inner in lower::inner_names(&wish.release) {
+            let object = ObjectName::new("v1", "Service", &options.namespace, inner.service);
+            let Some(address) = self.writer.address(&object) else {
+                continue;
+            };
+            found.extend(inner.shared.into_iter().map(|shared| Found {
+                shared,
+                host: inner.host.clone(),
+                address: address.to_owned(),
             }));
-            for (hostname, object) in names {
-                let name = ObjectName::new("v1", "Service", &options.namespace, object);
-                let Some(address) = self.writer.address(&name) else {
-                    continue;
-                };
-                endpoints.push(json!({
+            names.push((inner.host, address.to_owned()));
+        }
+        let meetings = &self.shared.meetings;
+        meetings.tell(&self.application, found);
+        let Some(others) = meetings.others(self.application.id) else {
+            return Ok(());
+        };
+        for (host, address) in others {
+            if !names.iter().any(|(own, _)| *own == host) {
+                names.push((host, address));
+            }
+        }
+        let endpoints: Vec<_> = names
+            .iter()
+            .map(|(hostname, address)| {
+                json!({
                     "addresses": [address],
                     "hostname": hostname,
                     "conditions": { "ready": true },
-                }));
-            }
-        }
+                })
+            })
+            .collect();
         let name = slice_name(wish, options);
         let body = json!({
             "apiVersion": "discovery.k8s.io/v1",

@@ -109,6 +109,10 @@ pub struct NetworkSpec {
     /// No way out of the network; routes still lead in.
     #[serde(default)]
     pub internal: bool,
+    /// What it is called beyond the application: whatever is on a network of this name in the environment's other
+    /// applications reaches, and is reached by, the components on this one, by their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
 }
 
 /// What an application's own network is called.

@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use indexmap::IndexMap;
 use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::name::Name;
 use pluvio_model::spec::PortProtocol;
-use pluvio_plan::lower::engine::InstanceTemplate;
 use pluvio_proxy::Network;
 
 use super::Application;
 use super::desired::Desired;
 use crate::addresses::joined_name;
-use crate::inner::{Inside, Served, keep_bridge_address};
+use crate::inner::{Inside, Meeting, Served, keep_bridge_address};
 
 impl Application {
     /// Gives each component its virtual address and has it served. Before any instance is made: it is told where the others are.
@@ -34,7 +32,18 @@ impl Application {
         for network in inside.networks() {
             keep_bridge_address(network).await;
         }
-        self.shared.inner.set(self.id, inside).await;
+        let shared = self.shared.clone();
+        shared.inner.set(self.id, inside, &self.wake).await;
+        self.neighbours.clear();
+        for plan in desired
+            .networks
+            .iter()
+            .filter(|_| desired.kept.wish().is_some())
+        {
+            let found = shared.inner.neighbours(self.id, &plan.known_as).await;
+            self.neighbours.insert(plan.network.clone(), found);
+        }
+        self.knows_all_names = shared.inner.is_complete().await;
         // Found out just now: instances are not told of addresses that nobody serves.
         if !self.shared.inner.is_available().await {
             self.virtual_addresses.clear();
@@ -80,6 +89,7 @@ impl Application {
                         component: name.clone(),
                         address,
                         networks: ranges.iter().map(|(_, range)| *range).collect(),
+                        known_as: plan.known_as.clone(),
                         ports: ports.clone(),
                     });
                 }
@@ -97,6 +107,21 @@ impl Application {
             }
         }
         inside.clients = self.clients();
+        for plan in desired
+            .networks
+            .iter()
+            .filter(|plan| !plan.known_as.is_empty())
+        {
+            inside.meets.push(Meeting {
+                known_as: plan.known_as.clone(),
+                ranges: self
+                    .ranges(plan)
+                    .into_iter()
+                    .map(|(_, range)| range)
+                    .collect(),
+                hosts: self.names_on(release, &plan.network),
+            });
+        }
         inside
     }
 
@@ -173,48 +198,5 @@ impl Application {
                 IpAddr::V6(_) => None,
             })
             .collect()
-    }
-
-    /// Names for the `/etc/hosts` of an instance: of those it shares a network with, by the first such.
-    pub(super) fn inner_hosts(
-        &self,
-        desired: &Desired,
-        template: &InstanceTemplate,
-    ) -> IndexMap<String, IpAddr> {
-        let mut hosts = IndexMap::new();
-        let Some(wish) = desired.kept.wish() else {
-            return hosts;
-        };
-        let release = &wish.release;
-        let joined = template
-            .networks()
-            .filter_map(|name| desired.networks.iter().find(|plan| plan.name == *name));
-        for plan in joined {
-            let served = self.virtual_addresses.iter();
-            let served = served
-                .filter(|((_, network), _)| *network == plan.network)
-                .map(|((name, _), address)| (name, *address));
-            let outside = release.externals.values().filter_map(|external| {
-                let key = (external.name.clone(), plan.network.clone());
-                let served = plan.internal || self.virtual_addresses.contains_key(&key);
-                match self.outside_directly(external)? {
-                    IpAddr::V4(address) if !served => Some((&external.name, address)),
-                    _ => None,
-                }
-            });
-            for (name, address) in served.chain(outside) {
-                let run = release.components.get(name);
-                let run = run.map(|component| component.content.aliases_on(&plan.network));
-                let external = release.externals.get(name);
-                let external = external.map(|external| external.aliases.iter());
-                let aliases = run.into_iter().flatten();
-                let aliases = aliases.chain(external.into_iter().flatten());
-                for host in aliases.map(String::as_str).chain([name.as_str()]) {
-                    let host = hosts.entry(host.to_owned());
-                    host.or_insert(IpAddr::V4(address));
-                }
-            }
-        }
-        hosts
     }
 }

@@ -5,13 +5,14 @@
 //! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
 //!
 //! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions`, `making` and `hot_files` what the loop does,
-//! `scaling` how many there are, `networks` where they meet, `holders` what keeps it from starting something, `runs` what comes to an end
+//! `scaling` how many there are, `networks` where they meet, `holders` what keeps it from starting something, `hosts` what they find by name, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
 mod actions;
 mod desired;
 mod externals;
 mod holders;
+mod hosts;
 mod hot_files;
 mod inside;
 mod instances;
@@ -98,6 +99,11 @@ pub(crate) struct Application {
     externals: BTreeMap<Name, externals::Outside>,
     /// Where each component with TCP ports is reached from within, on each network by its name in the application.
     virtual_addresses: BTreeMap<(Name, Name), std::net::Ipv4Addr>,
+    /// What other applications have on each network that is shared with them, by its name here.
+    neighbours: BTreeMap<Name, Vec<(String, std::net::Ipv4Addr)>>,
+    /// Whether every application of the machine has been seen.
+    knows_all_names: bool,
+    hosts_kept: HashMap<String, hosts::Kept>,
 }
 
 /// A component's place in its rollout, as of the last step.
@@ -159,6 +165,9 @@ impl Application {
             ensured: surroundings::Ensured::default(),
             externals: BTreeMap::new(),
             virtual_addresses: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
+            knows_all_names: false,
+            hosts_kept: HashMap::new(),
         }
     }
 
@@ -248,6 +257,7 @@ impl Application {
             self.forgive(&desired);
             if self.part.problem.is_none() {
                 self.carry_hot_files(&desired);
+                self.keep_hosts(&desired);
                 self.tidy(&desired).await;
             }
             self.desired = Some(desired);

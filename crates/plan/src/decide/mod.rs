@@ -141,8 +141,11 @@ pub fn decide(
             .networks
             .iter()
             .map(|(name, network)| {
-                let internal = network.internal;
-                (name.clone(), DecidedNetwork { internal })
+                let network = DecidedNetwork {
+                    internal: network.internal,
+                    shared: network.shared.clone(),
+                };
+                (name.clone(), network)
             })
             .collect(),
         routes: routes.routes,

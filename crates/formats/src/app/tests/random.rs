@@ -452,7 +452,10 @@ pub(super) fn app() -> BoxedStrategy<AppSpec> {
             }
         });
     let group = (env(), map(path(), file())).prop_map(|(env, files)| GroupSpec { env, files });
-    let network = any::<bool>().prop_map(|internal| NetworkSpec { internal });
+    let network = (any::<bool>(), of("s-[a-z][a-z_.]{3,9}")).prop_map(|(internal, shared)| {
+        let shared = shared.filter(|_| !internal);
+        NetworkSpec { internal, shared }
+    });
     (
         (name(), of(text()), map(name(), component())),
         (

@@ -13,6 +13,7 @@ use super::super::values;
 use super::making::Making;
 use super::whole::each_text;
 use super::{Convert, cut};
+use crate::validate::is_shared_name;
 
 /// The networks of a service by the file's names, and what it is called on each alone.
 pub(super) struct Joined {
@@ -27,22 +28,36 @@ impl Joined {
     }
 }
 
-/// Who is not on a network of somebody else's.
-fn not_joined(network: &str, users: &[&str]) -> String {
-    const NAMED: usize = 4;
-    let named: Vec<String> = users
-        .iter()
-        .take(NAMED)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    let named = named.join(", ");
-    match users.len() {
-        0 => format!("`{network}` is somebody else's, and not joined"),
-        1 => format!("`{network}` is somebody else's, and {named} is not on it"),
-        2..=NAMED => format!("`{network}` is somebody else's, and {named} are not on it"),
-        all => {
-            let more = all - NAMED;
-            format!("`{network}` is somebody else's, and {named} and {more} more are not on it")
+/// What the file says of a network beside its members.
+#[derive(Default)]
+struct Section {
+    internal: bool,
+    /// What other files call it, if one may.
+    shared: Option<String>,
+}
+
+impl Section {
+    fn of(key: &str, item: &Item) -> Section {
+        let flag = |item: &Item| item.as_scalar().and_then(values::boolean);
+        let internal = item.get("internal").and_then(flag) == Some(true);
+        let external = item.get("external");
+        let old = external.and_then(|item| item.get("name")?.as_text());
+        let name = old.or(item.get("name").and_then(Item::as_text));
+        let external = external.is_some_and(|item| flag(item) != Some(false));
+        let shared = name.or(external.then_some(key));
+        let shared = shared.filter(|name| !is_of_a_proxy(key) && !is_of_a_proxy(name));
+        Section {
+            internal,
+            shared: shared
+                .filter(|name| !internal && is_shared_name(name))
+                .map(str::to_owned),
+        }
+    }
+
+    fn spec(&self) -> NetworkSpec {
+        NetworkSpec {
+            internal: self.internal,
+            shared: self.shared.clone(),
         }
     }
 }
@@ -192,17 +207,25 @@ impl Convert<'_> {
         let joined = std::mem::take(&mut self.joined);
         let mut all = joined.values().map(Joined::names);
         let first = all.next().unwrap_or_default();
-        let one = all.all(|names| names == first);
-        let internal = |name: &str| {
-            let item = sections
-                .get(name)
-                .and_then(|field| field.item.get("internal"));
-            item.and_then(Item::as_scalar).and_then(values::boolean) == Some(true)
-        };
+        let described: IndexMap<&str, Section> = sections
+            .iter()
+            .map(|(key, field)| (key.as_str(), Section::of(key, &field.item)))
+            .collect();
+        let section = |name: &str| described.get(name);
+        let shared = first
+            .iter()
+            .filter_map(|name| section(name)?.shared.clone());
+        let shared: Vec<String> = shared.collect();
+        // A network has one name beyond the application.
+        let one = all.all(|names| names == first) && shared.len() < 2;
         let names = self.network_names(&sections, &joined);
         if one {
-            if !first.is_empty() && first.iter().all(|name| internal(name)) {
-                let own = NetworkSpec { internal: true };
+            let internal = |name: &&str| section(name).is_some_and(|network| network.internal);
+            let own = NetworkSpec {
+                internal: !first.is_empty() && first.iter().all(internal),
+                shared: shared.into_iter().next(),
+            };
+            if own != NetworkSpec::default() {
                 self.spec.networks.insert(default_network(), own);
             }
         } else {
@@ -210,9 +233,8 @@ impl Convert<'_> {
                 let used = joined
                     .values()
                     .any(|one| one.networks.contains_key(network));
-                let internal = internal(network);
-                if used && (internal || *name != default_network()) {
-                    let network = NetworkSpec { internal };
+                let network = section(network).map(Section::spec).unwrap_or_default();
+                if used && (network != NetworkSpec::default() || *name != default_network()) {
                     self.spec.networks.insert(name.clone(), network);
                 }
             }
@@ -221,10 +243,8 @@ impl Convert<'_> {
             self.join(component, joined, one, &names);
         }
         for (name, field) in &sections {
-            let users = joined.iter();
-            let users = users.filter(|(_, joined)| joined.networks.contains_key(name));
-            let users: Vec<&str> = users.map(|(component, _)| component.as_str()).collect();
-            self.network_section(name, field, one, &names[name], &users);
+            let shared = described[name.as_str()].shared.as_deref();
+            self.network_section(name, field, one, &names[name], shared);
         }
     }
 
@@ -302,7 +322,7 @@ impl Convert<'_> {
         field: &Field,
         one: bool,
         name: &Name,
-        users: &[&str],
+        shared: Option<&str>,
     ) {
         let (item, at) = (&field.item, field.at);
         let path = format!("networks.{key}");
@@ -328,12 +348,18 @@ impl Convert<'_> {
                     &external.path,
                     "The network of a reverse proxy: here the gateway reaches the components that have routes. Services that name it share one of the application's own.",
                 );
+            } else if let Some(shared) = shared {
+                self.told.adapted(
+                    external.at,
+                    &external.path,
+                    format!("What is on a network that others call `{shared}`, in other applications of the same environment, is reached by its name there, and reaches this. It needs not be made before, and goes with the last that names it."),
+                );
             } else {
                 self.told.refused(
                     external.at,
                     &external.path,
-                    format!("{}: what other applications have there is not reached by its name, nor reaches this by one. Services that name it share one of the application's own.", not_joined(called, users)),
-                    "Make both one application, by a compose file with `include` of both. Or publish the port there (`publish: [{ host: 5432, port: 5432 }]` in its app.yaml; `ports` of a compose file come to the same, but for HTTP), and have in the app.yaml here, under the name by which it is reached: `db: { kind: external, external: { addresses: [\"127.0.0.1:5432\"], local: true }, ports: { db: { port: 5432, protocol: tcp } } }`.",
+                    format!("`{called}` is somebody else's, and no name that a network can be shared by."),
+                    "Give it a name of letters, digits, `_`, `.` and `-`.",
                 );
             }
         }
@@ -389,12 +415,21 @@ impl Convert<'_> {
                 ),
             }
         }
-        for key in ["name", "labels", "attachable"] {
+        if let Some(taken) = fields.take("name")
+            && shared.is_none()
+        {
+            self.told.ignored(
+                taken.at,
+                &taken.path,
+                "Pluvio names an application's networks itself.",
+            );
+        }
+        for key in ["labels", "attachable"] {
             if let Some(taken) = fields.take(key) {
                 self.told.ignored(
                     taken.at,
                     &taken.path,
-                    "Pluvio names and labels an application's networks itself.",
+                    "Pluvio labels an application's networks itself.",
                 );
             }
         }

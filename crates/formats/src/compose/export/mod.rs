@@ -90,12 +90,14 @@ fn document(spec: &AppSpec) -> (Map<String, Value>, Vec<Row>) {
     document.insert("name".into(), spec.name.to_string().into());
     document.insert("services".into(), services.into());
     let declared = spec.networks.iter().map(|(name, network)| {
-        let body = if network.internal {
-            json!({ "internal": true })
-        } else {
-            json!({})
-        };
-        (name.to_string(), body)
+        let mut body = Map::new();
+        if network.internal {
+            body.insert("internal".into(), true.into());
+        }
+        if let Some(shared) = &network.shared {
+            body.insert("name".into(), shared.as_str().into());
+        }
+        (name.to_string(), body.into())
     });
     for (key, map) in [
         ("networks", declared.collect()),

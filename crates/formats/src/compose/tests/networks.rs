@@ -163,13 +163,13 @@ networks:
             networks:
               lan: {}
               proxy: {}
-              corporate: {}
+              corporate: { shared: corporate }
             refused services.dns.networks.lan.ipv4_address:6
             adapted services.web.networks.lan.ipv4_address:9
             refused networks.lan.ipam:12
             adapted networks.proxy.external:13
             ignored networks.proxy.name:13
-            refused networks.corporate.external:14
+            adapted networks.corporate.external:14
             adapted networks.other.ipam:15
             ignored networks.other:15
             refused networks.lan.ipam.config:12
@@ -177,6 +177,55 @@ networks:
             refused networks.lan.ipam.config[0].subnet:12
         "#]],
     );
+}
+
+#[test]
+fn a_network_that_other_files_can_name_is_shared_by_that_name() {
+    let shared = |networks: &str, more: &str| {
+        let text = format!(
+            "
+name: shop
+services:
+  web: {{ image: 'localhost/web:1', networks: [{networks}] }}
+  api: {{ image: 'localhost/api:1', networks: [a, b] }}
+networks: {{ {more} }}
+"
+        );
+        let import = read_text(&text);
+        let networks = import.spec.networks.iter();
+        let told = networks.map(|(name, one)| format!("{name}={:?}", one.shared));
+        let joined = import.spec.components.values();
+        let joined = joined.map(|one| one.networks.len().to_string());
+        told.chain(joined).collect::<Vec<_>>().join(" ")
+    };
+    for (networks, more, want) in [
+        // The application's own.
+        (
+            "a, b",
+            "a: { name: corp }, b: {}",
+            r#"default=Some("corp") 0 0"#,
+        ),
+        (
+            "a, b",
+            "a: { external: { name: corp } }",
+            r#"default=Some("corp") 0 0"#,
+        ),
+        // Of two names each is one.
+        (
+            "a, b",
+            "a: { external: true }, b: { external: true, name: corp }",
+            r#"a=Some("a") b=Some("corp") 2 2"#,
+        ),
+        // A reverse proxy's leads to the gateway; without a way out there is nobody else.
+        ("a, b", "a: { external: true, name: traefik }, b: {}", "0 0"),
+        (
+            "a",
+            "a: { name: corp, internal: true }, b: { name: other }",
+            r#"a=None b=Some("other") 1 2"#,
+        ),
+    ] {
+        assert_eq!(shared(networks, more), want, "{networks}; {more}");
+    }
 }
 
 #[test]

@@ -267,6 +267,7 @@ impl Owner<'_> {
             name: self.network_name(&name),
             labels: self.labels(&[(label::NETWORK, name.to_string())]),
             internal,
+            known_as: self.known_as(&name),
             room: Room::of(self.release, &name, !internal),
             network: name,
         }
@@ -275,6 +276,24 @@ impl Owner<'_> {
     fn is_internal(&self, network: &Name) -> bool {
         let decided = self.release.networks.get(network);
         decided.is_some_and(|network| network.internal)
+    }
+
+    /// What its environment knows a network by: the name that it shares, and the one that docker compose would give it, which other
+    /// people's files name as external. Without a way out it is nobody else's.
+    fn known_as(&self, network: &Name) -> Vec<String> {
+        if self.is_internal(network) {
+            return Vec::new();
+        }
+        let release = self.release;
+        let compose = format!("{}_{network}", release.application_name);
+        let shared = release.networks.get(network);
+        let shared = shared.and_then(|network| network.shared.clone());
+        let mut names: Vec<String> = shared.into_iter().chain([compose]).collect();
+        names.dedup();
+        names
+            .iter()
+            .map(|name| format!("{}/{}/{name}", release.team, release.environment))
+            .collect()
     }
 
     /// One with a way out and one without are two networks: an engine does not change one that exists.

@@ -16,6 +16,9 @@ pub struct NetworkPlan {
     pub labels: IndexMap<String, String>,
     /// No way out.
     pub internal: bool,
+    /// What it is known by beyond the application, within its environment: whoever has a network of one of these names
+    /// meets there.
+    pub known_as: Vec<String>,
     pub room: Room,
 }
 
@@ -116,6 +119,7 @@ mod tests {
             network: "default".parse().unwrap(),
             labels: IndexMap::new(),
             internal: false,
+            known_as: Vec::new(),
             room: Room::default(),
         };
         let third = first.further(3);

@@ -19,6 +19,7 @@
 mod api;
 mod config;
 mod external;
+mod names;
 mod network;
 mod placement;
 mod pod;
@@ -40,6 +41,7 @@ use serde_json::{Value, json};
 use super::merge::merge;
 
 pub use api::{GatewayRef, Metadata};
+pub use names::{InnerName, inner_names};
 pub use security::{Dns, DnsPort, Level};
 
 /// Where and how the objects are placed.
@@ -117,6 +119,8 @@ pub mod key {
     pub const COMPONENT: &str = "pluvio.io/component";
     /// Annotation: the component's content hash. A change replaces pods.
     pub const HASH: &str = "pluvio.io/hash";
+    /// Label of pods: what a network that applications share begins with; the network's name follows.
+    pub const SHARED: &str = "network.pluvio.io/";
     /// Annotations, for people.
     pub const RELEASE: &str = "pluvio.io/release";
     pub const GENERATION: &str = "pluvio.io/generation";
@@ -138,7 +142,7 @@ pub fn kubernetes(
         .iter()
         .filter_map(|name| release.components.get(name))
         .collect();
-    let mut problems = refuse::unsupported(&named);
+    let mut problems = refuse::unsupported(release, &named);
     if options.restricted {
         problems.extend(refuse::beyond_restricted(release, &named));
     }

@@ -59,6 +59,9 @@ impl Lowering<'_> {
             before.push(self.container(component, name.as_str(), init, &mut volumes));
         }
         let mut labels = self.metadata("", Some(component)).labels;
+        for shared in super::names::shared_names(self.release, component) {
+            labels.insert(super::names::shared_label(shared), "true".to_owned());
+        }
         for (key, value) in &content.labels {
             labels.entry(key.clone()).or_insert_with(|| value.clone());
         }

@@ -1,10 +1,12 @@
 //! What Kubernetes cannot do, each thing by its name and place.
 
+use std::collections::HashSet;
+
 use pluvio_model::problem::{CLUSTER_POLICY, Problem, SPEC_UNSUPPORTED};
 use pluvio_model::release::{Check, DecidedComponent, DecidedContainer, Release, numeric_user};
 use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy};
 
-pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
+pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -> Vec<Problem> {
     let mut found = Vec::new();
     for component in components {
         let content = &component.content;
@@ -52,6 +54,18 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
                 "Take `offline` out, or write a NetworkPolicy for it under `objects`.",
             );
         }
+        for (path, alias) in names_that_no_pod_finds(release, component) {
+            refuse(
+                format!("components.{}.{path}", component.name),
+                &format!(
+                    "`{alias}` is named where the application is told whom to ask, and no cluster leads by such a name."
+                ),
+                &format!(
+                    "Write `{}` there, which leads to it everywhere.",
+                    component.name
+                ),
+            );
+        }
         let mut main = content.main.clone();
         if component.kind == Kind::Database {
             // The official images, which a cluster pulls, name the signal themselves.
@@ -79,6 +93,49 @@ pub(super) fn unsupported(components: &[&DecidedComponent]) -> Vec<Problem> {
             }
         }
     }
+    found
+}
+
+/// Aliases that are no label of a DNS name, such as `my_db`, where something in the application names them. Others were
+/// names for people.
+fn names_that_no_pod_finds<'c>(
+    release: &Release,
+    component: &'c DecidedComponent,
+) -> Vec<(String, &'c str)> {
+    let content = &component.content;
+    let own = content
+        .aliases
+        .iter()
+        .map(|alias| ("aliases".to_owned(), alias));
+    let networks = content.network_aliases.iter().flat_map(|(network, all)| {
+        let path = format!("networkAliases.{network}");
+        all.iter().map(move |alias| (path.clone(), alias))
+    });
+    let mut found: Vec<(String, &str)> = own
+        .chain(networks)
+        .map(|(path, alias)| (path, alias.as_str()))
+        .filter(|(_, alias)| !is_label(&alias.to_ascii_lowercase()))
+        .collect();
+    if found.is_empty() {
+        return found;
+    }
+    let mut words: HashSet<String> = HashSet::new();
+    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    for other in release.components.values() {
+        let content = &other.content;
+        let more = content.sidecars.values().chain(content.init.values());
+        for container in std::iter::once(&content.main).chain(more) {
+            let told = (
+                &container.env,
+                &container.entrypoint,
+                &container.command,
+                &container.files,
+            );
+            let text = serde_json::to_string(&told).unwrap_or_default();
+            words.extend(text.split(|c| !in_name(c)).map(str::to_owned));
+        }
+    }
+    found.retain(|(_, alias)| words.contains(*alias));
     found
 }
 
@@ -190,7 +247,7 @@ fn pod_options(
 }
 
 /// By RFC 1123, as Kubernetes wants it.
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     text.len() <= 63
         && edge(text.chars().next())

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::api::Spec;
+use super::names::{shared_label, shared_names};
 use super::pod::protocol;
 use super::{Lowering, component_object, key};
 
@@ -181,6 +182,11 @@ impl Lowering<'_> {
             let mut rules = Vec::new();
             if separated {
                 rules.push(json!({ "from": [self.peers(component)] }));
+            }
+            for shared in shared_names(release, component) {
+                let on_it = json!({ "key": shared_label(shared), "operator": "Exists" });
+                let from = json!({ "podSelector": { "matchExpressions": [on_it] } });
+                rules.push(json!({ "from": [from] }));
             }
             let mut ports = published(component);
             if self.options.own_gateway.is_none() {

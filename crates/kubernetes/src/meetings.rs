@@ -1,0 +1,151 @@
+//! Names on networks that applications of one namespace share: each tells what it has there, and has the others' in its own
+//! names. So nothing of the cluster belongs to two applications.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use pluvio_model::id::ApplicationId;
+use pluvio_model::release::Release;
+use pluvio_model::stage::{Stage, Wish};
+use pluvio_plan::lower::kubernetes::Options;
+use tokio::time::Instant;
+
+use crate::worker::Application;
+
+/// How long after a start names are left as they are for applications that have not yet told theirs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is found by a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// What the network is called by all of them.
+    pub(crate) shared: String,
+    pub(crate) host: String,
+    pub(crate) address: String,
+}
+
+pub(crate) struct Meetings {
+    began: Instant,
+    members: Mutex<BTreeMap<ApplicationId, Member>>,
+}
+
+/// An application with a network that it shares.
+struct Member {
+    namespace: String,
+    shares: Vec<String>,
+    /// Whom to wake when others' names change; none before its loop has told its own.
+    told: Option<(Arc<Application>, Vec<Found>)>,
+}
+
+impl Member {
+    fn meets(&self, namespace: &str, shares: &[String]) -> bool {
+        self.namespace == namespace && self.shares.iter().any(|name| shares.contains(name))
+    }
+}
+
+/// What an application calls the networks that it shares.
+pub(crate) fn shares(release: &Release) -> Vec<String> {
+    let networks = release.networks.values();
+    let shared = networks.filter(|network| !network.internal);
+    shared
+        .filter_map(|network| network.shared.clone())
+        .collect()
+}
+
+impl Meetings {
+    pub(crate) fn new() -> Meetings {
+        Meetings {
+            began: Instant::now(),
+            members: Mutex::default(),
+        }
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeMap<ApplicationId, Member>> {
+        self.members.lock().expect("no holder panics")
+    }
+
+    /// Takes in what a stage says, before its application's loop does anything for it.
+    pub(crate) fn learn(&self, stage: &Stage) {
+        let (namespace, shares) = match &stage.wish {
+            Wish::Run(wish) => (
+                Options::for_reading(&wish.release).namespace,
+                shares(&wish.release),
+            ),
+            Wish::Gone => (String::new(), Vec::new()),
+        };
+        let mut members = self.members();
+        let before = members.remove(&stage.application);
+        if !shares.is_empty() {
+            let told = before.as_ref().and_then(|member| member.told.clone());
+            let member = Member {
+                namespace,
+                shares,
+                told,
+            };
+            members.insert(stage.application, member);
+        }
+        if let Some(before) = before {
+            let now = members.get(&stage.application);
+            if now.is_none_or(|now| now.shares != before.shares) {
+                wake(&members, &before);
+            }
+        }
+    }
+
+    /// What an application has on the networks that it shares, from now on. Wakes those that it meets when that is new.
+    pub(crate) fn tell(&self, application: &Arc<Application>, found: Vec<Found>) {
+        let mut members = self.members();
+        let Some(member) = members.get_mut(&application.id) else {
+            return;
+        };
+        let before = member.told.as_ref().map(|(_, found)| found);
+        if before == Some(&found) {
+            return;
+        }
+        member.told = Some((application.clone(), found));
+        let member = &members[&application.id];
+        let others = members.iter().filter(|(id, _)| **id != application.id);
+        for (_, other) in others {
+            if let Some((other, _)) = other
+                .told
+                .as_ref()
+                .filter(|_| other.meets(&member.namespace, &member.shares))
+            {
+                other.wake.notify_one();
+            }
+        }
+    }
+
+    /// What others have on the networks that an application shares; of two that have one name, the older application's. `None`: not
+    /// all of them have told theirs, shortly after a start.
+    pub(crate) fn others(&self, application: ApplicationId) -> Option<Vec<(String, String)>> {
+        let members = self.members();
+        let Some(own) = members.get(&application) else {
+            return Some(Vec::new());
+        };
+        let mut all = Vec::new();
+        for (id, other) in members.iter() {
+            if *id == application || !other.meets(&own.namespace, &own.shares) {
+                continue;
+            }
+            match &other.told {
+                Some((_, found)) => {
+                    let there = found.iter().filter(|one| own.shares.contains(&one.shared));
+                    all.extend(there.map(|one| (one.host.clone(), one.address.clone())));
+                }
+                None if self.began.elapsed() < PATIENCE => return None,
+                None => {}
+            }
+        }
+        Some(all)
+    }
+}
+
+fn wake(members: &BTreeMap<ApplicationId, Member>, gone: &Member) {
+    let met = members.values();
+    let met = met.filter(|other| other.meets(&gone.namespace, &gone.shares));
+    for (application, _) in met.filter_map(|other| other.told.as_ref()) {
+        application.wake.notify_one();
+    }
+}

@@ -1,0 +1,94 @@
+//! By which names components are found, in their own application and on networks that it shares with others.
+
+use pluvio_model::image::ContentHash;
+use pluvio_model::name::Name;
+use pluvio_model::release::{DecidedComponent, Release};
+
+use super::refuse::is_label;
+use super::{component_object, instance_object, key, named_instances};
+
+/// A name by which something is found inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InnerName {
+    /// One label of a DNS name.
+    pub host: String,
+    /// The Service whose address it leads to.
+    pub service: String,
+    /// What the networks on which it is found are called beyond the application.
+    pub shared: Vec<String>,
+}
+
+/// Every name inside an application, each once: components and their aliases, instances with names of their own, what is outside.
+/// All pods of a namespace are on one network, so an alias holds wherever it is asked for.
+pub fn inner_names(release: &Release) -> Vec<InnerName> {
+    let mut all: Vec<InnerName> = Vec::new();
+    let mut add = |host: &str, service: &str, shared: &[String]| {
+        let host = host.to_ascii_lowercase();
+        if is_label(&host) && !all.iter().any(|one| one.host == host) {
+            all.push(InnerName {
+                host,
+                service: service.to_owned(),
+                shared: shared.to_vec(),
+            });
+        }
+    };
+    for (name, component) in &release.components {
+        let shared: Vec<String> = shared_names(release, component)
+            .map(str::to_owned)
+            .collect();
+        add(name.as_str(), &component_object(release, name), &shared);
+        for ordinal in 0..named_instances(component) {
+            let service = instance_object(release, name, ordinal);
+            add(&format!("{name}-{ordinal}"), &service, &[]);
+        }
+    }
+    for name in release.externals.keys() {
+        add(name.as_str(), &component_object(release, name), &[]);
+    }
+    // Names of components come before what others are called besides.
+    for (name, component) in &release.components {
+        let service = component_object(release, name);
+        for network in component.content.joined() {
+            let shared = shared_name(release, &network).map(str::to_owned);
+            let shared: Vec<String> = shared.into_iter().collect();
+            for alias in component.content.aliases_on(&network) {
+                add(alias, &service, &shared);
+            }
+        }
+    }
+    for (name, external) in &release.externals {
+        let service = component_object(release, name);
+        for alias in &external.aliases {
+            add(alias, &service, &[]);
+        }
+    }
+    all
+}
+
+/// What the networks of an application that a component is on are called beyond it.
+pub(super) fn shared_names<'r>(
+    release: &'r Release,
+    component: &'r DecidedComponent,
+) -> impl Iterator<Item = &'r str> {
+    let joined = component.content.joined().into_iter();
+    joined.filter_map(|network| shared_name(release, &network))
+}
+
+fn shared_name<'r>(release: &'r Release, network: &Name) -> Option<&'r str> {
+    let network = release.networks.get(network)?;
+    network.shared.as_deref().filter(|_| !network.internal)
+}
+
+/// The label of pods on a network that applications share. Its name holds what a label's key can; one that is cut or altered for that
+/// ends in a hash.
+pub(super) fn shared_label(shared: &str) -> String {
+    let plain = shared.len() <= 50 && is_label(shared);
+    let name = match plain {
+        true => shared.to_owned(),
+        false => {
+            let hash = ContentHash::of(&shared);
+            format!("x-{}", &hash.as_str()[..16])
+        }
+    };
+    format!("{}{name}", key::SHARED)
+}
