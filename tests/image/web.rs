@@ -153,6 +153,9 @@ static KEPT: Mutex<Vec<(String, BufReader<TcpStream>)>> = Mutex::new(Vec::new())
 
 /// What another server answers. One attempt: a kept connection that fails is an error.
 fn ask(target: &str) -> std::io::Result<String> {
+    // As an API server writes it that passes a query on.
+    let target = target.replace("%3A", ":").replace("%2F", "/");
+    let target = target.trim_end_matches('=');
     let (server, path) = target.split_once('/').unwrap_or((target, ""));
     let mut kept = KEPT.lock().expect("no panic while held");
     let found = kept.iter().position(|(name, _)| name == server);

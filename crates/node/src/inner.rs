@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pluvio_model::id::ApplicationId;
 use pluvio_model::name::Name;
@@ -24,6 +25,9 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::config::Pool;
 use crate::traffic::Traffic;
+
+/// How long the gateway has to cut the connections at an address that goes.
+const CUT: Duration = Duration::from_millis(100);
 
 /// What an application has inside: who is served where, and who is who.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -205,6 +209,8 @@ impl Inner {
         }
         let superfluous: Vec<Ipv4Addr> = state.held.difference(&wanted).copied().collect();
         if !superfluous.is_empty() {
+            // Connections there are cut first: without the address nothing reaches their clients, not even that.
+            tokio::time::sleep(CUT).await;
             let lines = superfluous
                 .iter()
                 .map(|a| format!("addr del {a}/32 dev lo\n"));
@@ -221,6 +227,8 @@ impl Inner {
         let mut state = self.state.lock().await;
         self.look(&mut state).await;
         state.swept = true;
+        // Names that nobody has can be taken out now.
+        state.wakes.values().for_each(|wake| wake.notify_one());
         if state.unavailable.is_none() {
             self.arrange(&mut state).await;
         }

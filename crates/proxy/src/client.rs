@@ -42,6 +42,8 @@ pub(crate) struct Client {
     pub(crate) trusted: bool,
     /// It came in by an inner address: this is its way, and nothing else is looked up.
     pub(crate) edge: Option<Arc<CompiledRoute>>,
+    /// The inner address that it came in by.
+    pub(crate) entered: Option<SocketAddr>,
     /// An instance of ours that came in by the front door.
     caller: Option<Box<Caller>>,
     number: u64,
@@ -105,8 +107,9 @@ impl Client {
         worker: Arc<Worker>,
         peer: SocketAddr,
         number: u64,
-        edge: Option<Arc<CompiledRoute>>,
+        entry: Option<(SocketAddr, Arc<CompiledRoute>)>,
     ) -> Self {
+        let (entered, edge) = entry.unzip();
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let trusted = worker
             .shared
@@ -126,6 +129,7 @@ impl Client {
             shown: peer.ip().to_string().into(),
             trusted,
             edge,
+            entered,
             caller: caller.map(|who| {
                 Box::new(Caller {
                     who,

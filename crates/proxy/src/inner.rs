@@ -94,7 +94,7 @@ impl Door {
         }
     }
 
-    fn admits(&self, client: IpAddr) -> bool {
+    pub(crate) fn admits(&self, client: IpAddr) -> bool {
         let mut networks = self.told.networks.iter();
         networks.any(|network| network.contains(client))
     }
@@ -173,7 +173,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 impl Gateway {
     /// Listens at exactly these inner addresses from now on; the machine must have them. Connections at one that is no longer
-    /// named go on. Returns those that cannot be listened at, which may be asked for again.
+    /// named, or from whom it does not admit any more, are cut. Returns those that cannot be listened at, which may be asked for again.
     pub fn set_inner(&self, listeners: Vec<InnerListener>) -> Vec<(SocketAddr, io::Error)> {
         let mut failed = Vec::new();
         let before = self.shared.doors.borrow().clone();
@@ -258,9 +258,10 @@ impl Worker {
     fn enter(self: &Arc<Self>, door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
         let edge = self.shared.edge(door, peer.ip());
         if door.is_http() {
-            return self.take(stream, peer, Some(edge));
+            return self.take(stream, peer, Some((door.told.address, edge)));
         }
-        let Some((client, present)) = self.admit(peer, Some(edge.clone())) else {
+        let Some((client, present)) = self.admit(peer, Some((door.told.address, edge.clone())))
+        else {
             return;
         };
         pass::prepare(&stream);

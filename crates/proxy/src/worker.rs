@@ -211,17 +211,27 @@ impl Worker {
                 attended.push((door.clone(), attending.abort_handle()));
             }
         }
+        // The address is about to go: who is not told now would wait for an answer until it gives up.
+        for client in self.clients() {
+            let Some(entered) = client.entered else {
+                continue;
+            };
+            let door = open.iter().find(|door| door.told.address == entered);
+            if door.is_none_or(|door| !door.admits(client.peer().ip())) {
+                client.tell(Command::Cut);
+            }
+        }
     }
 
     /// Counts a connection in, if there is room for it.
     pub(crate) fn admit(
         self: &Arc<Self>,
         peer: std::net::SocketAddr,
-        edge: Option<Arc<CompiledRoute>>,
+        entry: Option<(std::net::SocketAddr, Arc<CompiledRoute>)>,
     ) -> Option<(Arc<Client>, Arc<Present>)> {
         let open = self.shared.admit()?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let client = Arc::new(Client::new(self.clone(), peer, number, edge));
+        let client = Arc::new(Client::new(self.clone(), peer, number, entry));
         client.tell(self.shared.order());
         lock(&self.clients).insert(number, client.clone());
         let present = Arc::new(Present {
@@ -235,9 +245,9 @@ impl Worker {
         self: &Arc<Self>,
         stream: TcpStream,
         peer: std::net::SocketAddr,
-        edge: Option<Arc<CompiledRoute>>,
+        entry: Option<(std::net::SocketAddr, Arc<CompiledRoute>)>,
     ) {
-        let Some((client, present)) = self.admit(peer, edge) else {
+        let Some((client, present)) = self.admit(peer, entry) else {
             return;
         };
         let _ = stream.set_nodelay(true);

@@ -95,6 +95,35 @@ async fn an_inner_request_passes_as_it_is_and_is_counted_on_its_edge() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_connected_is_cut_when_the_address_goes_or_admits_him_no_more() {
+    let origin = Origin::saying("still here").await;
+    for protocol in [InnerProtocol::Http1, InnerProtocol::Tcp] {
+        for goes in [true, false] {
+            let address = free();
+            let gateway = gateway(GatewayConfig::default());
+            gateway.set_endpoints(&endpoints([("shop/api/http", serving(&[&origin]))]));
+            assert!(
+                gateway
+                    .set_inner(vec![listener(address, protocol)])
+                    .is_empty()
+            );
+            let mut wire = Wire::to(address).await;
+            assert_eq!(wire.get("api", "/").await.text(), "still here");
+            // One that stays as it is for this client cuts nobody.
+            let mut wider = listener(address, protocol);
+            wider.networks.push("10.9.0.0/26".parse().unwrap());
+            assert!(gateway.set_inner(vec![wider]).is_empty());
+            assert_eq!(wire.get("api", "/").await.text(), "still here");
+            let mut narrower = listener(address, protocol);
+            narrower.networks = vec!["10.9.0.0/26".parse().unwrap()];
+            let left = if goes { vec![] } else { vec![narrower] };
+            assert!(gateway.set_inner(left).is_empty());
+            assert!(wire.closes_within(Duration::from_secs(5)).await);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_of_other_networks_are_turned_away() {
     let origin = Origin::saying("secret").await;
     for protocol in [InnerProtocol::Http1, InnerProtocol::Tcp] {

@@ -85,6 +85,10 @@ fn a_name_that_no_cluster_leads_by_is_refused_where_something_asks_for_it() {
     lower(&spec("my_db2")).unwrap();
     let problems = lower(&spec("postgres://user@my_db:5432/x")).unwrap_err();
     assert_eq!(problems.len(), 1);
-    assert!(json!(problems[0]).to_string().contains("components.my-db.aliases"));
+    assert!(
+        json!(problems[0])
+            .to_string()
+            .contains("components.my-db.aliases")
+    );
     assert!(problems[0].remedy.contains("`my-db`"), "{problems:?}");
 }

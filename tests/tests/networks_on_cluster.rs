@@ -1,0 +1,100 @@
+//! Networks that applications share, on a real Kubernetes: as on the engine (tests/shared_networks.rs).
+
+use std::time::{Duration, Instant};
+
+use pluvio_tests::image::IMAGE;
+use pluvio_tests::place::Place;
+use pluvio_tests::wait;
+
+const APP: &str = "ours";
+const SOON: Duration = Duration::from_secs(30);
+
+fn spec(app: &str, called: &str, network: &str) -> String {
+    format!(
+        "apiVersion: pluvio/v1
+name: {app}
+components:
+  {called}:
+    image: {IMAGE}
+    command: [/serve]
+    env: {{ GREETING: {app} }}
+    ports: {{ http: {{ port: 8080, protocol: http }} }}
+    aliases: [{called}-too]
+    probes: {{ ready: {{ http: {{ path: /healthz }}, period: 1s }} }}
+    rollout: {{ drain: 1s, grace: 1s }}
+    routes: []
+networks: {{ default: {{ {network} }} }}
+"
+    )
+}
+
+#[test]
+fn applications_that_share_a_network_find_each_other_on_a_cluster() {
+    let place = Place::start(APP);
+    let asks = |service: &str, whom: &str| {
+        let service = format!("{service}:8080");
+        let path = format!("/ask?{whom}:8080/");
+        place.cluster.get(&place.namespace, &service, &path)
+    };
+    let finds = |service: &str, whom: &str, answer: &str| {
+        let end = Instant::now() + SOON;
+        loop {
+            let said = asks(service, whom);
+            if matches!(&said, Ok(text) if text.trim() == answer) {
+                return;
+            }
+            assert!(Instant::now() < end, "{service} asks {whom}: {said:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let pods = || {
+        let all = place.cluster.objects("pods", &place.namespace).into_iter();
+        let ours = all.filter(|pod| pod["metadata"]["labels"]["app.kubernetes.io/part-of"] == APP);
+        ours.map(|pod| pod["metadata"]["uid"].to_string())
+            .collect::<Vec<_>>()
+    };
+    place.deploy(&spec(APP, "web", "shared: corporate")).ok();
+    place.deploy(&spec("far", "web", "")).ok();
+    let before = pods();
+    assert_eq!(before.len(), 1);
+    assert!(asks("ours--web", "bank").is_err());
+    // An alias of one's own leads on a cluster too.
+    finds("far--web", "web-too", "far");
+    place
+        .deploy(&spec("theirs", "bank", "shared: corporate"))
+        .ok();
+    for whom in ["bank", "bank-too"] {
+        finds("ours--web", whom, "theirs");
+    }
+    finds("theirs--bank", "web", "ours");
+    finds("far--web", "web", "far");
+    assert!(asks("far--web", "bank").is_err());
+    // A control that begins anew takes nothing away.
+    place.pluvio.kill("control");
+    let _control = place.pluvio.serve("control", &[]);
+    let until = Instant::now() + Duration::from_secs(15);
+    while Instant::now() < until {
+        let answer = asks("ours--web", "bank").expect("an answer");
+        assert_eq!(answer.trim(), "theirs");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let delete = |app: &str| {
+        let words = [
+            "delete",
+            "-a",
+            app,
+            "-e",
+            &place.environment,
+            "--yes",
+            "--json",
+        ];
+        place.pluvio.cli(&words).ok();
+    };
+    delete("theirs");
+    wait::until_true("no name any more", SOON * 3, || {
+        asks("ours--web", "bank").is_err_and(|why| why.contains("lookup"))
+    });
+    assert_eq!(pods(), before);
+    delete("far");
+    place.end();
+}
