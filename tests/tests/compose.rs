@@ -1,6 +1,7 @@
 //! Compose files run as they are (BX-02): their parts find each other, their one-shots run, and a redeploy loses no request.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pluvio_tests::{Engine, Pluvio, both_engines, engine::name_of, image::IMAGE, load};
 use serde_json::Value;
@@ -10,6 +11,7 @@ both_engines!(
     what_a_compose_file_cannot_keep_is_not_left_out_unasked,
     of_ten_services_the_one_that_changed_is_made_anew,
     what_is_pasted_is_given_values_as_a_file_on_the_disk_is,
+    what_is_built_from_above_its_compose_file_is_deployed,
 );
 
 fn shop(name: &str, greeting: &str, more: &str) -> String {
@@ -245,5 +247,38 @@ services:
     let lost = [&given[..], &["--env", "OTHER=1"]].concat();
     let problem = pluvio.cli_with_input(&lost, &line).problem(4, "refused");
     assert!(problem.to_string().contains("OTHER"), "{problem:#}");
+    pluvio.end();
+}
+
+/// `docker/compose.yaml` with the sources beside its folder, named as a file and by its folder.
+fn what_is_built_from_above_its_compose_file_is_deployed(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("above");
+    let write = |path: &str, text: &str| {
+        let path = pluvio.scratch().join("project").join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+        std::fs::write(path, text).expect("it is written");
+    };
+    write("greeting", "from above\n");
+    write(
+        "docker/web.Dockerfile",
+        &format!("FROM {IMAGE}\nCOPY greeting /greeting\nEXPOSE 8080\nCMD [\"/serve\"]\n"),
+    );
+    write("docker/.env", "WHO=there\n");
+    let compose = "services:
+  web:
+    build: { context: .., dockerfile: docker/web.Dockerfile }
+    environment: { GREETING: $WHO }
+    ports: [\"8080\"]
+";
+    write("docker/compose.yaml", compose);
+    let folder = pluvio.scratch().join("project/docker");
+    for source in [folder.join("compose.yaml"), folder] {
+        let source = source.display().to_string();
+        let words = ["deploy", &source, "--name", &name, "--json"];
+        pluvio.cli_within(&words, Duration::from_secs(90)).ok();
+        assert_eq!(pluvio.body(&name, "/file?/greeting"), "from above\n");
+        assert_eq!(pluvio.body(&name, "/"), "there\n");
+    }
     pluvio.end();
 }

@@ -1,18 +1,18 @@
-//! Two well-known applications run for real (BX-02, RB-14); `scripts/known-apps` runs all of them.
+//! Two well-known applications run for real (BX-02, RB-14), one on each engine; `scripts/known-apps` runs all of them on either.
 
-use pluvio_tests::{Engine, both_engines, known};
-
-both_engines!(miniflux_with_postgresql, phpmyadmin_with_mariadb);
+use pluvio_tests::{Engine, known};
 
 fn run(engine: &Engine, name: &str) {
     let found = known::ALL.iter().find(|known| known.name == name);
     known::run(engine, found.expect("an application of tests/known"));
 }
 
-fn miniflux_with_postgresql(engine: Engine) {
-    run(&engine, "miniflux");
+#[test]
+fn miniflux_with_postgresql() {
+    run(&Engine::podman(), "miniflux");
 }
 
-fn phpmyadmin_with_mariadb(engine: Engine) {
-    run(&engine, "phpmyadmin");
+#[test]
+fn phpmyadmin_with_mariadb() {
+    run(&Engine::docker(), "phpmyadmin");
 }

@@ -163,6 +163,9 @@ pub fn found(tree: &SourceTree) -> Option<&'static str> {
 }
 
 /// Reads the compose files of a folder and plans them.
+///
+/// Where they build from folders above theirs, as `docker/compose.yaml` with `context: ..` does, the source is the folder above
+/// ([`Planned::root`]); not of somebody else's folder.
 pub fn of_folder(folder: &Path, asked: &Asked) -> Planned {
     of_project(folder, &project(asked), asked)
 }
@@ -170,6 +173,15 @@ pub fn of_folder(folder: &Path, asked: &Asked) -> Planned {
 fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
     let around = Beside::new(folder, asked.confined);
     let import = compose::read(project, &around);
+    if import.above > 0
+        && !asked.confined
+        && project.text.is_none()
+        && let Some((root, project)) = from_above(&around.folder, project, import.above)
+    {
+        let mut planned = of_project(&root, &project, asked);
+        planned.root = Some(root);
+        return planned;
+    }
     let mut planned = planned("compose", import);
     let tree = planned
         .spec
@@ -183,6 +195,25 @@ fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
         None => {}
     }
     planned
+}
+
+/// The same project, seen from so many folders above it.
+fn from_above(folder: &Path, project: &Project, above: usize) -> Option<(PathBuf, Project)> {
+    let root = folder.ancestors().nth(above)?;
+    // The whole disk is no application's source.
+    root.parent()?;
+    let inside = folder.strip_prefix(root).ok()?.to_str()?;
+    let seen = |path: &String| match path.starts_with('/') {
+        true => path.clone(),
+        false => format!("{inside}/{path}"),
+    };
+    let project = Project {
+        folder: inside.to_owned(),
+        files: project.files.iter().map(seen).collect(),
+        env_files: project.env_files.iter().map(seen).collect(),
+        ..project.clone()
+    };
+    Some((root.to_owned(), project))
 }
 
 /// The file of a template of Dokploy's beside a compose file of a folder, and that compose file.
@@ -269,6 +300,7 @@ pub fn of_run(text: &str, folder: &Path, asked: &Asked) -> Planned {
 
 fn project(asked: &Asked) -> Project {
     Project {
+        folder: String::new(),
         files: asked.files.clone(),
         text: None,
         env_files: asked.env_files.clone(),
@@ -291,6 +323,7 @@ pub(crate) fn planned(kind: &str, import: Import) -> Planned {
         errors: import.errors,
         secrets: import.secrets,
         unset: import.unset,
+        root: None,
     }
 }
 
@@ -328,4 +361,72 @@ fn of_service(mut problem: Problem, name: &Name, folder: &str) -> Problem {
     }
     at.path = format!("services.{name}.build");
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `docker/compose.yaml` of a project, as its users run it there.
+    #[test]
+    fn what_is_built_from_above_its_file_is_planned_from_there() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let place = home.path().join(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, text).unwrap();
+        };
+        write("shop/docker/web.Dockerfile", "FROM scratch\n");
+        write("shop/docker/.env", "GREETING=hello\n");
+        write("shop/docker/site.conf", "a\n");
+        write("shop/docker/proxy/Dockerfile", "FROM scratch\n");
+        write("shop/docker/Dockerfile", "FROM scratch\n");
+        write("shop/main.go", "package main\n");
+        write(
+            "shop/docker/compose.yaml",
+            "
+services:
+  web:
+    build: { context: .., dockerfile: docker/web.Dockerfile }
+    environment: { GREETING: $GREETING }
+    volumes: ['./site.conf:/etc/site.conf:ro', './data:/data', 'kept:/kept']
+  proxy: { build: ./proxy }
+  here: { build: { args: { A: b } } }
+volumes: { kept: {} }
+",
+        );
+        let folder = home.path().join("shop/docker");
+        let asked = Asked {
+            fallback: Name::suggest("docker"),
+            ..Asked::default()
+        };
+        let planned = of_folder(&folder, &asked);
+        assert_eq!(planned.errors, []);
+        let root = home.path().join("shop").canonicalize().unwrap();
+        assert_eq!(planned.root.as_ref(), Some(&root));
+        let source = |name: &str| planned.spec.components[name].source.clone().unwrap();
+        assert_eq!(source("web"), SourceSpec::Path(".".to_owned()));
+        assert_eq!(source("proxy"), SourceSpec::Path("docker/proxy".to_owned()));
+        assert_eq!(source("here"), SourceSpec::Path("docker".to_owned()));
+        let web = &planned.spec.components["web"];
+        let build = web.build.as_ref().unwrap();
+        assert_eq!(build.dockerfile.as_deref(), Some("docker/web.Dockerfile"));
+        assert_eq!(web.files.values().next().unwrap().content, "a\n");
+        let greeting = &planned.spec.settings["GREETING"];
+        assert_eq!(greeting.default.as_deref(), Some("hello"));
+        // Named from elsewhere, it is the same.
+        let named = Asked {
+            files: vec!["compose.yaml".to_owned()],
+            ..asked.clone()
+        };
+        assert_eq!(of_folder(&folder, &named).spec, planned.spec);
+        // Of somebody else's folder nothing outside is read, and the whole disk is no source.
+        let confined = Asked {
+            confined: true,
+            ..asked
+        };
+        let refused = of_folder(&folder, &confined);
+        assert!(refused.root.is_none());
+        assert!(refused.errors[0].cause.contains("outside of the folder"));
+    }
 }

@@ -2,7 +2,7 @@
 //! out. Where `app.yaml` and detection meet, `app.yaml` wins and detection fills what it leaves open.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use pluvio_formats::app;
@@ -35,6 +35,9 @@ pub struct Planned {
     /// Variables that have no value and are not required: nothing is put where they are named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<String>,
+    /// Where its source lies, if that is above the folder that was asked for.
+    #[serde(skip)]
+    pub root: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +170,7 @@ fn of_tree_given(
                 errors: Vec::new(),
                 secrets: BTreeMap::new(),
                 unset: Vec::new(),
+                root: None,
             }
         }
         Err(problem) => failed(name, "unknown", problem),
@@ -246,6 +250,7 @@ pub fn of_image(text: &str, asked: &Asked) -> Planned {
         errors: Vec::new(),
         secrets: BTreeMap::new(),
         unset: Vec::new(),
+        root: None,
     }
 }
 
@@ -296,6 +301,7 @@ fn refused(name: Name, kind: &str, errors: Vec<Problem>) -> Planned {
         errors,
         secrets: BTreeMap::new(),
         unset: Vec::new(),
+        root: None,
     }
 }
 
@@ -350,6 +356,7 @@ fn of_app_file(text: &str, file: &str, tree: Option<&SourceTree>, fallback: &Nam
         errors: Vec::new(),
         secrets: BTreeMap::new(),
         unset: Vec::new(),
+        root: None,
     };
     if planned.spec.components.is_empty() && tree.is_some() {
         let component = ComponentSpec {

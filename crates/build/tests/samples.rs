@@ -1,5 +1,5 @@
-//! The repository's samples, from source to an HTTP answer, on Docker and on Podman. Times are printed, not asserted; what they
-//! are compared with is in `benches/`.
+//! The repository's samples, from source to an HTTP answer, on Docker. The scenarios build them once more through the whole product,
+//! on Podman too. Times are printed, not asserted; what they are compared with is in `benches/`.
 
 #[allow(dead_code, reason = "each file of tests uses its part")]
 mod site;
@@ -7,14 +7,13 @@ mod site;
 use pluvio_build::Recipe;
 use site::{Site, sample};
 
-macro_rules! on_both {
+macro_rules! on_docker {
     ($($scenario:ident)*) => {
         mod docker { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $scenario() { super::$scenario("docker").await })* }
-        mod podman { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $scenario() { super::$scenario("podman").await })* }
     };
 }
 
-on_both! { node python go static_site dockerfile }
+on_docker! { node python go static_site dockerfile }
 
 /// One line of a sample changed: what stands there, and what then.
 struct Change {

@@ -184,6 +184,7 @@ pub fn read(
             start,
             profiles: Vec::new(),
             variables: &variables,
+            folder: "",
         },
         loader,
     );

@@ -82,7 +82,10 @@ impl Surroundings for Nothing {
 /// What is read, and how it was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Project {
-    /// In the order in which they are laid over each other. Empty: as [`FILES`] and `COMPOSE_FILE` say.
+    /// Where the project lies in its surroundings: what the files name is relative to it. Empty where it is their folder itself.
+    pub folder: String,
+    /// In the order in which they are laid over each other. Empty: as [`FILES`] and `COMPOSE_FILE` say. Relative to the
+    /// surroundings, as `env_files` are.
     pub files: Vec<String>,
     /// The text of the only file, where it was not read from a place; `files` then names it.
     pub text: Option<String>,
@@ -108,6 +111,8 @@ pub struct Import {
     pub secrets: BTreeMap<String, String>,
     /// Variables that have no value and are not required: nothing is put where they are named.
     pub unset: Vec<String>,
+    /// How many folders above the project's it builds from; such a build is an error unless the surroundings begin there.
+    pub above: usize,
 }
 
 impl Import {
@@ -129,6 +134,7 @@ impl Import {
             why: Vec::new(),
             secrets: BTreeMap::new(),
             unset: Vec::new(),
+            above: 0,
         }
     }
 }
@@ -153,6 +159,7 @@ pub(crate) fn of_template(
             start: app,
             profiles: Vec::new(),
             variables,
+            folder: "",
         },
         loader,
     ))
@@ -163,7 +170,7 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     let mut loader = Loader::new(around);
     let mut variables = Variables::default();
     let env_files: Vec<String> = match project.env_files.is_empty() {
-        true => vec![".env".to_owned()],
+        true => vec![rebase::join_folder(&project.folder, ".env")],
         false => project.env_files.clone(),
     };
     let (mut why, mut files) = (Vec::new(), project.files.clone());
@@ -171,13 +178,11 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     if let Some(first) = files.first() {
         loader.told.files.push(first.clone());
     } else {
-        let found = FILES
+        let all = FILES.map(|name| rebase::join_folder(&project.folder, name));
+        let found = all
             .iter()
             .find(|name| matches!(around.entry(name), Entry::Text(_)));
-        loader
-            .told
-            .files
-            .push((*found.unwrap_or(&FILES[0])).to_owned());
+        loader.told.files.push(found.unwrap_or(&all[0]).clone());
     }
     for path in &env_files {
         match around.entry(path) {
@@ -202,7 +207,7 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
             .map(|(k, v)| (k.clone(), v.clone())),
     );
     if files.is_empty() {
-        files = found_files(&variables, around);
+        files = found_files(&project.folder, &variables, around);
     }
     let mut profiles = project.profiles.clone();
     if profiles.is_empty()
@@ -253,8 +258,8 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
         let read = match &project.text {
             Some(text) => loader
                 .text(text, path, &variables)
-                .and_then(|item| loader.document(item, path, "", &variables, 0)),
-            None => loader.file(path, "", &variables, 0),
+                .and_then(|item| loader.document(item, path, &project.folder, &variables, 0)),
+            None => loader.file(path, &project.folder, &variables, 0),
         };
         let Some(read) = read else { continue };
         match &mut whole {
@@ -285,6 +290,7 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
             start,
             profiles,
             variables: &variables,
+            folder: &project.folder,
         },
         loader,
     );
@@ -311,7 +317,7 @@ fn exported(text: &str, name: Option<&Name>) -> Option<AppSpec> {
 }
 
 /// As `COMPOSE_FILE` says, else the usual names, each with its override.
-fn found_files(variables: &Variables, around: &dyn Surroundings) -> Vec<String> {
+fn found_files(folder: &str, variables: &Variables, around: &dyn Surroundings) -> Vec<String> {
     if let Some(listed) = variables.0.get("COMPOSE_FILE") {
         let separator = variables
             .0
@@ -320,19 +326,20 @@ fn found_files(variables: &Variables, around: &dyn Surroundings) -> Vec<String> 
         return listed
             .split(separator)
             .filter(|path| !path.is_empty())
-            .map(|path| rebase::join("", path))
+            .map(|path| rebase::join(folder, path))
             .collect();
     }
     let is_there = |path: &str| matches!(around.entry(path), Entry::Text(_) | Entry::Other);
-    let Some(first) = FILES.into_iter().find(|path| is_there(path)) else {
+    let all = FILES.map(|name| rebase::join_folder(folder, name));
+    let Some(first) = all.into_iter().find(|path| is_there(path)) else {
         return Vec::new();
     };
-    let stem = first.rsplit_once('.').map_or(first, |(stem, _)| stem);
+    let stem = first.rsplit_once('.').map_or(&*first, |(stem, _)| stem);
     let second = ["yml", "yaml"]
         .map(|end| format!("{stem}.override.{end}"))
         .into_iter()
         .find(|path| is_there(path));
-    std::iter::once(first.to_owned()).chain(second).collect()
+    std::iter::once(first.clone()).chain(second).collect()
 }
 
 #[cfg(test)]

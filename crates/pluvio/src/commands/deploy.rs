@@ -125,7 +125,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                         &asked,
                     )?
                     .expect("folders are planned here");
-                    (folder, planned)
+                    (planned.root.clone().unwrap_or(folder), planned)
                 }
                 _ => unreachable!("only these two are folders"),
             };
@@ -164,7 +164,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             secrets.clone_from(&planned.secrets);
             let mut upload = None;
             let folder = match other {
-                Named::File(file) => file.parent(),
+                Named::File(file) => planned.root.as_deref().or(file.parent()),
                 Named::Stdin => Some(Path::new(".")),
                 _ => None,
             };

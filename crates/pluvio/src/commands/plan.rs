@@ -156,6 +156,7 @@ pub(super) fn kubernetes_of(context: &Context, spec: pluvio_model::spec::AppSpec
         errors: Vec::new(),
         secrets: BTreeMap::new(),
         unset: Vec::new(),
+        root: None,
     };
     manifests(context, Some("kubernetes"), Some("manifests"), &planned)
 }

@@ -57,7 +57,7 @@ impl Convert<'_> {
         let context = inner.take("context");
         let mut folder = match &context {
             Some(taken) => self.text(taken).unwrap_or_default(),
-            None => ".".to_owned(),
+            None => self.folder.to_owned(),
         };
         let git = ["https://", "http://", "git://", "ssh://", "git@"]
             .iter()
@@ -91,13 +91,15 @@ impl Convert<'_> {
             folder = join("", &folder);
             let mut file = asked.unwrap_or_else(|| "Dockerfile".to_owned());
             let whole = join(&folder, &file);
-            if folder.starts_with("..") || folder.starts_with(['/', '~']) {
+            let above = folder.split('/').take_while(|part| *part == "..").count();
+            self.above = self.above.max(above);
+            if above > 0 || folder.starts_with(['/', '~']) {
                 self.told.error(
                     problem::SPEC_UNSUPPORTED,
                     build.at,
                     &build.path,
                     format!("The context {folder} is outside of the folder that is deployed."),
-                    "Deploy the folder above, with a compose file there; or move the context below.",
+                    "Name the file on the command line, where the folders above it are at hand; or move the context below.",
                 );
                 return;
             }

@@ -45,6 +45,8 @@ pub(crate) struct Input<'i> {
     pub(crate) start: Name,
     pub(crate) profiles: Vec<String>,
     pub(crate) variables: &'i Variables,
+    /// See [`super::Project::folder`].
+    pub(crate) folder: &'i str,
 }
 
 pub(crate) struct Convert<'c> {
@@ -63,6 +65,10 @@ pub(crate) struct Convert<'c> {
     /// The networks that each component is on.
     joined: IndexMap<Name, Joined>,
     used: HashSet<(&'static str, String)>,
+    /// What is built without a context is built from here.
+    folder: &'c str,
+    /// See [`Import::above`].
+    above: usize,
     /// Services that others await the end of.
     awaited: HashSet<String>,
     secret_values: BTreeMap<String, String>,
@@ -83,7 +89,7 @@ pub(crate) struct Convert<'c> {
     loader_env: Loader<'c>,
 }
 
-pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
+pub(crate) fn convert(input: Input<'_>, mut loader: Loader) -> Import {
     let told = std::mem::take(&mut loader.told);
     let mut import = Import::empty(input.start.clone());
     let mut top = Fields::new("", input.document);
@@ -108,6 +114,11 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         secrets: section("secrets"),
         networks: section("networks"),
         joined: IndexMap::new(),
+        folder: match input.folder {
+            "" => ".",
+            folder => folder,
+        },
+        above: 0,
         used: HashSet::new(),
         awaited: HashSet::new(),
         secret_values: BTreeMap::new(),
@@ -138,6 +149,7 @@ pub(crate) fn convert(input: Input, mut loader: Loader) -> Import {
         why: Vec::new(),
         unset: convert.loader_env.left_open(),
         secrets: convert.secret_values,
+        above: convert.above,
     };
     import
 }
