@@ -113,6 +113,8 @@ pub(super) struct Making {
     pub(super) patch: serde_json::Map<String, serde_json::Value>,
     pub(super) host_config: serde_json::Map<String, serde_json::Value>,
     pub(super) network: Option<OwnNetwork>,
+    /// The network that it is on by `network_mode`, as the file has it under `networks`.
+    pub(super) joins: Option<String>,
     /// Where the whole disk of the machine is mounted, and whether only to be read.
     pub(super) whole_disk: IndexMap<AbsolutePath, bool>,
 }
@@ -185,6 +187,7 @@ impl Convert<'_> {
             host_config: serde_json::Map::new(),
             whole_disk: IndexMap::new(),
             network: None,
+            joins: None,
         };
         let mut fields = Fields::new(path.clone(), item);
         fields.take("profiles").into_iter().for_each(|profiles| {
@@ -333,6 +336,13 @@ impl Convert<'_> {
             None => (text, None),
         };
         let job = making.component.kind == Kind::Job;
+        if !job && matches!(policy.as_str(), "no" | "false" | "none" | "on-failure") {
+            self.told.adapted(
+                restart.at,
+                &restart.path,
+                "Kept on engines. On Kubernetes a service is started again however it ended.",
+            );
+        }
         let policy = match policy.as_str() {
             "no" | "false" | "none" => RestartPolicy::Never,
             "on-failure" => RestartPolicy::OnFailure,

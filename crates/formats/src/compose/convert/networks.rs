@@ -86,10 +86,36 @@ impl Convert<'_> {
         if making.network.is_some() {
             return;
         }
+        if let Some(name) = &making.joins {
+            joined.networks = [(name.clone(), Vec::new())].into();
+        }
         if joined.networks.is_empty() {
             joined.networks.insert("default".to_owned(), Vec::new());
         }
         self.joined.insert(making.name.clone(), joined);
+    }
+
+    /// A network that a service names by what engines call it: the file's of that name, else one that is taken for external.
+    pub(super) fn outside_network(&mut self, name: &str, at: Place) -> String {
+        let is_it = |(key, field): &(&String, &Field)| {
+            let called = field.item.get("name").and_then(Item::as_text);
+            called.unwrap_or(key) == name
+        };
+        let declared = self.networks.iter().find(is_it);
+        let key = declared.map_or(name, |(key, _)| key).to_owned();
+        if !self.networks.contains_key(&key) {
+            let external = Field {
+                at,
+                item: Item::scalar(at, "true"),
+            };
+            let item = Item::map(
+                at,
+                [("external".to_owned(), external)].into_iter().collect(),
+            );
+            self.networks.insert(key.clone(), Field { at, item });
+        }
+        self.used.insert(("networks", key.clone()));
+        key
     }
 
     fn each_network(&mut self, all: &Map, joined: &mut Joined) {

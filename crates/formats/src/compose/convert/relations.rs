@@ -8,6 +8,7 @@ use super::super::item::{Fields, Map, Place, Taken};
 use super::Convert;
 use super::followers::{Follower, leader};
 use super::making::{Making, OwnNetwork};
+use crate::validate::is_shared_name;
 
 impl Convert<'_> {
     pub(super) fn network_mode(
@@ -59,10 +60,10 @@ impl Convert<'_> {
                     "It would share a network with itself.",
                     "Take it out: it joins the application's network.",
                 ),
-                None => self.foreign_network(other, &mode, services),
+                None => self.foreign_network(other, &mode, making, services),
             },
         }
-        if making.network.is_some()
+        if (making.network.is_some() || making.joins.is_some())
             && let Some(networks) = fields.take("networks")
         {
             self.told.refused(
@@ -75,7 +76,7 @@ impl Convert<'_> {
     }
 
     /// A network of what is not in the file.
-    fn foreign_network(&mut self, mode: &str, taken: &Taken, services: &Map) {
+    fn foreign_network(&mut self, mode: &str, taken: &Taken, making: &mut Making, services: &Map) {
         let (kind, whose) = mode.split_once(':').unwrap_or(("", mode));
         let (message, remedy) = match kind {
             "service" => {
@@ -95,8 +96,13 @@ impl Convert<'_> {
                 ),
                 format!("Put {whose} into the file, and write `network_mode: service:{whose}`."),
             ),
+            // Of one that is meant for the service alone nothing else is said.
+            _ if is_shared_name(mode) => {
+                making.joins = Some(self.outside_network(mode, taken.at));
+                return;
+            }
             _ => (
-                format!("It would join {whose}, which is a network outside the file."),
+                format!("It would join {whose}, which is no network's name."),
                 "Declare it under `networks`.".to_owned(),
             ),
         };

@@ -229,6 +229,54 @@ networks: {{ {more} }}
 }
 
 #[test]
+fn a_network_that_a_service_is_on_by_its_mode_is_shared_by_its_name() {
+    check(
+        &[(
+            "compose.yaml",
+            "
+name: chain
+services:
+  peer: { image: 'localhost/peer:1', network_mode: hlf_net }
+  order: { image: 'localhost/order:1', network_mode: hlf_net }
+  api: { image: 'localhost/api:1', network_mode: corp }
+  odd: { image: 'localhost/odd:1', network_mode: 'a b' }
+networks: { own: { name: corp } }
+",
+        )],
+        expect![[r#"
+            apiVersion: pluvio/v1
+            name: chain
+            components:
+              peer:
+                image: localhost/peer:1
+                imagePorts: true
+                routes: []
+                networks: [hlf-net]
+              order:
+                image: localhost/order:1
+                imagePorts: true
+                routes: []
+                networks: [hlf-net]
+              api:
+                image: localhost/api:1
+                imagePorts: true
+                routes: []
+                networks: [own]
+              odd:
+                image: localhost/odd:1
+                imagePorts: true
+                routes: []
+            networks:
+              own: { shared: corp }
+              hlf-net: { shared: hlf_net }
+            refused services.odd.network_mode:7
+            adapted networks.hlf_net.external:4
+            adapted networks.hlf_net:4
+        "#]],
+    );
+}
+
+#[test]
 fn what_has_a_network_of_its_own_is_exported_so() {
     let import = read_text(
         "

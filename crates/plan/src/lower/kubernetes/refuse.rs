@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pluvio_model::problem::{CLUSTER_POLICY, Problem, SPEC_UNSUPPORTED};
 use pluvio_model::release::{Check, DecidedComponent, DecidedContainer, Release, numeric_user};
-use pluvio_model::spec::{AbsolutePath, Kind, RestartPolicy};
+use pluvio_model::spec::{AbsolutePath, Kind};
 
 pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -14,14 +14,6 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
         let mut refuse = |path: String, cause: &str, remedy: &str| {
             found.push(SPEC_UNSUPPORTED.problem(cause, remedy).path(path));
         };
-        let is_finite = matches!(component.kind, Kind::Job | Kind::Cron);
-        if !is_finite && content.restart != RestartPolicy::Always {
-            refuse(
-                format!("{path}.restart"),
-                "Kubernetes always starts the pods of a service again.",
-                "Take `restart` out, or make it a `job`.",
-            );
-        }
         if component.kind == Kind::Vm {
             refuse(
                 format!("{path}.kind"),

@@ -424,7 +424,6 @@ fn what_kubernetes_cannot_do_is_refused_by_name() {
         "objects": [{ "kind": "ConfigMap" }],
     }));
     expect![[r#"
-        spec.unsupported components.web.restart
         spec.unsupported components.web.files./etc/hot.hot
         spec.unsupported components.web.stopSignal
         spec.unsupported components.web.user
