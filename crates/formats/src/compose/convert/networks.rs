@@ -98,8 +98,8 @@ impl Convert<'_> {
     /// A network that a service names by what engines call it: the file's of that name, else one that is taken for external.
     pub(super) fn outside_network(&mut self, name: &str, at: Place) -> String {
         let is_it = |(key, field): &(&String, &Field)| {
-            let called = field.item.get("name").and_then(Item::as_text);
-            called.unwrap_or(key) == name
+            let shared = Section::of(key, &field.item).shared;
+            shared.as_deref().unwrap_or(key) == name
         };
         let declared = self.networks.iter().find(is_it);
         let key = declared.map_or(name, |(key, _)| key).to_owned();
@@ -282,7 +282,21 @@ impl Convert<'_> {
     ) -> IndexMap<String, Name> {
         let mut names: IndexMap<String, Name> = [("default".to_owned(), default_network())].into();
         let used = joined.values().flat_map(|joined| joined.networks.keys());
+        // Two keys that engines call by one name are one network.
+        let own = sections.get("default");
+        let own = own.and_then(|field| Section::of("default", &field.item).shared);
+        let mut shared: IndexMap<String, Name> = own
+            .map(|called| (called, default_network()))
+            .into_iter()
+            .collect();
         for network in sections.keys().chain(used) {
+            let called = sections.get(network);
+            let called = called.and_then(|field| Section::of(network, &field.item).shared);
+            let known = called.as_ref().and_then(|called| shared.get(called));
+            if let Some(known) = known.filter(|_| !names.contains_key(network)) {
+                names.insert(network.clone(), known.clone());
+                continue;
+            }
             if names.contains_key(network) {
                 continue;
             }
@@ -295,6 +309,7 @@ impl Convert<'_> {
                     .expect("letters and a number");
                 count += 1;
             }
+            shared.extend(called.map(|called| (called, name.clone())));
             names.insert(network.clone(), name);
         }
         names
@@ -306,11 +321,8 @@ impl Convert<'_> {
         };
         let own = joined.networks.len() == 1 && joined.networks.contains_key("default");
         if !one && !own {
-            component.networks = joined
-                .networks
-                .keys()
-                .map(|key| names[key].clone())
-                .collect();
+            let all = joined.networks.keys().map(|key| names[key].clone());
+            component.networks = all.collect::<IndexSet<Name>>().into_iter().collect();
         }
         for (network, aliases) in &joined.networks {
             for alias in aliases {

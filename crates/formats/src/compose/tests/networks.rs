@@ -216,6 +216,17 @@ networks: {{ {more} }}
             "a: { external: true }, b: { external: true, name: corp }",
             r#"a=Some("a") b=Some("corp") 2 2"#,
         ),
+        // Two keys of one name are one.
+        (
+            "a",
+            "a: { name: corp }, b: { external: true, name: corp }",
+            r#"a=Some("corp") 1 1"#,
+        ),
+        (
+            "default",
+            "a: { name: corp }, default: { external: { name: corp } }",
+            r#"default=Some("corp") b=None 0 2"#,
+        ),
         // A reverse proxy's leads to the gateway; without a way out there is nobody else.
         ("a, b", "a: { external: true, name: traefik }, b: {}", "0 0"),
         (
