@@ -164,12 +164,15 @@ export const spec = {
   'field.default': 'Default',
   'field.required': 'Required',
   'field.internal': 'No way out',
+  'field.shared': 'Shared as',
   'field.objects': 'Raw Kubernetes objects',
   'field.hint.command': 'A line for the shell, or a JSON list of words.',
   'field.hint.scale':
     'In place of a number of instances: between two bounds, by per cent of the CPU and memory that an instance asks for, or by the clock.',
   'field.hint.schedule': 'Five fields of cron.',
   'field.hint.exports': 'Values for those that use it.',
+  'field.hint.shared':
+    'What other applications of the environment call it: components on networks of one such name find each other.',
   'field.hint.uses': 'Starts after them, reaches them by name, takes their exports.',
   'field.hint.as': 'Of the exports that arrive.',
   'field.hint.groups': 'One a line.',

@@ -355,7 +355,11 @@ export const sharedSections: readonly Section[] = [
   {
     id: 'networks',
     fields: [
-      f('networks', { t: 'map', name: 'back', fields: [f('internal', flag)] }),
+      f('networks', {
+        t: 'map',
+        name: 'back',
+        fields: [f('internal', flag), f('shared', text('corporate'))],
+      }),
       f('objects', { t: 'json' }),
     ],
   },

@@ -4,7 +4,7 @@
 //! that shares a network is deployed. The engine keeps the file on the machine, outside the container's own file system, so what is
 //! in the container cannot lead the writing elsewhere. Where it is not at hand, instances find the change when they are replaced.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use pluvio_model::id::Generation;
 use pluvio_model::name::Name;
 use pluvio_model::release::Release;
 use pluvio_plan::lower::engine::InstanceTemplate;
@@ -24,13 +25,21 @@ use crate::config::Pool;
 /// The most that is read of a file: engines write lines, and programs may add some.
 const LARGEST: u64 = 1 << 20;
 
-/// What a container's file was last made to say.
-#[derive(Debug, PartialEq)]
+/// What files were last made to say.
+#[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// With each start an engine writes the file anew.
-    started_at: Timestamp,
-    hosts: IndexMap<String, IpAddr>,
-    /// Names that are nobody's were taken out as well.
+    basis: Option<Basis>,
+    /// Instances whose file says it, and since when they run: with each start an engine writes the file anew.
+    said: HashMap<String, Timestamp>,
+}
+
+/// All that names follow from.
+#[derive(Debug)]
+struct Basis {
+    generation: Generation,
+    addresses: BTreeMap<(Name, Name), Ipv4Addr>,
+    neighbours: BTreeMap<Name, Vec<(String, Ipv4Addr)>>,
+    /// Names that are nobody's are taken out as well.
     complete: bool,
 }
 
@@ -41,6 +50,8 @@ struct Owner<'o> {
     own: BTreeSet<Ipv4Addr>,
     /// Names that the specification leads elsewhere itself.
     fixed: Vec<&'o str>,
+    /// All names are known: one that is not wanted is nobody's.
+    complete: bool,
 }
 
 impl Application {
@@ -100,25 +111,36 @@ impl Application {
 
     /// Has instances that run find by name what has changed since they were made.
     pub(super) fn keep_hosts(&mut self, desired: &Desired) {
+        let generation = desired.kept.stage.generation;
         let mut kept = std::mem::take(&mut self.hosts_kept);
-        kept.retain(|name, _| self.instances.contains_key(name));
+        let is_same = kept.basis.as_ref().is_some_and(|basis| {
+            basis.generation == generation
+                && basis.complete == self.knows_all_names
+                && basis.addresses == self.virtual_addresses
+                && basis.neighbours == self.neighbours
+        });
+        if !is_same {
+            kept.said.clear();
+            kept.basis = Some(Basis {
+                generation,
+                addresses: self.virtual_addresses.clone(),
+                neighbours: self.neighbours.clone(),
+                complete: self.knows_all_names,
+            });
+        }
+        kept.said
+            .retain(|name, _| self.instances.contains_key(name));
         for (name, instance) in &self.instances {
             let Some((file, started_at)) = hosts_file(&instance.seen) else {
                 continue;
             };
+            if kept.said.get(name) == Some(&started_at) || !self.is_free(name) {
+                continue;
+            }
             let wanted = desired.components.get(&instance.component);
             let Some(wanted) = wanted.filter(|wanted| wanted.plan.hash == instance.hash) else {
                 continue;
             };
-            let hosts = self.inner_hosts(desired, &wanted.plan.instance);
-            let now = Kept {
-                started_at,
-                hosts,
-                complete: self.knows_all_names,
-            };
-            if kept.get(name) == Some(&now) || !self.is_free(name) {
-                continue;
-            }
             let release = desired.kept.wish().map(|wish| &wish.release);
             let content = release.and_then(|release| release.components.get(&instance.component));
             let fixed = content
@@ -128,15 +150,14 @@ impl Application {
                 pool: self.shared.pool,
                 own: own_addresses(&instance.seen),
                 fixed: fixed.map(String::as_str).collect(),
+                complete: self.knows_all_names,
             };
-            match rewrite(&file, &now, &owner) {
-                Ok(()) => {}
-                // It ended meanwhile, or the engine is elsewhere.
-                Err(error) => {
-                    tracing::debug!(%error, instance = name, "its names are those of its start");
-                }
+            let hosts = self.inner_hosts(desired, &wanted.plan.instance);
+            // It ended meanwhile, or the engine is elsewhere.
+            if let Err(error) = rewrite(&file, &hosts, &owner) {
+                tracing::debug!(%error, instance = name, "its names are those of its start");
             }
-            kept.insert(name.clone(), now);
+            kept.said.insert(name.clone(), started_at);
         }
         self.hosts_kept = kept;
     }
@@ -183,12 +204,12 @@ fn own_addresses(seen: &SeenContainer) -> BTreeSet<Ipv4Addr> {
 }
 
 /// In its place, for the container has the file itself, not its name. Nothing is written that is there already.
-fn rewrite(file: &Path, kept: &Kept, owner: &Owner<'_>) -> io::Result<()> {
+fn rewrite(file: &Path, hosts: &IndexMap<String, IpAddr>, owner: &Owner<'_>) -> io::Result<()> {
     if std::fs::symlink_metadata(file)?.len() > LARGEST {
         return Err(io::Error::other("it is larger than a file of names"));
     }
     let before = std::fs::read_to_string(file)?;
-    let after = owner.renewed(&before, &kept.hosts, kept.complete);
+    let after = owner.renewed(&before, hosts);
     if after == before {
         return Ok(());
     }
@@ -201,7 +222,7 @@ fn rewrite(file: &Path, kept: &Kept, owner: &Owner<'_>) -> io::Result<()> {
 impl Owner<'_> {
     /// The text of a file with these names in it. Lines that are not ours stay as they are; names of ours that nobody has are
     /// taken out if all names are known.
-    fn renewed(&self, text: &str, hosts: &IndexMap<String, IpAddr>, complete: bool) -> String {
+    fn renewed(&self, text: &str, hosts: &IndexMap<String, IpAddr>) -> String {
         let mut missing: BTreeMap<&str, IpAddr> = hosts
             .iter()
             .filter(|(name, _)| !self.fixed.contains(&name.as_str()))
@@ -221,7 +242,7 @@ impl Owner<'_> {
             let stays = |name: &&&str| {
                 let leads = hosts.get(**name);
                 self.fixed.contains(*name)
-                    || leads.map_or(!complete, |leads| *leads == IpAddr::V4(address))
+                    || leads.map_or(!self.complete, |leads| *leads == IpAddr::V4(address))
             };
             let stay: Vec<&str> = names.iter().filter(stays).copied().collect();
             for name in &stay {
@@ -254,8 +275,9 @@ mod tests {
             .collect()
     }
 
-    fn owner() -> Owner<'static> {
+    fn owner(complete: bool) -> Owner<'static> {
         Owner {
+            complete,
             pool: "10.201.0.0/16".parse().unwrap(),
             own: BTreeSet::from([Ipv4Addr::new(10, 201, 0, 9)]),
             fixed: vec!["fixed"],
@@ -273,19 +295,19 @@ mod tests {
             ("fixed", "10.201.1.2"),
         ]);
         assert_eq!(
-            owner().renewed(FILE, &now, true),
+            owner(true).renewed(FILE, &now),
             "127.0.0.1\tlocalhost\n10.201.0.5\tdb\n10.201.0.7\tfixed\n# a note\n10.201.0.9\tweb-1 web\n\
              192.0.2.1\tfar\n10.201.1.1\told\n"
         );
-        let now = owner().renewed(FILE, &now, true);
+        let now = owner(true).renewed(FILE, &now);
         let same = hosts(&[("db", "10.201.0.5"), ("old", "10.201.1.1")]);
-        assert_eq!(owner().renewed(&now, &same, true), now);
+        assert_eq!(owner(true).renewed(&now, &same), now);
     }
 
     #[test]
     fn a_name_whose_owner_was_not_seen_yet_is_kept() {
         let now = hosts(&[("db", "10.201.0.5")]);
-        assert_eq!(owner().renewed(FILE, &now, false), FILE);
+        assert_eq!(owner(false).renewed(FILE, &now), FILE);
     }
 
     #[test]
@@ -295,12 +317,7 @@ mod tests {
         std::fs::write(&file, FILE).unwrap();
         let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
         let before = inode(&file);
-        let kept = Kept {
-            started_at: Timestamp::UNIX_EPOCH,
-            hosts: hosts(&[]),
-            complete: true,
-        };
-        rewrite(&file, &kept, &owner()).unwrap();
+        rewrite(&file, &hosts(&[]), &owner(true)).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert_eq!(
             text,

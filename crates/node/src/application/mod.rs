@@ -103,7 +103,7 @@ pub(crate) struct Application {
     neighbours: BTreeMap<Name, Vec<(String, std::net::Ipv4Addr)>>,
     /// Whether every application of the machine has been seen.
     knows_all_names: bool,
-    hosts_kept: HashMap<String, hosts::Kept>,
+    hosts_kept: hosts::Kept,
 }
 
 /// A component's place in its rollout, as of the last step.
@@ -167,7 +167,7 @@ impl Application {
             virtual_addresses: BTreeMap::new(),
             neighbours: BTreeMap::new(),
             knows_all_names: false,
-            hosts_kept: HashMap::new(),
+            hosts_kept: hosts::Kept::default(),
         }
     }
 
