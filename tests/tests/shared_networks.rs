@@ -8,6 +8,7 @@ use serde_json::Value;
 
 both_engines!(
     applications_on_an_external_network_find_each_other,
+    a_component_on_networks_of_its_own_besides_is_let_in_and_no_other,
     what_comes_into_an_application_later_is_found_by_what_runs,
 );
 
@@ -111,6 +112,55 @@ fn applications_on_an_external_network_find_each_other(engine: Engine) {
     );
     deploy(&pluvio, &theirs("again"));
     pluvio.until_serves(&shop, asks_bank, "again\n", SOON);
+    pluvio.end();
+}
+
+/// The commonest shape: `web` on the application's own network and the shared one, `db` on the first alone.
+fn a_component_on_networks_of_its_own_besides_is_let_in_and_no_other(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let (bank, shop) = (pluvio.name("their"), pluvio.name("our"));
+    let service = |called: &str, networks: &str| {
+        format!(
+            "  {called}:
+    image: {IMAGE}
+    command: [/serve]
+    environment: {{ GREETING: {called} }}
+    ports: [\"8080\"]
+    networks: [{networks}]
+"
+        )
+    };
+    let one = |app: &str, services: &str, networks: &str| {
+        deploy(
+            &pluvio,
+            &format!("name: {app}\nservices:\n{services}networks: {{ {networks} }}\n"),
+        );
+    };
+    // Two that are shared: the way out of `web` is on one network at most.
+    let both = "zoo: { name: corporate }, all: { name: everybody }, default: {}";
+    let ours = service("web", "default, zoo, all") + &service("db", "default");
+    one(&shop, &ours, both);
+    one(
+        &bank,
+        &(service("bank", "zoo") + &service("clerk", "all")),
+        "zoo: { external: true, name: corporate }, all: { external: true, name: everybody }",
+    );
+    for called in ["bank", "clerk"] {
+        let asks = format!("/ask?{called}:8080/");
+        pluvio.until_serves(&shop, &asks, &format!("{called}\n"), SOON);
+    }
+    // One may ask by way of another: `db` finds nobody there, and is not found from there.
+    pluvio.until_serves(&shop, "/ask?db:8080/ask?web:8080/", "web\n", SOON);
+    for (by, whom) in [
+        ("db", "bank"),
+        ("db", "clerk"),
+        ("bank", "db"),
+        ("clerk", "db"),
+    ] {
+        let path = format!("/ask?{by}:8080/ask?{whom}:8080/");
+        let reply = pluvio.get(&shop, &path).expect("an answer");
+        assert_ne!(reply.body, format!("{whom}\n"), "{by} reaches {whom}");
+    }
     pluvio.end();
 }
 

@@ -179,6 +179,11 @@ fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
         && let Some((root, project)) = from_above(&around.folder, project, import.above)
     {
         let mut planned = of_project(&root, &project, asked);
+        let why = format!(
+            "It builds from above its folder: the source is {}.",
+            root.display()
+        );
+        planned.detected.why.push(why);
         planned.root = Some(root);
         return planned;
     }
@@ -200,8 +205,13 @@ fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
 /// The same project, seen from so many folders above it.
 fn from_above(folder: &Path, project: &Project, above: usize) -> Option<(PathBuf, Project)> {
     let root = folder.ancestors().nth(above)?;
-    // The whole disk is no application's source.
+    // Neither the whole disk nor somebody's home is an application's source.
     root.parent()?;
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = home.map(|home| home.canonicalize().unwrap_or(home));
+    if home.is_some_and(|home| home.starts_with(root)) {
+        return None;
+    }
     let inside = folder.strip_prefix(root).ok()?.to_str()?;
     let seen = |path: &String| match path.starts_with('/') {
         true => path.clone(),

@@ -104,6 +104,7 @@ fn network_plan(driver: &DockerDriver, name: &str) -> NetworkPlan {
         labels: labels(driver),
         internal: false,
         known_as: Vec::new(),
+        shared_as: None,
         room: Room::default(),
     }
 }

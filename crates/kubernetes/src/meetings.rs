@@ -117,13 +117,17 @@ impl Meetings {
         }
     }
 
-    /// What others have on the networks that an application shares; of two that have one name, the older application's. `None`: not
-    /// all of them have told theirs, shortly after a start.
-    pub(crate) fn others(&self, application: ApplicationId) -> Option<Vec<(String, String)>> {
+    /// What others have on the networks that an application shares; of two that have one name, the older application's. And for
+    /// how long to wait, shortly after a start, for those that have not told theirs.
+    pub(crate) fn others(
+        &self,
+        application: ApplicationId,
+    ) -> (Vec<(String, String)>, Option<Duration>) {
         let members = self.members();
         let Some(own) = members.get(&application) else {
-            return Some(Vec::new());
+            return (Vec::new(), None);
         };
+        let mut waits = None;
         let mut all = Vec::new();
         for (id, other) in members.iter() {
             if *id == application || !other.meets(&own.namespace, &own.shares) {
@@ -134,11 +138,13 @@ impl Meetings {
                     let there = found.iter().filter(|one| own.shares.contains(&one.shared));
                     all.extend(there.map(|one| (one.host.clone(), one.address.clone())));
                 }
-                None if self.began.elapsed() < PATIENCE => return None,
-                None => {}
+                None => {
+                    let left = PATIENCE.saturating_sub(self.began.elapsed());
+                    waits = Some(left).filter(|left| !left.is_zero());
+                }
             }
         }
-        Some(all)
+        (all, waits)
     }
 }
 

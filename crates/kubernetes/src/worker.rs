@@ -272,7 +272,7 @@ impl Worker {
             );
             writing.await.map_err(|error| of_object(&named, &error))?;
         }
-        self.inner_names(wish, &options, anew).await?;
+        let waits = self.inner_names(wish, &options, anew).await?;
         let written = self.written(wish, &options);
         let notes = self.book().notes.clone();
         self.application.publish(|view| {
@@ -298,7 +298,9 @@ impl Worker {
             (false, true) => AGAIN,
             (false, false) => LOOK,
         };
-        Ok(again.min(changes.unwrap_or(again)))
+        Ok(again
+            .min(changes.unwrap_or(again))
+            .min(waits.unwrap_or(again)))
     }
 
     /// Once there is a namespace, and again now and then: what is pulled with may have been made anew.

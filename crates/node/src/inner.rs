@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use pluvio_model::id::ApplicationId;
@@ -39,23 +39,6 @@ pub(crate) struct Inside {
     pub(crate) meets: Vec<Meeting>,
 }
 
-/// A network of an application, and what is found there by name. There is none of the engine's that two applications are on:
-/// whoever meets another is answered at its virtual addresses, which every network with a way out leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Meeting {
-    /// Those with a network of one of these names meet.
-    pub(crate) known_as: Vec<String>,
-    pub(crate) ranges: Vec<Network>,
-    /// Names, and where they lead.
-    pub(crate) hosts: Vec<(String, Ipv4Addr)>,
-}
-
-impl Meeting {
-    fn is_with(&self, names: &[String]) -> bool {
-        self.known_as.iter().any(|name| names.contains(name))
-    }
-}
-
 impl Inside {
     /// Each network that something is served on, once.
     pub(crate) fn networks(&self) -> Vec<Network> {
@@ -66,6 +49,28 @@ impl Inside {
             }
         }
         all
+    }
+}
+
+/// A network of an application, and what is found there by name. There is none of the engine's that two applications are on:
+/// whoever meets another is answered at its virtual addresses, which every network with a way out leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meeting {
+    /// Whoever shares a network by one of these names finds and reaches what is on this one.
+    pub(crate) known_as: Vec<String>,
+    pub(crate) shared_as: Option<String>,
+    /// Where those come from who are on it: its ranges, and the addresses that its members have elsewhere, since the way out of a
+    /// container may lie on another of its networks.
+    pub(crate) from: Vec<Network>,
+    /// Names, and where they lead.
+    pub(crate) hosts: Vec<(String, Ipv4Addr)>,
+}
+
+impl Meeting {
+    /// Whether it finds what is known by one of these names.
+    fn asks_for(&self, names: &[String]) -> bool {
+        let shared = self.shared_as.as_ref();
+        shared.is_some_and(|shared| names.contains(shared))
     }
 }
 
@@ -88,6 +93,8 @@ pub(crate) struct Inner {
     pool: Pool,
     traffic: Arc<Traffic>,
     state: Mutex<State>,
+    /// Applications that have not yet said what they have.
+    awaited: std::sync::Mutex<BTreeSet<ApplicationId>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +102,7 @@ struct State {
     applications: BTreeMap<ApplicationId, Inside>,
     /// Who is woken when those that it meets change.
     wakes: BTreeMap<ApplicationId, Arc<Notify>>,
-    /// Every application that this node knows has had its turn: who is not there is nowhere.
+    /// The applications that the node began with are known.
     swept: bool,
     /// On the loopback interface, as far as is known.
     held: BTreeSet<Ipv4Addr>,
@@ -112,6 +119,7 @@ impl Inner {
             pool,
             traffic,
             state: Mutex::default(),
+            awaited: std::sync::Mutex::default(),
         }
     }
 
@@ -122,31 +130,46 @@ impl Inner {
         state.unavailable.is_none()
     }
 
-    /// What is found by name on other applications' networks of these names; of two that have one name, the older application's.
+    /// What is found by name on other applications' networks that are known by this; of two that have one name, the older
+    /// application's.
     pub(crate) async fn neighbours(
         &self,
         application: ApplicationId,
-        known_as: &[String],
+        shared: &String,
     ) -> Vec<(String, Ipv4Addr)> {
         let state = self.state.lock().await;
         let others = state.applications.iter();
         let others = others.filter(|(other, _)| **other != application);
         others
             .flat_map(|(_, inside)| &inside.meets)
-            .filter(|meeting| meeting.is_with(known_as))
+            .filter(|meeting| meeting.known_as.contains(shared))
             .flat_map(|meeting| meeting.hosts.iter().cloned())
             .collect()
     }
 
-    /// Whether all applications of the machine have been seen, so that a name nobody has leads nowhere.
+    /// An application that will say what it has.
+    pub(crate) fn expect(&self, application: ApplicationId) {
+        self.awaited().insert(application);
+    }
+
+    fn awaited(&self) -> std::sync::MutexGuard<'_, BTreeSet<ApplicationId>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all applications of the machine have said what they have, so that a name nobody has leads nowhere.
     pub(crate) async fn is_complete(&self) -> bool {
-        self.state.lock().await.swept
+        self.state.lock().await.swept && self.awaited().is_empty()
     }
 
     /// Serves exactly this of an application from now on, and wakes those that it meets, or met, when that changes for them.
     pub(crate) async fn set(&self, application: ApplicationId, inside: Inside, wake: &Arc<Notify>) {
         let mut state = self.state.lock().await;
         self.look(&mut state).await;
+        if self.awaited().remove(&application) && self.awaited().is_empty() {
+            // Names that nobody has can be taken out now.
+            state.wakes.values().for_each(|wake| wake.notify_one());
+        }
+        state.wakes.insert(application, wake.clone());
         let before = state.applications.get(&application);
         if state.unavailable.is_some()
             || (before.unwrap_or(&Inside::default()) == &inside && !state.incomplete)
@@ -158,7 +181,6 @@ impl Inner {
             state.wakes.remove(&application);
             state.applications.remove(&application)
         } else {
-            state.wakes.insert(application, wake.clone());
             state.applications.insert(application, inside)
         };
         self.arrange(&mut state).await;
@@ -167,7 +189,7 @@ impl Inner {
             let names = met.into_iter().chain(meets);
             let names: Vec<String> = names.flat_map(|meeting| meeting.known_as).collect();
             for (other, inside) in &state.applications {
-                let meet = inside.meets.iter().any(|meeting| meeting.is_with(&names));
+                let meet = inside.meets.iter().any(|meeting| meeting.asks_for(&names));
                 if let Some(wake) = state
                     .wakes
                     .get(other)
@@ -310,8 +332,8 @@ fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListene
     let mut met: BTreeMap<&str, Vec<(ApplicationId, &Meeting)>> = BTreeMap::new();
     for (application, inside) in applications {
         for meeting in &inside.meets {
-            for name in &meeting.known_as {
-                met.entry(name).or_default().push((*application, meeting));
+            if let Some(shared) = &meeting.shared_as {
+                met.entry(shared).or_default().push((*application, meeting));
             }
         }
     }
@@ -324,7 +346,7 @@ fn listeners(applications: &BTreeMap<ApplicationId, Inside>) -> Vec<InnerListene
                 .iter()
                 .filter_map(|name| met.get(name.as_str()));
             let others = others.flatten().filter(|(other, _)| other != application);
-            for range in others.flat_map(|(_, meeting)| &meeting.ranges) {
+            for range in others.flat_map(|(_, meeting)| &meeting.from) {
                 if !networks.contains(range) {
                     networks.push(*range);
                 }

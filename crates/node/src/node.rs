@@ -277,6 +277,7 @@ impl Node {
             return;
         }
         let wake = Arc::new(Notify::new());
+        self.shared.inner.expect(application);
         let one = Application::new(application, self.shared.clone(), wake.clone());
         let task = tokio::spawn(one.run());
         applications.insert(application, Running { wake, task });

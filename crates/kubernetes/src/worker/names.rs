@@ -1,5 +1,9 @@
 //! Bare names of components inside an application.
 
+use std::time::Duration;
+
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Api;
 use pluvio_model::problem::Problem;
 use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::kubernetes::{self as lower, Object, Options, key};
@@ -14,13 +18,13 @@ use crate::meetings::Found;
 impl Worker {
     /// Bare names: one entry for each in the slice of the application's headless Service, leading to the address of the
     /// component's own Service, and to that of each instance with a name of its own. Last, those of other applications on networks
-    /// that are shared with them.
+    /// that are shared with them. Answers when to look again for these.
     pub(super) async fn inner_names(
         &mut self,
         wish: &RunWish,
         options: &Options,
         anew: bool,
-    ) -> Result<(), Box<Problem>> {
+    ) -> Result<Option<Duration>, Box<Problem>> {
         let service = lower::application_object(&wish.release);
         let mut names: Vec<(String, String)> = Vec::new();
         let mut found = Vec::new();
@@ -38,9 +42,11 @@ impl Worker {
         }
         let meetings = &self.shared.meetings;
         meetings.tell(&self.application, found);
-        let Some(others) = meetings.others(self.application.id) else {
-            return Ok(());
-        };
+        let (mut others, waits) = meetings.others(self.application.id);
+        if waits.is_some() {
+            // Those that are not known again yet stay as they were.
+            others.extend(self.names_there(wish, options).await);
+        }
         for (host, address) in others {
             if !names.iter().any(|(own, _)| *own == host) {
                 names.push((host, address));
@@ -87,8 +93,20 @@ impl Worker {
             &object,
             anew,
         );
-        writing
-            .await
-            .map_err(|error| Box::new(of_object("the inner names", &error)))
+        let written = writing.await;
+        written.map_err(|error| Box::new(of_object("the inner names", &error)))?;
+        Ok(waits)
+    }
+
+    /// The names that the slice has in the cluster; none where it cannot be read.
+    async fn names_there(&self, wish: &RunWish, options: &Options) -> Vec<(String, String)> {
+        let slices =
+            Api::<EndpointSlice>::namespaced(self.shared.client.clone(), &options.namespace);
+        let slice = slices.get_opt(&slice_name(wish, options).name).await;
+        let slice = slice.unwrap_or_default();
+        let endpoints = slice.into_iter().flat_map(|slice| slice.endpoints);
+        endpoints
+            .filter_map(|one| Some((one.hostname?, one.addresses.into_iter().next()?)))
+            .collect()
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -152,7 +152,10 @@ impl Application {
                 fixed: fixed.map(String::as_str).collect(),
                 complete: self.knows_all_names,
             };
-            let hosts = self.inner_hosts(desired, &wanted.plan.instance);
+            let mut hosts = self.inner_hosts(desired, &wanted.plan.instance);
+            // What is outside is told at the start; here only what is ours is kept.
+            let pool = self.shared.pool;
+            hosts.retain(|_, address| matches!(address, IpAddr::V4(one) if pool.contains(*one)));
             // It ended meanwhile, or the engine is elsewhere.
             if let Err(error) = rewrite(&file, &hosts, &owner) {
                 tracing::debug!(%error, instance = name, "its names are those of its start");
@@ -203,19 +206,23 @@ fn own_addresses(seen: &SeenContainer) -> BTreeSet<Ipv4Addr> {
     .collect()
 }
 
-/// In its place, for the container has the file itself, not its name. Nothing is written that is there already.
+/// In its place, for the container has the file itself, not its name. Nothing is written that is there already. What is in the
+/// file is the container's to choose: it is read no further than a file of names goes.
 fn rewrite(file: &Path, hosts: &IndexMap<String, IpAddr>, owner: &Owner<'_>) -> io::Result<()> {
-    if std::fs::symlink_metadata(file)?.len() > LARGEST {
+    let mut open = OpenOptions::new().read(true).write(true).open(file)?;
+    let mut before = String::new();
+    (&open).take(LARGEST + 1).read_to_string(&mut before)?;
+    if before.len() as u64 > LARGEST {
         return Err(io::Error::other("it is larger than a file of names"));
     }
-    let before = std::fs::read_to_string(file)?;
     let after = owner.renewed(&before, hosts);
     if after == before {
         return Ok(());
     }
-    let mut open = OpenOptions::new().write(true).open(file)?;
-    // Whoever reads meanwhile finds the old names or the new ones, and never none.
-    open.write_all(after.as_bytes())?;
+    open.seek(SeekFrom::Start(0))?;
+    // Whoever reads meanwhile finds the old names or the new ones, and no half of an old one behind them.
+    let rest = before.len().saturating_sub(after.len());
+    open.write_all(format!("{after}{}", "\n".repeat(rest)).as_bytes())?;
     open.set_len(after.len() as u64)
 }
 

@@ -5,8 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::name::Name;
+use pluvio_model::release::Release;
 use pluvio_model::spec::PortProtocol;
+use pluvio_plan::lower::engine::{NetworkPlan, label};
 use pluvio_proxy::Network;
+use pluvio_runtime::driver::SeenContainer;
 
 use super::Application;
 use super::desired::Desired;
@@ -40,13 +43,17 @@ impl Application {
             .iter()
             .filter(|_| desired.kept.wish().is_some())
         {
-            let found = shared.inner.neighbours(self.id, &plan.known_as).await;
+            let found = match &plan.shared_as {
+                Some(name) => shared.inner.neighbours(self.id, name).await,
+                None => Vec::new(),
+            };
             self.neighbours.insert(plan.network.clone(), found);
         }
         self.knows_all_names = shared.inner.is_complete().await;
         // Found out just now: instances are not told of addresses that nobody serves.
         if !self.shared.inner.is_available().await {
             self.virtual_addresses.clear();
+            self.neighbours.clear();
         }
     }
 
@@ -107,22 +114,48 @@ impl Application {
             }
         }
         inside.clients = self.clients();
-        for plan in desired
-            .networks
-            .iter()
-            .filter(|plan| !plan.known_as.is_empty())
-        {
+        let known = |plan: &&NetworkPlan| !plan.known_as.is_empty();
+        for plan in desired.networks.iter().filter(known) {
+            let ranges = self.ranges(plan).into_iter().map(|(_, range)| range);
+            let elsewhere = match &plan.shared_as {
+                Some(_) => self.elsewhere(desired, release, &plan.network),
+                None => Vec::new(),
+            };
             inside.meets.push(Meeting {
                 known_as: plan.known_as.clone(),
-                ranges: self
-                    .ranges(plan)
-                    .into_iter()
-                    .map(|(_, range)| range)
-                    .collect(),
+                shared_as: plan.shared_as.clone(),
+                from: ranges.chain(elsewhere).collect(),
                 hosts: self.names_on(release, &plan.network),
             });
         }
         inside
+    }
+
+    /// The addresses that those on a network have on others with a way out, also of containers that are about to start.
+    fn elsewhere(&self, desired: &Desired, release: &Release, network: &Name) -> Vec<Network> {
+        let addresses = &self.shared.addresses;
+        let others = desired.networks.iter();
+        let others = others.filter(|plan| plan.network != *network && !plan.internal);
+        let others: Vec<String> = others
+            .flat_map(|plan| self.ranges(plan))
+            .map(|(name, _)| name)
+            .collect();
+        let is_on = |container: &&SeenContainer| {
+            let component = container.labels.get(label::COMPONENT);
+            let component = component.and_then(|name| release.components.get(name.as_str()));
+            component.is_some_and(|component| component.content.joined().contains(network))
+        };
+        let members = self.part.containers.iter().filter(is_on);
+        members
+            .flat_map(|container| {
+                others.iter().filter_map(|other| {
+                    let joined = joined_name(&container.name, other);
+                    let own = addresses.address_on(&container.name, other);
+                    own.or_else(|| addresses.address_on(&joined, other))
+                })
+            })
+            .filter_map(|address| format!("{address}/32").parse().ok())
+            .collect()
     }
 
     /// The virtual addresses of a component on the networks of one row: those it has been given, and one

@@ -268,6 +268,7 @@ impl Owner<'_> {
             labels: self.labels(&[(label::NETWORK, name.to_string())]),
             internal,
             known_as: self.known_as(&name),
+            shared_as: self.shared_as(&name),
             room: Room::of(self.release, &name, !internal),
             network: name,
         }
@@ -278,22 +279,29 @@ impl Owner<'_> {
         decided.is_some_and(|network| network.internal)
     }
 
+    /// What a network is called in its environment, by a name that applications share.
+    fn beyond(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.release.team, self.release.environment)
+    }
+
+    /// Without a way out it is nobody else's.
+    fn shared_as(&self, network: &Name) -> Option<String> {
+        let decided = self.release.networks.get(network)?;
+        let shared = decided.shared.as_ref().filter(|_| !decided.internal)?;
+        Some(self.beyond(shared))
+    }
+
     /// What its environment knows a network by: the name that it shares, and the one that docker compose would give it, which other
-    /// people's files name as external. Without a way out it is nobody else's.
+    /// people's files name as external.
     fn known_as(&self, network: &Name) -> Vec<String> {
         if self.is_internal(network) {
             return Vec::new();
         }
-        let release = self.release;
-        let compose = format!("{}_{network}", release.application_name);
-        let shared = release.networks.get(network);
-        let shared = shared.and_then(|network| network.shared.clone());
-        let mut names: Vec<String> = shared.into_iter().chain([compose]).collect();
+        let compose = format!("{}_{network}", self.release.application_name);
+        let mut names: Vec<String> = self.shared_as(network).into_iter().collect();
+        names.push(self.beyond(&compose));
         names.dedup();
         names
-            .iter()
-            .map(|name| format!("{}/{}/{name}", release.team, release.environment))
-            .collect()
     }
 
     /// One with a way out and one without are two networks: an engine does not change one that exists.

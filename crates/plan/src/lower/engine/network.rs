@@ -16,9 +16,11 @@ pub struct NetworkPlan {
     pub labels: IndexMap<String, String>,
     /// No way out.
     pub internal: bool,
-    /// What it is known by beyond the application, within its environment: whoever has a network of one of these names
-    /// meets there.
+    /// What it is known by beyond the application, within its environment: whoever shares a network by one of these names
+    /// finds and reaches what is on it.
     pub known_as: Vec<String>,
+    /// The one of these by which it is shared, and others are found on it.
+    pub shared_as: Option<String>,
     pub room: Room,
 }
 
@@ -120,6 +122,7 @@ mod tests {
             labels: IndexMap::new(),
             internal: false,
             known_as: Vec::new(),
+            shared_as: None,
             room: Room::default(),
         };
         let third = first.further(3);

@@ -24,7 +24,12 @@ pub fn inner_names(release: &Release) -> Vec<InnerName> {
     let mut all: Vec<InnerName> = Vec::new();
     let mut add = |host: &str, service: &str, shared: &[String]| {
         let host = host.to_ascii_lowercase();
-        if is_label(&host) && !all.iter().any(|one| one.host == host) {
+        if let Some(known) = all.iter_mut().find(|one| one.host == host) {
+            // Once more, on another network.
+            if known.service == service {
+                known.shared.extend_from_slice(shared);
+            }
+        } else if is_label(&host) {
             all.push(InnerName {
                 host,
                 service: service.to_owned(),

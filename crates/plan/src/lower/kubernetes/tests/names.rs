@@ -16,7 +16,7 @@ fn aliases_lead_where_their_component_does() {
         "components": {
             "web": { "image": "registry.test/a:1", "aliases": ["Front", "shop.test", "db"] },
             "db": { "image": "registry.test/a:1", "kind": "stateful", "ports": { "sql": { "port": 5432 } },
-                "networks": ["back", "default"], "networkAliases": { "back": ["store"] } },
+                "networks": ["default", "back"], "networkAliases": { "back": ["store"] }, "aliases": ["sql"] },
         },
         "networks": { "back": { "shared": "corporate" } },
     }));
@@ -27,6 +27,7 @@ fn aliases_lead_where_their_component_does() {
             "db shop--db [\"corporate\"]",
             "db-0 shop--db--0 []",
             "front shop--web []",
+            "sql shop--db [\"corporate\"]",
             "store shop--db [\"corporate\"]",
         ]
     );
