@@ -307,11 +307,13 @@ const MOMENTS: [(&str, Moment); 4] = [
 fn whatever_is_killed_while_an_instance_is_replaced_two_never_write(engine: Engine) {
     let mut pluvio = Pluvio::start(engine);
     let name = pluvio.name("killed");
+    // What is killed takes its time to come back, and the release's time goes on meanwhile.
+    let spec = |greeting: &str, kind: &str, instances: u32| {
+        spec(&name, kind, greeting, instances, "").replace("deadline: 6s", "deadline: 30s")
+    };
     for (kind, instances) in [("stateful", 2), ("service", 1)] {
         let each = kind == "stateful";
-        pluvio
-            .deploy(&spec(&name, kind, "first", instances, ""))
-            .ok();
+        pluvio.deploy(&spec("first", kind, instances)).ok();
         let (mut watch, mut number) = (Watch::begin(&pluvio, each), 0);
         for (moment, is_there) in MOMENTS {
             number += 1;
@@ -319,7 +321,7 @@ fn whatever_is_killed_while_an_instance_is_replaced_two_never_write(engine: Engi
             let seen = look(&pluvio.engine, pluvio.installation());
             let last = seen.iter().map(|seen| seen.slot.clone()).max().unwrap();
             let old = seen[0].hash.clone();
-            let file = pluvio.write("next.yaml", &spec(&name, kind, &greeting, instances, ""));
+            let file = pluvio.write("next.yaml", &spec(&greeting, kind, instances));
             let accepted = pluvio.cli(&["deploy", &file, "--no-wait", "--json"]).ok();
             wait::until_true(moment, SOON, || {
                 let seen = look(&pluvio.engine, pluvio.installation());

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(5);
 /// How long a cluster has to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a decision waits for a cluster that is only just being connected to.
+/// How long a decision waits for a cluster that is only just being connected to, and how long that takes before it is told of.
 const CONNECTING: Duration = Duration::from_secs(20);
 /// Between two tries to reach a cluster: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
@@ -321,7 +321,16 @@ async fn look_after(control: &Control, connector: &dyn Connector, cluster: &Clus
                 continue;
             }
         };
-        match connect(control, connector, cluster, &link).await {
+        let connecting = connect(control, connector, cluster, &link);
+        tokio::pin!(connecting);
+        // It goes on meanwhile, but is told of: a server may take connections and answer none.
+        let connected = loop {
+            match tokio::time::timeout(CONNECTING, &mut connecting).await {
+                Ok(connected) => break connected,
+                Err(_) => control.inner.places.is_away(cluster.id, &silent()),
+            }
+        };
+        match connected {
             Ok(bound) => {
                 pause = RETRY.0;
                 tracing::info!(cluster = %cluster.name, "connected");
@@ -372,6 +381,13 @@ async fn connect(
     })
 }
 
+fn silent() -> Problem {
+    problem::CLUSTER_UNREACHABLE.problem(
+        "The cluster does not answer in time.",
+        "Check that its API server runs and that this machine reaches it.",
+    )
+}
+
 /// Asks again and again whether the cluster answers. Ends when another credential is kept than the one that does not.
 async fn watch(control: &Control, bound: &Bound, credential: &str) {
     let id = bound.cluster.id;
@@ -383,10 +399,7 @@ async fn watch(control: &Control, bound: &Bound, credential: &str) {
                 continue;
             }
             Ok(Err(error)) => error.into_problem(),
-            Err(_) => problem::CLUSTER_UNREACHABLE.problem(
-                "The cluster does not answer in time.",
-                "Check that its API server runs and that this machine reaches it.",
-            ),
+            Err(_) => silent(),
         };
         control.inner.places.is_away(id, &problem);
         let kept = control.inner.store.cluster_credential(id).await;
