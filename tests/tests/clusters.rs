@@ -370,6 +370,11 @@ fn everything_is_done_through_an_api_server_that_fails_and_nothing_is_left() {
     scene.pluvio.kill("control");
     scene.pluvio.up(&[]).ok();
     scene.says("three");
+    // What a cluster can do is known to a control that has reached it once.
+    wait::until_true("it is reached again", SOON, || {
+        let listed = scene.pluvio.cli(&["cluster", "list", "--json"]).ok();
+        listed[1]["state"] == "connected"
+    });
 
     // An API server that takes connections and answers none, as one that is stopped.
     faults.hang();
