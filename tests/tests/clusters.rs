@@ -389,7 +389,7 @@ fn everything_is_done_through_an_api_server_that_fails_and_nothing_is_left() {
     scene.says("four");
 
     // As many releases as it takes until everything has gone wrong once.
-    for number in 0..8 {
+    for number in 0..20 {
         if faults.counts().len() == faults::Fault::ALL.len() {
             break;
         }
