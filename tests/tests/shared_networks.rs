@@ -35,15 +35,14 @@ fn deploy(pluvio: &Pluvio, text: &str) -> Value {
     answer.ok()
 }
 
+fn of_application(engine: &Engine, app: &str) -> Vec<Value> {
+    engine.labelled(&format!("io.pluvio.application-name={app}"))
+}
+
 /// The containers of an application by their ids.
-fn containers(pluvio: &Pluvio, engine: &Engine, app: &str) -> Vec<String> {
-    let all = engine.containers(pluvio.installation());
-    let of = |one: &&Value| one["Labels"]["io.pluvio.application-name"] == app;
-    let mut found: Vec<String> = all
-        .iter()
-        .filter(of)
-        .map(|one| one["Id"].to_string())
-        .collect();
+fn containers(engine: &Engine, app: &str) -> Vec<String> {
+    let all = of_application(engine, app).into_iter();
+    let mut found: Vec<String> = all.map(|one| one["Id"].to_string()).collect();
     found.sort();
     found
 }
@@ -55,7 +54,7 @@ fn applications_on_an_external_network_find_each_other(engine: Engine) {
     let external = "{ external: true, name: corporate }";
     deploy(&pluvio, &service(&shop, "web", "web", external));
     deploy(&pluvio, &service(&far, "web", "far", "{}"));
-    let before = containers(&pluvio, &engine, &shop);
+    let before = containers(&engine, &shop);
     assert!(!before.is_empty());
     let asks_bank = "/ask?bank:8080/";
     assert_eq!(pluvio.get(&shop, asks_bank).expect("an answer").status, 502);
@@ -70,7 +69,7 @@ fn applications_on_an_external_network_find_each_other(engine: Engine) {
     pluvio.until_serves(&far, "/ask?web:8080/", "far\n", SOON);
     assert_eq!(pluvio.get(&far, asks_bank).expect("an answer").status, 502);
     // Nor by the address, which is no secret.
-    let hosts = std::fs::read_to_string(hosts_file(&pluvio, &engine, &shop)).expect("a file");
+    let hosts = std::fs::read_to_string(hosts_file(&engine, &shop)).expect("a file");
     let line = hosts.lines().find(|line| line.ends_with("\tbank"));
     let address = line.and_then(|line| line.split_whitespace().next());
     let address = address.unwrap_or_else(|| panic!("{hosts}"));
@@ -90,12 +89,10 @@ fn applications_on_an_external_network_find_each_other(engine: Engine) {
     pluvio.until_serves(&shop, asks_bank, "richer\n", SOON);
     let counted = asked.end();
     assert!(counted.failed == 0 && counted.served > 0, "{counted:?}");
-    assert_eq!(containers(&pluvio, &engine, &shop), before);
+    assert_eq!(containers(&engine, &shop), before);
     // What an engine writes anew with a start is written again.
-    for container in engine.containers(pluvio.installation()) {
-        if container["Labels"]["io.pluvio.application-name"] == *shop {
-            engine.kill(&name_of(&container));
-        }
+    for container in of_application(&engine, &shop) {
+        engine.kill(&name_of(&container));
     }
     pluvio.until_serves(&shop, asks_bank, "richer\n", SOON);
     // A node that begins anew takes nothing away meanwhile.
@@ -164,8 +161,8 @@ fn a_component_on_networks_of_its_own_besides_is_let_in_and_no_other(engine: Eng
     pluvio.end();
 }
 
-fn hosts_file(pluvio: &Pluvio, engine: &Engine, app: &str) -> String {
-    let containers = containers(pluvio, engine, app);
+fn hosts_file(engine: &Engine, app: &str) -> String {
+    let containers = containers(engine, app);
     let inspected = engine.inspect(containers[0].trim_matches('"'));
     inspected["HostsPath"].as_str().expect("a path").to_owned()
 }
@@ -196,8 +193,8 @@ components:
 "
     );
     pluvio.deploy(&text("")).ok();
-    let before = containers(&pluvio, &engine, &name);
-    let file = hosts_file(&pluvio, &engine, &name);
+    let before = containers(&engine, &name);
+    let file = hosts_file(&engine, &name);
     pluvio.deploy(&text(&api)).ok();
     pluvio.until_serves(&name, "/ask?api:8080/", "api\n", SOON);
     let names = || {
@@ -210,7 +207,7 @@ components:
     assert!(
         before
             .iter()
-            .all(|one| containers(&pluvio, &engine, &name).contains(one))
+            .all(|one| containers(&engine, &name).contains(one))
     );
     pluvio.end();
 }

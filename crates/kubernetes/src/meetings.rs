@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use pluvio_model::id::ApplicationId;
-use pluvio_model::release::Release;
+use pluvio_model::release::{DecidedNetwork, Release};
 use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::kubernetes::Options;
 use tokio::time::Instant;
@@ -45,12 +45,10 @@ impl Member {
 }
 
 /// What an application calls the networks that it shares.
-pub(crate) fn shares(release: &Release) -> Vec<String> {
+fn shares(release: &Release) -> Vec<String> {
     let networks = release.networks.values();
-    let shared = networks.filter(|network| !network.internal);
-    shared
-        .filter_map(|network| network.shared.clone())
-        .collect()
+    let shared = networks.filter_map(DecidedNetwork::shared_name);
+    shared.map(str::to_owned).collect()
 }
 
 impl Meetings {
@@ -88,7 +86,7 @@ impl Meetings {
         if let Some(before) = before {
             let now = members.get(&stage.application);
             if now.is_none_or(|now| now.shares != before.shares) {
-                wake(&members, &before);
+                wake(&members, stage.application, &before);
             }
         }
     }
@@ -104,17 +102,7 @@ impl Meetings {
             return;
         }
         member.told = Some((application.clone(), found));
-        let member = &members[&application.id];
-        let others = members.iter().filter(|(id, _)| **id != application.id);
-        for (_, other) in others {
-            if let Some((other, _)) = other
-                .told
-                .as_ref()
-                .filter(|_| other.meets(&member.namespace, &member.shares))
-            {
-                other.wake.notify_one();
-            }
-        }
+        wake(&members, application.id, &members[&application.id]);
     }
 
     /// What others have on the networks that an application shares; of two that have one name, the older application's. And for
@@ -148,10 +136,11 @@ impl Meetings {
     }
 }
 
-fn wake(members: &BTreeMap<ApplicationId, Member>, gone: &Member) {
-    let met = members.values();
-    let met = met.filter(|other| other.meets(&gone.namespace, &gone.shares));
-    for (application, _) in met.filter_map(|other| other.told.as_ref()) {
+/// Wakes those that an application meets, or met.
+fn wake(members: &BTreeMap<ApplicationId, Member>, of: ApplicationId, member: &Member) {
+    let others = members.iter().filter(|(id, _)| **id != of);
+    let met = others.filter(|(_, other)| other.meets(&member.namespace, &member.shares));
+    for (application, _) in met.filter_map(|(_, other)| other.told.as_ref()) {
         application.wake.notify_one();
     }
 }

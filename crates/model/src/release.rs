@@ -308,6 +308,13 @@ pub struct DecidedNetwork {
     pub shared: Option<String>,
 }
 
+impl DecidedNetwork {
+    /// What other applications find it by; one without a way out is nobody else's.
+    pub fn shared_name(&self) -> Option<&str> {
+        self.shared.as_deref().filter(|_| !self.internal)
+    }
+}
+
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedBackups {

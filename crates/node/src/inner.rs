@@ -169,7 +169,11 @@ impl Inner {
             // Names that nobody has can be taken out now.
             state.wakes.values().for_each(|wake| wake.notify_one());
         }
-        state.wakes.insert(application, wake.clone());
+        if inside == Inside::default() {
+            state.wakes.remove(&application);
+        } else {
+            state.wakes.insert(application, wake.clone());
+        }
         let before = state.applications.get(&application);
         if state.unavailable.is_some()
             || (before.unwrap_or(&Inside::default()) == &inside && !state.incomplete)
@@ -178,7 +182,6 @@ impl Inner {
         }
         let meets = inside.meets.clone();
         let before = if inside == Inside::default() {
-            state.wakes.remove(&application);
             state.applications.remove(&application)
         } else {
             state.applications.insert(application, inside)

@@ -32,6 +32,9 @@ use crate::{
     worker::Worker,
 };
 
+/// How a connection came in by an inner address: which, and the way from there.
+pub(crate) type Entry = (SocketAddr, Arc<CompiledRoute>);
+
 /// One accepted connection, as everything but its own task sees it.
 pub(crate) struct Client {
     pub(crate) worker: Arc<Worker>,
@@ -107,7 +110,7 @@ impl Client {
         worker: Arc<Worker>,
         peer: SocketAddr,
         number: u64,
-        entry: Option<(SocketAddr, Arc<CompiledRoute>)>,
+        entry: Option<Entry>,
     ) -> Self {
         let (entered, edge) = entry.unzip();
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -27,13 +28,12 @@ use tokio::{
 
 use crate::{
     access_log::LogBuffer,
-    client::{Client, Command, Obedient, Serve, Watched},
+    client::{Client, Command, Entry, Obedient, Serve, Watched},
     forward,
     gateway::Shared,
     h1::Connection,
     inner::Door,
     metrics::SAMPLE,
-    table::CompiledRoute,
     upstream::Upstream,
 };
 
@@ -212,12 +212,16 @@ impl Worker {
             }
         }
         // The address is about to go: who is not told now would wait for an answer until it gives up.
+        let doors = open.iter().map(|door| (door.told.address, door));
+        let doors: HashMap<SocketAddr, &Arc<Door>> = doors.collect();
         for client in self.clients() {
             let Some(entered) = client.entered else {
                 continue;
             };
-            let door = open.iter().find(|door| door.told.address == entered);
-            if door.is_none_or(|door| !door.admits(client.peer().ip())) {
+            if doors
+                .get(&entered)
+                .is_none_or(|door| !door.admits(client.peer().ip()))
+            {
                 client.tell(Command::Cut);
             }
         }
@@ -226,8 +230,8 @@ impl Worker {
     /// Counts a connection in, if there is room for it.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        peer: std::net::SocketAddr,
-        entry: Option<(std::net::SocketAddr, Arc<CompiledRoute>)>,
+        peer: SocketAddr,
+        entry: Option<Entry>,
     ) -> Option<(Arc<Client>, Arc<Present>)> {
         let open = self.shared.admit()?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -244,8 +248,8 @@ impl Worker {
     pub(crate) fn take(
         self: &Arc<Self>,
         stream: TcpStream,
-        peer: std::net::SocketAddr,
-        entry: Option<(std::net::SocketAddr, Arc<CompiledRoute>)>,
+        peer: SocketAddr,
+        entry: Option<Entry>,
     ) {
         let Some((client, present)) = self.admit(peer, entry) else {
             return;

@@ -178,7 +178,7 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     if let Some(first) = files.first() {
         loader.told.files.push(first.clone());
     } else {
-        let all = FILES.map(|name| rebase::join_folder(&project.folder, name));
+        let all = usual_files(&project.folder);
         let found = all
             .iter()
             .find(|name| matches!(around.entry(name), Entry::Text(_)));
@@ -316,6 +316,10 @@ fn exported(text: &str, name: Option<&Name>) -> Option<AppSpec> {
     Some(spec)
 }
 
+fn usual_files(folder: &str) -> [String; 4] {
+    FILES.map(|name| rebase::join_folder(folder, name))
+}
+
 /// As `COMPOSE_FILE` says, else the usual names, each with its override.
 fn found_files(folder: &str, variables: &Variables, around: &dyn Surroundings) -> Vec<String> {
     if let Some(listed) = variables.0.get("COMPOSE_FILE") {
@@ -330,8 +334,7 @@ fn found_files(folder: &str, variables: &Variables, around: &dyn Surroundings) -
             .collect();
     }
     let is_there = |path: &str| matches!(around.entry(path), Entry::Text(_) | Entry::Other);
-    let all = FILES.map(|name| rebase::join_folder(folder, name));
-    let Some(first) = all.into_iter().find(|path| is_there(path)) else {
+    let Some(first) = usual_files(folder).into_iter().find(|path| is_there(path)) else {
         return Vec::new();
     };
     let stem = first.rsplit_once('.').map_or(&*first, |(stem, _)| stem);

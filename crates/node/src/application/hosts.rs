@@ -20,6 +20,7 @@ use pluvio_runtime::driver::{ContainerState, SeenContainer};
 
 use super::Application;
 use super::desired::Desired;
+use super::inside::addresses_of;
 use crate::config::Pool;
 
 /// The most that is read of a file: engines write lines, and programs may add some.
@@ -148,7 +149,7 @@ impl Application {
                 .flat_map(|it| it.content.extra_hosts.keys());
             let owner = Owner {
                 pool: self.shared.pool,
-                own: own_addresses(&instance.seen),
+                own: addresses_of(&instance.seen).collect(),
                 fixed: fixed.map(String::as_str).collect(),
                 complete: self.knows_all_names,
             };
@@ -194,16 +195,6 @@ fn hosts_file(seen: &SeenContainer) -> Option<(PathBuf, Timestamp)> {
         .components()
         .any(|part| part.as_os_str() == seen.id.as_str());
     (of_it && file.ends_with("hosts")).then_some((file, started_at))
-}
-
-fn own_addresses(seen: &SeenContainer) -> BTreeSet<Ipv4Addr> {
-    let joined = seen.networks.values().copied().flatten();
-    let all = seen.address.into_iter().chain(joined);
-    all.filter_map(|address| match address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    })
-    .collect()
 }
 
 /// In its place, for the container has the file itself, not its name. Nothing is written that is there already. What is in the
@@ -331,5 +322,27 @@ mod tests {
             "127.0.0.1\tlocalhost\n10.201.0.7\tfixed\n# a note\n10.201.0.9\tweb-1 web\n192.0.2.1\tfar\n"
         );
         assert_eq!(inode(&file), before);
+        let seen = |file: &str, running: bool| {
+            let started_at = Timestamp::UNIX_EPOCH;
+            hosts_file(&SeenContainer {
+                name: "web-0".to_owned(),
+                id: "0a1b".to_owned(),
+                labels: IndexMap::new(),
+                state: match running {
+                    true => ContainerState::Running { started_at },
+                    false => ContainerState::Created,
+                },
+                address: None,
+                networks: IndexMap::new(),
+                published: IndexMap::new(),
+                pid: None,
+                hosts_file: Some(PathBuf::from(file)),
+                created_at: started_at,
+            })
+        };
+        assert!(seen("/engine/containers/0a1b/hosts", true).is_some());
+        assert!(seen("/engine/containers/0a1b/hosts", false).is_none());
+        assert!(seen("/etc/hosts", true).is_none());
+        assert!(seen("/engine/containers/0a1b/passwd", true).is_none());
     }
 }

@@ -38,16 +38,11 @@ impl Application {
         let shared = self.shared.clone();
         shared.inner.set(self.id, inside, &self.wake).await;
         self.neighbours.clear();
-        for plan in desired
-            .networks
-            .iter()
-            .filter(|_| desired.kept.wish().is_some())
-        {
-            let found = match &plan.shared_as {
-                Some(name) => shared.inner.neighbours(self.id, name).await,
-                None => Vec::new(),
-            };
-            self.neighbours.insert(plan.network.clone(), found);
+        for plan in &desired.networks {
+            if let Some(name) = &plan.shared_as {
+                let found = shared.inner.neighbours(self.id, name).await;
+                self.neighbours.insert(plan.network.clone(), found);
+            }
         }
         self.knows_all_names = shared.inner.is_complete().await;
         // Found out just now: instances are not told of addresses that nobody serves.
@@ -219,17 +214,17 @@ impl Application {
 
     /// Addresses that containers of this application have, whoever gave them.
     pub(super) fn addresses_in_use(&self) -> BTreeSet<Ipv4Addr> {
-        self.part
-            .containers
-            .iter()
-            .flat_map(|container| {
-                let joined = container.networks.values().copied().flatten();
-                container.address.into_iter().chain(joined)
-            })
-            .filter_map(|address| match address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            })
-            .collect()
+        let containers = self.part.containers.iter();
+        containers.flat_map(addresses_of).collect()
     }
+}
+
+/// The addresses of IPv4 that a container has, on each of its networks.
+pub(super) fn addresses_of(container: &SeenContainer) -> impl Iterator<Item = Ipv4Addr> {
+    let joined = container.networks.values().copied().flatten();
+    let all = container.address.into_iter().chain(joined);
+    all.filter_map(|address| match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    })
 }

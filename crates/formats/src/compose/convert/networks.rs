@@ -32,6 +32,9 @@ impl Joined {
 #[derive(Default)]
 struct Section {
     internal: bool,
+    external: bool,
+    /// What engines call it, where the file says so.
+    called: Option<String>,
     /// What other files call it, if one may.
     shared: Option<String>,
 }
@@ -42,15 +45,16 @@ impl Section {
         let internal = item.get("internal").and_then(flag) == Some(true);
         let external = item.get("external");
         let old = external.and_then(|item| item.get("name")?.as_text());
-        let name = old.or(item.get("name").and_then(Item::as_text));
+        let called = old.or(item.get("name").and_then(Item::as_text));
         let external = external.is_some_and(|item| flag(item) != Some(false));
-        let shared = name.or(external.then_some(key));
-        let shared = shared.filter(|name| !is_of_a_proxy(key) && !is_of_a_proxy(name));
+        let shared = called.or(external.then_some(key)).filter(|name| {
+            !internal && !is_of_a_proxy(key) && !is_of_a_proxy(name) && is_shared_name(name)
+        });
         Section {
             internal,
-            shared: shared
-                .filter(|name| !internal && is_shared_name(name))
-                .map(str::to_owned),
+            external,
+            called: called.map(str::to_owned),
+            shared: shared.map(str::to_owned),
         }
     }
 
@@ -244,7 +248,7 @@ impl Convert<'_> {
         let shared: Vec<String> = shared.collect();
         // A network has one name beyond the application.
         let one = all.all(|names| names == first) && shared.len() < 2;
-        let names = self.network_names(&sections, &joined);
+        let names = network_names(&described, &joined);
         if one {
             let internal = |name: &&str| section(name).is_some_and(|network| network.internal);
             let own = NetworkSpec {
@@ -269,50 +273,8 @@ impl Convert<'_> {
             self.join(component, joined, one, &names);
         }
         for (name, field) in &sections {
-            let shared = described[name.as_str()].shared.as_deref();
-            self.network_section(name, field, one, &names[name], shared);
+            self.network_section(name, field, one, &names[name], &described[name.as_str()]);
         }
-    }
-
-    /// What each network of the file is called here.
-    fn network_names(
-        &self,
-        sections: &Map,
-        joined: &IndexMap<Name, Joined>,
-    ) -> IndexMap<String, Name> {
-        let mut names: IndexMap<String, Name> = [("default".to_owned(), default_network())].into();
-        let used = joined.values().flat_map(|joined| joined.networks.keys());
-        // Two keys that engines call by one name are one network.
-        let own = sections.get("default");
-        let own = own.and_then(|field| Section::of("default", &field.item).shared);
-        let mut shared: IndexMap<String, Name> = own
-            .map(|called| (called, default_network()))
-            .into_iter()
-            .collect();
-        for network in sections.keys().chain(used) {
-            let called = sections.get(network);
-            let called = called.and_then(|field| Section::of(network, &field.item).shared);
-            let known = called.as_ref().and_then(|called| shared.get(called));
-            if let Some(known) = known.filter(|_| !names.contains_key(network)) {
-                names.insert(network.clone(), known.clone());
-                continue;
-            }
-            if names.contains_key(network) {
-                continue;
-            }
-            let plain =
-                Name::suggest(network).unwrap_or_else(|| "network".parse().expect("a name"));
-            let mut name = plain.clone();
-            let mut count = 2;
-            while names.values().any(|taken| *taken == name) {
-                name = Name::suggest(&format!("{}-{count}", cut(plain.as_str(), 50)))
-                    .expect("letters and a number");
-                count += 1;
-            }
-            shared.extend(called.map(|called| (called, name.clone())));
-            names.insert(network.clone(), name);
-        }
-        names
     }
 
     fn join(&mut self, name: &Name, joined: &Joined, one: bool, names: &IndexMap<String, Name>) {
@@ -360,7 +322,7 @@ impl Convert<'_> {
         field: &Field,
         one: bool,
         name: &Name,
-        shared: Option<&str>,
+        section: &Section,
     ) {
         let (item, at) = (&field.item, field.at);
         let path = format!("networks.{key}");
@@ -374,10 +336,8 @@ impl Convert<'_> {
                 .ignored(internal.at, &internal.path, "It is so anyway.");
         }
         if let Some(external) = fields.take("external") {
-            let old = external.item.get("name").and_then(Item::as_text);
-            let called = old.or(fields.peek_text("name")).unwrap_or(key);
-            let flag = external.item.as_scalar().and_then(values::boolean);
-            if flag == Some(false) {
+            let called = section.called.as_deref().unwrap_or(key);
+            if !section.external {
                 self.told
                     .ignored(external.at, &external.path, "It is so anyway.");
             } else if is_of_a_proxy(key) || is_of_a_proxy(called) {
@@ -386,7 +346,7 @@ impl Convert<'_> {
                     &external.path,
                     "The network of a reverse proxy: here the gateway reaches the components that have routes. Services that name it share one of the application's own.",
                 );
-            } else if let Some(shared) = shared {
+            } else if let Some(shared) = &section.shared {
                 self.told.adapted(
                     external.at,
                     &external.path,
@@ -454,7 +414,7 @@ impl Convert<'_> {
             }
         }
         if let Some(taken) = fields.take("name")
-            && shared.is_none()
+            && section.shared.is_none()
         {
             self.told.ignored(
                 taken.at,
@@ -485,6 +445,40 @@ impl Convert<'_> {
                 .adapted(at, &path, format!("The network is called `{name}` here."));
         }
     }
+}
+
+/// What each network of the file is called here. Two keys that engines call by one name are one network.
+fn network_names(
+    described: &IndexMap<&str, Section>,
+    joined: &IndexMap<Name, Joined>,
+) -> IndexMap<String, Name> {
+    let shared_as = |network: &str| described.get(network)?.shared.clone();
+    let mut names: IndexMap<String, Name> = [("default".to_owned(), default_network())].into();
+    let own = shared_as("default").map(|called| (called, default_network()));
+    let mut shared: IndexMap<String, Name> = own.into_iter().collect();
+    let used = joined.values().flat_map(|joined| joined.networks.keys());
+    let used = used.map(String::as_str);
+    for network in described.keys().copied().chain(used) {
+        if names.contains_key(network) {
+            continue;
+        }
+        let called = shared_as(network);
+        if let Some(known) = called.as_ref().and_then(|called| shared.get(called)) {
+            names.insert(network.to_owned(), known.clone());
+            continue;
+        }
+        let plain = Name::suggest(network).unwrap_or_else(|| "network".parse().expect("a name"));
+        let mut name = plain.clone();
+        let mut count = 2;
+        while names.values().any(|taken| *taken == name) {
+            name = Name::suggest(&format!("{}-{count}", cut(plain.as_str(), 50)))
+                .expect("letters and a number");
+            count += 1;
+        }
+        shared.extend(called.map(|called| (called, name.clone())));
+        names.insert(network.to_owned(), name);
+    }
+    names
 }
 
 /// Every address of IPv4 in the values of a file, but for what it says of networks.

@@ -284,10 +284,8 @@ impl Owner<'_> {
         format!("{}/{}/{name}", self.release.team, self.release.environment)
     }
 
-    /// Without a way out it is nobody else's.
     fn shared_as(&self, network: &Name) -> Option<String> {
-        let decided = self.release.networks.get(network)?;
-        let shared = decided.shared.as_ref().filter(|_| !decided.internal)?;
+        let shared = self.release.networks.get(network)?.shared_name()?;
         Some(self.beyond(shared))
     }
 

@@ -80,8 +80,7 @@ pub(super) fn shared_names<'r>(
 }
 
 fn shared_name<'r>(release: &'r Release, network: &Name) -> Option<&'r str> {
-    let network = release.networks.get(network)?;
-    network.shared.as_deref().filter(|_| !network.internal)
+    release.networks.get(network)?.shared_name()
 }
 
 /// The label of pods on a network that applications share. Its name holds what a label's key can; one that is cut or altered for that

@@ -1,5 +1,6 @@
 //! What Kubernetes cannot do, each thing by its name and place.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
 use pluvio_model::problem::{CLUSTER_POLICY, Problem, SPEC_UNSUPPORTED};
@@ -8,6 +9,7 @@ use pluvio_model::spec::{AbsolutePath, Kind};
 
 pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -> Vec<Problem> {
     let mut found = Vec::new();
+    let words = LazyCell::new(|| words_of(release));
     for component in components {
         let content = &component.content;
         let path = format!("components.{}", component.name);
@@ -46,9 +48,10 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
                 "Take `offline` out, or write a NetworkPolicy for it under `objects`.",
             );
         }
-        for (path, alias) in names_that_no_pod_finds(release, component) {
+        let nowhere = names_that_no_pod_finds(component);
+        for (at, alias) in nowhere.filter(|(_, alias)| words.contains(*alias)) {
             refuse(
-                format!("components.{}.{path}", component.name),
+                format!("{path}.{at}"),
                 &format!(
                     "`{alias}` is named where the application is told whom to ask, and no cluster leads by such a name."
                 ),
@@ -88,33 +91,26 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
     found
 }
 
-/// Aliases that are no label of a DNS name, such as `my_db`, where something in the application names them. Others were
-/// names for people.
-fn names_that_no_pod_finds<'c>(
-    release: &Release,
-    component: &'c DecidedComponent,
-) -> Vec<(String, &'c str)> {
+/// Aliases that are no label of a DNS name, such as `my_db`, with where they stand. Where nothing in the application asks for
+/// one, it was a name for people.
+fn names_that_no_pod_finds(component: &DecidedComponent) -> impl Iterator<Item = (String, &str)> {
     let content = &component.content;
-    let own = content
-        .aliases
-        .iter()
-        .map(|alias| ("aliases".to_owned(), alias));
+    let own = content.aliases.iter();
+    let own = own.map(|alias| ("aliases".to_owned(), alias.as_str()));
     let networks = content.network_aliases.iter().flat_map(|(network, all)| {
-        let path = format!("networkAliases.{network}");
-        all.iter().map(move |alias| (path.clone(), alias))
+        let at = format!("networkAliases.{network}");
+        all.iter().map(move |alias| (at.clone(), alias.as_str()))
     });
-    let mut found: Vec<(String, &str)> = own
-        .chain(networks)
-        .map(|(path, alias)| (path, alias.as_str()))
-        .filter(|(_, alias)| !is_label(&alias.to_ascii_lowercase()))
-        .collect();
-    if found.is_empty() {
-        return found;
-    }
-    let mut words: HashSet<String> = HashSet::new();
+    let all = own.chain(networks);
+    all.filter(|(_, alias)| !is_label(&alias.to_ascii_lowercase()))
+}
+
+/// Whatever could be a name in what containers are told.
+fn words_of(release: &Release) -> HashSet<String> {
+    let mut words = HashSet::new();
     let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    for other in release.components.values() {
-        let content = &other.content;
+    for component in release.components.values() {
+        let content = &component.content;
         let more = content.sidecars.values().chain(content.init.values());
         for container in std::iter::once(&content.main).chain(more) {
             let told = (
@@ -127,8 +123,7 @@ fn names_that_no_pod_finds<'c>(
             words.extend(text.split(|c| !in_name(c)).map(str::to_owned));
         }
     }
-    found.retain(|(_, alias)| words.contains(*alias));
-    found
+    words
 }
 
 /// What the standard `restricted` refuses, where a namespace enforces it: told before the cluster would.
