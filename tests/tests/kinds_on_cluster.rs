@@ -42,6 +42,13 @@ components:
     kind: job
     image: {IMAGE}
     command: [sh, -c, \"echo seeded by {greeting}\"]
+  mail:
+    kind: job
+    image: {IMAGE}
+    options: {{ hostname: Mail.example.org, shmSize: 32Mi, dns: [192.0.2.1], dnsSearch: [corp.example], dnsOptions: [\"attempts:1\"] }}
+    host: {{ security: [\"no-new-privileges:true\"] }}
+    command: [sh, -c, \"hostname; echo $HOSTNAME; grep mail.example.org /etc/hosts | tr '\\\\t' ' '; df -k /dev/shm | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2; grep -c -e corp.example -e 192.0.2.1 -e attempts:1 /etc/resolv.conf; wget -qO- http://each:8080/\"]
+    uses: [each]
   first:
     kind: job
     once: true
@@ -131,6 +138,22 @@ fn components_of_each_kind_run_on_a_cluster_as_on_the_engine() {
     assert_eq!(seeds.len(), 1, "{seeds:#?}");
     assert_eq!(seeds[0]["state"], "succeeded");
     assert_eq!(seeds[0]["exit"]["last_lines"][0], "seeded by one");
+
+    // What its pod can be told of a container's options.
+    let mail = runs(&place, "mail", "job");
+    let told = &mail[0]["exit"]["last_lines"];
+    assert_eq!(mail[0]["state"], "succeeded", "{mail:#?}");
+    let want = [
+        "mail",
+        "Mail.example.org",
+        "127.0.0.1 mail.example.org",
+        "32768",
+        "3",
+        "everywhere",
+    ];
+    for (at, want) in want.iter().enumerate() {
+        assert_eq!(told[at], *want, "{told}");
+    }
 
     // Names and volumes of their own.
     for ordinal in 0..2 {

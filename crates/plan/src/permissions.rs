@@ -1,7 +1,9 @@
 //! What a specification asks for beyond its own containers, and the permission each needs.
 
 use pluvio_model::permission::Permission;
-use pluvio_model::spec::{AppSpec, ComponentSpec, HostOptions, MountSpec, VolumeKind};
+use pluvio_model::spec::{
+    AppSpec, ComponentSpec, HostOptions, MountSpec, VolumeKind, only_tightens,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -162,7 +164,10 @@ impl Wishes {
                 ("devices", &host.devices),
                 ("security", &host.security),
             ] {
-                for (index, each) in list.iter().enumerate() {
+                let beyond = list.iter().enumerate();
+                let beyond =
+                    beyond.filter(|(_, each)| option != "security" || !only_tightens(each));
+                for (index, each) in beyond {
                     let list = format!("{path}.host.{option}");
                     self.element(list, &index, json!([each, program]));
                 }
@@ -312,7 +317,7 @@ mod tests {
         let spec = sample::spec(json!({
             "name": "shop",
             "components": {
-                "plain": { "image": "localhost/a:1", "publish": [{ "host": 5432, "port": 5432 }], "host": {} },
+                "plain": { "image": "localhost/a:1", "publish": [{ "host": 5432, "port": 5432 }], "host": { "security": ["no-new-privileges:true", "no-new-privileges"] } },
                 "web": {
                     "image": "localhost/b:1",
                     "host": { "privileged": true, "network": true, "capabilities": ["NET_ADMIN"] },

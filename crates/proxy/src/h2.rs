@@ -8,10 +8,10 @@ use http::{
 };
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
 
 use crate::{
     h1::{Forwarded, connection_options, is_dropped},
+    near,
     outgoing::Outgoing,
 };
 
@@ -36,8 +36,7 @@ pub(crate) enum Failure {
 
 impl Session {
     pub(crate) async fn open(address: SocketAddr) -> io::Result<Session> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+        let stream = near::connect(address).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)

@@ -27,6 +27,7 @@ use crate::{
     config::Network,
     gateway::{Gateway, Shared},
     metrics::{Passed, Series},
+    near,
     offers::Offers,
     pass,
     table::{CompiledRoute, Lasting},
@@ -166,6 +167,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    near::unpaced(&socket);
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
@@ -313,7 +315,7 @@ async fn reach(backend: &Arc<Backend>) -> Option<(crate::upstream::Lease, TcpStr
     loop {
         let lease = offers.next(backend).await.ok()?;
         let address = lease.upstream().address();
-        match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+        match tokio::time::timeout(CONNECT, near::connect(address)).await {
             Ok(Ok(stream)) => return Some((lease, stream)),
             failed => offers.failed(&lease, failed.ok().and_then(Result::err)),
         }

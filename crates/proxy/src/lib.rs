@@ -29,6 +29,7 @@ mod h2;
 mod inner;
 mod metrics;
 mod moving;
+mod near;
 mod offers;
 mod outgoing;
 mod pass;

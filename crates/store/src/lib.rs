@@ -213,6 +213,14 @@ impl Store {
         self.inner.commits.subscribe()
     }
 
+    /// Connections that somebody uses now: none while nothing is asked of the database.
+    pub fn connections_in_use(&self) -> usize {
+        [&self.inner.readers, &self.inner.writer]
+            .into_iter()
+            .map(|pool| (pool.size() as usize).saturating_sub(pool.num_idle()))
+            .sum()
+    }
+
     /// Waits for running transactions and closes the connections.
     pub async fn close(&self) {
         self.inner.readers.close().await;

@@ -428,6 +428,7 @@ impl<'a> History<'a> {
         }
         let owner = self.world.owner();
         let control = self.world.control.clone();
+        let store = self.world.store.clone();
         let rounds = &mut self.world.rounds;
         let carried = async {
             let works = async {
@@ -454,7 +455,7 @@ impl<'a> History<'a> {
             }
             let _ = volumes::look(&control).await;
         };
-        if flowing(most, carried).await.is_none() {
+        if flowing(&store, most, carried).await.is_none() {
             self.note("data: cut");
             self.crash(false).await;
         }

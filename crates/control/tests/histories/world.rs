@@ -264,16 +264,27 @@ pub(crate) async fn cut<F: Future>(store: &Store, commits: u64, future: F) -> Op
 }
 
 /// Awaits what waits for time and for the database too, while time goes on: as long as `most`, or to the end.
-pub(crate) async fn flowing<F: Future>(most: Duration, future: F) -> Option<F::Output> {
+pub(crate) async fn flowing<F: Future>(
+    store: &Store,
+    most: Duration,
+    future: F,
+) -> Option<F::Output> {
     /// The database answers sooner, mostly.
     const TURN: Duration = Duration::from_micros(150);
+    /// After so many turns of the runtime without a question to the database, whoever could go on without time has done so.
+    const QUIET: u32 = 4;
     let mut future = std::pin::pin!(future);
     let clock = async {
         let began = Instant::now();
         while began.elapsed() < most {
             let turn = std::time::Instant::now();
-            while turn.elapsed() < TURN {
+            let mut quiet = 0;
+            while quiet < QUIET && turn.elapsed() < TURN {
                 tokio::task::yield_now().await;
+                quiet = match store.connections_in_use() {
+                    0 => quiet + 1,
+                    _ => 0,
+                };
             }
             tokio::time::advance(Duration::from_millis(20)).await;
         }

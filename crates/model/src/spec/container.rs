@@ -493,3 +493,13 @@ pub struct HostOptions {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub sysctls: IndexMap<String, String>,
 }
+
+/// A security option as engines write it, `KEY=VALUE` or `KEY:VALUE`; an option without a value is on.
+pub fn security_option(text: &str) -> (&str, &str) {
+    text.split_once(['=', ':']).unwrap_or((text, "true"))
+}
+
+/// Whether a security option gives a container fewer rights than it has anyway.
+pub fn only_tightens(text: &str) -> bool {
+    security_option(text) == ("no-new-privileges", "true")
+}

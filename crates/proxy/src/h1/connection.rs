@@ -15,6 +15,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use crate::near;
+
 /// What one read asks for at first. It doubles while reads fill it, up to [`LARGEST_READ`].
 const SMALLEST_READ: usize = 8 * 1024;
 const LARGEST_READ: usize = 128 * 1024;
@@ -35,9 +37,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> io::Result<Box<Connection>> {
-        let stream = TcpStream::connect(address).await?;
-        // A head and the body that follows it are two writes; waiting for an acknowledgement in between costs 40 ms.
-        stream.set_nodelay(true)?;
+        let stream = near::connect(address).await?;
         Ok(Box::new(Connection {
             stream,
             inbound: BytesMut::new(),

@@ -1,6 +1,6 @@
 //! Options of the container, and what reaches beyond it.
 
-use pluvio_model::spec::Ulimit;
+use pluvio_model::spec::{Ulimit, only_tightens};
 
 use super::super::item::{Fields, Item, Taken, Value};
 use super::Convert;
@@ -43,12 +43,34 @@ impl Convert<'_> {
             }
         }
         if let Some(taken) = fields.take("hostname") {
-            making.options().hostname = self.text(&taken).filter(|text| !text.is_empty());
+            let hostname = self.text(&taken).filter(|text| !text.is_empty());
+            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if hostname
+                .as_ref()
+                .is_some_and(|name| !name.chars().all(is_word))
+            {
+                self.told.adapted(
+                    taken.at,
+                    &taken.path,
+                    "Kept on engines. On Kubernetes a pod calls itself by the first word in small letters; `HOSTNAME` and `/etc/hosts` hold all of it.",
+                );
+            }
+            making.options().hostname = hostname;
         }
         if let Some(taken) = fields.take("domainname") {
+            self.told.adapted(
+                taken.at,
+                &taken.path,
+                "Kept on engines. On Kubernetes it is in `/etc/hosts`, with the host name.",
+            );
             making.options().domainname = self.text(&taken);
         }
         if let Some(taken) = fields.take("dns") {
+            self.told.adapted(
+                taken.at,
+                &taken.path,
+                "Kept on engines. On Kubernetes two of them at most are asked where the cluster's own name server does not answer.",
+            );
             for (at, text) in self.texts(&taken) {
                 match text.parse() {
                     Ok(address) => making.options().dns.push(address),
@@ -94,7 +116,12 @@ impl Convert<'_> {
                     .map(|(_, text)| text)
                     .collect()
             };
-            if key != "cap_drop" && !list.is_empty() {
+            let beyond = match key {
+                "cap_drop" => false,
+                "security_opt" => !list.iter().all(|option| only_tightens(option)),
+                _ => !list.is_empty(),
+            };
+            if beyond {
                 self.reaches_beyond(&taken);
             }
             match key {

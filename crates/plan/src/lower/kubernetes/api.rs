@@ -1,6 +1,8 @@
 //! The parts of Kubernetes' objects that Pluvio writes, under the API's own names.
 //! (Source: the OpenAPI document of Kubernetes 1.34, which the tests hold these against.)
 
+use std::net::IpAddr;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
@@ -88,7 +90,7 @@ pub(super) struct SecretName {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PodSecurity {
-    pub(super) seccomp_profile: SeccompProfile,
+    pub(super) seccomp_profile: Profile,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fs_group: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,13 +102,13 @@ pub(super) struct PodSecurity {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct SeccompProfile {
+pub(super) struct Profile {
     pub(super) r#type: &'static str,
 }
 
-impl Default for SeccompProfile {
+impl Default for Profile {
     fn default() -> Self {
-        SeccompProfile {
+        Profile {
             r#type: "RuntimeDefault",
         }
     }
@@ -114,7 +116,18 @@ impl Default for SeccompProfile {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct DnsConfig {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) nameservers: Vec<IpAddr>,
     pub(super) searches: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) options: Vec<DnsOption>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct DnsOption {
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) value: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -300,6 +313,12 @@ pub(super) struct Security {
     pub(super) read_only_root_filesystem: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) capabilities: Option<Capabilities>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seccomp_profile: Option<Profile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) app_armor_profile: Option<Profile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) se_linux_options: Option<Profile>,
 }
 
 #[derive(Debug, Clone, Serialize)]

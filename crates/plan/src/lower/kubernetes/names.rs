@@ -4,6 +4,8 @@ use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::release::{DecidedComponent, Release};
 
+use pluvio_model::spec::Kind;
+
 use super::refuse::is_label;
 use super::{component_object, instance_object, key, named_instances};
 
@@ -68,6 +70,28 @@ pub fn inner_names(release: &Release) -> Vec<InnerName> {
         }
     }
     all
+}
+
+/// What a pod calls itself where a container would call itself so: a pod's name for itself is one label. `None` for nothing that
+/// could be one.
+pub(super) fn pod_hostname(hostname: &str) -> Option<String> {
+    let first = hostname.split('.').next().unwrap_or_default();
+    let label: String = first
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(63)
+        .collect();
+    let label = label.trim_matches('-');
+    is_label(label).then(|| label.to_owned())
+}
+
+/// What the program is told as `HOSTNAME` where its pod cannot call itself so: pods of a stateful component have names of their own.
+pub(super) fn told_hostname<'c>(
+    component: &DecidedComponent,
+    hostname: Option<&'c str>,
+) -> Option<&'c str> {
+    hostname.filter(|name| component.kind == Kind::Stateful || !is_label(name))
 }
 
 /// What the networks of an application that a component is on are called beyond it.

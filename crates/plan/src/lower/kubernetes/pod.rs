@@ -5,18 +5,26 @@ use pluvio_model::quantity::{Bytes, Span};
 use pluvio_model::release::{
     Check, Content, DecidedComponent, DecidedContainer, DecidedProbe, numeric_user,
 };
-use pluvio_model::spec::{Kind, PortProtocol, PortRef, VolumeKind};
+use pluvio_model::spec::{ContainerOptions, Kind, PortProtocol, PortRef, VolumeKind};
 use serde_json::json;
 
 use super::super::ORDINAL;
 use super::api::*;
 use super::config::{self, env_key, file_key, hot_key};
-use super::{Lowering, key};
+use super::refuse::is_label;
+use super::security::{is_unconfined, may_gain};
+use super::{Lowering, key, names};
 
 /// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
 const PRE_STOP: u64 = 5;
 
+const HOSTNAME: &str = "HOSTNAME";
 const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Name servers and domains that Kubernetes lets a pod add (MaxDNSNameservers, MaxDNSSearchPaths of its validation). Resolvers ask three
+/// servers at most, of which the cluster's own is one.
+const MOST_ASKED: usize = 2;
+const MOST_SEARCHED: usize = 32;
 
 /// What Docker gives a container that runs as root, as far as the `baseline` pod security standard allows it (its table of
 /// capabilities, kubernetes.io/docs/concepts/security/pod-security-standards): images that start as root and then change
@@ -59,8 +67,8 @@ impl Lowering<'_> {
             before.push(self.container(component, name.as_str(), init, &mut volumes));
         }
         let mut labels = self.metadata("", Some(component)).labels;
-        for shared in super::names::shared_names(self.release, component) {
-            labels.insert(super::names::shared_label(shared), "true".to_owned());
+        for shared in names::shared_names(self.release, component) {
+            labels.insert(names::shared_label(shared), "true".to_owned());
         }
         for (key, value) in &content.labels {
             labels.entry(key.clone()).or_insert_with(|| value.clone());
@@ -97,18 +105,13 @@ impl Lowering<'_> {
                     .iter()
                     .map(|name| SecretName { name: name.clone() })
                     .collect(),
-                hostname: options.hostname,
-                dns_config: Some(DnsConfig {
-                    searches: vec![self.inner_domain()],
-                }),
-                host_aliases: content
-                    .extra_hosts
-                    .iter()
-                    .map(|(host, address)| HostAlias {
-                        ip: address.clone(),
-                        hostnames: vec![host.clone()],
-                    })
-                    .collect(),
+                hostname: options
+                    .hostname
+                    .as_deref()
+                    .filter(|_| component.kind != Kind::Stateful)
+                    .and_then(names::pod_hostname),
+                dns_config: Some(self.dns_config(&options)),
+                host_aliases: host_aliases(content, &options),
                 host_network: host.network,
                 host_pid: host.pid,
                 host_ipc: host.ipc,
@@ -117,6 +120,31 @@ impl Lowering<'_> {
         };
         self.place(component, &mut template.spec);
         template
+    }
+
+    /// The cluster's own name server is asked first: without it nothing of the application would be found.
+    fn dns_config(&self, options: &ContainerOptions) -> DnsConfig {
+        let mut searches = vec![self.inner_domain()];
+        searches.extend_from_slice(&options.dns_search);
+        searches.truncate(MOST_SEARCHED);
+        DnsConfig {
+            nameservers: options.dns.iter().copied().take(MOST_ASKED).collect(),
+            searches,
+            options: options
+                .dns_options
+                .iter()
+                .map(|option| {
+                    let (name, value) = match option.split_once(':') {
+                        Some((name, value)) => (name, Some(value.to_owned())),
+                        None => (option.as_str(), None),
+                    };
+                    DnsOption {
+                        name: name.to_owned(),
+                        value,
+                    }
+                })
+                .collect(),
+        }
     }
 
     fn container(
@@ -225,6 +253,14 @@ impl Lowering<'_> {
         of: &DecidedContainer,
     ) -> Vec<EnvVar> {
         let own = of.env.keys().any(|name| name.as_str() == ORDINAL);
+        let asked = of.options.as_ref().and_then(|of| of.hostname.as_deref());
+        let hostname = names::told_hostname(component, asked)
+            .filter(|_| !of.env.keys().any(|name| name.as_str() == HOSTNAME))
+            .map(|name| EnvVar {
+                name: HOSTNAME.to_owned(),
+                value: Some(escape(name)),
+                ..EnvVar::default()
+            });
         let ordinal = (component.kind == Kind::Stateful && !own).then(|| EnvVar {
             name: ORDINAL.to_owned(),
             value_from: Some(EnvSource::FieldRef(FieldRef {
@@ -250,6 +286,7 @@ impl Lowering<'_> {
                 variable
             })
             .chain(ordinal)
+            .chain(hostname)
             .collect()
     }
 
@@ -327,6 +364,27 @@ impl Volumes {
 /// What the nodes pull. An engine's image id is no digest that a registry knows, so only what the reference itself pins is pinned.
 fn image(container: &DecidedContainer) -> String {
     container.image.to_string()
+}
+
+/// What is written into the pod's `/etc/hosts`. Its own full name leads to itself, as Docker has it, though not to its address on the
+/// network, which nobody knows before it runs.
+fn host_aliases(content: &Content, options: &ContainerOptions) -> Vec<HostAlias> {
+    let asked = content.extra_hosts.iter();
+    let asked = asked.map(|(host, address)| (address.clone(), host.clone()));
+    let own = match (&options.hostname, &options.domainname) {
+        (Some(host), Some(domain)) if !host.contains('.') => Some(format!("{host}.{domain}")),
+        (Some(host), _) if host.contains('.') => Some(host.clone()),
+        _ => None,
+    };
+    let own = own.map(|name| ("127.0.0.1".to_owned(), name.to_ascii_lowercase()));
+    let own = own.filter(|(_, name)| name.split('.').all(is_label));
+    asked
+        .chain(own)
+        .map(|(ip, host)| HostAlias {
+            ip,
+            hostnames: vec![host],
+        })
+        .collect()
 }
 
 /// Those that are numbers; others were refused.
@@ -471,6 +529,10 @@ fn group_of_volumes(content: &Content) -> Option<u32> {
     Some(group.unwrap_or(user)).filter(|group| *group != 0)
 }
 
+const UNCONFINED: Profile = Profile {
+    r#type: "Unconfined",
+};
+
 /// As restricted as the program allows: who says which user it is gets the `restricted` standard whole; of others it is not
 /// known whether they start as root, and they keep what that needs.
 fn security(container: &DecidedContainer) -> Security {
@@ -487,7 +549,7 @@ fn security(container: &DecidedContainer) -> Security {
     Security {
         privileged: host.privileged,
         // A privileged container may do everything anyway; Kubernetes refuses the contradiction.
-        allow_privilege_escalation: (!host.privileged).then_some(false),
+        allow_privilege_escalation: (!host.privileged).then_some(may_gain(&host)),
         run_as_non_root: not_root.then_some(true),
         run_as_user: user.map(|(user, _)| user),
         run_as_group: user.and_then(|(_, group)| group),
@@ -499,5 +561,9 @@ fn security(container: &DecidedContainer) -> Security {
             add,
             drop: vec!["ALL".to_owned()],
         }),
+        seccomp_profile: is_unconfined(&host, "seccomp").then_some(UNCONFINED),
+        app_armor_profile: is_unconfined(&host, "apparmor").then_some(UNCONFINED),
+        // The type of SELinux that container engines give what is not labelled.
+        se_linux_options: is_unconfined(&host, "label").then_some(Profile { r#type: "spc_t" }),
     }
 }

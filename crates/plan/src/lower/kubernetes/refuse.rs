@@ -75,6 +75,19 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
                 let options = each.options.as_ref();
                 for (option, asked) in [
                     ("hostname", options.is_some_and(|of| of.hostname.is_some())),
+                    (
+                        "domainname",
+                        options.is_some_and(|of| of.domainname.is_some()),
+                    ),
+                    ("dns", options.is_some_and(|of| !of.dns.is_empty())),
+                    (
+                        "dnsSearch",
+                        options.is_some_and(|of| !of.dns_search.is_empty()),
+                    ),
+                    (
+                        "dnsOptions",
+                        options.is_some_and(|of| !of.dns_options.is_empty()),
+                    ),
                     ("groups", options.is_some_and(|of| !of.groups.is_empty())),
                 ] {
                     if asked {
@@ -174,6 +187,20 @@ pub(super) fn beyond_restricted(
                         .path(format!("{path}.user")),
                 );
             }
+            if container
+                .host
+                .as_ref()
+                .is_some_and(super::security::may_gain)
+            {
+                found.push(
+                    CLUSTER_POLICY
+                        .problem(
+                            format!("{enforced}: none whose programs may gain rights."),
+                            "Take `no-new-privileges:false` out.",
+                        )
+                        .path(format!("{path}.host.security")),
+                );
+            }
             let added = container.host.iter().flat_map(|host| &host.capabilities);
             if let Some(added) = added.into_iter().find(|one| *one != "NET_BIND_SERVICE") {
                 found.push(
@@ -204,21 +231,15 @@ fn pod_options(
     let Some(options) = &component.content.main.options else {
         return;
     };
-    if let Some(hostname) = &options.hostname {
-        let path = format!("{path}.options.hostname");
-        if component.kind == Kind::Stateful {
-            refuse(
-                path,
-                "On Kubernetes the pods of a stateful component have names of their own.",
-                "Take it out: `HOSTNAME` holds an instance's name.",
-            );
-        } else if !is_label(hostname) {
-            refuse(
-                path,
-                "A pod's host name is one word of small letters, digits and hyphens, of at most 63.",
-                "Write such a name, or take it out.",
-            );
-        }
+    if let Some(hostname) = &options.hostname
+        && component.kind != Kind::Stateful
+        && super::names::pod_hostname(hostname).is_none()
+    {
+        refuse(
+            format!("{path}.options.hostname"),
+            "A pod's host name begins with a word of letters, digits and hyphens.",
+            "Write such a name, or take it out.",
+        );
     }
     if options
         .groups
@@ -266,9 +287,10 @@ fn container(
         );
     }
     if let Some(host) = &container.host {
+        let unknown = |option: &String| !super::security::is_known(option);
         for (option, asked) in [
             ("devices", !host.devices.is_empty()),
-            ("security", !host.security.is_empty()),
+            ("security", host.security.iter().any(unknown)),
         ] {
             if asked {
                 refuse(
@@ -279,22 +301,16 @@ fn container(
             }
         }
     }
-    if let Some(options) = &container.options {
-        for (option, asked) in [
-            ("domainname", options.domainname.is_some()),
-            ("dns", !options.dns.is_empty()),
-            ("dnsSearch", !options.dns_search.is_empty()),
-            ("dnsOptions", !options.dns_options.is_empty()),
-            ("ulimits", !options.ulimits.is_empty()),
-        ] {
-            if asked {
-                refuse(
-                    format!("{path}.options.{option}"),
-                    "This option of a container is not given on Kubernetes by this version.",
-                    "Take it out, or write its form for pods under `patch.kubernetes`.",
-                );
-            }
-        }
+    if container
+        .options
+        .as_ref()
+        .is_some_and(|options| !options.ulimits.is_empty())
+    {
+        refuse(
+            format!("{path}.options.ulimits"),
+            "Pods have the limits of their node's container runtime.",
+            "Take it out, and set the limits on the nodes where they are too low.",
+        );
     }
     let probes = &container.probes;
     for (which, probe) in [

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use pluvio_model::name::{Name, derived};
 use pluvio_model::release::{DecidedComponent, DecidedContainer, Release};
 use pluvio_model::route::Route;
-use pluvio_model::spec::{PortRef, VolumeKind};
+use pluvio_model::spec::{HostOptions, PortRef, VolumeKind, security_option};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -64,10 +64,38 @@ pub(super) fn beyond_baseline(component: &DecidedComponent) -> bool {
             .any(container_beyond)
 }
 
+/// Kinds of rules that a container can be freed from, each with the word that engines have for it.
+const CONFINED_BY: [(&str, &str); 3] = [
+    ("seccomp", "unconfined"),
+    ("apparmor", "unconfined"),
+    ("label", "disable"),
+];
+
+/// Whether a container asks to be free of such rules.
+pub(super) fn is_unconfined(host: &HostOptions, rules: &str) -> bool {
+    let mut freed = host.security.iter().map(|option| security_option(option));
+    freed.any(|option| option.0 == rules && CONFINED_BY.contains(&option))
+}
+
+/// Whether its program may gain rights that it did not start with.
+pub(super) fn may_gain(host: &HostOptions) -> bool {
+    let mut options = host.security.iter().map(|option| security_option(option));
+    options.any(|option| option == ("no-new-privileges", "false"))
+}
+
+/// A security option that pods have a word for.
+pub(super) fn is_known(option: &str) -> bool {
+    let (key, value) = security_option(option);
+    CONFINED_BY.contains(&(key, value))
+        || (key == "no-new-privileges" && matches!(value, "true" | "false"))
+}
+
 fn container_beyond(container: &DecidedContainer) -> bool {
     let host = container.host.clone().unwrap_or_default();
     let mut mounts = container.mounts.values();
+    let freed = |(rules, _): &(&str, &str)| is_unconfined(&host, rules);
     host.privileged
+        || CONFINED_BY.iter().any(freed)
         || host.network
         || host.pid
         || host.ipc

@@ -149,10 +149,14 @@ fn a_namespace_enforces_baseline_unless_something_more_was_granted() {
     let allowed =
         json!({ "capabilities": ["CHOWN"], "sysctls": { "net.ipv4.tcp_syncookies": "1" } });
     assert_eq!(level(json!({ "host": allowed })), "baseline");
+    let gaining = json!({ "security": ["no-new-privileges:false"] });
+    assert_eq!(level(json!({ "host": gaining })), "baseline");
     for beyond in [
         json!({ "host": { "privileged": true } }),
         json!({ "host": { "capabilities": ["NET_ADMIN"] } }),
         json!({ "host": { "pid": true } }),
+        json!({ "host": { "security": ["seccomp=unconfined"] } }),
+        json!({ "host": { "security": ["apparmor:unconfined"] } }),
         json!({ "volumes": { "/logs": { "type": "host", "hostPath": "/var/log" } } }),
         json!({ "sidecars": { "log": { "image": "registry.test/log:1", "host": { "ipc": true } } } }),
         json!({ "patch": { "kubernetes": [{ "kind": "Deployment", "spec": {} }] } }),
@@ -195,6 +199,10 @@ fn a_namespace_that_takes_only_restricted_pods_refuses_the_rest_by_name() {
             "components.web.sidecars.log.user",
         ),
         (
+            json!({ "user": "1000", "host": { "security": ["no-new-privileges:false"] } }),
+            "components.web.host.security",
+        ),
+        (
             json!({ "user": "1000", "host": { "capabilities": ["CHOWN"] } }),
             "components.web.host.capabilities",
         ),
@@ -230,4 +238,42 @@ fn an_image_that_names_an_ordinary_user_is_taken_at_its_word() {
     let container = &workload.body["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["securityContext"]["runAsNonRoot"], true);
     assert_eq!(container["securityContext"]["runAsUser"], json!(null));
+}
+
+#[test]
+fn security_options_of_engines_have_pods_words() {
+    let security = |options: serde_json::Value| {
+        let spec =
+            json!({ "web": { "image": "registry.test/shop:1", "host": { "security": options } } });
+        let objects = lower(&sample::shop(spec))?;
+        conform(&objects);
+        let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+        let container = &workload.body["spec"]["template"]["spec"]["containers"][0];
+        Ok::<_, Vec<Problem>>(container["securityContext"].clone())
+    };
+    let tight = security(json!(["no-new-privileges:true"])).unwrap();
+    assert_eq!(tight, security(json!([])).unwrap());
+    assert_eq!(tight["allowPrivilegeEscalation"], false);
+    let loose = security(json!([
+        "no-new-privileges=false",
+        "seccomp:unconfined",
+        "apparmor=unconfined",
+        "label:disable",
+    ]));
+    let loose = loose.unwrap();
+    assert_eq!(loose["allowPrivilegeEscalation"], true);
+    assert_eq!(loose["seccompProfile"], json!({ "type": "Unconfined" }));
+    assert_eq!(loose["appArmorProfile"], json!({ "type": "Unconfined" }));
+    assert_eq!(loose["seLinuxOptions"], json!({ "type": "spc_t" }));
+    for unknown in [
+        "seccomp=profile.json",
+        "systempaths=unconfined",
+        "label=type:x",
+    ] {
+        let problems = security(json!([unknown])).unwrap_err();
+        assert_eq!(
+            problems[0].at.as_ref().map(|at| &*at.path),
+            Some("components.web.host.security")
+        );
+    }
 }
