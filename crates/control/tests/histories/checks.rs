@@ -357,7 +357,7 @@ impl History<'_> {
             hold!(row.released_at.is_some(), "{row:?} belongs to nobody");
             // The node looks at its engine first, which waits for a moment.
             let delete = world.control.delete_volume(row, true, "somebody");
-            let deleted = flowing(&self.world.store, Duration::from_secs(60), delete).await;
+            let deleted = flowing(&world.store, Duration::from_secs(60), delete).await;
             deleted
                 .ok_or("it takes longer than a minute")?
                 .map_err(text)?;
