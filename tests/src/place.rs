@@ -1,16 +1,17 @@
 //! An environment on the shared cluster, and one application in it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Door};
 use crate::{Answer, Engine, Pluvio, wait};
 
 /// How long what a cluster does by itself may take.
 pub const SOON: Duration = Duration::from_secs(90);
 
-/// A Pluvio with the cluster added as `kube`, without a gateway there. What a failed test left on the cluster goes with it.
+/// A Pluvio with the cluster added as `kube`. What a failed test left on the cluster goes with it.
 #[derive(Debug)]
 pub struct Place {
     pub cluster: Cluster,
@@ -21,6 +22,17 @@ pub struct Place {
     /// The namespace of Pluvio's own.
     pub home: String,
     app: &'static str,
+    /// Namespaces of further environments.
+    others: Vec<String>,
+}
+
+/// Pluvio's own gateway in the cluster.
+#[derive(Debug)]
+pub struct Front {
+    /// One of this machine's that leads to it.
+    pub port: u16,
+    /// The application's host.
+    pub host: String,
 }
 
 impl Place {
@@ -35,16 +47,77 @@ impl Place {
         Place::reached_by(cluster, &kubeconfig, app, app)
     }
 
-    /// On a cluster that is reached by a kubeconfig of the test's; `base` tells tests about the same application apart.
+    /// On a cluster that is reached by a kubeconfig of the test's; `base` tells tests about the same application apart. There is
+    /// no gateway.
     #[track_caller]
     pub fn reached_by(cluster: Cluster, kubeconfig: &str, base: &str, app: &'static str) -> Place {
         let pluvio = Pluvio::start(Engine::docker());
+        Place::of(
+            pluvio,
+            cluster,
+            kubeconfig,
+            base,
+            app,
+            &["--gateway", "none"],
+        )
+    }
+
+    /// With images from Pluvio's registry, so that what is made here runs there; and no gateway.
+    #[track_caller]
+    pub fn with_images(app: &'static str) -> Place {
+        Place::served(app, |_| vec!["--gateway".to_owned(), "none".to_owned()])
+    }
+
+    /// With images from Pluvio's registry, and Pluvio's own gateway in the cluster.
+    #[track_caller]
+    pub fn behind_a_gateway(app: &'static str) -> (Place, Front) {
+        const DOMAIN: &str = "kube.localhost";
+        let place = Place::served(app, |pluvio| {
+            let port = pluvio.free_port(1).to_string();
+            let words = ["--gateway-port", &port, "--expose", "host-port"];
+            [&words[..], &["--domain", DOMAIN]]
+                .concat()
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        });
+        let (_, node) = place.cluster.addresses();
+        let front = Front {
+            host: format!("{app}--{}--main.{DOMAIN}", place.environment),
+            port: Door::to(SocketAddr::new(node, place.pluvio.free_port(1))).port,
+        };
+        (place, front)
+    }
+
+    #[track_caller]
+    fn served(app: &'static str, gateway: impl Fn(&Pluvio) -> Vec<String>) -> Place {
+        let cluster = Cluster::shared();
+        let (machine, _) = cluster.addresses();
+        let pluvio = Pluvio::prepare(Engine::docker());
+        let images = format!("{machine}:{}", pluvio.free_port(0));
+        cluster.trust(&images);
+        let mut pluvio = pluvio.with("PLUVIO_IMAGES_LISTEN", &images);
+        pluvio.up(&[]).ok();
+        let kubeconfig = std::fs::read_to_string(&cluster.kubeconfig).expect("the kubeconfig");
+        let gateway = gateway(&pluvio);
+        let gateway: Vec<&str> = gateway.iter().map(String::as_str).collect();
+        Place::of(pluvio, cluster, &kubeconfig, app, app, &gateway)
+    }
+
+    #[track_caller]
+    fn of(
+        pluvio: Pluvio,
+        cluster: Cluster,
+        kubeconfig: &str,
+        base: &str,
+        app: &'static str,
+        gateway: &[&str],
+    ) -> Place {
         cluster.load_image(&pluvio.engine);
         let file = pluvio.write("kubeconfig", kubeconfig);
         let home = format!("pluvio-{base}-{}", std::process::id());
-        let mut add = vec!["cluster", "add", "kube", "--kubeconfig", &file, "--json"];
-        add.extend(["--gateway", "none", "--namespace", &home]);
-        let added = pluvio.cli(&add);
+        let add = ["cluster", "add", "kube", "--kubeconfig", &file, "--json"];
+        let added = pluvio.cli(&[&add[..], &["--namespace", &home], gateway].concat());
         assert_eq!(added.ok()["state"], "connected", "{added:?}");
         // Of no other run of the same test either: a namespace takes a while to go.
         let environment = format!("{base}-{}", std::process::id());
@@ -57,7 +130,19 @@ impl Place {
             environment,
             home,
             app,
+            others: Vec::new(),
         }
+    }
+
+    /// Makes a further environment there; answers with its name and its namespace.
+    #[track_caller]
+    pub fn another(&mut self, base: &str) -> (String, String) {
+        let name = format!("{base}-{}", std::process::id());
+        let make = ["environment", "create", &name, "--cluster", "kube"];
+        self.pluvio.cli(&[&make[..], &["--json"]].concat()).ok();
+        let namespace = format!("main--{name}");
+        self.others.push(namespace.clone());
+        (name, namespace)
     }
 
     pub fn deploy(&self, yaml: &str) -> Answer {
@@ -91,6 +176,21 @@ impl Place {
         found.next().unwrap_or_default()
     }
 
+    /// Its components' instances, each with the component's name and its content, in order.
+    #[track_caller]
+    pub fn contents(&self) -> Vec<(String, String)> {
+        let status = self.ok(&["status"]);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut all = Vec::new();
+        for component in status["components"].as_array().into_iter().flatten() {
+            for instance in component["instances"].as_array().into_iter().flatten() {
+                all.push((text(&component["name"]), text(&instance["hash"])));
+            }
+        }
+        all.sort();
+        all
+    }
+
     #[track_caller]
     pub fn until(&self, what: &str, so: impl FnMut() -> bool) {
         wait::until_true(what, SOON, so);
@@ -119,9 +219,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let words = ["delete", "namespace", &self.namespace, &self.home];
-        let more = ["--ignore-not-found", "--wait=false"];
-        let _ = self.cluster.try_kubectl(&[&words[..], &more].concat());
+        let mut words = vec!["delete", "namespace", &self.namespace, &self.home];
+        words.extend(self.others.iter().map(String::as_str));
+        words.extend(["--ignore-not-found", "--wait=false"]);
+        let _ = self.cluster.try_kubectl(&words);
         let roles = format!("{0},{0}-gateway", self.home);
         for role in roles.split(',') {
             let words = ["delete", "clusterrole,clusterrolebinding", role];

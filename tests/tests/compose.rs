@@ -12,6 +12,7 @@ both_engines!(
     of_ten_services_the_one_that_changed_is_made_anew,
     what_is_pasted_is_given_values_as_a_file_on_the_disk_is,
     what_is_built_from_above_its_compose_file_is_deployed,
+    memory_is_mounted_as_its_options_say,
 );
 
 fn shop(name: &str, greeting: &str, more: &str) -> String {
@@ -279,6 +280,76 @@ fn what_is_built_from_above_its_compose_file_is_deployed(engine: Engine) {
         pluvio.cli_within(&words, Duration::from_secs(90)).ok();
         assert_eq!(pluvio.body(&name, "/file?/greeting"), "from above\n");
         assert_eq!(pluvio.body(&name, "/"), "there\n");
+    }
+    pluvio.end();
+}
+
+/// Who may do what in memory is what the file says; Podman has no owner for it, and says so before anything runs.
+fn memory_is_mounted_as_its_options_say(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("memory");
+    let text = |first: &str| {
+        format!(
+            "name: {name}
+services:
+  web:
+    image: {IMAGE}
+    command: /serve
+    ports: ['8080']
+    tmpfs: ['{first}', '/closed:noexec,nosuid,nodev']
+    volumes: [{{ type: tmpfs, target: /long, tmpfs: {{ size: 2m, mode: 0711 }} }}, 'named:/named']
+volumes:
+  named: {{ driver_opts: {{ type: tmpfs, device: tmpfs, o: 'size=3m,mode=0700,exec' }} }}
+"
+        )
+    };
+    let owned = pluvio.write(
+        "compose.yaml",
+        &text("/run/app:size=1m,mode=1750,uid=1000,gid=1001,exec"),
+    );
+    let answer = pluvio.cli(&["deploy", &owned, "--json"]);
+    let is_docker = pluvio.engine.name == "docker";
+    if is_docker {
+        answer.ok();
+    } else {
+        let problem = answer.problem(1, "spec.unsupported");
+        assert!(
+            problem.to_string().contains("as root's only"),
+            "{problem:#}"
+        );
+        let without = pluvio.write("compose.yaml", &text("/run/app:size=1m,mode=1750,exec"));
+        pluvio.cli(&["deploy", &without, "--json"]).ok();
+    }
+    let mounts = pluvio.body(&name, "/file?/proc/mounts");
+    let options = |place: &str| {
+        let start = format!("tmpfs {place} tmpfs ");
+        let line = mounts.lines().find_map(|line| line.strip_prefix(&start));
+        let line = line.unwrap_or_else(|| panic!("no {place}: {mounts}"));
+        line.split([',', ' '])
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let has = |place: &str, all: &[&str]| {
+        let options = options(place);
+        for option in all {
+            assert!(
+                options.iter().any(|one| one == option),
+                "{place} {option}: {options:?}"
+            );
+        }
+    };
+    has("/run/app", &["size=1024k", "mode=1750", "nosuid", "nodev"]);
+    if is_docker {
+        has("/run/app", &["uid=1000", "gid=1001"]);
+    }
+    has("/closed", &["noexec", "nosuid", "nodev"]);
+    has("/long", &["size=2048k", "mode=711"]);
+    has("/named", &["size=3072k", "mode=700"]);
+    for place in ["/run/app", "/named"] {
+        assert!(
+            !options(place).iter().any(|one| one == "noexec"),
+            "{mounts}"
+        );
     }
     pluvio.end();
 }

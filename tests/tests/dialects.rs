@@ -1,4 +1,4 @@
-//! Templates of Coolify, Dokploy and CapRover run as they are (BX-19): what they generate is the same wherever they name it, is kept by
+//! Templates of Coolify, Dokploy and CapRover and folders of Heroku's run as they are (BX-19): what they generate is the same wherever they name it, is kept by
 //! the next deploy, and the application answers where its template says.
 
 use pluvio_tests::{Engine, Pluvio, both_engines, http, image::IMAGE};
@@ -7,6 +7,7 @@ both_engines!(
     a_template_of_coolify_runs,
     a_template_of_dokploy_runs,
     a_template_of_caprover_runs,
+    a_folder_with_a_heroku_yml_runs,
 );
 
 /// A variable of an instance, asked of itself.
@@ -259,5 +260,67 @@ caproverOneClickApp:
     assert_eq!(pluvio.body(&name, "/").trim(), "good day");
     let env = pluvio.body(&name, "/env");
     assert_eq!(variable(&env, "STORE_URL"), url, "made once");
+    pluvio.end();
+}
+
+/// Two images, a process on the image of another, a task before each release, and no port but the one that `PORT` says.
+fn a_folder_with_a_heroku_yml_runs(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("heroku");
+    let dockerfile = |kind: &str| {
+        format!("FROM {IMAGE}\nARG FOO=none\nRUN echo {kind} $FOO >/built\nCMD [\"/serve\"]\n")
+    };
+    pluvio.write("heroku/Dockerfile", &dockerfile("web"));
+    pluvio.write("heroku/worker/Dockerfile.worker", &dockerfile("worker"));
+    let manifest = "setup:
+  config: { GREETING: hello, LEVEL: 2 }
+build:
+  docker:
+    web: Dockerfile
+    worker: worker/Dockerfile.worker
+  config: { FOO: bar }
+release:
+  image: worker
+  command: [ \"echo migrated by $(cat /built)\", \"test $LEVEL = 2\" ]
+run:
+  web: /serve
+  worker: GREETING=working /serve
+  other: { command: /serve, image: worker }
+";
+    pluvio.write("heroku/heroku.yml", manifest);
+    let app_json = r#"{ "name": "shop", "formation": { "worker": { "quantity": 1 } } }"#;
+    pluvio.write("heroku/app.json", app_json);
+    let folder = pluvio.scratch().join("heroku").display().to_string();
+    let plan = pluvio.cli(&["plan", &folder, "--json"]).ok();
+    assert_eq!(plan["detected"]["kind"], "heroku", "{plan:#}");
+    let deployed = pluvio
+        .cli(&["deploy", &folder, "--name", &name, "--json"])
+        .ok();
+    assert_eq!(pluvio.body(&name, "/"), "hello\n");
+    assert_eq!(variable(&pluvio.body(&name, "/env"), "PORT"), "8080");
+    assert_eq!(pluvio.body(&name, "/file?/built"), "web bar\n");
+    let log = pluvio.operation_log(deployed["operation"]["id"].as_str().unwrap_or_default());
+    assert!(log.contains("migrated by worker bar"), "{log}");
+    let components = pluvio.status(&name)["components"].clone();
+    let instances = |component: &str| {
+        let all = components.as_array().into_iter().flatten();
+        let found = all.into_iter().find(|one| one["name"] == component);
+        found.map(|one| one["instances"].as_array().map_or(0, Vec::len))
+    };
+    let counts = (instances("web"), instances("worker"), instances("other"));
+    assert_eq!(counts, (Some(1), Some(1), Some(0)), "{components:#}");
+    // Named as a file, it is the same; a value given counts instead of the file's.
+    let file = format!("{folder}/heroku.yml");
+    let again = [
+        "deploy",
+        &file,
+        "--name",
+        &name,
+        "--env",
+        "GREETING=given",
+        "--json",
+    ];
+    pluvio.cli(&again).ok();
+    assert_eq!(pluvio.body(&name, "/"), "given\n");
     pluvio.end();
 }

@@ -8,6 +8,8 @@ both_engines!(
     a_repository_over_http_is_deployed_and_follows_its_commits,
     a_repository_over_ssh_is_deployed_from_a_host_that_stays_the_same,
     c11_bad_git_input_gives_distinct_problems,
+    a_folder_of_a_repository_is_built_from_all_of_it,
+    nothing_of_the_server_is_read_for_a_repository,
 );
 
 const PASSWORD: &str = "Git-password-of-a-test";
@@ -230,5 +232,179 @@ fn c11_bad_git_input_gives_distinct_problems(engine: Engine) {
     pluvio
         .cli(&["status", "-a", &name, "--json"])
         .problem(3, "not-found");
+    pluvio.end();
+}
+
+/// `docker/compose.yaml` with the sources beside its folder, as many repositories have it.
+const ABOVE: &str = "services:
+  web:
+    build: { context: .., dockerfile: docker/web.Dockerfile }
+    env_file: ../common.env
+    ports: [\"8080\"]
+  api:
+    build: ../api
+    environment: { GREETING: inner }
+";
+
+fn copying(file: &str) -> String {
+    format!("FROM {IMAGE}\nCOPY {file} /{file}\nEXPOSE 8080\nCMD [\"/serve\"]\n")
+}
+
+fn a_folder_of_a_repository_is_built_from_all_of_it(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let repository = Repository::new("shop");
+    let host = HttpHost::start(&repository.root(), "ada", PASSWORD);
+    let at = format!("127.0.0.1:{}", host.port);
+    store(
+        &pluvio,
+        "forge",
+        "git-https",
+        &at,
+        &["--username", "ada"],
+        PASSWORD,
+    );
+    let (web, api) = (copying("greeting"), copying("own"));
+    let files = [
+        ("docker/compose.yaml", ABOVE),
+        ("docker/web.Dockerfile", &web),
+        ("api/Dockerfile", &api),
+        ("api/own", "of the api\n"),
+        ("common.env", "GREETING=common\n"),
+        ("greeting", "one\n"),
+    ];
+    let first = repository.commit("main", &files, "Say one");
+    let (url, name) = (host.url("shop.git"), pluvio.name("above"));
+    deploy(&pluvio, &url, &name, &["--path", "docker"]).ok();
+    assert_eq!(pluvio.body(&name, "/file?/greeting"), "one\n");
+    assert_eq!(pluvio.body(&name, "/"), "common\n");
+    assert_eq!(
+        pluvio.body(&name, "/ask?api:8080/file?/own"),
+        "of the api\n"
+    );
+
+    // A plan says the same without a server.
+    let bare = format!("file://{}#main:docker", repository.bare().display());
+    let plan = pluvio.cli(&["plan", &bare, "--json"]).ok();
+    let path =
+        |component: &str| plan["spec"]["components"][component]["source"]["git"]["path"].clone();
+    assert_eq!(
+        (path("web").as_str(), path("api").as_str()),
+        (None, Some("api")),
+        "{plan:#}"
+    );
+    let flags = [
+        "plan",
+        bare.split('#').next().unwrap(),
+        "--ref",
+        "main",
+        "--path",
+        "docker",
+        "--json",
+    ];
+    assert_eq!(pluvio.cli(&flags).ok()["spec"], plan["spec"]);
+
+    // What is new above the folder is taken, by the same words and by the short form of the address.
+    let second = repository.commit("main", &[("greeting", "two\n")], "Say two");
+    let deployed = deploy(&pluvio, &url, &name, &["--path", "docker/"]).ok();
+    assert_eq!(pluvio.body(&name, "/file?/greeting"), "two\n");
+    let built_from = |number: &serde_json::Value| {
+        let number = format!("r{number}");
+        let words = ["releases", "show", &number, "-a", &name, "--json"];
+        pluvio.cli(&words).ok()["built_from"]["commit"].clone()
+    };
+    assert_eq!(built_from(&deployed["release"]), *second);
+    // So does a redeploy of what runs.
+    let third = repository.commit(
+        "main",
+        &[("greeting", "three\n"), ("api/own", "new\n")],
+        "Say three",
+    );
+    let deployed = pluvio.cli(&["redeploy", "-a", &name, "--json"]).ok();
+    assert_eq!(pluvio.body(&name, "/file?/greeting"), "three\n");
+    assert_eq!(pluvio.body(&name, "/ask?api:8080/file?/own"), "new\n");
+    assert_eq!(built_from(&deployed["release"]), *third);
+    let old = format!("{url}#{first}:docker");
+    let deployed = deploy(&pluvio, &old, &name, &[]).ok();
+    assert_eq!(pluvio.body(&name, "/file?/greeting"), "one\n");
+    assert_eq!(built_from(&deployed["release"]), *first);
+    pluvio.end();
+}
+
+/// A repository is somebody's: neither words nor links of it may lead to files of the machine that builds it.
+fn nothing_of_the_server_is_read_for_a_repository(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let repository = Repository::new("shop");
+    let host = SshHost::start();
+    let url = host.url(&repository.bare());
+    // While it is fetched, the key lies beside the source.
+    let key = host.key("user");
+    store(&pluvio, "key", "git-ssh", "127.0.0.1", &[], &key);
+    let told = key.lines().nth(1).expect("a line of the key").to_owned();
+    let kept = pluvio.write("kept", "as it was\n");
+    let link = |from: &str, to: &str| {
+        let place = repository.work().join(from);
+        std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+        let _ = std::fs::remove_file(&place);
+        std::os::unix::fs::symlink(to, place).expect("a link");
+    };
+    let name = pluvio.name("out");
+    let refused = |compose: &str, code: &str| {
+        let files = [
+            ("docker/compose.yaml", compose),
+            ("api/Dockerfile", &dockerfile("one")),
+        ];
+        repository.commit("main", &files, "Lead out");
+        let answer = deploy(&pluvio, &url, &name, &["--path", "docker"]);
+        for text in [&answer.stdout, &answer.stderr] {
+            assert!(!text.contains(&told), "{compose}: {text}");
+        }
+        answer.problem(1, code);
+    };
+    link("out", "..");
+    link("docker/key", "../../key");
+    refused("services: { web: { build: ../.. } }", "spec.unsupported");
+    refused(
+        "services: { web: { build: ../../../../../../../../etc } }",
+        "spec.unsupported",
+    );
+    refused("services: { web: { build: /etc } }", "spec.unsupported");
+    refused("services: { web: { build: ../out } }", "source.missing");
+    let image = format!("image: '{IMAGE}', command: /serve");
+    for file in ["../../key", "../out/key", "key"] {
+        let compose = format!("services: {{ web: {{ {image}, env_file: '{file}' }} }}");
+        refused(&compose, "source.missing");
+    }
+    // The folder itself is none, where it is a link that leads out.
+    link("elsewhere", "../../..");
+    repository.commit("main", &[("api/Dockerfile", &dockerfile("one"))], "Link");
+    deploy(&pluvio, &url, &name, &["--path", "elsewhere"]).problem(1, "git.no-path");
+    deploy(&pluvio, &url, &name, &["--path", "docker/../.."]).problem(1, "git.no-path");
+
+    // A Dockerfile that is a link to a file of the machine is none.
+    link("api/Dockerfile", "/etc/passwd");
+    repository.commit(
+        "main",
+        &[(
+            "docker/compose.yaml",
+            "services: { web: { build: ../api } }",
+        )],
+        "Link",
+    );
+    let answer = deploy(&pluvio, &url, &name, &["--path", "docker"]);
+    assert!(!format!("{answer:?}").contains("root:"), "{answer:?}");
+    answer.problem(1, "build.dockerfile-missing");
+
+    // What is written into a context lands there, whatever lies in its place.
+    link("api/.pluvio.Dockerfile", &kept);
+    let inline = format!(
+        "services:\n  web:\n    build:\n      context: ../api\n      dockerfile_inline: |\n        FROM {IMAGE}\n        CMD [\"/serve\"]\n    environment: {{ GREETING: inline }}\n    ports: ['8080']\n"
+    );
+    repository.commit("main", &[("docker/compose.yaml", &inline)], "Write");
+    deploy(&pluvio, &url, &name, &["--path", "docker"]).ok();
+    assert_eq!(pluvio.body(&name, "/"), "inline\n");
+    assert_eq!(
+        std::fs::read_to_string(&kept).expect("a file"),
+        "as it was\n"
+    );
     pluvio.end();
 }

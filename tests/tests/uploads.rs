@@ -8,6 +8,7 @@ use pluvio_tests::{Answer, Engine, Pluvio, both_engines};
 
 both_engines!(
     archives_are_deployed_as_the_folders_they_hold,
+    a_folder_of_an_archive_is_built_from_all_of_it,
     b3_a_dockerfiles_secret_is_in_no_image_history_or_log,
 );
 
@@ -24,6 +25,21 @@ fn source(pluvio: &Pluvio, folder: &str, greeting: &str) {
     pluvio.write(&format!("{folder}/Dockerfile"), &text);
     let script = pluvio.write(&format!("{folder}/run.sh"), "#!/bin/sh\nexec /serve\n");
     run(Command::new("chmod").args(["755", &script]));
+}
+
+/// As the console asks.
+fn ask(pluvio: &Pluvio, path: &str, kind: &str, body: &str) -> serde_json::Value {
+    let said = run(Command::new("curl")
+        .args(["-sS", "-X", "POST", "--unix-socket"])
+        .arg(pluvio.data().join("control.sock"))
+        .args([
+            "-H",
+            &format!("Content-Type: {kind}"),
+            "--data-binary",
+            body,
+        ])
+        .arg(format!("http://localhost/api/v1{path}")));
+    serde_json::from_str(&said).unwrap_or_else(|e| panic!("{path}: {e}: {said}"))
 }
 
 fn archives_are_deployed_as_the_folders_they_hold(engine: Engine) {
@@ -60,19 +76,7 @@ fn archives_are_deployed_as_the_folders_they_hold(engine: Engine) {
     // As the console does it: the archive as it is, a plan of it, a deploy.
     source(&pluvio, "shop", "uploaded");
     zip("shop", "shop.zip");
-    let ask = |path: &str, kind: &str, body: &str| -> serde_json::Value {
-        let said = run(Command::new("curl")
-            .args(["-sS", "-X", "POST", "--unix-socket"])
-            .arg(pluvio.data().join("control.sock"))
-            .args([
-                "-H",
-                &format!("Content-Type: {kind}"),
-                "--data-binary",
-                body,
-            ])
-            .arg(format!("http://localhost/api/v1{path}")));
-        serde_json::from_str(&said).unwrap_or_else(|e| panic!("{path}: {e}: {said}"))
-    };
+    let ask = |path: &str, kind: &str, body: &str| ask(&pluvio, path, kind, body);
     let json = "application/json";
     let sent = ask(
         "/uploads",
@@ -107,6 +111,103 @@ fn archives_are_deployed_as_the_folders_they_hold(engine: Engine) {
             .contains("../evil"),
         "{problem}"
     );
+    pluvio.end();
+}
+
+/// `docker/compose.yaml` in an archive, with what it builds from beside its folder: by the command line and as the console does it.
+fn a_folder_of_an_archive_is_built_from_all_of_it(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let name = pluvio.name("above");
+    let at = |name: &str| pluvio.scratch().join(name).display().to_string();
+    let web = format!(
+        "FROM {IMAGE}\nCOPY greeting /greeting\nENV GREETING=web\nEXPOSE 8080\nCMD [\"/serve\"]\n"
+    );
+    pluvio.write("shop/docker/web.Dockerfile", &web);
+    let compose = "services:\n  web:\n    build: { context: .., dockerfile: docker/web.Dockerfile }\n    ports: ['8080']\n  api: { build: ../api }\n";
+    pluvio.write("shop/docker/compose.yaml", compose);
+    let api = format!("FROM {IMAGE}\nEXPOSE 8080\nENV GREETING=api\nCMD [\"/serve\"]\n");
+    pluvio.write("shop/api/Dockerfile", &api);
+    pluvio.write("shop/greeting", "zipped\n");
+    run(Command::new("python3")
+        .args(["-m", "zipfile", "-c", &at("shop.zip"), "shop"])
+        .current_dir(pluvio.scratch()));
+    let words = [
+        "deploy",
+        &at("shop.zip"),
+        "--path",
+        "docker",
+        "--name",
+        &name,
+        "--json",
+    ];
+    pluvio.cli(&words).ok();
+    assert_eq!(pluvio.body(&name, "/file?/greeting"), "zipped\n");
+    assert_eq!(pluvio.body(&name, "/ask?api:8080/"), "api\n");
+    let plan = ["plan", &at("shop.zip"), "--path", "docker", "--json"];
+    let source = |plan: &serde_json::Value, component: &str| {
+        plan["spec"]["components"][component]["source"].clone()
+    };
+    let planned = pluvio.cli(&plan).ok();
+    assert_eq!(source(&planned, "web")["path"], ".", "{planned:#}");
+    assert_eq!(source(&planned, "api")["path"], "api", "{planned:#}");
+
+    pluvio.write("shop/greeting", "uploaded\n");
+    run(Command::new("tar").args(["-czf", &at("shop.tar.gz"), "-C", &at("shop"), "."]));
+    let (json, environment) = ("application/json", "/teams/main/environments/production");
+    let sent = ask(
+        &pluvio,
+        "/uploads",
+        "application/gzip",
+        &format!("@{}", at("shop.tar.gz")),
+    );
+    let upload = &sent["upload"];
+    let plan = |path: &str| {
+        let body =
+            serde_json::json!({ "source": { "upload": upload }, "name": name, "path": path });
+        ask(
+            &pluvio,
+            &format!("{environment}/plan"),
+            json,
+            &body.to_string(),
+        )
+    };
+    for path in ["..", "../..", "docker/../..", "/etc", "none"] {
+        assert_eq!(plan(path)["code"], "source.missing", "{path}");
+    }
+    let planned = plan("docker");
+    assert_eq!(planned["errors"], serde_json::json!([]), "{planned:#}");
+    assert_eq!(source(&planned, "web")["upload"], *upload, "{planned:#}");
+    assert_eq!(source(&planned, "api")["path"], "api", "{planned:#}");
+    assert_eq!(
+        planned["texts"][0]["path"], "docker/compose.yaml",
+        "{planned:#}"
+    );
+    let body = serde_json::json!({ "spec": planned["spec"], "upload": upload });
+    let path = format!("{environment}/applications/{name}/deploy");
+    let operation = ask(&pluvio, &path, json, &body.to_string());
+    let id = operation["id"].as_str().unwrap_or_default();
+    pluvio.cli(&["operation", "follow", id, "--json"]);
+    assert_eq!(pluvio.body(&name, "/file?/greeting"), "uploaded\n");
+    assert_eq!(pluvio.body(&name, "/ask?api:8080/"), "api\n");
+
+    // Further up than the archive there is nothing.
+    pluvio.write(
+        "shop/docker/compose.yaml",
+        "services: { web: { build: ../.. } }\n",
+    );
+    run(Command::new("tar").args(["-czf", &at("out.tar.gz"), "-C", &at("shop"), "."]));
+    let out = [
+        "deploy",
+        &at("out.tar.gz"),
+        "--path",
+        "docker",
+        "--name",
+        &name,
+        "--json",
+    ];
+    let problem = pluvio.cli(&out).problem(1, "spec.unsupported");
+    let remedy = problem["remedy"].as_str().unwrap_or_default();
+    assert!(remedy.contains("move the context into it"), "{problem}");
     pluvio.end();
 }
 

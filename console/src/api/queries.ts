@@ -185,8 +185,10 @@ export const plan = (
   name?: string,
   variables: Record<string, string> = {},
   signal?: AbortSignal,
+  /** Of an upload: the folder in it. */
+  path?: string,
 ) =>
-  ask<PlanReport>('POST', `${base(where)}/plan`, { body: { source, name, variables }, signal }).then(
+  ask<PlanReport>('POST', `${base(where)}/plan`, { body: { source, name, variables, path }, signal }).then(
     (answer) => answer.data,
   )
 /** The server fetches it: a browser may not ask just any host. */

@@ -22,8 +22,8 @@ export type SourceKind = 'paste' | 'folder' | 'git' | 'image' | 'parts'
 
 /** What was chosen, before anything of it left the browser. */
 export type Chosen =
-  | { kind: 'folder'; folder: Folder }
-  | { kind: 'archive'; file: File }
+  | { kind: 'folder'; folder: Folder; path?: string }
+  | { kind: 'archive'; file: File; path?: string }
   | { kind: 'git'; git: GitRequest }
   | { kind: 'image'; image: string }
   | { kind: 'sample'; sample: string }
@@ -45,15 +45,18 @@ export const icons = {
 export function FolderSource({
   chosen,
   onChoose,
+  busy,
 }: {
   chosen: Chosen | undefined
   onChoose: (chosen: Chosen | undefined) => void
+  busy: boolean
 }) {
   const { t, bytes } = useI18n()
   const folderInput = useRef<HTMLInputElement>(null)
   const fileInput = useRef<HTMLInputElement>(null)
   const [over, setOver] = useState(false)
   const [wrong, setWrong] = useState('')
+  const [inside, setInside] = useState('')
   const archive = (file: File | undefined) => {
     if (!file) return
     if (!/\.(zip|tar|tar\.gz|tgz)$/i.test(file.name)) {
@@ -111,7 +114,10 @@ export function FolderSource({
                 {t('create.skipped', { names: chosen.folder.skipped.join(', ') })}
               </p>
             )}
-            <Button size="sm" variant="ghost" className="mt-3" onClick={() => onChoose(undefined)}>
+            <Button size="sm" variant="ghost" className="mt-3" onClick={() => {
+                setInside('')
+                onChoose(undefined)
+              }}>
               <X size={13} aria-hidden />
               {t('create.another')}
             </Button>
@@ -161,6 +167,32 @@ export function FolderSource({
         <p role="alert" className="mt-2 text-xs text-bad">
           {wrong}
         </p>
+      )}
+      {(chosen?.kind === 'folder' || chosen?.kind === 'archive') && (
+        <form
+          className="mt-4"
+          onSubmit={(event) => {
+            event.preventDefault()
+            onChoose({ ...chosen, path: inside || undefined })
+          }}
+        >
+          <Field label={t('create.inside')} hint={t('create.insideHint')}>
+            {(control) => (
+              <div className="flex gap-2">
+                <Input
+                  {...control}
+                  mono
+                  placeholder="docker"
+                  value={inside}
+                  onChange={(event) => setInside(event.target.value.trim())}
+                />
+                <Button type="submit" disabled={busy || inside === (chosen.path ?? '')}>
+                  {t('create.see')}
+                </Button>
+              </div>
+            )}
+          </Field>
+        </form>
       )}
       <p className="mt-3 text-xs text-fg-3">{t('create.folderNote')}</p>
     </div>

@@ -54,6 +54,7 @@ export default function Create() {
   const [refused, setRefused] = useState<Problem>()
   const [starting, setStarting] = useState(false)
   const running = useRef<AbortController>(undefined)
+  const inside = chosen && insideOf(chosen)
 
   const make = useCallback(
     async (from: Chosen, variables: Record<string, string> = {}) => {
@@ -77,6 +78,7 @@ export default function Create() {
           app ?? (from.kind === 'text' ? from.name : undefined),
           variables,
           signal,
+          insideOf(from),
         )
         setPlan(made)
         setName(made.spec.name)
@@ -109,12 +111,12 @@ export default function Create() {
   useEffect(() => {
     if (!plan || !source || !nameOk(name) || plan.spec.name === name) return
     const timer = setTimeout(() => {
-      askPlan(place, source, name, variables).then(setPlan, (thrown: unknown) =>
+      askPlan(place, source, name, variables, undefined, inside).then(setPlan, (thrown: unknown) =>
         setRefused(Problem.of(thrown)),
       )
     }, 400)
     return () => clearTimeout(timer)
-  }, [name, plan, source, place, variables])
+  }, [name, plan, source, place, variables, inside])
 
   const lacking = plan?.permissions?.some((one) => !one.held) ?? false
   const open =
@@ -130,7 +132,9 @@ export default function Create() {
     try {
       // A name typed a moment ago may not be in the plan on screen yet.
       const current =
-        plan.spec.name === name || !source ? plan : await askPlan(place, source, name, variables)
+        plan.spec.name === name || !source
+          ? plan
+          : await askPlan(place, source, name, variables, undefined, inside)
       const operation = await deploy(place, name, {
         spec: withSettings(current.spec, settings),
         upload: source && 'upload' in source ? source.upload : undefined,
@@ -228,7 +232,7 @@ export default function Create() {
             {plan ? (
               <Understood plan={plan} chosen={chosen} onBack={() => choose(undefined)} />
             ) : kind === 'folder' ? (
-              <FolderSource chosen={chosen} onChoose={choose} />
+              <FolderSource chosen={chosen} onChoose={choose} busy={work !== undefined} />
             ) : kind === 'paste' ? (
               <PasteSource sheets={sheets} onSheets={setSheets} onChoose={choose} busy={work !== undefined} />
             ) : kind === 'git' ? (
@@ -313,6 +317,11 @@ export default function Create() {
       </div>
     </div>
   )
+}
+
+/** The folder of an upload that says what the application is. */
+function insideOf(from: Chosen): string | undefined {
+  return from.kind === 'folder' || from.kind === 'archive' ? from.path : undefined
 }
 
 async function sourceOf(

@@ -90,6 +90,10 @@ const volumes = f('volumes', {
     f('readOnly', flag),
     f('hostPath', text('/srv/data')),
     f('class', text()),
+    f('mode', text('1777')),
+    f('uid', number('1000')),
+    f('gid', number('1000')),
+    f('exec', flag),
   ],
 })
 const range = (example: string) => group([f('request', text()), f('limit', text(example))])

@@ -219,6 +219,9 @@ pub struct PlanRequest {
     /// Values of variables that the source requires; they win over its `.env`.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// Of an upload: the folder in it that says what the application is, from its root. All of the upload may be built from.
+    #[serde(default)]
+    pub path: Option<String>,
 }
 
 /// Where the application comes from. Exactly one.

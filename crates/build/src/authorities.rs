@@ -11,8 +11,10 @@ use pluvio_engine::{Engine, TarEntry, body_of_reader};
 use pluvio_model::problem::Problem;
 use sha2::{Digest, Sha256};
 
+use crate::dockerfile::DOCKERFILE_MAX;
 use crate::host::{BUNDLE, BUNDLE_VARIABLES};
 use crate::job::engine;
+use crate::source::text_inside;
 
 /// The machine's bundle, where it holds more than its distribution put in.
 fn own_bundle() -> Option<PathBuf> {
@@ -142,12 +144,13 @@ impl Replaced {
 /// The Dockerfile to send instead, where this machine's authorities are needed.
 pub(crate) async fn replaced(
     client: &Engine,
-    dockerfile: &Path,
+    folder: &Path,
+    dockerfile: &str,
 ) -> Result<Option<Replaced>, Problem> {
     let Some(image) = image(client).await? else {
         return Ok(None);
     };
-    let text = tokio::fs::read_to_string(dockerfile).await;
+    let text = text_inside(folder, dockerfile, DOCKERFILE_MAX);
     Ok(text.ok().map(|text| Replaced {
         text: mounted(&text, &image),
         mount: mount_of(&image),

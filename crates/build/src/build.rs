@@ -171,7 +171,7 @@ impl Builder {
 
     async fn plan(&self, job: &Job, fetched: &Fetched) -> Result<(SourceTree, BuildPlan), Problem> {
         let folder = fetched.folder.clone();
-        write_dockerfile(&job.request.recipe, &folder).await?;
+        write_dockerfile(&job.request.recipe, &folder)?;
         // A Dockerfile's context leaves out what `.dockerignore` names, wherever the source comes from.
         let ignore_files = fetched.ignore_files || folder.join(".dockerignore").exists();
         let limits = Limits {
@@ -349,7 +349,7 @@ struct Made {
 }
 
 /// Puts a Dockerfile that the specification holds into its context, so that it is built, hashed and told of like any other.
-async fn write_dockerfile(recipe: &Recipe, folder: &Path) -> Result<(), Problem> {
+fn write_dockerfile(recipe: &Recipe, folder: &Path) -> Result<(), Problem> {
     let Recipe::Detect(asked) = recipe else {
         return Ok(());
     };
@@ -364,13 +364,22 @@ async fn write_dockerfile(recipe: &Recipe, folder: &Path) -> Result<(), Problem>
         Some(SourceSpec::Path(path)) => path.trim_start_matches("./"),
         _ => "",
     };
-    let file = folder.join(root).join(WRITTEN_DOCKERFILE);
-    tokio::fs::write(&file, text).await.map_err(|e| {
+    let place = fetch::sub_folder(folder, root).ok_or_else(|| "it is no folder".to_owned());
+    let written = place.and_then(|place| written_anew(&place.join(WRITTEN_DOCKERFILE), text));
+    written.map_err(|why| {
         problem::SOURCE_MISSING.problem(
-            format!("The Dockerfile of the specification cannot be put into `{root}`: {e}."),
+            format!("The Dockerfile of the specification cannot be put into `{root}`: {why}."),
             "Correct the context: a folder of the source.",
         )
     })
+}
+
+/// What was there is gone: written through a link of the source, the text could land anywhere on this machine.
+fn written_anew(file: &Path, text: &str) -> Result<(), String> {
+    let _ = std::fs::remove_file(file);
+    std::fs::File::create_new(file)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+        .map_err(|error| error.to_string())
 }
 
 /// The folder and files that a plan's root names.

@@ -24,6 +24,8 @@ use crate::source::{self, Manifest};
 use crate::steps::{BUILD_KEY, BUILT_FOR};
 
 const EVIDENCE: usize = 30;
+/// The largest Dockerfile.
+pub(crate) const DOCKERFILE_MAX: u64 = 4 << 20;
 
 /// A plan with what it is followed with.
 pub(crate) struct DockerfileSite<'a> {
@@ -52,8 +54,7 @@ pub(crate) async fn from_images(
     plan: &DockerfilePlan,
     folder: &Path,
 ) -> Result<Vec<FromImage>, Problem> {
-    let path = folder.join(&plan.dockerfile);
-    let text = tokio::fs::read_to_string(&path).await.map_err(|_| {
+    let text = source::text_inside(folder, &plan.dockerfile, DOCKERFILE_MAX).map_err(|_| {
         problem::BUILD_DOCKERFILE_MISSING
             .problem(
                 format!("There is no file {} in the source.", plan.dockerfile),
@@ -247,7 +248,7 @@ impl DockerfileSite<'_> {
         let folder = self.folder.to_owned();
         let mut paths: Vec<String> = self.manifest.keys().cloned().collect();
         let dockerfile = self.plan.dockerfile.clone();
-        let replaced = authorities::replaced(&job.engine, &folder.join(&dockerfile)).await?;
+        let replaced = authorities::replaced(&job.engine, &folder, &dockerfile).await?;
         let sent = replaced.as_ref().map(|replaced| replaced.text.clone());
         if sent.is_some() {
             job.say("this machine's certificate authorities are mounted in each RUN");

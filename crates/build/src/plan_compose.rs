@@ -1,7 +1,5 @@
-//! Compose files as sources: what lies around them on disk, and the folders that their services are built from.
+//! Compose files as sources: which of a folder are read, and the folders that their services are built from.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pluvio_formats::compose::{self, Entry, Import, Project, Surroundings};
@@ -13,12 +11,8 @@ use pluvio_model::problem::Problem;
 use pluvio_model::spec::SourceSpec;
 
 use crate::detect::{self, SourceTree};
+use crate::plan_beside::{Beside, Reach};
 use crate::plan_source::{About, Planned};
-
-/// The largest file that is taken along as text.
-const TEXT_MAX: u64 = 1 << 20;
-/// The most files of one folder.
-const FILES_MAX: usize = 200;
 
 /// How a compose file is meant, besides what it says.
 #[derive(Debug, Clone, Default)]
@@ -32,104 +26,7 @@ pub struct Asked {
     pub env_files: Vec<String>,
     pub variables: Vec<(String, String)>,
     pub profiles: Vec<String>,
-    /// Somebody else's folder: nothing outside of it is read or named.
-    pub confined: bool,
-}
-
-/// The folder of a compose file.
-#[derive(Debug)]
-pub struct Beside {
-    folder: PathBuf,
-    confined: bool,
-}
-
-impl Beside {
-    pub fn new(folder: &Path, confined: bool) -> Beside {
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        Beside { folder, confined }
-    }
-
-    /// `None` for what is outside of a folder that is not to be left, links followed.
-    fn place(&self, path: &str) -> Option<PathBuf> {
-        let path = match path.strip_prefix('~') {
-            Some(rest) if !self.confined => {
-                PathBuf::from(std::env::var_os("HOME")?).join(rest.trim_start_matches('/'))
-            }
-            Some(_) => return None,
-            None => self.folder.join(path),
-        };
-        if self.confined {
-            let whole = path.canonicalize().ok()?;
-            return whole.starts_with(&self.folder).then_some(whole);
-        }
-        Some(path)
-    }
-}
-
-impl Surroundings for Beside {
-    fn entry(&self, path: &str) -> Entry {
-        let Some(place) = self.place(path) else {
-            return Entry::Missing;
-        };
-        match fs::metadata(&place) {
-            Err(_) => Entry::Missing,
-            Ok(data) if data.is_dir() => Entry::Folder,
-            Ok(data) if data.is_file() && data.len() <= TEXT_MAX => match fs::read(&place) {
-                Ok(bytes) => String::from_utf8(bytes)
-                    .ok()
-                    .filter(|text| !text.contains('\0'))
-                    .map_or(Entry::Other, Entry::Text),
-                Err(_) => Entry::Other,
-            },
-            Ok(_) => Entry::Other,
-        }
-    }
-
-    fn below(&self, path: &str) -> Option<Vec<String>> {
-        let root = self.place(path)?;
-        let mut files = Vec::new();
-        let mut waiting = vec![String::new()];
-        while let Some(inside) = waiting.pop() {
-            let mut entries: Vec<_> = fs::read_dir(root.join(&inside))
-                .ok()?
-                .collect::<Result<_, _>>()
-                .ok()?;
-            entries.sort_by_key(fs::DirEntry::file_name);
-            for entry in entries {
-                let name = entry.file_name().into_string().ok()?;
-                let name = if inside.is_empty() {
-                    name
-                } else {
-                    format!("{inside}/{name}")
-                };
-                if entry.file_type().ok()?.is_dir() {
-                    waiting.push(name);
-                } else {
-                    files.push(name);
-                }
-                if files.len() + waiting.len() > FILES_MAX {
-                    return None;
-                }
-            }
-        }
-        files.sort();
-        Some(files)
-    }
-
-    fn absolute(&self, path: &str) -> Option<String> {
-        if self.confined {
-            return None;
-        }
-        let place = self.place(path)?;
-        let whole = place.canonicalize().unwrap_or(place);
-        whole.into_os_string().into_string().ok()
-    }
-
-    fn is_program(&self, path: &str) -> bool {
-        self.place(path)
-            .and_then(|place| fs::metadata(place).ok())
-            .is_some_and(|data| data.permissions().mode() & 0o111 != 0)
-    }
+    pub reach: Reach,
 }
 
 /// Whether a text is a compose file by what it holds.
@@ -165,27 +62,27 @@ pub fn found(tree: &SourceTree) -> Option<&'static str> {
 /// Reads the compose files of a folder and plans them.
 ///
 /// Where they build from folders above theirs, as `docker/compose.yaml` with `context: ..` does, the source is the folder above
-/// ([`Planned::root`]); not of somebody else's folder.
+/// ([`Planned::root`]), as far as [`Asked::reach`] goes.
 pub fn of_folder(folder: &Path, asked: &Asked) -> Planned {
     of_project(folder, &project(asked), asked)
 }
 
 fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
-    let around = Beside::new(folder, asked.confined);
-    let import = compose::read(project, &around);
-    if import.above > 0
-        && !asked.confined
-        && project.text.is_none()
-        && let Some((root, project)) = from_above(&around.folder, project, import.above)
-    {
-        let mut planned = of_project(&root, &project, asked);
-        let why = format!(
-            "It builds from above its folder: the source is {}.",
-            root.display()
-        );
-        planned.detected.why.push(why);
-        planned.root = Some(root);
-        return planned;
+    let mut around = Beside::new(folder, &asked.reach);
+    let mut import = compose::read(project, &around);
+    if import.above > 0 {
+        match around.above(import.above) {
+            Ok(root) => {
+                let mut planned = of_project(&root, &seen_from(&root, &around, project), asked);
+                planned.detected.why.push(around.told(&root));
+                planned.root = Some(root);
+                return planned;
+            }
+            Err(remedy) => {
+                around.remedy = remedy;
+                import = compose::read(project, &around);
+            }
+        }
     }
     let mut planned = planned("compose", import);
     let tree = planned
@@ -202,34 +99,30 @@ fn of_project(folder: &Path, project: &Project, asked: &Asked) -> Planned {
     planned
 }
 
-/// The same project, seen from so many folders above it.
-fn from_above(folder: &Path, project: &Project, above: usize) -> Option<(PathBuf, Project)> {
-    let root = folder.ancestors().nth(above)?;
-    // Neither the whole disk nor somebody's home is an application's source.
-    root.parent()?;
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let home = home.map(|home| home.canonicalize().unwrap_or(home));
-    if home.is_some_and(|home| home.starts_with(root)) {
-        return None;
-    }
-    let inside = folder.strip_prefix(root).ok()?.to_str()?;
+/// The same project, seen from a folder above it.
+fn seen_from(root: &Path, around: &Beside, project: &Project) -> Project {
+    let inside = around.inside(root);
     let seen = |path: &String| match path.starts_with('/') {
         true => path.clone(),
         false => format!("{inside}/{path}"),
     };
-    let project = Project {
-        folder: inside.to_owned(),
-        files: project.files.iter().map(seen).collect(),
-        env_files: project.env_files.iter().map(seen).collect(),
-        ..project.clone()
+    let files = match &project.text {
+        // It lies nowhere, and is called as it was.
+        Some(_) => project.files.clone(),
+        None => project.files.iter().map(seen).collect(),
     };
-    Some((root.to_owned(), project))
+    Project {
+        files,
+        env_files: project.env_files.iter().map(seen).collect(),
+        folder: inside,
+        ..project.clone()
+    }
 }
 
 /// The file of a template of Dokploy's beside a compose file of a folder, and that compose file.
-pub fn dokploy_in(folder: &Path, tree: &SourceTree, confined: bool) -> Option<&'static str> {
+pub fn dokploy_in(folder: &Path, tree: &SourceTree, reach: &Reach) -> Option<&'static str> {
     let file = found(tree).filter(|_| tree.has(dokploy::FILE))?;
-    match Beside::new(folder, confined).entry(dokploy::FILE) {
+    match Beside::new(folder, reach).entry(dokploy::FILE) {
         Entry::Text(text) if dokploy::is_template(&text) => Some(file),
         _ => None,
     }
@@ -237,7 +130,7 @@ pub fn dokploy_in(folder: &Path, tree: &SourceTree, confined: bool) -> Option<&'
 
 /// Reads a template of Dokploy's: the compose file of a folder with what its `template.toml` says.
 pub fn of_dokploy(folder: &Path, compose_file: &str, asked: &Asked) -> Planned {
-    let around = Beside::new(folder, asked.confined);
+    let around = Beside::new(folder, &asked.reach);
     let text = |file: &str| match around.entry(file) {
         Entry::Text(text) => text,
         _ => String::new(),
@@ -283,7 +176,7 @@ pub fn of_text(text: &str, file: &str, asked: &Asked) -> Planned {
 /// Plans a template of CapRover's.
 pub fn of_caprover(text: &str, file: &str, folder: Option<&Path>, asked: &Asked) -> Planned {
     let around: Box<dyn Surroundings> = match folder {
-        Some(folder) => Box::new(Beside::new(folder, asked.confined)),
+        Some(folder) => Box::new(Beside::new(folder, &asked.reach)),
         None => Box::new(compose::Nothing),
     };
     let (name, fallback) = (asked.name.as_ref(), None);
@@ -303,7 +196,7 @@ pub fn of_text_in(folder: &Path, text: &str, asked: &Asked) -> Planned {
 
 /// Plans a `docker run` line; paths in it begin at a folder.
 pub fn of_run(text: &str, folder: &Path, asked: &Asked) -> Planned {
-    let around = Beside::new(folder, false);
+    let around = Beside::new(folder, &Reach::Machine);
     let import = docker_run::read(text, asked.name.as_ref(), &asked.variables, &around);
     planned("docker run", import)
 }
@@ -375,6 +268,8 @@ fn of_service(mut problem: Problem, name: &Name, folder: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// `docker/compose.yaml` of a project, as its users run it there.
@@ -432,7 +327,7 @@ volumes: { kept: {} }
         assert_eq!(of_folder(&folder, &named).spec, planned.spec);
         // Of somebody else's folder nothing outside is read, and the whole disk is no source.
         let confined = Asked {
-            confined: true,
+            reach: Reach::Folder,
             ..asked
         };
         let refused = of_folder(&folder, &confined);

@@ -72,6 +72,7 @@ fn names(text: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan_beside::Reach;
 
     fn planned(files: &[(&str, &str)], asked: Asked) -> Planned {
         let folder = tempfile::tempdir().unwrap();
@@ -85,7 +86,7 @@ mod tests {
             std::fs::write(place, text).unwrap();
         }
         let asked = Asked {
-            confined: true,
+            reach: Reach::Folder,
             ..asked
         };
         of_files(folder.path(), &files, &asked).unwrap()

@@ -84,8 +84,8 @@ fn by_name(name: &str, file: &str) -> Option<Problem> {
         "kustomization.yaml" | "kustomization.yml" => later(file, "a Kustomize folder"),
         "heroku.yml" => is(
             file,
-            "a heroku.yml, which says how Heroku builds images",
-            "Name the folder it is in: the Dockerfile there is built.",
+            "a heroku.yml, which says what Heroku builds and runs",
+            "Name the folder it is in: its Dockerfiles are built, its processes run.",
         ),
         _ if name.starts_with(".env") => is(
             file,

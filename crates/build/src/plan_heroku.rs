@@ -1,8 +1,10 @@
-//! Folders with Heroku's files: a Procfile of several processes, an app.json.
+//! Folders with Heroku's files: a Procfile of several processes, an app.json, a heroku.yml.
 
 use pluvio_formats::heroku;
+use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::name::Name;
-use pluvio_model::spec::SourceSpec;
+use pluvio_model::problem::Problem;
+use pluvio_model::spec::{PortProtocol, PortSpec, SourceSpec};
 
 use crate::detect::{self, SourceTree};
 use crate::plan_compose;
@@ -16,7 +18,13 @@ pub(crate) fn files(tree: &SourceTree) -> Option<heroku::Files<'_>> {
         .filter(|text| heroku::is_app_json(text));
     let processes = procfile.map(heroku::procfile::names).unwrap_or_default();
     let several = processes.iter().any(|name| name != "web");
-    (app_json.is_some() || several).then_some(heroku::Files { procfile, app_json })
+    let manifest = tree.text(heroku::MANIFEST);
+    let is_ours = app_json.is_some() || manifest.is_some() || several;
+    is_ours.then_some(heroku::Files {
+        procfile,
+        app_json,
+        manifest,
+    })
 }
 
 /// Plans a folder with Heroku's files: what they leave open is filled in by what the source is.
@@ -49,23 +57,71 @@ pub(crate) fn of_tree(
             planned
                 .report
                 .extend(rows.filter(|row| !row.at.starts_with("Procfile")).cloned());
+            let source = component.source.clone();
+            let build = component.build.clone();
             for (name, component) in &mut planned.spec.components {
                 if !matches!(component.source, Some(SourceSpec::Path(_))) {
                     continue;
                 }
                 let path = format!("components.{name}");
                 let mut guess = found.clone();
+                if component.source != source || component.build != build {
+                    match detect::in_source(tree, component) {
+                        Ok(own) => guess = own,
+                        Err(problem) => {
+                            planned.errors.push(of_image(problem, name));
+                            continue;
+                        }
+                    }
+                }
                 if *name != leading || leading != web {
                     // Only the web process listens.
                     guess.component.ports.clear();
                     guess.component.probes = None;
                     guess.component.command = None;
                 }
+                if *name == web && component.build.is_some() && guess.component.ports.is_empty() {
+                    planned.report.push(listens(&path));
+                    component
+                        .ports
+                        .insert("http".parse().expect("a name"), PORT);
+                }
                 let rows = fill(&path, component, &guess, None);
                 planned.report.extend(rows);
             }
         }
+        Err(problem) if component.build.is_some() => {
+            planned.errors.push(of_image(problem, &leading));
+        }
         Err(problem) => planned.errors.push(problem),
     }
     planned
+}
+
+/// What a web process is told in `PORT` where its Dockerfile exposes nothing, which on Heroku has no meaning.
+const PORT: PortSpec = PortSpec {
+    port: detect::DEFAULT_PORT,
+    protocol: PortProtocol::Http,
+};
+
+fn listens(path: &str) -> Row {
+    Row::new(
+        Outcome::Adapted,
+        format!("{path}.ports"),
+        format!(
+            "As on Heroku it is to listen on the port that `PORT` says: {}.",
+            PORT.port
+        ),
+    )
+    .remedy("Write `EXPOSE` into its Dockerfile if it listens on another.")
+}
+
+/// A Dockerfile that heroku.yml names.
+fn of_image(mut problem: Problem, process: &Name) -> Problem {
+    let at = problem.at.get_or_insert_default();
+    if at.file.is_none() {
+        at.file = Some(heroku::MANIFEST.to_owned());
+        at.path = format!("build.docker.{process}");
+    }
+    problem
 }

@@ -15,6 +15,7 @@ use pluvio_model::spec::{ApiVersion, AppSpec, ComponentSpec, Kind, SourceSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{self, Detected, Limits, SourceTree, kind_name};
+use crate::plan_beside::Reach;
 use crate::plan_compose::{self, Asked};
 use crate::plan_foreign::{foreign_folder, foreign_text};
 use crate::plan_heroku;
@@ -54,7 +55,7 @@ pub fn of_folder(folder: &Path, name: Option<&Name>) -> Result<Planned, Problem>
     let tree = SourceTree::read(folder, &Limits::default())?;
     let asked = Asked {
         name: name.cloned(),
-        confined: true,
+        reach: Reach::Folder,
         ..Asked::default()
     };
     if let Some(planned) = compose_in(folder, &tree, &asked) {
@@ -73,7 +74,7 @@ pub fn of_folder_or(folder: &Path, fallback: Option<&Name>) -> Result<Planned, P
         folder,
         &Asked {
             fallback: fallback.cloned(),
-            confined: true,
+            reach: Reach::Folder,
             ..Asked::default()
         },
     )
@@ -101,7 +102,7 @@ fn compose_in(folder: &Path, tree: &SourceTree, asked: &Asked) -> Option<Planned
         return None;
     }
     let template = match asked.files.as_slice() {
-        [] => plan_compose::dokploy_in(folder, tree, asked.confined),
+        [] => plan_compose::dokploy_in(folder, tree, &asked.reach),
         _ => None,
     };
     let mut planned = match template {

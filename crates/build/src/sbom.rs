@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::builder::Builder;
 use crate::job::Job;
+use crate::source;
 
 /// One component: its package URL says where it is from. (Source: github.com/package-url/purl-spec.)
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,9 +57,12 @@ pub(crate) fn document(image: &str, parts: &BTreeSet<Part>) -> Value {
     })
 }
 
+/// The largest lock file that is read.
+const LOCK_MAX: u64 = 64 << 20;
+
 /// What the lock files in a source's root name.
 pub(crate) fn of_source(folder: &Path) -> BTreeSet<Part> {
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let read = |name: &str| source::text_inside(folder, name, LOCK_MAX).unwrap_or_default();
     let mut parts = BTreeSet::new();
     parts.extend(npm(&read("package-lock.json")));
     parts.extend(go(&read("go.mod")));

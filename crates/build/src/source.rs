@@ -26,6 +26,18 @@ pub(crate) enum FileKind {
     Link,
 }
 
+/// The text of a file of a source, links followed as far as they stay in the folder: nobody's source may have this machine's
+/// files read.
+pub(crate) fn text_inside(folder: &Path, path: &str, limit: u64) -> io::Result<String> {
+    let place = folder.join(path).canonicalize()?;
+    let data = place.metadata()?;
+    if !place.starts_with(folder.canonicalize()?) || !data.is_file() || data.len() > limit {
+        let why = "it leads out of the source, is no file, or is too large";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    fs::read_to_string(place)
+}
+
 /// Paths relative to the root, with `/`, and what is at each.
 pub(crate) type Manifest = BTreeMap<String, FileMark>;
 

@@ -71,8 +71,7 @@ impl Control {
                 access,
                 size: volume.size.map(Bytes),
                 read_only: attach.read_only,
-                host_path: None,
-                class: None,
+                ..MountSpec::default()
             },
         };
         let ask = PatchAsk {

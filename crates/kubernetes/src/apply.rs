@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::Status;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use pluvio_plan::lower::kubernetes::{Object, key};
 use sha2::{Digest, Sha256};
 
 use crate::MANAGER;
 use crate::book::ObjectName;
-use crate::cache::{Cache, version_of};
+use crate::cache::{Cache, Seen, seen};
 use crate::failure::{FOREIGN, is_invalid, is_not_found};
 use crate::resources::Resources;
 
@@ -26,10 +28,13 @@ pub(crate) struct Wrote {
 #[derive(Debug, Clone)]
 struct Written {
     body: [u8; 32],
+    uid: String,
     version: String,
     wrote: Wrote,
     /// Only what the cluster said about itself then is known: a Service's address.
     answer: Option<String>,
+    /// What an autoscaler was told, which has no generation to tell of changes.
+    scaling: Option<[u8; 32]>,
 }
 
 /// Remembers what it wrote, so that what is right already costs no request.
@@ -94,16 +99,22 @@ impl Writer {
             }
             other => other?,
         };
+        let kind = name.kind.clone();
         self.written.insert(
             name,
             Written {
                 body,
+                uid: applied.uid().unwrap_or_default(),
                 version: applied.resource_version().unwrap_or_default(),
                 wrote: Wrote {
                     generation: applied.metadata.generation.unwrap_or_default(),
                     at: written_at(&applied),
                 },
                 answer: service_address(&applied),
+                scaling: serde_json::from_value(applied.data["spec"].clone())
+                    .ok()
+                    .filter(|_| kind == "HorizontalPodAutoscaler")
+                    .map(|spec| scaling(&spec)),
             },
         );
         Ok(())
@@ -222,30 +233,43 @@ fn service_address(object: &DynamicObject) -> Option<String> {
     (address != "None" && !address.is_empty()).then(|| address.to_owned())
 }
 
+fn scaling(spec: &HorizontalPodAutoscalerSpec) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(spec).unwrap_or_default()).into()
+}
+
 /// Whether somebody else has changed it since. What a cache does not show yet has not: it lags behind, it does not lead.
 fn has_drifted(cache: &Cache, name: &ObjectName, written: &Written) -> bool {
     let (text, namespace) = (name.name.as_str(), name.namespace.as_deref());
-    let by_generation = |seen: Option<(String, i64)>| match seen {
-        Some((_, generation)) => generation > written.wrote.generation,
-        None => true,
+    // Another of the same name counts from one again.
+    let is_another = |seen: &Seen| seen.uid != written.uid;
+    let by_generation = |seen: Option<Seen>| {
+        seen.is_none_or(|seen| is_another(&seen) || seen.generation > written.wrote.generation)
     };
     // Versions are compared as numbers only to tell a cache that lags from a change that came after.
-    let by_version = |seen: Option<(String, i64)>| match seen {
-        Some((version, _)) => version.parse::<u64>().ok() > written.version.parse::<u64>().ok(),
-        None => true,
+    let by_version = |seen: Option<Seen>| {
+        seen.is_none_or(|seen| {
+            seen.version.parse::<u64>().ok() > written.version.parse::<u64>().ok()
+        })
     };
     match name.kind.as_str() {
-        "Deployment" => by_generation(version_of(&cache.deployments, text, namespace)),
-        "StatefulSet" => by_generation(version_of(&cache.stateful_sets, text, namespace)),
-        "DaemonSet" => by_generation(version_of(&cache.daemon_sets, text, namespace)),
-        "CronJob" => by_generation(version_of(&cache.cron_jobs, text, namespace)),
+        "Deployment" => by_generation(seen(&cache.deployments, text, namespace)),
+        "StatefulSet" => by_generation(seen(&cache.stateful_sets, text, namespace)),
+        "DaemonSet" => by_generation(seen(&cache.daemon_sets, text, namespace)),
+        "CronJob" => by_generation(seen(&cache.cron_jobs, text, namespace)),
         // A claim's and a Job's content is settled once.
-        "PersistentVolumeClaim" => version_of(&cache.claims, text, namespace).is_none(),
-        "Job" => version_of(&cache.jobs, text, namespace).is_none(),
-        "HorizontalPodAutoscaler" => version_of(&cache.autoscalers, text, namespace).is_none(),
-        "Service" => by_version(version_of(&cache.services, text, namespace)),
-        "Secret" => by_version(version_of(&cache.secrets, text, namespace)),
-        "ConfigMap" => by_version(version_of(&cache.config_maps, text, namespace)),
+        "PersistentVolumeClaim" => seen(&cache.claims, text, namespace).is_none(),
+        "Job" => seen(&cache.jobs, text, namespace).is_none(),
+        "HorizontalPodAutoscaler" => {
+            let mut reference = ObjectRef::<HorizontalPodAutoscaler>::new(text);
+            reference.namespace = namespace.map(str::to_owned);
+            let there = cache.autoscalers.get(&reference);
+            there.is_none_or(|there| there.spec.as_ref().map(scaling) != written.scaling)
+        }
+        "Service" => by_version(seen(&cache.services, text, namespace)),
+        "Secret" => by_version(seen(&cache.secrets, text, namespace)),
+        "ConfigMap" => by_version(seen(&cache.config_maps, text, namespace)),
+        "NetworkPolicy" => by_version(seen(&cache.policies, text, namespace)),
+        "EndpointSlice" => by_version(seen(&cache.slices, text, namespace)),
         _ => false,
     }
 }

@@ -9,6 +9,8 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
@@ -21,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::MANAGER;
 use crate::book::ObjectName;
 use crate::patience::{LONGEST, Patience};
 
@@ -41,6 +44,10 @@ pub(crate) struct Cache {
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) secrets: Store<PartialObjectMeta<Secret>>,
     pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// Nor are these two waited for: only whether somebody changed them.
+    pub(crate) policies: Store<PartialObjectMeta<NetworkPolicy>>,
+    /// Those that Pluvio wrote itself.
+    pub(crate) slices: Store<PartialObjectMeta<EndpointSlice>>,
     /// Warnings about pods; who is meant is told by name.
     pub(crate) warnings: Store<Event>,
     /// Of controllers whose pods are refused.
@@ -80,6 +87,11 @@ impl Cache {
             services: watches.versions(),
             secrets: watches.versions(),
             config_maps: watches.versions(),
+            policies: watches.versions(),
+            slices: watches.versions_of(&format!(
+                "{},endpointslice.kubernetes.io/managed-by={MANAGER}",
+                key::APPLICATION
+            )),
             warnings: watches.warnings("involvedObject.kind=Pod"),
             refusals: watches.warnings("reason=FailedCreate"),
             claim_warnings: watches.warnings("involvedObject.kind=PersistentVolumeClaim"),
@@ -184,6 +196,8 @@ impl Cache {
             "Service" => of(&self.services, name),
             "Secret" => of(&self.secrets, name),
             "ConfigMap" => of(&self.config_maps, name),
+            "NetworkPolicy" => of(&self.policies, name),
+            "EndpointSlice" => of(&self.slices, name),
             _ => None,
         }
     }
@@ -221,8 +235,15 @@ impl Watches<'_> {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
+        self.versions_of(key::APPLICATION)
+    }
+
+    fn versions_of<K>(&self, labels: &str) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
         let api = Api::<PartialObjectMeta<K>>::all(self.client.clone());
-        let config = watcher::Config::default().labels(key::APPLICATION);
+        let config = watcher::Config::default().labels(labels);
         let stream = watcher(api, config).modify(|object| object.managed_fields_mut().clear());
         self.keep(stream)
     }
@@ -318,22 +339,26 @@ fn slim_pod(pod: &mut Pod) {
     }
 }
 
-/// The version of an object that a cache holds.
-pub(crate) fn version_of<K>(
-    from: &Store<K>,
-    name: &str,
-    namespace: Option<&str>,
-) -> Option<(String, i64)>
+/// What tells an object that a cache holds from what it was before.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) uid: String,
+    pub(crate) version: String,
+    pub(crate) generation: i64,
+}
+
+pub(crate) fn seen<K>(from: &Store<K>, name: &str, namespace: Option<&str>) -> Option<Seen>
 where
     K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + 'static,
 {
     let mut reference = ObjectRef::<K>::new(name);
     reference.namespace = namespace.map(str::to_owned);
     let object = from.get(&reference)?;
-    Some((
-        object.resource_version().unwrap_or_default().to_string(),
-        object.meta().generation.unwrap_or_default(),
-    ))
+    Some(Seen {
+        uid: object.uid().unwrap_or_default().to_string(),
+        version: object.resource_version().unwrap_or_default().to_string(),
+        generation: object.meta().generation.unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,15 @@ pub(crate) fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 404)
 }
 
+/// What the object was to be made in is not there.
+pub(crate) fn is_without_namespace(error: &Error) -> bool {
+    let of = |status: &kube::core::Status| {
+        let details = status.details.as_ref();
+        details.is_some_and(|details| details.kind == "namespaces")
+    };
+    matches!(error, Error::Api(status) if status.code == 404 && of(status))
+}
+
 pub(crate) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 409)
 }

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::{Writer, Wrote, name_of};
 use crate::book::{Began, Book, ObjectName, RunOf};
 use crate::cache::Held;
-use crate::failure::{is_not_found, of_object, told};
+use crate::failure::{is_not_found, is_without_namespace, of_object, told};
 use crate::instances;
 use crate::observe::{self, View};
 use crate::pull;
@@ -238,7 +238,7 @@ impl Worker {
         // Tasks first: the stage names them before their components, and their Jobs have the same names later.
         let tasks = self.tasks(wish, &stage, &options)?;
         let mut wanted: Vec<Object> = Vec::new();
-        objects.retain(|object| !prune::is_of_once(wish, object));
+        objects.retain(|object| !prune::is_of_a_job(wish, object));
         for object in tasks.into_iter().chain(objects.drain(..)) {
             if !wanted.iter().any(|one| name_of(one) == name_of(&object)) {
                 wanted.push(object);
@@ -270,7 +270,12 @@ impl Worker {
                 object,
                 anew,
             );
-            writing.await.map_err(|error| of_object(&named, &error))?;
+            let written = writing.await;
+            if written.as_ref().is_err_and(is_without_namespace) {
+                // Somebody deleted it with all that was in it.
+                self.all_again = tokio::time::Instant::now();
+            }
+            written.map_err(|error| of_object(&named, &error))?;
         }
         let waits = self.inner_names(wish, &options, anew).await?;
         let written = self.written(wish, &options);
@@ -589,9 +594,6 @@ pub(crate) fn first(problems: Vec<Problem>) -> Box<Problem> {
 }
 
 fn conflict() -> kube::Error {
-    kube::Error::Api(Box::new(kube::core::Status {
-        code: 409,
-        message: "somebody else has written since".to_owned(),
-        ..kube::core::Status::failure("", "Conflict")
-    }))
+    let status = kube::core::Status::failure("somebody else has written since", "Conflict");
+    kube::Error::Api(status.with_code(409).boxed())
 }

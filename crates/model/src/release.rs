@@ -12,7 +12,7 @@ use crate::route::Route;
 use crate::spec::{
     AbsolutePath, ContainerOptions, Database, FileMode, HostOptions, Kind, OutsideAddress,
     PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec, ScheduleIn,
-    VolumeAccess, VolumeKind, default_network,
+    VolumeAccess, VolumeKind, default_network, memory_options,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -215,7 +215,7 @@ pub struct DecidedFile {
     pub reload: Option<Reload>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedMount {
     pub kind: VolumeKind,
     /// For `disk`: the volume's name in the application.
@@ -223,6 +223,22 @@ pub struct DecidedMount {
     pub read_only: bool,
     pub size: Option<Bytes>,
     pub host_path: Option<AbsolutePath>,
+    /// For `memory`, as the other three.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FileMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<bool>,
+}
+
+impl DecidedMount {
+    /// How its memory is mounted, as mount(8) has it: `mode=1770,uid=70,exec`.
+    pub fn memory_options(&self) -> Vec<String> {
+        memory_options(self.mode, self.uid, self.gid, self.exec)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,7 +41,8 @@ impl Repository {
         self.root().join(format!("{}.git", self.name))
     }
 
-    fn work(&self) -> PathBuf {
+    /// The working copy, whose changes [`Repository::commit`] takes along.
+    pub fn work(&self) -> PathBuf {
         self.folder.path().join("work")
     }
 

@@ -7,6 +7,10 @@ use std::path::Path;
 use pluvio_model::problem::{self, Problem};
 
 use super::ignore::{Dialect, Ignore};
+use crate::source::text_inside;
+
+/// The largest file that says what is left out.
+const IGNORE_MAX: u64 = 1 << 20;
 
 /// How much of a folder is read.
 #[derive(Debug, Clone)]
@@ -62,7 +66,7 @@ impl SourceTree {
                 (".dockerignore", Dialect::Docker),
                 (".pluvioignore", Dialect::Pluvio),
             ] {
-                if let Ok(text) = std::fs::read_to_string(folder.join(file)) {
+                if let Ok(text) = text_inside(folder, file, IGNORE_MAX) {
                     ignore.add("", dialect, &text);
                 }
             }
@@ -72,7 +76,7 @@ impl SourceTree {
         while let Some((inside, parent)) = waiting.pop() {
             let here = folder.join(&inside);
             if limits.ignore_files
-                && let Ok(text) = std::fs::read_to_string(here.join(".gitignore"))
+                && let Ok(text) = text_inside(&here, ".gitignore", IGNORE_MAX)
             {
                 ignore.add(&inside, Dialect::Git, &text);
             }

@@ -83,6 +83,15 @@ pub fn unpack(archive: &Path, into: &Path, limits: &ArchiveLimits) -> Result<u64
     }
     let files = room.files;
     lift_single_folder(into).map_err(|e| super::cannot_write(into, &e))?;
+    // Where the one folder of an archive is all of it, what was beside it is outside.
+    if let Some(link) =
+        link_that_leads_out(into, Path::new("")).map_err(|e| super::cannot_write(into, &e))?
+    {
+        return Err(refused(
+            link.display(),
+            "is a link that may lead out of the archive.",
+        ));
+    }
     Ok(files)
 }
 
@@ -333,6 +342,31 @@ fn leads_through_link(root: &Path, path: &Path) -> bool {
         })
 }
 
+/// The first link below a folder that is not plainly inside of the whole. What goes up after it went down may go down by
+/// another link, to less deep a place than it says.
+fn link_that_leads_out(root: &Path, inside: &Path) -> io::Result<Option<PathBuf>> {
+    let depth = inside.components().count();
+    for entry in fs::read_dir(root.join(inside))? {
+        let entry = entry?;
+        let path = inside.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            if let Some(link) = link_that_leads_out(root, &path)? {
+                return Ok(Some(link));
+            }
+        } else if kind.is_symlink() {
+            let to = fs::read_link(entry.path())?;
+            let is_up = |part: &Component| *part == Component::ParentDir;
+            let steps = to.components().filter(|part| *part != Component::CurDir);
+            let up = steps.clone().take_while(is_up).count();
+            if up > depth || to.is_absolute() || steps.skip(up).any(|part| is_up(&part)) {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// `shop-1.0/…` as its content: what people get from "download as archive".
 fn lift_single_folder(into: &Path) -> io::Result<()> {
     let entries: Vec<_> = fs::read_dir(into)?.collect::<Result<_, _>>()?;
@@ -391,6 +425,17 @@ mod tests {
             vec![Row("link", Symlink, "/etc/passwd")],
             vec![Row("a/link", Symlink, "../../etc")],
             vec![Row("up", Symlink, "."), Row("up/x", Regular, "x")],
+            // Each is inside by its words; the second goes down by the first, and up out of the archive.
+            vec![
+                Row("a/b/c/top", Symlink, "../../../d"),
+                Row("d/x", Regular, "x"),
+                Row("out", Symlink, "a/b/c/top/../../.."),
+            ],
+            // What is beside the one folder is gone when its content is all there is.
+            vec![
+                Row("shop/x", Regular, "x"),
+                Row("shop/up", Symlink, "../shop"),
+            ],
             vec![Row("hard", Link, "/etc/passwd")],
             vec![Row("hard", Link, "not-there")],
             vec![Row("pipe", Fifo, "")],

@@ -9,11 +9,12 @@ use pluvio_model::spec::GitSource;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use super::cannot_write;
+use super::{cannot_write, sub_folder};
 use crate::builder::{GitCredential, Log, LogEntry, SshHosts};
 
 pub(super) struct Checkout {
     pub(super) folder: PathBuf,
+    pub(super) whole: PathBuf,
     pub(super) record: SourceRecord,
     pub(super) note: String,
 }
@@ -104,6 +105,7 @@ pub(super) async fn check_out(
     };
     Ok(Checkout {
         folder,
+        whole: git.folder.clone(),
         note,
         record: SourceRecord {
             commit,
@@ -136,11 +138,6 @@ fn check_url(url: &str) -> Result<(), Problem> {
         format!("{url} is not the address of a Git repository."),
         "Write https://HOST/PATH, ssh://USER@HOST/PATH, git@HOST:PATH or file:///PATH.",
     ))
-}
-
-fn sub_folder(root: &Path, path: &str) -> Option<PathBuf> {
-    let folder = root.join(path.trim_matches('/')).canonicalize().ok()?;
-    (folder.starts_with(root.canonicalize().ok()?) && folder.is_dir()).then_some(folder)
 }
 
 fn no_reference(source: &GitSource, reference: &str) -> Problem {

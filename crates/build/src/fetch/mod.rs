@@ -18,6 +18,8 @@ pub use archive::{ArchiveLimits, is_archive, unpack};
 pub struct Fetched {
     /// What is built.
     pub folder: PathBuf,
+    /// All that was fetched, of which `folder` may be a part.
+    pub whole: PathBuf,
     pub record: SourceRecord,
     /// Whether ignore files say what belongs to it; not where a version control system already did.
     pub ignore_files: bool,
@@ -25,6 +27,20 @@ pub struct Fetched {
     pub note: String,
     /// Removes the folder when dropped; `None` where it is the user's own.
     _scratch: Option<tempfile::TempDir>,
+}
+
+impl Fetched {
+    /// A folder that is there already, and is nobody's scratch.
+    pub(crate) fn of_folder(folder: PathBuf, record: SourceRecord) -> Fetched {
+        Fetched {
+            note: folder.display().to_string(),
+            whole: folder.clone(),
+            folder,
+            record,
+            ignore_files: true,
+            _scratch: None,
+        }
+    }
 }
 
 /// Fetches into a folder below `work`. Dropping the future ends what it started.
@@ -37,13 +53,7 @@ pub async fn fetch(source: &BuildSource, work: &Path, log: &Log) -> Result<Fetch
                     "Name the folder that holds the application's source.",
                 ));
             }
-            Ok(Fetched {
-                folder: folder.clone(),
-                record: SourceRecord::default(),
-                ignore_files: true,
-                note: folder.display().to_string(),
-                _scratch: None,
-            })
+            Ok(Fetched::of_folder(folder.clone(), SourceRecord::default()))
         }
         BuildSource::Archive(file) => {
             let scratch = scratch(work)?;
@@ -55,6 +65,7 @@ pub async fn fetch(source: &BuildSource, work: &Path, log: &Log) -> Result<Fetch
             .await
             .map_err(|e| problem::INTERNAL.problem(e.to_string(), "Try again."))??;
             Ok(Fetched {
+                whole: folder.clone(),
                 folder,
                 record: SourceRecord::default(),
                 ignore_files: true,
@@ -72,6 +83,7 @@ pub async fn fetch(source: &BuildSource, work: &Path, log: &Log) -> Result<Fetch
                 git::check_out(git, credential.as_ref(), hosts, scratch.path(), log).await?;
             Ok(Fetched {
                 folder: checkout.folder,
+                whole: checkout.whole,
                 note: checkout.note,
                 record: checkout.record,
                 ignore_files: false,
@@ -79,6 +91,12 @@ pub async fn fetch(source: &BuildSource, work: &Path, log: &Log) -> Result<Fetch
             })
         }
     }
+}
+
+/// A folder of a source by its path from the root, links followed; `None` where there is none, or it leads out of the source.
+pub fn sub_folder(root: &Path, path: &str) -> Option<PathBuf> {
+    let folder = root.join(path.trim_matches('/')).canonicalize().ok()?;
+    (folder.starts_with(root.canonicalize().ok()?) && folder.is_dir()).then_some(folder)
 }
 
 fn scratch(work: &Path) -> Result<tempfile::TempDir, Problem> {

@@ -265,9 +265,14 @@ impl<'m> Fields<'m> {
         })
     }
 
+    /// The value of a key, which stays to be taken.
+    pub(crate) fn peek(&self, key: &str) -> Option<&'m Item> {
+        Some(&self.map?.get(key)?.item)
+    }
+
     /// The text of a key, which stays to be taken.
     pub(crate) fn peek_text(&self, key: &str) -> Option<&'m str> {
-        self.map?.get(key)?.item.as_text()
+        self.peek(key)?.as_text()
     }
 
     /// A row for each key that is left.

@@ -15,7 +15,7 @@ pub(crate) mod item;
 pub(crate) mod load;
 pub(crate) mod merge;
 mod others;
-mod rebase;
+pub(crate) mod rebase;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;
@@ -60,6 +60,10 @@ pub trait Surroundings {
     /// Whether what is there is only known from a text, so that it is taken along wherever it is mounted.
     fn takes_along(&self, _path: &str) -> bool {
         false
+    }
+    /// What to do where something is built from outside of what is at hand.
+    fn outside(&self) -> String {
+        "Name the file on the command line, where the folders above it are at hand, or give the whole folder or repository with it; or move the context below.".to_owned()
     }
 }
 

@@ -103,6 +103,10 @@ impl Surroundings for Around<'_> {
     fn takes_along(&self, path: &str) -> bool {
         of_template(path).is_some()
     }
+
+    fn outside(&self) -> String {
+        self.others.outside()
+    }
 }
 
 impl Around<'_> {

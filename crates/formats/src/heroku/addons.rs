@@ -31,15 +31,22 @@ const DATABASES: [(&str, &str, &str, &str); 19] = [
 ];
 
 impl Reader<'_> {
-    pub(super) fn addons(&mut self, node: &Node, at: Place) {
+    /// `key` and the reader's file say where they stand.
+    pub(super) fn addons(&mut self, node: &Node, at: Place, key: &str) {
+        let file = self.file;
+        let place = |position| Place {
+            file,
+            ..place(position)
+        };
+        let others: Vec<_> = self.uses.clone();
         let Value::List(items) = &node.value else {
             let remedy = "Write [\"heroku-postgresql\"].";
             self.told
-                .invalid(at, "addons", "`addons` is not a list.", remedy);
+                .invalid(at, key, "`addons` is not a list.", remedy);
             return;
         };
         for (index, item) in items.iter().enumerate() {
-            let (at, path) = (place(item.at), format!("addons[{index}]"));
+            let (at, path) = (place(item.at), format!("{key}[{index}]"));
             let plan = item
                 .as_text()
                 .or_else(|| item.get("plan").and_then(Node::as_text));
@@ -94,6 +101,12 @@ impl Reader<'_> {
                         continue;
                     }
                 }
+            }
+            let is_there = |of: &Use| matches!(of, Use::As(of) if of.prefix.as_ref().is_some_and(|known| known.to_string() == prefix));
+            if others.iter().any(is_there) {
+                self.told
+                    .ignored(at, &path, format!("heroku.yml has it, as {prefix}."));
+                continue;
             }
             let name = self.free(component);
             if database.parse::<pluvio_model::spec::Database>().is_err() {

@@ -3,9 +3,7 @@
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::quantity::Bytes;
-use pluvio_model::spec::{
-    ComponentSpec, Kind, MemoryRange, Resources, ScheduleIn, ScheduleSpec, SourceSpec,
-};
+use pluvio_model::spec::{ComponentSpec, Kind, MemoryRange, Resources, ScheduleIn, ScheduleSpec};
 
 use super::procfile::command_of;
 use super::{Files, Reader, place};
@@ -63,7 +61,7 @@ impl Reader<'_> {
                     },
                     "command" => {
                         component.command = Some(command_of(text));
-                        self.told.adapted(at, &path, "It stands in place of the Procfile's command.");
+                        self.told.adapted(at, &path, "It stands in place of the process's own command.");
                     }
                     other => self.told.refused(
                         at,
@@ -74,8 +72,9 @@ impl Reader<'_> {
                 }
             }
         }
+        let says_processes = files.procfile.is_some() || files.manifest.is_some();
         for (process, name) in names {
-            if process == "web" || scaled.contains(&process.as_str()) || files.procfile.is_none() {
+            if process == "web" || scaled.contains(&process.as_str()) || !says_processes {
                 continue;
             }
             self.import.spec.components[name].instances = Some(0);
@@ -143,12 +142,9 @@ impl Reader<'_> {
                 .adapted(at, &path, format!("It becomes the component `{name}`."));
             let component = ComponentSpec {
                 kind: Kind::Cron,
-                source: Some(SourceSpec::Path(".".into())),
                 command: Some(command_of(command)),
                 schedule: Some(schedule),
-                env: self.env.clone(),
-                uses: self.uses.clone(),
-                ..ComponentSpec::default()
+                ..self.component("web")
             };
             self.import.spec.components.insert(name, component);
         }

@@ -1,11 +1,13 @@
-//! Heroku's files: a `Procfile` and an `app.json` (with what Dokku adds to it), together.
+//! Heroku's files: a `Procfile`, an `app.json` (with what Dokku adds to it) and a `heroku.yml`, together.
 //!
 //! Each process of the Procfile becomes a component of the same source; `release` a task before each release; add-ons for
-//! databases become databases; variables settings or generated secrets. What has no counterpart is named.
+//! databases become databases; variables settings or generated secrets. Where there is a `heroku.yml`, it says which Dockerfiles
+//! are built and what each process runs instead of the Procfile. What has no counterpart is named.
 
 mod addons;
 mod formation;
 mod health;
+mod manifest;
 pub mod procfile;
 mod scripts;
 mod variables;
@@ -18,16 +20,22 @@ use pluvio_model::spec::{ComponentSpec, EnvValue, ReleaseTask, SourceSpec, Use};
 use crate::compose::Import;
 use crate::compose::item::{Place, Told};
 use crate::yaml::{self, Entry, Limits, Node, Value};
+use manifest::Images;
 use procfile::{Process, command_of};
 
 pub const PROCFILE: &str = "Procfile";
 pub const APP_JSON: &str = "app.json";
+pub const MANIFEST: &str = "heroku.yml";
+/// All of them.
+pub const FILES: [&str; 3] = [PROCFILE, APP_JSON, MANIFEST];
 
 /// The files, as far as they are there.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Files<'f> {
     pub procfile: Option<&'f str>,
     pub app_json: Option<&'f str>,
+    /// `heroku.yml`.
+    pub manifest: Option<&'f str>,
 }
 
 const KEYS: [&str; 20] = [
@@ -152,6 +160,11 @@ fn place(at: yaml::Position) -> Place {
 struct Reader<'r> {
     told: Told,
     given: &'r [(String, String)],
+    /// Of which file add-ons are read.
+    file: u16,
+    images: Images,
+    /// Not where `heroku.yml` says what runs.
+    procfile_counts: bool,
     import: Import,
     processes: IndexMap<String, Process>,
     /// `scripts.postdeploy`.
@@ -168,7 +181,10 @@ pub fn read(
     given: &[(String, String)],
 ) -> Import {
     let mut told = Told {
-        files: vec![APP_JSON.to_owned(), PROCFILE.to_owned()],
+        files: vec![APP_JSON, PROCFILE, MANIFEST]
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         ..Told::default()
     };
     let root = match files.app_json.map(json) {
@@ -199,15 +215,21 @@ pub fn read(
     let mut reader = Reader {
         told,
         given,
+        file: 0,
+        images: Images::default(),
+        procfile_counts: true,
         import: Import::empty(app),
         processes,
         postdeploy: None,
         env: IndexMap::new(),
         uses: Vec::new(),
     };
+    if let Some(text) = files.manifest {
+        reader.manifest(text, &root);
+    }
     reader.top(&root);
     reader.components(&root, files);
-    let mut import = reader.import;
+    let (procfile_counts, mut import) = (reader.procfile_counts, reader.import);
     import.report = reader.told.rows;
     for row in &mut import.report {
         // Rows of the first file name it where there are two.
@@ -222,11 +244,14 @@ pub fn read(
     import.why = [
         files.procfile.map(|_| PROCFILE),
         files.app_json.map(|_| APP_JSON),
+        files.manifest.map(|_| MANIFEST),
     ]
     .into_iter()
     .flatten()
     .map(|file| match file {
+        PROCFILE if !procfile_counts => "Procfile does not count beside heroku.yml.".to_owned(),
         PROCFILE => "Procfile says which processes run.".to_owned(),
+        MANIFEST => "heroku.yml says what is built and which processes run.".to_owned(),
         _ => "app.json says what they need.".to_owned(),
     })
     .collect();
@@ -277,7 +302,7 @@ impl Reader<'_> {
                     }
                 }
                 "env" => self.variables(&entry.value, at),
-                "addons" => self.addons(&entry.value, at),
+                "addons" => self.addons(&entry.value, at, key),
                 "buildpacks" => self.buildpacks(&entry.value),
                 "scripts" => self.scripts(&entry.value, "scripts"),
                 // With the components, below.
@@ -314,13 +339,16 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, entry: &Entry, path: &str, known: &[&str]) {
+        self.unknown_at(entry, path, known, place(entry.key_at));
+    }
+
+    fn unknown_at(&mut self, entry: &Entry, path: &str, known: &[&str], at: Place) {
         let remedy = match crate::suggest::nearest(&entry.key, known.iter().copied()) {
             Some(near) => format!("Did you mean `{near}`? Otherwise remove it."),
             None => "Remove it.".to_owned(),
         };
         let message = format!("There is no key `{}` here.", entry.key);
-        self.told
-            .refused(place(entry.key_at), path, message, remedy);
+        self.told.refused(at, path, message, remedy);
     }
 
     fn buildpacks(&mut self, node: &Node) {
@@ -352,6 +380,21 @@ impl Reader<'_> {
                     "What it does can be a step of a Dockerfile in the source.",
                 );
             }
+        }
+    }
+
+    /// What every component of a process's image has.
+    fn component(&self, process: &str) -> ComponentSpec {
+        let (source, build) = match self.images.source(process) {
+            Some((source, build)) => (source, Some(build)),
+            None => (SourceSpec::Path(".".into()), None),
+        };
+        ComponentSpec {
+            source: Some(source),
+            build,
+            env: self.env.clone(),
+            uses: self.uses.clone(),
+            ..ComponentSpec::default()
         }
     }
 
@@ -395,19 +438,18 @@ impl Reader<'_> {
             }
             let is_web = process == "web";
             let component = ComponentSpec {
-                source: Some(SourceSpec::Path(".".into())),
                 command: (!said.command.is_empty()).then(|| command_of(&said.command)),
-                env: self.env.clone(),
-                uses: self.uses.clone(),
                 routes: (!is_web).then(Vec::new),
-                ..ComponentSpec::default()
+                ..self.component(&process)
             };
             self.import.spec.components.insert(name.clone(), component);
             names.insert(process, name);
         }
         if let Some(release) = release {
             // It runs with what the web process has, or the first there is.
-            let first = names.get("web").or(names.values().next()).cloned();
+            let own = self.images.of_release(names.keys());
+            let own = own.and_then(|process| names.get(process));
+            let first = own.or(names.get("web")).or(names.values().next()).cloned();
             if let Some(component) =
                 first.and_then(|name| self.import.spec.components.get_mut(&name))
             {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
-use pluvio_model::spec::{ComponentSpec, Kind, SourceSpec, Use};
+use pluvio_model::spec::{ComponentSpec, Kind, Use};
 
 use super::procfile::{Process, command_of};
 use super::{Reader, place};
@@ -91,11 +91,9 @@ impl Reader<'_> {
         let component = ComponentSpec {
             kind: Kind::Job,
             once: true,
-            source: Some(SourceSpec::Path(".".into())),
             command: Some(command_of(&script.command)),
-            env: self.env.clone(),
             uses,
-            ..ComponentSpec::default()
+            ..self.component("web")
         };
         self.import.spec.components.insert(name, component);
     }

@@ -1,3 +1,5 @@
+mod manifest;
+
 use std::fmt::Write;
 
 use super::*;
@@ -66,6 +68,7 @@ fn a_procfile_and_an_app_json_become_components() {
   "enviroment": {}
 }"#,
         ),
+        ..Files::default()
     };
     let given = [("MAIL_URL".to_owned(), "smtp://mail".to_owned())];
     expect_test::expect![[r#"
@@ -185,6 +188,7 @@ fn what_is_required_and_what_is_wrong_is_told_with_its_place() {
     let files = Files {
         procfile: Some("web: a\nno command\nweb: b\n"),
         app_json: Some("{\n  \"env\": {\n    \"KEY\": { \"description\": \"from them\" }\n  }\n}"),
+        ..Files::default()
     };
     let text = shown(files, &[]);
     assert!(text.contains("setting.missing app.json:3 env.KEY: app.json asks for KEY, and nothing is given: from them."), "{text}");
@@ -196,6 +200,7 @@ fn what_is_required_and_what_is_wrong_is_told_with_its_place() {
     let broken = Files {
         procfile: None,
         app_json: Some("{\n  \"env\": {\n}"),
+        ..Files::default()
     };
     assert!(
         shown(broken, &[]).contains("spec.syntax app.json:3"),
@@ -214,6 +219,7 @@ fn removing_any_one_key_changes_the_specification_or_the_report() {
             Files {
                 procfile: None,
                 app_json: Some(&text),
+                ..Files::default()
             },
             None,
             None,
@@ -277,6 +283,7 @@ fn what_runs_after_the_first_deploy_is_a_job_that_runs_once() {
         let files = Files {
             procfile: Some(procfile),
             app_json: Some(&app_json),
+            ..Files::default()
         };
         shown(files, &[])
     };

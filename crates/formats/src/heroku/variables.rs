@@ -108,6 +108,8 @@ impl Reader<'_> {
         }
         match value {
             Some(value) => self.setting(name, value, message),
+            // heroku.yml gives it.
+            None if self.env.contains_key(&name) => {}
             None if required => {
                 let said = message.map_or_else(String::new, |said| {
                     format!(": {}", said.trim_end_matches('.'))
@@ -128,7 +130,7 @@ impl Reader<'_> {
         }
     }
 
-    fn setting(&mut self, name: EnvName, value: String, message: Option<String>) {
+    pub(super) fn setting(&mut self, name: EnvName, value: String, message: Option<String>) {
         // An empty default is a value, too.
         if value.is_empty() {
             self.env.insert(name, EnvValue(escape(&value)));

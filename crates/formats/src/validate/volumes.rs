@@ -33,6 +33,22 @@ pub(super) fn of_container(
             ),
             _ => {}
         }
+        if mount.kind != VolumeKind::Memory {
+            for (key, asked) in [
+                ("mode", mount.mode.is_some()),
+                ("uid", mount.uid.is_some()),
+                ("gid", mount.gid.is_some()),
+                ("exec", mount.exec.is_some()),
+            ] {
+                if asked {
+                    found.conflict(
+                        format!("{path}.{key}"),
+                        format!("`{key}` is for `type: memory`."),
+                        format!("Add `type: memory`, or remove `{key}`."),
+                    );
+                }
+            }
+        }
         if mount.kind != VolumeKind::Host && mount.host_path.is_some() {
             found.conflict(
                 format!("{path}.hostPath"),

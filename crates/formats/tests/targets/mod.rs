@@ -105,10 +105,14 @@ pub(crate) fn run_line(bytes: &[u8]) {
     sound(&docker_run::read_alone(&text, None, &[]));
 }
 
-/// A Procfile and an app.json.
+/// A Procfile, an app.json and a heroku.yml.
 pub(crate) fn heroku_files(bytes: &[u8]) {
     let text = text(bytes);
-    let (procfile, app_json) = parts(&text);
+    let (procfile, rest) = parts(&text);
+    let (app_json, manifest) = match rest.map(parts) {
+        Some((app_json, manifest)) => (Some(app_json), manifest),
+        None => (None, None),
+    };
     heroku::procfile::is_procfile(procfile);
     if let Some(text) = app_json {
         heroku::is_app_json(text);
@@ -116,6 +120,7 @@ pub(crate) fn heroku_files(bytes: &[u8]) {
     let files = heroku::Files {
         procfile: Some(procfile),
         app_json,
+        manifest,
     };
     sound(&heroku::read(files, None, None, &[]));
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pluvio_model::name::Name;
 use pluvio_model::observed::RunKind;
 use pluvio_model::problem::Problem;
+use pluvio_model::spec::Kind;
 use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::kubernetes::Object;
 
@@ -138,9 +139,9 @@ impl Worker {
     }
 }
 
-/// A job that runs once in the application's life has a Job only while the stage names it as a task: later contents of it
-/// would be further Jobs.
-pub(super) fn is_of_once(wish: &RunWish, object: &Object) -> bool {
+/// A job has a Job while the stage names it as a task, and as the record of its run afterwards. Whether it has run is not for the
+/// record to say, which somebody may have taken away.
+pub(super) fn is_of_a_job(wish: &RunWish, object: &Object) -> bool {
     let component = || wish.release.components.get(&component_of(object)?);
-    object.kind == "Job" && component().is_some_and(|component| component.once.is_some())
+    object.kind == "Job" && component().is_some_and(|component| component.kind == Kind::Job)
 }

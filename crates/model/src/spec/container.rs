@@ -201,7 +201,7 @@ pub enum Reload {
 }
 
 /// Where a volume is mounted and which.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MountSpec {
     /// The volume's name in the application. Absent for `memory` and `host`.
@@ -224,6 +224,39 @@ pub struct MountSpec {
     /// Kubernetes: the StorageClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// `memory` on an engine: octal permission bits, `"1777"` when absent. On Kubernetes it is open to every user of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FileMode>,
+    /// `memory` on Docker: the number of the user it belongs to, root when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// `memory` on Docker: the number of the group it belongs to, root's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    /// `memory` on an engine: whether programs that lie in it may be started. When absent: on Docker they may not, elsewhere they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<bool>,
+}
+
+impl MountSpec {
+    /// How memory is mounted, but for its size, as mount(8) has it: `mode=1770`, `uid=70`, `exec`.
+    pub fn memory_options(&self) -> Vec<String> {
+        memory_options(self.mode, self.uid, self.gid, self.exec)
+    }
+}
+
+pub(crate) fn memory_options(
+    mode: Option<FileMode>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    exec: Option<bool>,
+) -> Vec<String> {
+    let mut all = Vec::new();
+    all.extend(mode.map(|mode| format!("mode={mode}")));
+    all.extend(uid.map(|uid| format!("uid={uid}")));
+    all.extend(gid.map(|gid| format!("gid={gid}")));
+    all.extend(exec.map(|exec| if exec { "exec" } else { "noexec" }.to_owned()));
+    all
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

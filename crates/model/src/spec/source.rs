@@ -35,6 +35,27 @@ pub struct GitSource {
     pub credential: Option<String>,
 }
 
+impl GitSource {
+    /// `URL#REF:FOLDER`, as builds of Docker are given it; both are optional.
+    pub fn of(address: &str) -> GitSource {
+        let (url, rest) = address.split_once('#').unwrap_or((address, ""));
+        let (reference, path) = rest.split_once(':').unwrap_or((rest, ""));
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        GitSource {
+            url: url.to_owned(),
+            reference: some(reference),
+            path: some(path),
+            credential: None,
+        }
+    }
+
+    /// What the repository is called: `shop` of `https://git.example.org/team/shop.git`.
+    pub fn short_name(&self) -> &str {
+        let url = self.url.trim_end_matches('/').trim_end_matches(".git");
+        url.rsplit(['/', ':']).next().unwrap_or(url)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SvnSource {

@@ -10,8 +10,7 @@ use pluvio_model::quantity::Span;
 use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, Command, ComponentSpec, Database, DatabaseEngine, EnvValue, FileMode,
-    FileSpec, Kind, MountSpec, PortProtocol, PortSpec, Probe, Probes, VolumeAccess, VolumeKind,
-    password_secret,
+    FileSpec, Kind, MountSpec, PortProtocol, PortSpec, Probe, Probes, password_secret,
 };
 
 /// Where its own files lie: password, address, what its clients need.
@@ -119,15 +118,7 @@ fn write_out(name: &Name, component: &mut ComponentSpec, database: &Database) {
     let mount = component
         .volumes
         .entry(path(data(engine)))
-        .or_insert_with(|| MountSpec {
-            name: None,
-            kind: VolumeKind::Disk,
-            access: VolumeAccess::Exclusive,
-            size: None,
-            read_only: false,
-            host_path: None,
-            class: None,
-        });
+        .or_insert_with(MountSpec::default);
     mount.name.get_or_insert_with(|| volume(name, database));
     let port = PortSpec {
         port: engine.port(),

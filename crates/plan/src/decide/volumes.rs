@@ -71,6 +71,10 @@ impl<'a> Volumes<'a> {
                     read_only: mount.read_only,
                     size: mount.size.filter(|_| mount.kind == VolumeKind::Memory),
                     host_path: mount.host_path.clone(),
+                    mode: mount.mode,
+                    uid: mount.uid,
+                    gid: mount.gid,
+                    exec: mount.exec,
                 };
                 (target.clone(), decided)
             })

@@ -408,6 +408,7 @@ fn mount(release: &Release, mount: &DecidedMount) -> String {
         }
     }
     said.extend(mount.size.map(|size| size.to_string()));
+    said.extend(mount.memory_options());
     if mount.read_only {
         said.push("read only".to_owned());
     }

@@ -21,6 +21,12 @@ pub(crate) struct PlanArgs {
     /// The application's name
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Of a repository: branch, tag or commit
+    #[arg(long = "ref")]
+    pub(crate) reference: Option<String>,
+    /// Sub-directory
+    #[arg(long)]
+    pub(crate) path: Option<String>,
     /// Of a compose file: a variable that it names, NAME=VALUE
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub(crate) env: Vec<String>,

@@ -17,7 +17,7 @@ use tokio_util::io::ReaderStream;
 
 use super::openings::send_mended;
 use super::source::{
-    Named, UnpackedHere, asked_of, parse_name, plan_here, plan_here_as, refuse_refused,
+    Named, UnpackedHere, asked_of, parse_name, plan_here, plan_here_as, refuse_refused, repository,
 };
 use super::{Done, pair};
 use crate::cli::DeployArgs;
@@ -49,16 +49,19 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
     let mut is_compose = false;
     let (mut spec, upload, note) = match &named {
         Named::Git(url) => {
+            let source = repository(url, args.reference.as_ref(), args.path.as_ref());
+            context.out.say(format!(
+                "{} Fetch    {}",
+                context.out.paint(Tone::Accent, "…"),
+                source.url
+            ));
+            let plain = Name::suggest(source.short_name());
             let git = GitRequest {
-                url: url.clone(),
-                reference: args.reference.clone(),
-                path: args.path.clone(),
+                url: source.url,
+                reference: source.reference,
+                path: source.path,
                 credential: args.credential.clone(),
             };
-            context.out.say(format!(
-                "{} Fetch    {url}",
-                context.out.paint(Tone::Accent, "…")
-            ));
             let report: PlanReport = client
                 .post(
                     &format!("{}/plan", context.environment_path()),
@@ -66,6 +69,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                         source: SourceRequest::Git(git),
                         name: name.as_ref().map(ToString::to_string),
                         variables: asked.variables.iter().cloned().collect(),
+                        path: None,
                     },
                 )
                 .await?;
@@ -79,7 +83,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             })?;
             refuse_refused(&rows, args.accept_refused)?;
             secrets.clone_from(&report.secrets);
-            is_compose = report.detected.kind == "compose";
+            is_compose = has_variables_of_its_own(&report.detected.kind);
             let mut spec: AppSpec = serde_json::from_value(report.spec).map_err(|e| {
                 problem::INTERNAL.problem(
                     format!("The plan cannot be read: {e}."),
@@ -87,12 +91,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
                 )
             })?;
             if name.is_none()
-                && let Some(plain) = url
-                    .trim_end_matches('/')
-                    .trim_end_matches(".git")
-                    .rsplit(['/', ':'])
-                    .next()
-                    .and_then(Name::suggest)
+                && let Some(plain) = plain
             {
                 // Deploying the same repository again means the same application.
                 spec.name = plain;
@@ -104,14 +103,9 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             let (folder, planned) = match &named {
                 Named::Archive(file) => {
                     unpacked = UnpackedHere::new(file)?;
-                    let planned = unpacked.plan(args.path.as_deref(), name.as_ref())?;
-                    let source = unpacked.source();
-                    (
-                        args.path
-                            .as_ref()
-                            .map_or(source.clone(), |p| source.join(p)),
-                        planned,
-                    )
+                    let (planned, root) =
+                        unpacked.plan(args.path.as_deref(), name.as_ref(), &asked)?;
+                    (root, planned)
                 }
                 Named::Folder(folder) => {
                     let folder = args
@@ -133,10 +127,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_errors(&planned.errors)?;
             refuse_refused(&planned.report, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
-            is_compose = matches!(
-                planned.detected.kind.as_str(),
-                "compose" | "dokploy" | "heroku"
-            );
+            is_compose = has_variables_of_its_own(&planned.detected.kind);
             let upload = if planned
                 .spec
                 .components
@@ -152,10 +143,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
         other => {
             let planned =
                 plan_here_as(context, other, name.as_ref(), &asked)?.expect("planned here");
-            if matches!(
-                planned.detected.kind.as_str(),
-                "compose" | "docker run" | "caprover" | "dokploy" | "heroku"
-            ) {
+            if has_variables_of_its_own(&planned.detected.kind) {
                 tell(context, &planned);
                 is_compose = true;
             }
@@ -165,7 +153,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             let mut upload = None;
             let folder = match other {
                 Named::File(file) => planned.root.as_deref().or(file.parent()),
-                Named::Stdin => Some(Path::new(".")),
+                Named::Stdin => planned.root.as_deref().or(Some(Path::new("."))),
                 _ => None,
             };
             if let Some(folder) = folder
@@ -235,6 +223,14 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
         ));
     }
     Ok(())
+}
+
+/// Whether what a source is reads variables itself, so that flags give it values instead of changing what came of it.
+fn has_variables_of_its_own(kind: &str) -> bool {
+    matches!(
+        kind,
+        "compose" | "docker run" | "caprover" | "dokploy" | "heroku"
+    )
 }
 
 /// What was detected, before anything is sent.

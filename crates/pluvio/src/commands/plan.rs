@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use pluvio_build::plan_compose::Asked;
 use pluvio_build::plan_source::Planned;
 use pluvio_model::facts::{DecideFacts, Facts, ImageAtHand, ImageFacts, Reach, RuntimeKind};
 use pluvio_model::id::{ApplicationId, ClusterId, Generation, VolumeId};
+use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::stage::{Power, RunWish};
 use uuid::Uuid;
 
 use super::Done;
-use super::source::{Named, asked_of, parse_name, plan_here_as};
+use super::source::{Named, UnpackedHere, asked_of, parse_name, plan_here_as, repository};
 use crate::cli::PlanArgs;
 use crate::context::Context;
 use crate::output::Tone;
@@ -24,25 +26,15 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         .map(parse_name)
         .transpose()?;
     let (named, asked) = asked_of(Some(&args.source), &args.compose, &args.env, &args.env_file)?;
-    let work;
-    let mut planned = match (
-        &named,
-        plan_here_as(context, &named, name.as_ref(), &asked)?,
-    ) {
-        (_, Some(planned)) => planned,
-        (Named::Git(url), None) => {
-            work = tempfile::tempdir().map_err(|e| {
+    let mut planned = match &named {
+        Named::Git(url) => {
+            let work = tempfile::tempdir().map_err(|e| {
                 problem::DISK_FULL.problem(
                     format!("A temporary folder cannot be made: {e}."),
                     "Free space in /tmp, or set TMPDIR.",
                 )
             })?;
-            let git = pluvio_model::spec::GitSource {
-                url: url.clone(),
-                reference: None,
-                path: None,
-                credential: None,
-            };
+            let git = repository(url, args.reference.as_ref(), args.path.as_ref());
             let quiet: pluvio_build::Log = std::sync::Arc::new(|_| {});
             let fetched = pluvio_build::fetch::fetch(
                 &pluvio_build::BuildSource::Git {
@@ -54,38 +46,29 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
                 &quiet,
             )
             .await?;
-            let suggestion = url
-                .trim_end_matches('/')
-                .trim_end_matches(".git")
-                .rsplit(['/', ':'])
-                .next()
-                .and_then(pluvio_model::name::Name::suggest);
-            let mut planned = pluvio_build::plan_source::of_folder_or(
-                &fetched.folder,
-                name.as_ref().or(suggestion.as_ref()),
-            )?;
-            for component in planned.spec.components.values_mut() {
-                if matches!(
-                    component.source,
-                    Some(pluvio_model::spec::SourceSpec::Path(_))
-                ) {
-                    let inside = match &component.source {
-                        Some(pluvio_model::spec::SourceSpec::Path(path)) if path != "." => {
-                            Some(path.clone())
-                        }
-                        _ => None,
-                    };
-                    component.source = Some(pluvio_model::spec::SourceSpec::Git(
-                        pluvio_model::spec::GitSource {
-                            path: inside,
-                            ..git.clone()
-                        },
-                    ));
-                }
-            }
-            planned
+            let asked = Asked {
+                name: name.clone(),
+                fallback: Name::suggest(git.short_name()),
+                variables: asked.variables,
+                profiles: asked.profiles,
+                ..Asked::default()
+            };
+            pluvio_build::plan_fetched::of_repository(&fetched, &git, &asked)?
         }
-        _ => unreachable!("only Git addresses are not planned here"),
+        Named::Archive(file) => {
+            let unpacked = UnpackedHere::new(file)?;
+            unpacked
+                .plan(args.path.as_deref(), name.as_ref(), &asked)?
+                .0
+        }
+        _ => {
+            let named = match (&named, &args.path) {
+                (Named::Folder(folder), Some(path)) => Named::Folder(folder.join(path)),
+                _ => named.clone(),
+            };
+            plan_here_as(context, &named, name.as_ref(), &asked)?
+                .expect("only Git addresses are not planned here")
+        }
     };
     let closed = super::openings::located(&named, &planned.spec);
     planned.errors.extend(closed);

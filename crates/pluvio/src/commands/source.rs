@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use pluvio_build::plan_compose::{self, Asked};
+use pluvio_build::plan_fetched;
 use pluvio_build::plan_source::{self, Planned};
 use pluvio_formats::heroku;
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::spec::GitSource;
 
 use super::{Done, pair};
 use crate::cli::ComposeArgs;
@@ -46,7 +48,10 @@ pub(crate) fn name_source(text: &str) -> Result<Named, Problem> {
     let git = ["http://", "https://", "ssh://", "git://", "file://", "git+"]
         .iter()
         .any(|p| text.starts_with(p))
-        || text.ends_with(".git")
+        || text
+            .split('#')
+            .next()
+            .is_some_and(|url| url.ends_with(".git"))
         || (text.contains('@') && text.contains(':') && !text.contains("@sha256:"));
     if git {
         return Ok(Named::Git(text.trim_start_matches("git+").to_owned()));
@@ -69,6 +74,20 @@ fn is_named_like_a_file(path: &Path) -> bool {
         let known = ["yaml", "yml", "json", "toml", "zip", "tar", "gz", "tgz"];
         known.contains(&end.as_str())
     }) || name.is_some_and(|name| ["Dockerfile", "Containerfile", "Procfile"].contains(&name))
+}
+
+/// A repository by its address, which may end in `#REF:FOLDER`; flags win.
+pub(crate) fn repository(
+    address: &str,
+    reference: Option<&String>,
+    path: Option<&String>,
+) -> GitSource {
+    let of = GitSource::of(address);
+    GitSource {
+        reference: reference.cloned().or(of.reference),
+        path: path.cloned().or(of.path),
+        ..of
+    }
 }
 
 /// The application's name where the source does not say it.
@@ -126,13 +145,25 @@ impl UnpackedHere {
         self.folder.path().join("source")
     }
 
-    /// What it is, as a folder of that content would be.
-    pub(crate) fn plan(&self, path: Option<&str>, name: Option<&Name>) -> Result<Planned, Problem> {
-        let folder = path.map_or_else(|| self.source(), |path| self.source().join(path));
-        match name {
-            Some(name) => plan_source::of_folder(&folder, Some(name)),
-            None => plan_source::of_folder_or(&folder, self.name.as_ref()),
-        }
+    /// What a folder in it is, of all of it: what is built lies in the folder that comes with it.
+    pub(crate) fn plan(
+        &self,
+        path: Option<&str>,
+        name: Option<&Name>,
+        asked: &Asked,
+    ) -> Result<(Planned, PathBuf), Problem> {
+        let whole = self.source();
+        let folder = plan_fetched::folder_of(&whole, path)?;
+        let asked = Asked {
+            name: name.cloned(),
+            fallback: self.name.clone(),
+            variables: asked.variables.clone(),
+            profiles: asked.profiles.clone(),
+            ..Asked::default()
+        };
+        let planned = plan_fetched::of_part(&whole, &folder, &asked)?;
+        let root = planned.root.clone().unwrap_or(folder);
+        Ok((planned, root))
     }
 }
 
@@ -161,7 +192,7 @@ pub(crate) fn plan_here_as(
             };
             Some(plan_source::of_folder_as(folder, &asked)?)
         }
-        Named::Archive(file) => Some(UnpackedHere::new(file)?.plan(None, name)?),
+        Named::Archive(file) => Some(UnpackedHere::new(file)?.plan(None, name, asked)?.0),
         Named::File(file) => {
             let text = std::fs::read_to_string(file).map_err(|e| {
                 problem::SOURCE_MISSING.problem(
@@ -182,7 +213,7 @@ pub(crate) fn plan_here_as(
             }
             let own = file.file_name().and_then(|name| name.to_str());
             let of_heroku = match own {
-                Some(heroku::PROCFILE) => true,
+                Some(heroku::PROCFILE | heroku::MANIFEST) => true,
                 Some(heroku::APP_JSON) => heroku::is_app_json(&text),
                 _ => false,
             };

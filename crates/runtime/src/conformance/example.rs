@@ -102,9 +102,7 @@ impl Example {
         let mount = DecidedMount {
             kind: VolumeKind::Disk,
             volume: Some("data".parse().expect("a name")),
-            read_only: false,
-            size: None,
-            host_path: None,
+            ..DecidedMount::default()
         };
         let content = Content {
             main: DecidedContainer {

@@ -10,18 +10,20 @@ use futures::TryStreamExt;
 use pluvio_api::applications::*;
 use pluvio_api::plans::{NeededPermission, TextFile};
 use pluvio_build::BuildSource;
+use pluvio_build::plan_beside::Reach;
 use pluvio_build::plan_compose::Asked;
+use pluvio_build::plan_fetched;
 use pluvio_build::plan_files::is_dotenv;
 use pluvio_build::plan_source::Planned;
 use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::spec::{GitSource, SourceSpec};
+use pluvio_model::spec::GitSource;
 use pluvio_store::NewAudit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::changes::new_name;
-use super::sources::{PASTED, docker_run, folders_missing, internal, of_files, of_folder};
+use super::sources::{PASTED, docker_run, folders_missing, internal, of_fetched, of_files};
 use crate::App;
 use crate::access::Caller;
 use crate::refusal::{Json, Path, Refusal};
@@ -99,13 +101,24 @@ async fn plan(
     let asked = Asked {
         name: name.clone(),
         variables: request.variables.into_iter().collect(),
-        confined: true,
+        reach: Reach::Folder,
         ..Asked::default()
     };
-    let (mut planned, source, suggestion, texts) = match request.source {
+    let path = request.path.filter(|path| !path.is_empty());
+    if path.is_some() && !matches!(request.source, SourceRequest::Upload(_)) {
+        return Err(Refusal(
+            problem::REQUEST_INVALID
+                .problem(
+                    "Only of an upload a folder is named so.",
+                    "Name the folder of a Git repository in `source.git.path`; leave it out of others.",
+                )
+                .path("path"),
+        ));
+    }
+    let (mut planned, has_source, suggestion, texts) = match request.source {
         SourceRequest::Image(text) => (
             pluvio_build::plan_source::of_image(&text, &asked),
-            None,
+            false,
             None,
             docker_run(text),
         ),
@@ -117,14 +130,14 @@ async fn plan(
             let files = vec![file];
             (
                 of_files(work, files.clone(), asked).await?,
-                None,
+                false,
                 None,
                 files,
             )
         }
         SourceRequest::Files(files) => (
             of_files(work, files.clone(), asked).await?,
-            None,
+            false,
             None,
             files
                 .into_iter()
@@ -142,15 +155,20 @@ async fn plan(
                     "Send the archive to /api/v1/uploads first.",
                 )));
             }
-            let tree = unpack(archive, work).await?;
-            let (planned, texts) = of_folder(tree, asked).await?;
-            (planned, Some(SourceSpec::Upload(sha256)), None, texts)
+            let whole = unpack(archive, work).await?;
+            let (planned, texts) = of_fetched(move || {
+                let folder = plan_fetched::folder_of(&whole, path.as_deref())?;
+                let planned = plan_fetched::of_upload(&whole, path.as_deref(), &sha256, &asked)?;
+                Ok((planned, folder))
+            })
+            .await?;
+            (planned, true, None, texts)
         }
         SourceRequest::Sample(sample) => {
             let found =
                 crate::samples::find(&sample).ok_or_else(|| crate::refusal::not_found("sample"))?;
             let sha256 = crate::samples::upload(&app, &sample).await?;
-            let tree = unpack(
+            let whole = unpack(
                 app.control
                     .blobs()
                     .path(&pluvio_control::sources::upload_key(&sha256)?),
@@ -162,17 +180,15 @@ async fn plan(
                 fallback: suggestion.clone(),
                 ..asked
             };
-            let (planned, texts) = of_folder(tree, asked).await?;
-            let source = Some(SourceSpec::Upload(sha256));
-            (planned, source, suggestion, texts)
+            let (planned, texts) = of_fetched(move || {
+                let planned = plan_fetched::of_upload(&whole, None, &sha256, &asked)?;
+                Ok((planned, whole))
+            })
+            .await?;
+            (planned, true, suggestion, texts)
         }
         SourceRequest::Git(git) => {
-            let git = GitSource {
-                url: git.url,
-                reference: git.reference.filter(|r| !r.is_empty()),
-                path: git.path.filter(|p| !p.is_empty()),
-                credential: git.credential,
-            };
+            let git = source_of(git);
             let credential =
                 pluvio_control::sources::git_credential(app.control.store(), scope.team, &git)
                     .await?;
@@ -187,19 +203,21 @@ async fn plan(
                 &quiet,
             )
             .await?;
-            let suggestion = git
-                .url
-                .trim_end_matches('/')
-                .trim_end_matches(".git")
-                .rsplit(['/', ':'])
-                .next()
-                .and_then(Name::suggest);
+            let suggestion = Name::suggest(git.short_name());
             let asked = Asked {
                 fallback: suggestion.clone(),
                 ..asked
             };
-            let (planned, texts) = of_folder(fetched.folder.clone(), asked).await?;
-            (planned, Some(SourceSpec::Git(git)), suggestion, texts)
+            // It is gone with the last who has it.
+            let fetched = std::sync::Arc::new(fetched);
+            let here = fetched.clone();
+            let (planned, texts) = of_fetched(move || {
+                let planned = plan_fetched::of_repository(&here, &git, &asked)?;
+                Ok((planned, here.folder.clone()))
+            })
+            .await?;
+            drop(fetched);
+            (planned, true, suggestion, texts)
         }
     };
     if name.is_none()
@@ -207,15 +225,8 @@ async fn plan(
     {
         planned.spec.name = suggested.clone();
     }
-    match source {
-        Some(source) => {
-            for component in planned.spec.components.values_mut() {
-                if matches!(component.source, Some(SourceSpec::Path(_))) {
-                    component.source = Some(at_path(&source, component.source.as_ref()));
-                }
-            }
-        }
-        None => folders_missing(&mut planned),
+    if !has_source {
+        folders_missing(&mut planned);
     }
     if app
         .control
@@ -238,24 +249,14 @@ async fn plan(
     Ok(Json(report(&app, planned, texts, &held)))
 }
 
-/// A sub-folder that the specification names lies in the same upload or repository.
-fn at_path(source: &SourceSpec, was: Option<&SourceSpec>) -> SourceSpec {
-    match (source, was) {
-        (SourceSpec::Git(git), Some(SourceSpec::Path(path))) if path != "." => {
-            let path = git
-                .path
-                .as_ref()
-                .map_or_else(|| path.clone(), |base| format!("{base}/{path}"));
-            SourceSpec::Git(GitSource {
-                path: Some(path),
-                ..git.clone()
-            })
-        }
-        // The deploy names the upload; the specification says which folder of it.
-        (SourceSpec::Upload(_), Some(SourceSpec::Path(path))) if path != "." => {
-            SourceSpec::Path(path.clone())
-        }
-        _ => source.clone(),
+/// What the address itself says of branch and folder counts where nothing else does.
+fn source_of(git: GitRequest) -> GitSource {
+    let of = GitSource::of(&git.url);
+    GitSource {
+        reference: git.reference.filter(|r| !r.is_empty()).or(of.reference),
+        path: git.path.filter(|p| !p.is_empty()).or(of.path),
+        credential: git.credential,
+        url: of.url,
     }
 }
 

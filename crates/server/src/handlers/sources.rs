@@ -11,7 +11,7 @@ use pluvio_api::plans::*;
 use pluvio_build::plan_compose::Asked;
 use pluvio_build::plan_files::is_dotenv;
 use pluvio_build::plan_source::{APP_FILES, Planned};
-use pluvio_formats::compose;
+use pluvio_formats::{compose, heroku};
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::SourceSpec;
@@ -197,13 +197,12 @@ pub(super) async fn of_files(
     task.await.map_err(|e| internal(&e))?.map_err(Refusal)
 }
 
-/// Plans a folder, with the texts in it that the report speaks of.
-pub(super) async fn of_folder(
-    folder: PathBuf,
-    asked: Asked,
+/// Plans what was fetched, by `plan`, which also says which folder it looked at; with the texts that the report speaks of.
+pub(super) async fn of_fetched(
+    plan: impl FnOnce() -> Result<(Planned, PathBuf), Problem> + Send + 'static,
 ) -> Result<(Planned, Vec<TextFile>), Refusal> {
     let task = tokio::task::spawn_blocking(move || {
-        let planned = pluvio_build::plan_source::of_folder_as(&folder, &asked)?;
+        let (planned, folder) = plan()?;
         let texts = texts(&folder, &planned);
         Ok((planned, texts))
     });
@@ -212,21 +211,28 @@ pub(super) async fn of_folder(
 
 /// The file that says what the application is comes first; then those that rows of the report name.
 fn texts(folder: &Path, planned: &Planned) -> Vec<TextFile> {
-    let mut paths: Vec<&str> = match planned.detected.kind.as_str() {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    // Paths of a report begin where the source does, which may be above.
+    let root = planned.root.clone().unwrap_or_else(|| folder.clone());
+    let inside = folder.strip_prefix(&root).unwrap_or(Path::new(""));
+    let usual: Vec<&str> = match planned.detected.kind.as_str() {
         "compose" => compose::FILES.to_vec(),
-        _ => [APP_FILES.as_slice(), &["Procfile", "app.json"]].concat(),
+        _ => [APP_FILES.as_slice(), &heroku::FILES].concat(),
     };
-    paths.retain(|path| folder.join(path).is_file());
-    paths.truncate(2);
+    let mut paths: Vec<String> = usual
+        .into_iter()
+        .map(|path| inside.join(path).to_string_lossy().into_owned())
+        .collect();
+    paths.retain(|path| root.join(path).is_file());
+    paths.truncate(3);
     for path in planned.report.iter().filter_map(|row| row.file.as_deref()) {
         // What is private in them is nobody's to look at.
-        if !paths.contains(&path) && !is_dotenv(path) {
-            paths.push(path);
+        if !paths.iter().any(|known| known == path) && !is_dotenv(path) {
+            paths.push(path.to_owned());
         }
     }
-    let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let read = |path: &str| {
-        let place = folder.join(path).canonicalize().ok()?;
+        let place = root.join(path).canonicalize().ok()?;
         let is_ours = place.starts_with(&root) && place.metadata().ok()?.len() <= TEXT as u64 / 4;
         is_ours.then(|| std::fs::read_to_string(place).ok())?
     };
@@ -234,8 +240,7 @@ fn texts(folder: &Path, planned: &Planned) -> Vec<TextFile> {
         .into_iter()
         .take(10)
         .filter_map(|path| {
-            let text = read(path)?;
-            let path = path.to_owned();
+            let text = read(&path)?;
             Some(TextFile { path, text })
         })
         .collect()

@@ -100,16 +100,28 @@ fn mount() -> BoxedStrategy<MountSpec> {
         any::<bool>(),
         of(path()),
         of(text()),
+        (
+            of(0u16..0o7777),
+            of(any::<u32>()),
+            of(any::<u32>()),
+            of(any::<bool>()),
+        ),
     )
         .prop_map(
-            |(name, kind, access, size, read_only, host_path, class)| MountSpec {
-                name,
-                kind,
-                access,
-                size,
-                read_only,
-                host_path,
-                class,
+            |(name, kind, access, size, read_only, host_path, class, (mode, uid, gid, exec))| {
+                MountSpec {
+                    name,
+                    kind,
+                    access,
+                    size,
+                    read_only,
+                    host_path,
+                    class,
+                    mode: mode.map(FileMode),
+                    uid,
+                    gid,
+                    exec,
+                }
             },
         )
         .boxed()

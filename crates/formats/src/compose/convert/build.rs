@@ -2,7 +2,7 @@
 
 use pluvio_model::name::EnvName;
 use pluvio_model::problem;
-use pluvio_model::spec::{BuildSpec, BuilderChoice, SourceSpec};
+use pluvio_model::spec::{BuildSpec, BuilderChoice, GitSource, SourceSpec};
 
 use super::super::Entry;
 use super::super::item::{Fields, Place, Taken};
@@ -73,19 +73,11 @@ impl Convert<'_> {
             spec.dockerfile_text = self.text(&text);
         }
         if git {
-            let (url, rest) = folder.split_once('#').unwrap_or((&folder, ""));
-            let (reference, path) = rest.split_once(':').unwrap_or((rest, ""));
-            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            let url = match url.strip_prefix("github.com/") {
+            let address = match folder.strip_prefix("github.com/") {
                 Some(rest) => format!("https://github.com/{rest}"),
-                None => url.to_owned(),
+                None => folder.clone(),
             };
-            making.component.source = Some(SourceSpec::Git(pluvio_model::spec::GitSource {
-                url,
-                reference: some(reference),
-                path: some(path),
-                credential: None,
-            }));
+            making.component.source = Some(SourceSpec::Git(GitSource::of(&address)));
             spec.dockerfile = asked.filter(|path| path != "Dockerfile");
         } else {
             folder = join("", &folder);
@@ -93,13 +85,19 @@ impl Convert<'_> {
             let whole = join(&folder, &file);
             let above = folder.split('/').take_while(|part| *part == "..").count();
             self.above = self.above.max(above);
-            if above > 0 || folder.starts_with(['/', '~']) {
+            let absolute = folder.starts_with(['/', '~']);
+            if above > 0 || absolute {
+                let remedy = match absolute {
+                    true => "Write it relative to the file's folder, such as `..` or `../api`."
+                        .to_owned(),
+                    false => self.around.outside(),
+                };
                 self.told.error(
                     problem::SPEC_UNSUPPORTED,
                     build.at,
                     &build.path,
                     format!("The context {folder} is outside of the folder that is deployed."),
-                    "Name the file on the command line, where the folders above it are at hand; or move the context below.",
+                    remedy,
                 );
                 return;
             }

@@ -12,6 +12,7 @@ mod followers;
 mod inside;
 mod limits;
 mod making;
+mod memory;
 mod mounts;
 mod networks;
 mod options;

@@ -1,24 +1,17 @@
 //! What is mounted: volumes, folders and files of the machine, memory, configs, secrets.
 
 use pluvio_model::name::Name;
-use pluvio_model::quantity::Bytes;
-use pluvio_model::spec::{AbsolutePath, MountSpec, VolumeAccess, VolumeKind};
-use serde_json::json;
+use pluvio_model::spec::{AbsolutePath, MountSpec, VolumeKind};
 
 use super::super::item::{Fields, Item, Map, Place, Taken, Value};
-use super::super::values;
 use super::Convert;
 use super::making::Making;
 
 pub(super) fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
     MountSpec {
-        name: None,
         kind,
-        access: VolumeAccess::Exclusive,
-        size: None,
         read_only,
-        host_path: None,
-        class: None,
+        ..MountSpec::default()
     }
 }
 
@@ -196,12 +189,12 @@ impl Convert<'_> {
             self.told
                 .ignored(taken.at, &taken.path, "It has no effect on Linux.");
         }
-        let mut size = None;
+        let (mut size, mut mode) = (None, None);
         for (key, refused) in [
             ("volume", ["subpath", "nocopy"].as_slice()),
             ("bind", ["propagation", "recursive"].as_slice()),
             ("image", ["subpath"].as_slice()),
-            ("tmpfs", ["mode"].as_slice()),
+            ("tmpfs", [].as_slice()),
         ] {
             let Some(taken) = inner.take(key) else {
                 continue;
@@ -235,15 +228,16 @@ impl Convert<'_> {
                     );
                 }
             }
-            if key == "tmpfs"
-                && let Some(taken) = more.take("size")
-            {
-                size = self.size(&taken);
+            if key == "tmpfs" {
+                if let Some(taken) = more.take("size") {
+                    size = self.size(&taken);
+                }
+                mode = more.take("mode").and_then(|taken| self.memory_mode(&taken));
             }
             more.finish(&mut self.told, &[]);
         }
         let content = inner.take("content");
-        let mode = inner.take("mode").and_then(|taken| self.text(&taken));
+        let own_mode = inner.take("mode").and_then(|taken| self.text(&taken));
         let folder = ["is_directory", "isDirectory"]
             .into_iter()
             .filter_map(|key| inner.take(key))
@@ -279,10 +273,10 @@ impl Convert<'_> {
         };
         if let Some(content) = content {
             let text = content.item.as_text().unwrap_or_default().to_owned();
-            self.file(target, text, mode.as_deref(), content.at, path, making);
+            self.file(target, text, own_mode.as_deref(), content.at, path, making);
             return;
         }
-        if let Some(mode) = mode {
+        if let Some(mode) = own_mode {
             self.told.ignored(
                 item.at,
                 path,
@@ -315,7 +309,7 @@ impl Convert<'_> {
             ("volume", None) => self.anonymous(target, item.at, path, making),
             ("tmpfs", _) => {
                 let mut spec = mount(VolumeKind::Memory, false);
-                spec.size = size;
+                (spec.size, spec.mode) = (size, mode);
                 making.component.volumes.insert(target, spec);
             }
             (other, source) => self.told.refused(
@@ -386,12 +380,8 @@ impl Convert<'_> {
             return;
         }
         if kind == "tmpfs" {
-            let mut spec = mount(VolumeKind::Memory, false);
-            spec.size = option("o").and_then(|options| {
-                let size = options.split(',').find_map(|o| o.strip_prefix("size="))?;
-                values::size(size)
-            });
-            making.component.volumes.insert(target, spec);
+            let options = option("o").unwrap_or_default().to_owned();
+            self.memory_at(target, &options, at, path, making);
             return;
         }
         let name = self.volume_name(volume);
@@ -476,54 +466,6 @@ impl Convert<'_> {
             &mut self.told,
             &["driver", "driver_opts", "external", "name", "labels"],
         );
-    }
-
-    pub(super) fn memory(
-        &mut self,
-        target: &str,
-        options: &str,
-        at: Place,
-        path: &str,
-        making: &mut Making,
-    ) {
-        let Some(target) = self.target(target, at, path) else {
-            return;
-        };
-        let mut spec = mount(VolumeKind::Memory, false);
-        let mut left = Vec::new();
-        for option in options.split(',').filter(|option| !option.is_empty()) {
-            match option.strip_prefix("size=").map(values::size) {
-                Some(Some(size)) => spec.size = Some(Bytes(size.0)),
-                _ if option == "rw" => {}
-                _ => left.push(option),
-            }
-        }
-        if !left.is_empty() && left.iter().all(|option| values::is_of_tmpfs(option)) {
-            self.told.adapted(
-                at,
-                path,
-                format!(
-                    "{}: given by `patch.engine`, which needs the permission for host access and has no effect on Kubernetes.",
-                    left.join(", ")
-                ),
-            );
-            let all = making
-                .host_config
-                .entry("Tmpfs")
-                .or_insert_with(|| json!({}));
-            all[target.as_str()] = options.into();
-        } else if !left.is_empty() {
-            self.told.refused(
-                at,
-                path,
-                format!(
-                    "{}: of the options of memory its size is given only.",
-                    left.join(", ")
-                ),
-                "Change modes and owners in the program's entrypoint.",
-            );
-        }
-        making.component.volumes.insert(target, spec);
     }
 
     pub(super) fn volumes_from(

@@ -48,7 +48,11 @@ impl Section {
         let called = old.or(item.get("name").and_then(Item::as_text));
         let external = external.is_some_and(|item| flag(item) != Some(false));
         let shared = called.or(external.then_some(key)).filter(|name| {
-            !internal && !is_of_a_proxy(key) && !is_of_a_proxy(name) && is_shared_name(name)
+            !internal
+                && !is_of_a_proxy(key)
+                && !is_of_a_proxy(name)
+                && !(external && is_engines_own(name))
+                && is_shared_name(name)
         });
         Section {
             internal,
@@ -56,6 +60,13 @@ impl Section {
             called: called.map(str::to_owned),
             shared: shared.map(str::to_owned),
         }
+    }
+
+    /// `none` and `host` of every engine, where the file takes it from outside.
+    fn engines_own(&self, key: &str) -> Option<&'static str> {
+        let called = self.called.as_deref().unwrap_or(key);
+        let own = ENGINES_OWN.into_iter().find(|own| *own == called);
+        own.filter(|_| self.external)
     }
 
     fn spec(&self) -> NetworkSpec {
@@ -67,6 +78,19 @@ impl Section {
 }
 
 impl Convert<'_> {
+    /// `none` or `host`, where a service is on that network of the engine's and on no other.
+    pub(super) fn engines_own_network(&mut self, fields: &Fields) -> Option<&'static str> {
+        let all = fields.peek("networks")?.as_map()?;
+        let (only, said) = all.first().filter(|_| all.len() == 1)?;
+        if !said.item.is_null() {
+            return None;
+        }
+        let section = Section::of(only, &self.networks.get(only)?.item);
+        let own = section.engines_own(only)?;
+        self.used.insert(("networks", only.clone()));
+        Some(own)
+    }
+
     pub(super) fn networks_of(&mut self, fields: &mut Fields, making: &Making) {
         let mut joined = Joined {
             at: fields.at,
@@ -273,7 +297,9 @@ impl Convert<'_> {
             self.join(component, joined, one, &names);
         }
         for (name, field) in &sections {
-            self.network_section(name, field, one, &names[name], &described[name.as_str()]);
+            let on_it = joined.values().any(|one| one.networks.contains_key(name));
+            let section = &described[name.as_str()];
+            self.network_section(name, field, (one, on_it), &names[name], section);
         }
     }
 
@@ -320,7 +346,7 @@ impl Convert<'_> {
         &mut self,
         key: &str,
         field: &Field,
-        one: bool,
+        (one, on_it): (bool, bool),
         name: &Name,
         section: &Section,
     ) {
@@ -340,6 +366,24 @@ impl Convert<'_> {
             if !section.external {
                 self.told
                     .ignored(external.at, &external.path, "It is so anyway.");
+            } else if let Some(own) = section.engines_own(key) {
+                if on_it {
+                    self.told.refused(
+                        external.at,
+                        &external.path,
+                        format!("`{own}` is the engine's own, and what is on it is on no other and has no other name there: compose itself ends with an error."),
+                        "Put services on it alone, or take it out.",
+                    );
+                } else if used {
+                    let message = match own {
+                        "none" => "It is the engine's own: a service that is on it has no network.",
+                        _ => {
+                            "It is the engine's own: a service that is on it is on the machine's network."
+                        }
+                    };
+                    self.told.adapted(external.at, &external.path, message);
+                }
+                fields.take("name");
             } else if is_of_a_proxy(key) || is_of_a_proxy(called) {
                 self.told.adapted(
                     external.at,
@@ -402,6 +446,23 @@ impl Convert<'_> {
                     &driver.path,
                     "An application's networks are bridges.",
                 ),
+                _ if !on_it => self.told.ignored(
+                    driver.at,
+                    &driver.path,
+                    "No service is on it, so it is not made.",
+                ),
+                Some("none" | "null") => self.told.refused(
+                    driver.at,
+                    &driver.path,
+                    "Engines make no network of this driver: compose itself ends with `plugin \"none\" not found`.",
+                    "Take the network out, and write `network_mode: none` in each service that is to have no network.",
+                ),
+                Some("host") => self.told.refused(
+                    driver.at,
+                    &driver.path,
+                    "Engines make no second network of this driver: compose itself ends with an error.",
+                    "Take the network out, and write `network_mode: host` in each service that is to be on the machine's network.",
+                ),
                 other => self.told.refused(
                     driver.at,
                     &driver.path,
@@ -434,6 +495,8 @@ impl Convert<'_> {
         fields.finish(&mut self.told, &[]);
         if !used {
             self.told.ignored(at, &path, "No service uses it.");
+        } else if section.engines_own(key).is_some() && !on_it {
+            // It is nothing of the application's.
         } else if one {
             self.told.adapted(
                 at,
@@ -517,6 +580,13 @@ fn range(text: &str) -> Option<RangeInclusive<Ipv4Addr>> {
     let hosts = u32::MAX.checked_shr(length).unwrap_or(0);
     let first = address.to_bits() & !hosts;
     Some(Ipv4Addr::from_bits(first)..=Ipv4Addr::from_bits(first | hosts))
+}
+
+/// Networks that every engine has, and that are none.
+const ENGINES_OWN: [&str; 2] = ["none", "host"];
+
+fn is_engines_own(name: &str) -> bool {
+    ENGINES_OWN.contains(&name)
 }
 
 /// Names that people give to the network between a reverse proxy and what it leads to.

@@ -18,6 +18,11 @@ impl Convert<'_> {
         services: &Map,
     ) {
         let Some(mode) = fields.take("network_mode") else {
+            if let Some(engines_own) = self.engines_own_network(fields)
+                && let Some(networks) = fields.take("networks")
+            {
+                self.on_engines_own(engines_own, &networks, making);
+            }
             return;
         };
         let Some(text) = self.text(&mode) else { return };
@@ -30,20 +35,7 @@ impl Convert<'_> {
                 );
                 return;
             }
-            "host" => {
-                making.network = Some(OwnNetwork::Host);
-                making.host().network = true;
-                self.told.advised(
-                    mode.at,
-                    &mode.path,
-                    "It is on the machine's own network: deploying it needs the permission for host access, and it stops before its next one starts.",
-                    "Take it out, and publish the ports that must be reached, to lose no request in a redeploy.",
-                );
-            }
-            "none" => {
-                making.network = Some(OwnNetwork::None);
-                making.component.offline = true;
-            }
+            "host" | "none" => self.on_engines_own(&text, &mode, making),
             other => match leader(other, services).and_then(|leader| self.names.get(leader)) {
                 Some(leader) if *leader != making.name => {
                     let follower = Follower {
@@ -73,6 +65,23 @@ impl Convert<'_> {
                 "Take one of them out.",
             );
         }
+    }
+
+    /// The machine's own network, or none.
+    fn on_engines_own(&mut self, network: &str, taken: &Taken, making: &mut Making) {
+        if network == "none" {
+            making.network = Some(OwnNetwork::None);
+            making.component.offline = true;
+            return;
+        }
+        making.network = Some(OwnNetwork::Host);
+        making.host().network = true;
+        self.told.advised(
+            taken.at,
+            &taken.path,
+            "It is on the machine's own network: deploying it needs the permission for host access, and it stops before its next one starts.",
+            "Take it out, and publish the ports that must be reached, to lose no request in a redeploy.",
+        );
     }
 
     /// A network of what is not in the file.

@@ -4,13 +4,14 @@
 //! exported file that nobody changed comes back as it was. What compose cannot do has a row.
 
 mod beside;
+mod mounts;
 
 use indexmap::IndexMap;
 use pluvio_model::interpolate::{self, Otherwise, Piece};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::spec::{
     AppSpec, Command, ComponentSpec, EnvValue, Kind, PortProtocol, PortRef, RestartPolicy,
-    SourceSpec, Use, VolumeKind, default_network,
+    SourceSpec, Use, default_network,
 };
 use serde_json::{Map, Value, json};
 
@@ -426,36 +427,6 @@ impl Writer<'_> {
         }
         if !mounted.is_empty() {
             out.insert("configs".into(), mounted.into());
-        }
-    }
-
-    fn mounts(&mut self, component: &ComponentSpec, out: &mut Map<String, Value>) {
-        let mut mounts = Vec::new();
-        for (target, mount) in &component.volumes {
-            let mut one = Map::new();
-            let (kind, source) = match mount.kind {
-                VolumeKind::Disk => ("volume", mount.name.as_ref().map(ToString::to_string)),
-                VolumeKind::Memory => ("tmpfs", None),
-                VolumeKind::Host => ("bind", mount.host_path.as_ref().map(ToString::to_string)),
-            };
-            one.insert("type".into(), kind.into());
-            if let Some(source) = source {
-                if kind == "volume" {
-                    self.volumes.insert(source.clone(), json!({}));
-                }
-                one.insert("source".into(), source.into());
-            }
-            one.insert("target".into(), target.to_string().into());
-            if mount.read_only {
-                one.insert("read_only".into(), true.into());
-            }
-            if let (VolumeKind::Memory, Some(size)) = (mount.kind, mount.size) {
-                one.insert("tmpfs".into(), json!({ "size": size.0 }));
-            }
-            mounts.push(Value::Object(one));
-        }
-        if !mounts.is_empty() {
-            out.insert("volumes".into(), mounts.into());
         }
     }
 

@@ -353,7 +353,7 @@ services:
   meter:
     image: localhost/meter:1
     volumes: ['/:/host:ro']
-    tmpfs: ['/run:size=1m,noexec,mode=755', '/odd:huge=always']
+    tmpfs: ['/run:size=1m,noexec,nr_inodes=5', '/odd:huge=always']
 ",
         )],
         expect![[r#"

@@ -261,9 +261,7 @@ impl Scene {
                 DecidedMount {
                     kind: VolumeKind::Disk,
                     volume: Some("data".parse().unwrap()),
-                    read_only: false,
-                    size: None,
-                    host_path: None,
+                    ..DecidedMount::default()
                 },
             );
         }

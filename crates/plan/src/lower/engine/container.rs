@@ -148,10 +148,9 @@ impl Owner<'_> {
     fn mount(&self, target: &str, mount: &DecidedMount, config: &mut HostConfig) {
         match mount.kind {
             VolumeKind::Memory => {
-                let options = mount.size.map(|size| format!("size={}", size.0));
-                config
-                    .tmpfs
-                    .insert(target.to_owned(), options.unwrap_or_default());
+                let size = mount.size.map(|size| format!("size={}", size.0));
+                let options: Vec<String> = size.into_iter().chain(mount.memory_options()).collect();
+                config.tmpfs.insert(target.to_owned(), options.join(","));
             }
             VolumeKind::Host => config.mounts.push(Mount {
                 r#type: "bind".to_owned(),

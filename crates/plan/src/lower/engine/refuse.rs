@@ -90,6 +90,19 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
     });
     let containers = std::iter::once((String::new(), &content.main)).chain(beside);
     for (prefix, container) in containers {
+        if facts.runtime == RuntimeKind::Podman {
+            let owned = container.mounts.iter().filter_map(|(target, mount)| {
+                let uid = mount.uid.map(|_| "uid");
+                Some((target, uid.or(mount.gid.map(|_| "gid"))?))
+            });
+            for (target, key) in owned {
+                refuse(
+                    format!("{prefix}volumes.{target}.{key}"),
+                    "Podman mounts memory as root's only.",
+                    "Take it out and let `mode` say who may write, or choose a Docker engine.",
+                );
+            }
+        }
         let Some(host) = &container.host else {
             continue;
         };

@@ -1,0 +1,196 @@
+//! What lies around a compose file on disk, and how far it may reach.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use pluvio_formats::compose::{self, Entry, Surroundings};
+
+/// The largest file that is taken along as text.
+const TEXT_MAX: u64 = 1 << 20;
+/// The most files of one folder.
+const FILES_MAX: usize = 200;
+
+const OUTSIDE_OF_SOURCE: &str = "Only what was given is read: move the context into it. Of a repository or an archive, the folder with the compose file is named as a folder in it, and all of it is at hand.";
+
+/// How far from its folder a compose file reaches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// To whatever is on this machine: it is of whoever asks.
+    #[default]
+    Machine,
+    /// Somebody else's folder: nothing outside of it is read or named.
+    Folder,
+    /// The same, where the folder lies in a larger source, such as a repository: nothing outside of that.
+    Source(PathBuf),
+}
+
+/// The folder of a compose file.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    folder: PathBuf,
+    /// What is not left, links followed.
+    bound: Option<PathBuf>,
+    /// See [`Surroundings::outside`].
+    pub(crate) remedy: String,
+}
+
+impl Beside {
+    pub(crate) fn new(folder: &Path, reach: &Reach) -> Beside {
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let folder = whole(folder);
+        let bound = match reach {
+            Reach::Machine => None,
+            Reach::Folder => Some(folder.clone()),
+            Reach::Source(source) => Some(whole(source)),
+        };
+        Beside {
+            folder,
+            bound,
+            remedy: compose::Nothing.outside(),
+        }
+    }
+
+    /// The folder so many above, or what to do where it is not taken for an application's source.
+    pub(crate) fn above(&self, count: usize) -> Result<PathBuf, String> {
+        let Some(root) = self.folder.ancestors().nth(count) else {
+            return Err(
+                "There are not so many folders above the file: correct the path.".to_owned(),
+            );
+        };
+        if let Some(bound) = &self.bound {
+            return match root.starts_with(bound) {
+                true => Ok(root.to_owned()),
+                false => Err(OUTSIDE_OF_SOURCE.to_owned()),
+            };
+        }
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let home = home.map(|home| home.canonicalize().unwrap_or(home));
+        if root.parent().is_none() || home.as_ref().is_some_and(|home| home.starts_with(root)) {
+            let which = match home {
+                Some(home) if home == root => format!("{}, your home", root.display()),
+                Some(_) if root.parent().is_some() => {
+                    format!("{}, where your home is", root.display())
+                }
+                _ => "the whole disk".to_owned(),
+            };
+            return Err(format!(
+                "That is {which}, which is not taken for one application's source: put the project into a folder of its own, or move the context below the file's folder."
+            ));
+        }
+        Ok(root.to_owned())
+    }
+
+    /// Where this folder lies in one above it.
+    pub(crate) fn inside(&self, root: &Path) -> String {
+        let inside = self.folder.strip_prefix(root).unwrap_or(Path::new(""));
+        inside.to_string_lossy().into_owned()
+    }
+
+    /// What the source is instead of this folder, for people.
+    pub(crate) fn told(&self, root: &Path) -> String {
+        match &self.bound {
+            None => format!(
+                "It builds from above its folder: the source is {}.",
+                root.display()
+            ),
+            Some(bound) => match root.strip_prefix(bound) {
+                Ok(inside) if !inside.as_os_str().is_empty() => format!(
+                    "It builds from above its folder: the source is the folder {}.",
+                    inside.display()
+                ),
+                _ => {
+                    "It builds from above its folder: the source is all that was given.".to_owned()
+                }
+            },
+        }
+    }
+
+    /// `None` for what is outside of a folder that is not to be left, links followed.
+    fn place(&self, path: &str) -> Option<PathBuf> {
+        let path = match path.strip_prefix('~') {
+            Some(rest) if self.bound.is_none() => {
+                PathBuf::from(std::env::var_os("HOME")?).join(rest.trim_start_matches('/'))
+            }
+            Some(_) => return None,
+            None => self.folder.join(path),
+        };
+        match &self.bound {
+            None => Some(path),
+            Some(bound) => {
+                let whole = path.canonicalize().ok()?;
+                whole.starts_with(bound).then_some(whole)
+            }
+        }
+    }
+}
+
+impl Surroundings for Beside {
+    fn entry(&self, path: &str) -> Entry {
+        let Some(place) = self.place(path) else {
+            return Entry::Missing;
+        };
+        match fs::metadata(&place) {
+            Err(_) => Entry::Missing,
+            Ok(data) if data.is_dir() => Entry::Folder,
+            Ok(data) if data.is_file() && data.len() <= TEXT_MAX => match fs::read(&place) {
+                Ok(bytes) => String::from_utf8(bytes)
+                    .ok()
+                    .filter(|text| !text.contains('\0'))
+                    .map_or(Entry::Other, Entry::Text),
+                Err(_) => Entry::Other,
+            },
+            Ok(_) => Entry::Other,
+        }
+    }
+
+    fn below(&self, path: &str) -> Option<Vec<String>> {
+        let root = self.place(path)?;
+        let mut files = Vec::new();
+        let mut waiting = vec![String::new()];
+        while let Some(inside) = waiting.pop() {
+            let mut entries: Vec<_> = fs::read_dir(root.join(&inside))
+                .ok()?
+                .collect::<Result<_, _>>()
+                .ok()?;
+            entries.sort_by_key(fs::DirEntry::file_name);
+            for entry in entries {
+                let name = entry.file_name().into_string().ok()?;
+                let name = if inside.is_empty() {
+                    name
+                } else {
+                    format!("{inside}/{name}")
+                };
+                if entry.file_type().ok()?.is_dir() {
+                    waiting.push(name);
+                } else {
+                    files.push(name);
+                }
+                if files.len() + waiting.len() > FILES_MAX {
+                    return None;
+                }
+            }
+        }
+        files.sort();
+        Some(files)
+    }
+
+    fn absolute(&self, path: &str) -> Option<String> {
+        if self.bound.is_some() {
+            return None;
+        }
+        let place = self.place(path)?;
+        let whole = place.canonicalize().unwrap_or(place);
+        whole.into_os_string().into_string().ok()
+    }
+
+    fn is_program(&self, path: &str) -> bool {
+        self.place(path)
+            .and_then(|place| fs::metadata(place).ok())
+            .is_some_and(|data| data.permissions().mode() & 0o111 != 0)
+    }
+
+    fn outside(&self) -> String {
+        self.remedy.clone()
+    }
+}
