@@ -1,6 +1,6 @@
 //! Compose files as sources: which of a folder are read, and the folders that their services are built from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pluvio_formats::compose::{self, Entry, Import, Project, Surroundings};
 use pluvio_formats::report::{Outcome, Row};

@@ -275,7 +275,7 @@ fn what_is_wrong_has_its_place_and_a_remedy() {
             spec.invalid compose.yaml:4 `abc` is not a published port.
               Write HOST:CONTAINER, such as "8080:80", with an address before it or /udp behind it where needed.
             spec.unsupported compose.yaml:10 The context ../other is outside of the folder that is deployed.
-              Name the file on the command line, where the folders above it are at hand; or move the context below.
+              Name the file on the command line, where the folders above it are at hand, or give the whole folder or repository with it; or move the context below.
         "#]],
     );
     check(

@@ -166,6 +166,7 @@ networks:
               corporate: { shared: corporate }
             refused services.dns.networks.lan.ipv4_address:6
             adapted services.web.networks.lan.ipv4_address:9
+            adapted services.web.dns:10
             refused networks.lan.ipam:12
             adapted networks.proxy.external:13
             ignored networks.proxy.name:13
@@ -364,15 +365,16 @@ services:
                 image: localhost/meter:1
                 imagePorts: true
                 volumes:
-                  /run: { type: memory, size: 1Mi }
+                  /run: { type: memory, size: 1Mi, exec: false }
                   /odd: { type: memory }
                 routes: []
                 patch:
                   engine:
                     HostConfig:
                       Binds: [/:/host:ro]
-                      Tmpfs: { /run: "size=1m,noexec,mode=755" }
+                      Tmpfs: { /run: "size=1m,noexec,nr_inodes=5" }
             adapted services.meter.volumes:6
+            adapted services.meter.tmpfs:7
             adapted services.meter.tmpfs:7
             refused services.meter.tmpfs:7
         "#]],

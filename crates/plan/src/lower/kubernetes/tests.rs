@@ -507,7 +507,7 @@ fn a_pod_is_told_what_it_cannot_call_itself() {
         one["dnsConfig"],
         json!({
             "nameservers": ["192.0.2.1", "192.0.2.2"],
-            "searches": ["shop.main--production.svc.cluster.local", "corp.example"],
+            "searches": ["shop.crew-production.svc.cluster.local", "corp.example"],
             "options": [{ "name": "ndots", "value": "2" }, { "name": "rotate" }],
         })
     );
