@@ -45,9 +45,13 @@ pub fn of_upload(
     upload: &str,
     asked: &Asked,
 ) -> Result<Planned, Problem> {
-    let own = path.unwrap_or_default();
-    let mut planned = of_part(whole, &folder_of(whole, path)?, asked)?;
-    let base = base(&planned, whole, own);
+    let folder = folder_of(whole, path)?;
+    let mut planned = of_part(whole, &folder, asked)?;
+    // An upload stays as it is: what a link leads to is named itself, since a build follows none.
+    let base = match planned.root {
+        Some(_) => base(&planned, whole, ""),
+        None => inside(whole, &folder),
+    };
     // The deploy names the upload; the specification says which folder of it.
     each_path(&mut planned, |path| match joined(&base, path) {
         Some(path) => SourceSpec::Path(path),
@@ -75,8 +79,14 @@ fn base(planned: &Planned, whole: &Path, own: &str) -> String {
         // As it was asked for: a link on the way may lead elsewhere with the next commit.
         return own.to_owned();
     };
-    let whole = whole.canonicalize().unwrap_or_else(|_| whole.to_owned());
-    let inside = root.strip_prefix(whole).unwrap_or(Path::new(""));
+    inside(whole, root)
+}
+
+/// A folder's path in the whole.
+fn inside(whole: &Path, folder: &Path) -> String {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = real(folder);
+    let inside = folder.strip_prefix(real(whole)).unwrap_or(Path::new(""));
     inside.to_string_lossy().into_owned()
 }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::MANAGER;
 use crate::book::ObjectName;
 use crate::cache::{Cache, Seen, seen};
-use crate::failure::{FOREIGN, is_invalid, is_not_found};
+use crate::failure::{FOREIGN, is_invalid, is_not_found, is_unchangeable};
 use crate::resources::Resources;
 
 /// When an object was last written with another content, by the cluster's clock, and which generation that made.
@@ -87,7 +87,7 @@ impl Writer {
             .patch(&name.name, &params, &Patch::Apply(&object.body))
             .await
         {
-            Err(error) if is_invalid(&error) && can_be_replaced(&name.kind) => {
+            Err(error) if is_unchangeable(&error) && can_be_replaced(&name.kind) => {
                 // A field that cannot be changed: the object is made anew, and takes its pods over.
                 tracing::info!(object = %name, "it is replaced: a field of it cannot be changed");
                 api.delete(&name.name, &DeleteParams::orphan())
@@ -97,9 +97,23 @@ impl Writer {
                 api.patch(&name.name, &params, &Patch::Apply(&object.body))
                     .await?
             }
+            // A port of ours that somebody gave another number is one of theirs, whose name ours cannot have beside it.
+            Err(error) if is_invalid(&error) && name.kind == "Service" => {
+                let ports =
+                    serde_json::json!({ "spec": { "ports": object.body["spec"]["ports"] } });
+                let whole = PatchParams {
+                    field_manager: Some(MANAGER.to_owned()),
+                    ..PatchParams::default()
+                };
+                let ports = Patch::Merge(&ports);
+                let replaced = api.patch(&name.name, &whole, &ports);
+                replaced.await.map_err(|_| error)?;
+                api.patch(&name.name, &params, &Patch::Apply(&object.body))
+                    .await?
+            }
             other => other?,
         };
-        let kind = name.kind.clone();
+        let is_autoscaler = name.kind == "HorizontalPodAutoscaler";
         self.written.insert(
             name,
             Written {
@@ -113,7 +127,7 @@ impl Writer {
                 answer: service_address(&applied),
                 scaling: serde_json::from_value(applied.data["spec"].clone())
                     .ok()
-                    .filter(|_| kind == "HorizontalPodAutoscaler")
+                    .filter(|_| is_autoscaler)
                     .map(|spec| scaling(&spec)),
             },
         );
@@ -251,7 +265,8 @@ fn has_drifted(cache: &Cache, name: &ObjectName, written: &Written) -> bool {
             seen.version.parse::<u64>().ok() > written.version.parse::<u64>().ok()
         })
     };
-    match name.kind.as_str() {
+    // An application may have objects of its own, of other groups' kinds and of older versions.
+    match name.cached_kind() {
         "Deployment" => by_generation(seen(&cache.deployments, text, namespace)),
         "StatefulSet" => by_generation(seen(&cache.stateful_sets, text, namespace)),
         "DaemonSet" => by_generation(seen(&cache.daemon_sets, text, namespace)),

@@ -49,6 +49,22 @@ impl ObjectName {
             name,
         }
     }
+
+    /// Its kind where it is one of those that caches hold: others may be called so, and an older version holds other fields.
+    pub(crate) fn cached_kind(&self) -> &str {
+        let version = match self.kind.as_str() {
+            "Deployment" | "StatefulSet" | "DaemonSet" => "apps/v1",
+            "Job" | "CronJob" => "batch/v1",
+            "HorizontalPodAutoscaler" => "autoscaling/v2",
+            "NetworkPolicy" => "networking.k8s.io/v1",
+            "EndpointSlice" => "discovery.k8s.io/v1",
+            _ => "v1",
+        };
+        match self.api_version == version {
+            true => &self.kind,
+            false => "",
+        }
+    }
 }
 
 impl std::fmt::Display for ObjectName {

@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::MANAGER;
 use crate::book::ObjectName;
 use crate::patience::{LONGEST, Patience};
 
@@ -46,7 +45,7 @@ pub(crate) struct Cache {
     pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
     /// Nor are these two waited for: only whether somebody changed them.
     pub(crate) policies: Store<PartialObjectMeta<NetworkPolicy>>,
-    /// Those that Pluvio wrote itself.
+    /// Those that Kubernetes did not make itself.
     pub(crate) slices: Store<PartialObjectMeta<EndpointSlice>>,
     /// Warnings about pods; who is meant is told by name.
     pub(crate) warnings: Store<Event>,
@@ -89,7 +88,7 @@ impl Cache {
             config_maps: watches.versions(),
             policies: watches.versions(),
             slices: watches.versions_of(&format!(
-                "{},endpointslice.kubernetes.io/managed-by={MANAGER}",
+                "{},endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io",
                 key::APPLICATION
             )),
             warnings: watches.warnings("involvedObject.kind=Pod"),
@@ -186,7 +185,7 @@ impl Cache {
             reference.namespace.clone_from(&name.namespace);
             application(from.get(&reference)?.as_ref())
         }
-        match name.kind.as_str() {
+        match name.cached_kind() {
             "Deployment" => of(&self.deployments, name),
             "StatefulSet" => of(&self.stateful_sets, name),
             "DaemonSet" => of(&self.daemon_sets, name),

@@ -41,6 +41,33 @@ pub(crate) fn is_invalid(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 422)
 }
 
+/// All that is wrong with the object is that it would change what cannot be changed: it could be made anew. (Source: the words of
+/// ValidateImmutableField in apimachinery, and of the validations of workloads' updates.)
+pub(crate) fn is_unchangeable(error: &Error) -> bool {
+    let says_so = |text: &str| {
+        [
+            "immutable",
+            "updates to ",
+            "may not be changed",
+            "cannot be updated",
+        ]
+        .iter()
+        .any(|word| text.contains(word))
+    };
+    let Error::Api(status) = error else {
+        return false;
+    };
+    let causes = status.details.as_ref().map(|details| &details.causes[..]);
+    is_invalid(error)
+        && match causes {
+            Some([_, ..]) => causes
+                .into_iter()
+                .flatten()
+                .all(|cause| says_so(&cause.message)),
+            _ => says_so(&status.message),
+        }
+}
+
 /// The API server could not be asked, or asks for patience: the same request may succeed later.
 pub(crate) fn is_passing(error: &Error) -> bool {
     match error {
@@ -120,4 +147,29 @@ pub(crate) fn told(error: &Error) -> String {
 /// What somebody else said, to go on behind.
 pub(crate) fn end(text: &str) -> &str {
     text.trim_end_matches(['.', '\n', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_made_anew_only_for_what_cannot_be_changed() {
+        let invalid = |causes: &[&str]| {
+            let causes: Vec<_> = causes
+                .iter()
+                .map(|message| serde_json::json!({ "message": message }))
+                .collect();
+            let status = serde_json::json!({ "code": 422, "message": "it is invalid", "details": { "causes": causes } });
+            Error::Api(Box::new(serde_json::from_value(status).unwrap()))
+        };
+        let selector = "Invalid value: …: field is immutable";
+        let set = "Forbidden: updates to statefulset spec for fields other than 'replicas' … are forbidden";
+        let domain = "Invalid value: \"a_b\": a lowercase RFC 1123 subdomain must consist of …";
+        assert!(is_unchangeable(&invalid(&[selector])));
+        assert!(is_unchangeable(&invalid(&[set, selector])));
+        assert!(!is_unchangeable(&invalid(&[domain])));
+        assert!(!is_unchangeable(&invalid(&[selector, domain])));
+        assert!(!is_unchangeable(&invalid(&[])));
+    }
 }

@@ -239,11 +239,13 @@ pub(crate) fn unmade(status: &ContainerStatus) -> Option<Unmade> {
 }
 
 /// Of a kubelet or a runtime that is slow: it tries again by itself, and what is asked for is not at fault. (Source: pkg/kubelet/util/manager
-/// `failed to sync … cache`; containerd's `name … is reserved` while its first try still goes on.)
+/// `failed to sync … cache`; the node authorizer's `no relationship found` before it has learned of a pod or its claim
+/// (plugin/pkg/auth/authorizer/node); containerd's `name … is reserved` while its first try still goes on.)
 fn is_passing(message: &str) -> bool {
     [
         "failed to sync secret cache",
         "failed to sync configmap cache",
+        "no relationship found between node",
         "timed out waiting for the condition",
         "context deadline exceeded",
         "is reserved for",

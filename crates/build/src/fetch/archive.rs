@@ -84,9 +84,7 @@ pub fn unpack(archive: &Path, into: &Path, limits: &ArchiveLimits) -> Result<u64
     let files = room.files;
     lift_single_folder(into).map_err(|e| super::cannot_write(into, &e))?;
     // Where the one folder of an archive is all of it, what was beside it is outside.
-    if let Some(link) =
-        link_that_leads_out(into, Path::new("")).map_err(|e| super::cannot_write(into, &e))?
-    {
+    if let Some(link) = link_that_leads_out(into).map_err(|e| super::cannot_write(into, &e))? {
         return Err(refused(
             link.display(),
             "is a link that may lead out of the archive.",
@@ -342,29 +340,44 @@ fn leads_through_link(root: &Path, path: &Path) -> bool {
         })
 }
 
-/// The first link below a folder that is not plainly inside of the whole. What goes up after it went down may go down by
-/// another link, to less deep a place than it says.
-fn link_that_leads_out(root: &Path, inside: &Path) -> io::Result<Option<PathBuf>> {
-    let depth = inside.components().count();
-    for entry in fs::read_dir(root.join(inside))? {
-        let entry = entry?;
-        let path = inside.join(entry.file_name());
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            if let Some(link) = link_that_leads_out(root, &path)? {
-                return Ok(Some(link));
-            }
-        } else if kind.is_symlink() {
-            let to = fs::read_link(entry.path())?;
-            let is_up = |part: &Component| *part == Component::ParentDir;
-            let steps = to.components().filter(|part| *part != Component::CurDir);
-            let up = steps.clone().take_while(is_up).count();
-            if up > depth || to.is_absolute() || steps.skip(up).any(|part| is_up(&part)) {
+/// The first link that is not plainly inside of the whole. Folders wait in a list: nesting costs no open files.
+fn link_that_leads_out(root: &Path) -> io::Result<Option<PathBuf>> {
+    let mut waiting = vec![PathBuf::new()];
+    while let Some(inside) = waiting.pop() {
+        for entry in fs::read_dir(root.join(&inside))? {
+            let entry = entry?;
+            let path = inside.join(entry.file_name());
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                waiting.push(path);
+            } else if kind.is_symlink()
+                && !stays_inside(root, &inside, &fs::read_link(entry.path())?)
+            {
                 return Ok(Some(path));
             }
         }
     }
     Ok(None)
+}
+
+/// Whether a link in a folder leads nowhere out. Up leads to where the words say only from what is no link itself.
+fn stays_inside(root: &Path, folder: &Path, to: &Path) -> bool {
+    let mut here = folder.to_owned();
+    let mut linked = false;
+    for part in to.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if linked || !here.pop() => return false,
+            Component::ParentDir => {}
+            Component::Normal(name) => {
+                here.push(name);
+                let data = root.join(&here).symlink_metadata();
+                linked |= data.is_ok_and(|data| data.file_type().is_symlink());
+            }
+            Component::RootDir | Component::Prefix(_) => return false,
+        }
+    }
+    true
 }
 
 /// `shop-1.0/…` as its content: what people get from "download as archive".
@@ -415,6 +428,20 @@ mod tests {
     }
 
     use tar::EntryType::{Directory, Fifo, Link, Regular, Symlink};
+
+    #[test]
+    fn a_link_may_go_up_from_what_is_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [
+            Row("releases/2/x", Regular, "x"),
+            Row("now", Symlink, "releases/../releases/2"),
+            Row("releases/same", Symlink, "./../now/x"),
+        ];
+        let file = archive(folder.path(), &rows);
+        let into = folder.path().join("into");
+        unpack(&file, &into, &ArchiveLimits::default()).unwrap();
+        assert_eq!(fs::read_to_string(into.join("releases/same")).unwrap(), "x");
+    }
 
     #[test]
     fn what_leads_out_is_refused_by_name() {

@@ -29,8 +29,9 @@ pub(crate) async fn apply(context: &Context, args: &ApplyArgs) -> Done {
         .values()
         .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
     {
-        let folder = Path::new(file)
-            .parent()
+        let beside = Path::new(file).parent();
+        let folder = planned.root.as_deref().or(beside);
+        let folder = folder
             .filter(|p| !p.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         upload = Some(send(context, folder).await?);

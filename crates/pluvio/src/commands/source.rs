@@ -157,6 +157,8 @@ impl UnpackedHere {
         let asked = Asked {
             name: name.cloned(),
             fallback: self.name.clone(),
+            files: asked.files.clone(),
+            env_files: asked.env_files.clone(),
             variables: asked.variables.clone(),
             profiles: asked.profiles.clone(),
             ..Asked::default()

@@ -64,7 +64,10 @@ impl Convert<'_> {
                     true
                 }
                 "rw" if value.is_empty() => continue,
-                "nosuid" | "nodev" | "noatime" if value.is_empty() => {
+                "nosuid" | "nodev" | "noatime" | "relatime" | "norelatime" | "strictatime"
+                | "nodiratime" | "diratime" | "defaults"
+                    if value.is_empty() =>
+                {
                     anyway.push(option);
                     continue;
                 }

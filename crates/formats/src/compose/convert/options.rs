@@ -52,7 +52,7 @@ impl Convert<'_> {
                 self.told.adapted(
                     taken.at,
                     &taken.path,
-                    "Kept on engines. On Kubernetes a pod calls itself by the first word in small letters; `HOSTNAME` and `/etc/hosts` hold all of it.",
+                    "Kept on engines. On Kubernetes a pod calls itself by the first word in small letters; `HOSTNAME` holds all of it, and in the pod it leads to 127.0.0.1: what listens at this name is to listen at all addresses.",
                 );
             }
             making.options().hostname = hostname;
@@ -61,7 +61,7 @@ impl Convert<'_> {
             self.told.adapted(
                 taken.at,
                 &taken.path,
-                "Kept on engines. On Kubernetes it is in `/etc/hosts`, with the host name.",
+                "Kept on engines. On Kubernetes the host name with it leads to 127.0.0.1 in the pod.",
             );
             making.options().domainname = self.text(&taken);
         }

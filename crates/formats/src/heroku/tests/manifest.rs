@@ -275,7 +275,8 @@ bild: {}
         spec.invalid heroku.yml:9 run.worker.image: There is no image `clok` under `build.docker`.
         spec.invalid heroku.yml:9 run.worker: No image is built for the process `worker`.
         spec.invalid heroku.yml:10 run.other: No image is built for the process `other`.
-    "#]].assert_eq(&shown(manifest(text), &[]));
+    "#]]
+    .assert_eq(&shown(manifest(text), &[]));
     let broken = shown(manifest("build:\n  docker: {\nrun: [\n"), &[]);
     assert!(broken.contains("heroku.yml:"), "{broken}");
 }

@@ -4,7 +4,7 @@ use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::release::{DecidedComponent, Release};
 
-use pluvio_model::spec::Kind;
+use pluvio_model::spec::{ContainerOptions, Kind};
 
 use super::refuse::is_label;
 use super::{component_object, instance_object, key, named_instances};
@@ -84,6 +84,13 @@ pub(super) fn pod_hostname(hostname: &str) -> Option<String> {
         .collect();
     let label = label.trim_matches('-');
     is_label(label).then(|| label.to_owned())
+}
+
+/// Domains that a pod looks names up in besides. `.`, by which engines are told to take none over from the machine, is none.
+pub(super) fn searched(options: &ContainerOptions) -> impl Iterator<Item = String> {
+    let all = options.dns_search.iter();
+    let all = all.map(|domain| domain.trim_end_matches('.').to_ascii_lowercase());
+    all.filter(|domain| !domain.is_empty())
 }
 
 /// What the program is told as `HOSTNAME` where its pod cannot call itself so: pods of a stateful component have names of their own.

@@ -21,10 +21,8 @@ const PRE_STOP: u64 = 5;
 const HOSTNAME: &str = "HOSTNAME";
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Name servers and domains that Kubernetes lets a pod add (MaxDNSNameservers, MaxDNSSearchPaths of its validation). Resolvers ask three
-/// servers at most, of which the cluster's own is one.
+/// Name servers that a pod adds: resolvers ask three at most (MaxDNSNameservers of Kubernetes' validation), of which the cluster's own is one.
 const MOST_ASKED: usize = 2;
-const MOST_SEARCHED: usize = 32;
 
 /// What Docker gives a container that runs as root, as far as the `baseline` pod security standard allows it (its table of
 /// capabilities, kubernetes.io/docs/concepts/security/pod-security-standards): images that start as root and then change
@@ -125,8 +123,7 @@ impl Lowering<'_> {
     /// The cluster's own name server is asked first: without it nothing of the application would be found.
     fn dns_config(&self, options: &ContainerOptions) -> DnsConfig {
         let mut searches = vec![self.inner_domain()];
-        searches.extend_from_slice(&options.dns_search);
-        searches.truncate(MOST_SEARCHED);
+        searches.extend(names::searched(options));
         DnsConfig {
             nameservers: options.dns.iter().copied().take(MOST_ASKED).collect(),
             searches,

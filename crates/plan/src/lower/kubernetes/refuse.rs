@@ -241,6 +241,25 @@ fn pod_options(
             "Write such a name, or take it out.",
         );
     }
+    let searched: Vec<String> = super::names::searched(options).collect();
+    let is_domain = |domain: &String| domain.split('.').all(is_label);
+    // The application's own domain and its dots come before them.
+    let length: usize = searched.iter().map(|domain| domain.len() + 1).sum();
+    if !searched.iter().all(is_domain) || searched.len() > 31 || length > 1_700 {
+        refuse(
+            format!("{path}.options.dnsSearch"),
+            "A pod searches at most 31 more domains, of small letters, digits and hyphens between dots, and 1,700 characters together.",
+            "Write fewer, or such names.",
+        );
+    }
+    let is_named = |option: &String| !option.is_empty() && !option.starts_with(':');
+    if !options.dns_options.iter().all(is_named) {
+        refuse(
+            format!("{path}.options.dnsOptions"),
+            "An option of a resolver has a name.",
+            "Write `NAME` or `NAME:VALUE`, such as `ndots:2`.",
+        );
+    }
     if options
         .groups
         .iter()

@@ -462,6 +462,12 @@ fn options_of_a_container_are_its_pods_where_pods_have_them() {
     assert_eq!(mount["name"], memory["name"]);
     for (kind, options, path) in [
         ("service", json!({ "hostname": "..." }), "hostname"),
+        (
+            "service",
+            json!({ "dnsSearch": ["my_corp.example"] }),
+            "dnsSearch",
+        ),
+        ("service", json!({ "dnsOptions": [":2"] }), "dnsOptions"),
         ("service", json!({ "groups": ["video"] }), "groups"),
         (
             "service",
@@ -494,7 +500,7 @@ fn a_pod_is_told_what_it_cannot_call_itself() {
     };
     let full = json!({
         "hostname": "Mail.example.org", "dns": ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
-        "dnsSearch": ["corp.example"], "dnsOptions": ["ndots:2", "rotate"],
+        "dnsSearch": ["Corp.example.", "."], "dnsOptions": ["ndots:2", "rotate"],
     });
     let one = pod("service", full.clone(), json!({}));
     assert_eq!(one["hostname"], "mail");
