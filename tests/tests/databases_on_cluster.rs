@@ -1,17 +1,14 @@
-//! Databases on a real Kubernetes (BX-11): backups by hand and by the clock, put back into the same database and into a new
-//! one; parameters. As on the engine (tests/databases_kept.rs).
+//! Databases on a real Kubernetes (BX-11): backups by hand, put back into the same database and into a new one;
+//! parameters. As on the engine (tests/databases_kept.rs).
 
 use std::time::Duration;
 
 use pluvio_tests::place::Place;
-use pluvio_tests::wait;
 use serde_json::Value;
 
 const APP: &str = "kept";
 /// The first database of its kind makes its image from the distribution's packages.
 const COLD: Duration = Duration::from_secs(580);
-/// A minute's end, and the backup.
-const BY_THE_CLOCK: Duration = Duration::from_secs(100);
 
 fn database(place: &Place, words: &[&str]) -> Value {
     place.ok(&[&["database"], words].concat())
@@ -42,7 +39,7 @@ name: {APP}
 components:
   db: {{ kind: database, database: postgres@15 }}
   books: {{ kind: database, database: mariadb@10.11, parameters: {{ max_connections: 50 }} }}
-  cache: {{ kind: database, database: redis@7, backups: {{ schedule: \"* * * * *\", keep: 2 }} }}
+  cache: {{ kind: database, database: redis@7 }}
 "
     );
     let file = place.pluvio.write("app.yaml", &yaml);
@@ -101,32 +98,22 @@ components:
         "{problem:#}"
     );
 
-    // One that was made by the clock is as good.
-    let scheduled = || {
-        let all = kept(&place, "cache").into_iter();
-        all.filter(|one| one["reason"] == "schedule").count()
-    };
-    wait::until_true("its time came", BY_THE_CLOCK, || scheduled() > 0);
-    let told = database(&place, &["schedule", "cache"]);
-    assert_eq!(told["protection"], "scheduled", "{told:#}");
-    assert!(scheduled() <= 2, "more than it keeps");
-    database(&place, &["schedule", "cache", "--off"]);
-    wait::until_true("none is at work", BY_THE_CLOCK, || {
-        let all = database(&place, &["backups", "cache"]);
-        let mut all = all.as_array().unwrap().iter();
-        all.all(|one| one["state"] != "running")
-    });
+    // Backups by the clock are refused there, before anything is changed.
+    let by_the_clock = yaml.replace(
+        "redis@7",
+        "redis@7, backups: { schedule: \"0 3 * * *\", keep: 2 }",
+    );
+    let problem = place.deploy(&by_the_clock).problem(1, "spec.unsupported");
+    assert_eq!(problem["at"]["path"], "components.cache.backups");
+    assert!(ask(&place, "cache", "get seen\n").contains("42"));
+
+    // The newest by its word.
+    let made = database(&place, &["backup", "cache"]);
+    assert_eq!(made["outcome"]["outcome"], "succeeded", "{made:#}");
+    assert_eq!(kept(&place, "cache").len(), 1);
     ask(&place, "cache", "set seen other\n");
-    let words = [
-        "database",
-        "restore",
-        "cache",
-        "--from",
-        "latest",
-        "--confirm",
-        "cache",
-    ];
-    place.ok(&words);
+    let words = ["restore", "cache", "--from", "latest", "--confirm", "cache"];
+    database(&place, &words);
     assert!(ask(&place, "cache", "get seen\n").contains("42"));
     place.end();
 }

@@ -293,14 +293,15 @@ run:
     let folder = pluvio.scratch().join("heroku").display().to_string();
     let plan = pluvio.cli(&["plan", &folder, "--json"]).ok();
     assert_eq!(plan["detected"]["kind"], "heroku", "{plan:#}");
-    let deployed = pluvio
+    pluvio
         .cli(&["deploy", &folder, "--name", &name, "--json"])
         .ok();
     assert_eq!(pluvio.body(&name, "/"), "hello\n");
     assert_eq!(variable(&pluvio.body(&name, "/env"), "PORT"), "8080");
     assert_eq!(pluvio.body(&name, "/file?/built"), "web bar\n");
-    let log = pluvio.operation_log(deployed["operation"]["id"].as_str().unwrap_or_default());
-    assert!(log.contains("migrated by worker bar"), "{log}");
+    // What the task says is kept with the component's.
+    let logs = pluvio.cli(&["logs", "-a", &name]);
+    assert!(logs.stdout.contains("migrated by worker bar"), "{logs:?}");
     let components = pluvio.status(&name)["components"].clone();
     let instances = |component: &str| {
         let all = components.as_array().into_iter().flatten();

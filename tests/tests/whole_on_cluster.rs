@@ -52,7 +52,7 @@ fn apply(place: &Place, yaml: &str, more: &[&str]) -> Answer {
 #[test]
 fn ac45_a_release_that_fails_half_way_goes_back_whole_on_a_cluster() {
     const APP: &str = "ac45";
-    let place = Place::start(APP);
+    let mut place = Place::start(APP);
     let yaml = |greeting: &str, third: &str| {
         let task = format!("    release: {{ command: [sh, -c, \"echo {greeting}\"] }}\n");
         let broken = component("c", &format!("{greeting}{third}"), "b", "");
@@ -124,7 +124,10 @@ fn ac45_a_release_that_fails_half_way_goes_back_whole_on_a_cluster() {
     );
     let problem = apply(&place, &third, &[]).problem(5, "conflict");
     let shown = problem["evidence"].to_string();
-    assert!(shown.contains(".instances: 1 → 2"), "{problem:#}");
+    assert!(
+        shown.contains("components.d.instances: nothing → 2"),
+        "{problem:#}"
+    );
     assert!(!shown.contains("GREETING"), "the file's own: {problem:#}");
     says("b", "one");
     apply(&place, &third, &["--take-over"]).ok();
@@ -181,17 +184,21 @@ fn ac45_a_release_that_fails_half_way_goes_back_whole_on_a_cluster() {
     for kind in ["kind: Deployment", "kind: Service", "kind: NetworkPolicy"] {
         assert!(objects.stdout.contains(kind), "{kind}: {objects:?}");
     }
-    // The cluster takes them as they are.
-    let file = place.pluvio.write("objects.yaml", &objects.stdout);
-    let words = [
-        "apply",
-        "--dry-run=server",
-        "--server-side",
-        "--force-conflicts",
-        "-f",
-        &file,
-    ];
-    place.cluster.kubectl(&words);
+    // They are for elsewhere, where they run by themselves.
+    let (_, elsewhere) = place.another("elsewhere");
+    let moved = objects.stdout.replace("main--production", &elsewhere);
+    assert_ne!(moved, objects.stdout);
+    let file = place.pluvio.write("objects.yaml", &moved);
+    place
+        .cluster
+        .kubectl(&["apply", "--server-side", "-f", &file]);
+    for name in ["a", "b", "c", "d"] {
+        place.until("it runs elsewhere", || {
+            let service = format!("{APP}--{name}:8080");
+            let body = place.cluster.get(&elsewhere, &service, "/");
+            body.is_ok_and(|body| body.trim() == "one")
+        });
+    }
     place.end();
 }
 
