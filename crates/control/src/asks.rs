@@ -110,6 +110,11 @@ impl Surroundings {
             runtime: self.runtime.clone(),
             images: self.images.clone(),
             other_images: self.other_images.clone(),
+            inherited: seen
+                .parent_spec
+                .as_ref()
+                .map(|before| pluvio_plan::images_inherited(before, &seen.revision.spec))
+                .unwrap_or_default(),
             kept_volumes: self.volumes.ids.clone(),
             secrets: seen.secrets.clone(),
             settings: seen.settings.clone(),

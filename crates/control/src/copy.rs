@@ -324,6 +324,7 @@ impl Control {
                 at: jiff::Timestamp::now(),
             },
             parent: Some(plan.current.clone()),
+            parent_spec: Some(our_spec.clone()),
             target: None,
             secrets: self.with_generated(to, &plan.promotion.spec).await?,
             settings: store.settings(to.id).await?,
@@ -441,6 +442,7 @@ impl Control {
                 at: now,
             },
             parent: None,
+            parent_spec: None,
             target: None,
             // Those that are missing are told by name, before.
             secrets: plan.copy.secrets.keys().map(|n| (n.clone(), 1)).collect(),

@@ -173,7 +173,7 @@ impl Control {
                 secrets.entry(name).or_insert(1);
             }
         }
-        let current = parent.map(|(_, release)| release);
+        let (parent_spec, current) = parent.unzip();
         let seen = Deciding {
             application: application.clone(),
             revision: Revision {
@@ -183,6 +183,7 @@ impl Control {
                 ..base
             },
             parent: current.clone(),
+            parent_spec,
             target: None,
             secrets,
             settings: store.settings(application.id).await?,

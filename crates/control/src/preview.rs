@@ -25,7 +25,8 @@ impl Control {
             .await
             .map_err(Problem::from)?
             .release;
-        let mut spec = revision.spec.clone();
+        let before = revision.spec.clone();
+        let mut spec = before.clone();
         for patch in patches {
             spec = patch.apply(&spec)?;
         }
@@ -52,6 +53,7 @@ impl Control {
                 ..revision
             },
             parent: Some(current.clone()),
+            parent_spec: Some(before),
             target: None,
             secrets,
             settings: store
@@ -82,6 +84,7 @@ impl Control {
             .release;
         let secrets = store.secrets(application.id).await?;
         let next = application.revision.unwrap_or(revision.number) + 1;
+        let before = revision.spec.clone();
         let seen = Deciding {
             application: application.clone(),
             revision: Revision {
@@ -91,6 +94,7 @@ impl Control {
                 ..revision
             },
             parent: Some(current.clone()),
+            parent_spec: Some(before),
             target: None,
             secrets: secrets.into_iter().map(|s| (s.name, s.version)).collect(),
             settings: store.settings(application.id).await?,

@@ -1,6 +1,6 @@
 //! What a runtime can do and holds: a value that is read before deciding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,10 @@ pub struct DecideFacts {
     /// Images of sidecars and init steps, by the reference's text.
     #[serde(default)]
     pub other_images: BTreeMap<String, ImageAtHand>,
+    /// Components whose image is asked for as it was for the parent, and sidecars and init steps by their paths
+    /// (`components.web.sidecars.log`): the parent's image stays, whatever it is called where it is pulled from.
+    #[serde(default)]
+    pub inherited: BTreeSet<String>,
     /// Volumes of earlier releases that are kept, by name: bound again where a specification names them again.
     #[serde(default)]
     pub kept_volumes: BTreeMap<Name, VolumeId>,

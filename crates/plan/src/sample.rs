@@ -73,6 +73,7 @@ pub(crate) fn facts(spec: &AppSpec) -> DecideFacts {
         other_images: others
             .map(|image| (image.to_string(), at_hand(image)))
             .collect(),
+        inherited: Default::default(),
         kept_volumes: BTreeMap::new(),
         secrets: [("KEY".parse().unwrap(), 3)].into(),
         settings: BTreeMap::new(),

@@ -142,6 +142,18 @@ pub(crate) fn is_of_tmpfs(option: &str) -> bool {
     }
 }
 
+/// Names that people give to the network between a reverse proxy and what it leads to.
+pub(super) fn is_of_a_proxy(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["proxy", "traefik", "caddy", "ingress", "nginx", "npm"]
+        .iter()
+        .any(|word| name.contains(word))
+        || matches!(
+            name.as_str(),
+            "web" | "gateway" | "edge" | "swag" | "cloudflared"
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

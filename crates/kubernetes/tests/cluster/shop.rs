@@ -109,6 +109,7 @@ impl Shop {
             },
             images: images.collect(),
             other_images: BTreeMap::new(),
+            inherited: Default::default(),
             kept_volumes: BTreeMap::new(),
             secrets: BTreeMap::new(),
             settings: BTreeMap::new(),

@@ -135,6 +135,32 @@ pub(super) enum ImagePorts {
     AsBefore(IndexMap<Name, DecidedPort>),
 }
 
+/// Of each part that a specification has, the path of those whose image the one before asked for in the same words.
+pub fn images_inherited(before: &AppSpec, spec: &AppSpec) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (name, component) in &spec.components {
+        let Some(old) = before.components.get(name) else {
+            continue;
+        };
+        let path = format!("components.{name}");
+        let parts = [
+            ("sidecars", &component.sidecars, &old.sidecars),
+            ("init", &component.init, &old.init),
+        ];
+        for (what, new, old) in parts {
+            let same = new.iter().filter(|(each, container)| {
+                let old = old.get(*each);
+                container.image.is_some() && old.is_some_and(|old| old.image == container.image)
+            });
+            found.extend(same.map(|(each, _)| format!("{path}.{what}.{each}")));
+        }
+        if component.image.is_some() && component.image == old.image {
+            found.insert(path);
+        }
+    }
+    found
+}
+
 /// The component's image: at hand, else its parent's.
 pub(super) fn of_component(
     name: &Name,
@@ -147,7 +173,10 @@ pub(super) fn of_component(
     }
     let before = parent.and_then(|release| release.components.get(name));
     let unchanged = before.filter(|before| match &component.image {
-        Some(image) => *image == before.content.main.image,
+        Some(image) => {
+            let path = format!("components.{name}");
+            *image == before.content.main.image || facts.inherited.contains(&path)
+        }
         None if component.kind == Kind::Database => before.database == component.database(),
         None => component.source.is_some() && before.build.is_some(),
     });
@@ -187,19 +216,21 @@ pub(super) fn of_component(
     }
 }
 
-/// The image of a sidecar or init step, which has a reference of its own or is the component's.
+/// The image of a sidecar or init step, which has a reference of its own or is the component's. `before`: the parent's of the same name.
 pub(super) fn of_other(
     reference: &ImageReference,
     path: &str,
     parent: Option<&Release>,
+    before: Option<&DecidedContainer>,
     facts: &DecideFacts,
 ) -> Result<Image, Problem> {
     if let Some(image) = facts.other_images.get(&reference.to_string()) {
         return Ok(at_hand(image, facts));
     }
-    match of_parent(reference, parent) {
+    let before = before.filter(|_| facts.inherited.contains(path));
+    match of_parent(reference, parent).or(before) {
         Some(container) => Ok(Image {
-            reference: reference.clone(),
+            reference: container.image.clone(),
             id: container.image_id.clone(),
             built: None,
             ports: ImagePorts::Exposed(Vec::new()),

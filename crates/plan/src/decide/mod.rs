@@ -19,7 +19,7 @@ mod volumes;
 
 pub use database::refuse_other_data;
 pub(crate) use database::volume as database_volume;
-pub use images::{ImageNeed, images_needed, other_images_needed};
+pub use images::{ImageNeed, images_inherited, images_needed, other_images_needed};
 pub use placement::is_out_of_use;
 pub use volumes::volume_of;
 
@@ -367,7 +367,12 @@ impl Deciding<'_> {
             );
             let image = match &container.image {
                 Some(reference) => {
-                    match images::of_other(reference, &path, self.parent, self.facts) {
+                    let before = self.parent.and_then(|parent| parent.components.get(name));
+                    let before = before.and_then(|before| match what {
+                        "init" => before.content.init.get(each),
+                        _ => before.content.sidecars.get(each),
+                    });
+                    match images::of_other(reference, &path, self.parent, before, self.facts) {
                         Ok(image) => Some(image),
                         Err(problem) => {
                             self.problems.push(problem);

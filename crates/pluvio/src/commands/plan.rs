@@ -277,6 +277,7 @@ fn decide(planned: &Planned, kubernetes: bool) -> Result<RunWish, Problem> {
             .into_iter()
             .map(|reference| (reference.to_string(), taken_as_there(reference)))
             .collect(),
+        inherited: Default::default(),
         kept_volumes: BTreeMap::new(),
     };
     let revision = Revision {

@@ -365,6 +365,7 @@ pub(crate) async fn deploy_in(
                 .map(|name| (name.clone(), image.clone()))
                 .collect(),
             other_images: Default::default(),
+            inherited: Default::default(),
             kept_volumes: Default::default(),
             secrets: seen.secrets.clone(),
             settings: seen.settings.clone(),

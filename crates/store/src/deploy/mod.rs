@@ -83,6 +83,8 @@ pub struct Deciding {
     pub revision: Revision,
     /// The release that is the target now: becomes the new one's parent.
     pub parent: Option<Release>,
+    /// What that one was decided from.
+    pub parent_spec: Option<AppSpec>,
     pub target: Option<Target>,
     /// The newest version of every secret that has a value (generated ones are made before).
     pub secrets: BTreeMap<EnvName, u32>,
@@ -538,13 +540,19 @@ async fn deciding(
     target: Option<&Target>,
 ) -> Result<Deciding> {
     secret::generate(tx, application, &revision.spec, &revision.actor).await?;
+    let (parent, parent_spec) = match target {
+        Some(target) => {
+            let revision = release::load_revision(tx, application.id, target.release).await?;
+            let release = release::load(tx, application.id, target.release).await?;
+            (Some(release), Some(revision.spec))
+        }
+        None => (None, None),
+    };
     Ok(Deciding {
         application: application.clone(),
         revision: revision.clone(),
-        parent: match target {
-            Some(target) => Some(release::load(tx, application.id, target.release).await?),
-            None => None,
-        },
+        parent,
+        parent_spec,
         target: target.cloned(),
         secrets: secret::newest(tx, application.id).await?,
         settings: secret::load_settings(tx, application.id).await?,

@@ -49,8 +49,8 @@ impl Section {
         let external = external.is_some_and(|item| flag(item) != Some(false));
         let shared = called.or(external.then_some(key)).filter(|name| {
             !internal
-                && !is_of_a_proxy(key)
-                && !is_of_a_proxy(name)
+                && !values::is_of_a_proxy(key)
+                && !values::is_of_a_proxy(name)
                 && !(external && is_engines_own(name))
                 && is_shared_name(name)
         });
@@ -384,7 +384,7 @@ impl Convert<'_> {
                     self.told.adapted(external.at, &external.path, message);
                 }
                 fields.take("name");
-            } else if is_of_a_proxy(key) || is_of_a_proxy(called) {
+            } else if values::is_of_a_proxy(key) || values::is_of_a_proxy(called) {
                 self.told.adapted(
                     external.at,
                     &external.path,
@@ -587,16 +587,4 @@ const ENGINES_OWN: [&str; 2] = ["none", "host"];
 
 fn is_engines_own(name: &str) -> bool {
     ENGINES_OWN.contains(&name)
-}
-
-/// Names that people give to the network between a reverse proxy and what it leads to.
-fn is_of_a_proxy(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["proxy", "traefik", "caddy", "ingress", "nginx", "npm"]
-        .iter()
-        .any(|word| name.contains(word))
-        || matches!(
-            name.as_str(),
-            "web" | "gateway" | "edge" | "swag" | "cloudflared"
-        )
 }

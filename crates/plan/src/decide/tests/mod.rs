@@ -1,5 +1,6 @@
 mod database;
 mod environment;
+mod images;
 mod outside;
 mod routes;
 mod volumes;
@@ -472,70 +473,6 @@ fn a_restart_makes_new_content_and_later_releases_keep_it() {
     let third = decide(3, Origin::Apply, Some(&second));
     assert_ne!(hash(&first), hash(&second));
     assert_eq!(hash(&second), hash(&third));
-}
-
-#[test]
-fn an_unchanged_image_is_inherited_without_looking_it_up() {
-    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
-    let first = sample::decide(1, &spec, None).unwrap();
-    let mut facts = sample::facts(&spec);
-    facts.images.clear();
-    let revision = sample::revision(2, &spec, Origin::Apply);
-    let second = crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap();
-    assert_eq!(second.components["web"].hash, first.components["web"].hash);
-
-    let changed = sample::shop(json!({ "web": { "image": "localhost/shop:2" } }));
-    let revision = sample::revision(3, &changed, Origin::Apply);
-    let problems =
-        crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap_err();
-    expect![[r#"
-        image.not-found at components.web.image
-          The image localhost/shop:2 of web is not at hand.
-          Check its name; deploy again, so that it is pulled.
-    "#]]
-    .assert_eq(&told(&problems));
-}
-
-#[test]
-fn a_deploy_resolves_anew_and_a_patch_inherits() {
-    let before = sample::shop(json!({
-        "web": { "image": "localhost/shop:1" },
-        "pinned": { "image": format!("localhost/p@sha256:{}", "a".repeat(64)), "routes": [] },
-    }));
-    let release = sample::decide(1, &before, None).unwrap();
-    let mut after = before.clone();
-    after
-        .components
-        .extend(sample::shop(json!({ "built": { "source": { "path": "." } } })).components);
-    let needs = |origin| {
-        let needs = images_needed(&after, &origin, Some((&before, &release)));
-        let show = |need: &ImageNeed| match need {
-            ImageNeed::Database(database) => format!("database {database}"),
-            ImageNeed::Build => "build".to_owned(),
-            ImageNeed::Pull(image) => format!("pull {image}"),
-            ImageNeed::Inherit { image_id } => format!("inherit {image_id}"),
-        };
-        needs
-            .iter()
-            .map(|(name, need)| format!("{name}: {}", show(need)))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(
-        needs(Origin::Deploy),
-        [
-            "built: build",
-            "pinned: inherit sha256:p",
-            "web: pull localhost/shop:1"
-        ]
-    );
-    assert_eq!(
-        needs(Origin::Apply),
-        [
-            "built: build",
-            "pinned: inherit sha256:p",
-            "web: inherit sha256:shop"
-        ]
-    );
 }
 
 #[test]

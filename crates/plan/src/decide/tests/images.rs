@@ -1,0 +1,113 @@
+//! Which images stay.
+
+use super::*;
+
+#[test]
+fn an_unchanged_image_is_inherited_without_looking_it_up() {
+    let spec = sample::shop(json!({ "web": { "image": "localhost/shop:1" } }));
+    let first = sample::decide(1, &spec, None).unwrap();
+    let mut facts = sample::facts(&spec);
+    facts.images.clear();
+    let revision = sample::revision(2, &spec, Origin::Apply);
+    let second = crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap();
+    assert_eq!(second.components["web"].hash, first.components["web"].hash);
+
+    let changed = sample::shop(json!({ "web": { "image": "localhost/shop:2" } }));
+    let revision = sample::revision(3, &changed, Origin::Apply);
+    let problems =
+        crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap_err();
+    expect![[r#"
+        image.not-found at components.web.image
+          The image localhost/shop:2 of web is not at hand.
+          Check its name; deploy again, so that it is pulled.
+    "#]]
+    .assert_eq(&told(&problems));
+}
+
+#[test]
+fn what_pods_pull_by_another_name_is_inherited_by_the_name_that_was_asked_for() {
+    let named = |web: &str, log: &str, instances: u32| {
+        sample::shop(json!({ "web": {
+            "image": web, "instances": instances, "sidecars": { "log": { "image": log } },
+        } }))
+    };
+    let spec = named("localhost/shop:1", "localhost/log:1", 1);
+    let mut facts = sample::facts(&spec);
+    let all = facts
+        .images
+        .values_mut()
+        .chain(facts.other_images.values_mut());
+    for image in all {
+        let digest = "a".repeat(64);
+        let name = image.reference.short_name().to_owned();
+        let published = format!("registry.test/crew/{name}@sha256:{digest}");
+        image.reference = published.parse().unwrap();
+    }
+    let first = sample::revision(1, &spec, Origin::Deploy);
+    let first = crate::decide(&first, None, &facts, &mut sample::volume_ids()).unwrap();
+    facts.images.clear();
+    facts.other_images.clear();
+    let mut again = |next: &AppSpec| {
+        facts.inherited = crate::images_inherited(&spec, next);
+        let revision = sample::revision(2, next, Origin::Apply);
+        crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids())
+    };
+    let scaled = again(&named("localhost/shop:1", "localhost/log:1", 2)).unwrap();
+    assert_eq!(scaled.components["web"].hash, first.components["web"].hash);
+    for (other, path) in [
+        (
+            named("localhost/shop:2", "localhost/log:1", 1),
+            "components.web.image",
+        ),
+        (
+            named("localhost/shop:1", "localhost/log:2", 1),
+            "components.web.sidecars.log.image",
+        ),
+    ] {
+        let problems = again(&other).unwrap_err();
+        assert_eq!(problems[0].code, "image.not-found");
+        assert_eq!(problems[0].at.as_ref().unwrap().path, path);
+    }
+}
+
+#[test]
+fn a_deploy_resolves_anew_and_a_patch_inherits() {
+    let before = sample::shop(json!({
+        "web": { "image": "localhost/shop:1" },
+        "pinned": { "image": format!("localhost/p@sha256:{}", "a".repeat(64)), "routes": [] },
+    }));
+    let release = sample::decide(1, &before, None).unwrap();
+    let mut after = before.clone();
+    after
+        .components
+        .extend(sample::shop(json!({ "built": { "source": { "path": "." } } })).components);
+    let needs = |origin| {
+        let needs = images_needed(&after, &origin, Some((&before, &release)));
+        let show = |need: &ImageNeed| match need {
+            ImageNeed::Database(database) => format!("database {database}"),
+            ImageNeed::Build => "build".to_owned(),
+            ImageNeed::Pull(image) => format!("pull {image}"),
+            ImageNeed::Inherit { image_id } => format!("inherit {image_id}"),
+        };
+        needs
+            .iter()
+            .map(|(name, need)| format!("{name}: {}", show(need)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        needs(Origin::Deploy),
+        [
+            "built: build",
+            "pinned: inherit sha256:p",
+            "web: pull localhost/shop:1"
+        ]
+    );
+    assert_eq!(
+        needs(Origin::Apply),
+        [
+            "built: build",
+            "pinned: inherit sha256:p",
+            "web: inherit sha256:shop"
+        ]
+    );
+}
