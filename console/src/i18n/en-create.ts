@@ -27,7 +27,8 @@ export const create = {
   'create.path': 'Folder in the repository',
   'create.pathHint': 'Empty: its root. What is there may build from all of the repository',
   'create.inside': 'Folder in it',
-  'create.insideHint': 'Where the compose file or app.yaml is, if not at the root. It may build from everything that was chosen.',
+  'create.insideHint':
+    'Where the compose file or app.yaml is, if not at the root. It may build from everything that was chosen.',
   'create.credential': 'Credential',
   'create.credentialHint': 'For a private repository',
   'create.noCredential': 'None, it is public',

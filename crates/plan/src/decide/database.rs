@@ -10,7 +10,7 @@ use pluvio_model::quantity::Span;
 use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, Command, ComponentSpec, Database, DatabaseEngine, EnvValue, FileMode,
-    FileSpec, Kind, MountSpec, PortProtocol, PortSpec, Probe, Probes, password_secret,
+    FileSpec, Kind, PortProtocol, PortSpec, Probe, Probes, password_secret,
 };
 
 /// Where its own files lie: password, address, what its clients need.
@@ -115,10 +115,7 @@ fn write_out(name: &Name, component: &mut ComponentSpec, database: &Database) {
         // Ends the connections; SIGTERM would wait for programs that hold them for ever.
         component.stop_signal = Some("SIGINT".to_owned());
     }
-    let mount = component
-        .volumes
-        .entry(path(data(engine)))
-        .or_insert_with(MountSpec::default);
+    let mount = component.volumes.entry(path(data(engine))).or_default();
     mount.name.get_or_insert_with(|| volume(name, database));
     let port = PortSpec {
         port: engine.port(),

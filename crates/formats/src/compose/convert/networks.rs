@@ -48,11 +48,9 @@ impl Section {
         let called = old.or(item.get("name").and_then(Item::as_text));
         let external = external.is_some_and(|item| flag(item) != Some(false));
         let shared = called.or(external.then_some(key)).filter(|name| {
-            !internal
-                && !values::is_of_a_proxy(key)
-                && !values::is_of_a_proxy(name)
-                && !(external && is_engines_own(name))
-                && is_shared_name(name)
+            let is_nobodys = external && is_engines_own(name);
+            let is_proxys = values::is_of_a_proxy(key) || values::is_of_a_proxy(name);
+            !internal && !is_proxys && !is_nobodys && is_shared_name(name)
         });
         Section {
             internal,
