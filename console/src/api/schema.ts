@@ -1752,6 +1752,8 @@ export type PlanRequest = {
   name?: string | null
   /** Values of variables that the source requires; they win over its `.env`. */
   variables?: Record<string, string>
+  /** Of an upload: the folder in it that says what the application is, from its root. All of the upload may be built from. */
+  path?: string | null
 }
 
 /** Whether NetworkPolicies do anything. Kubernetes does not say; what runs there does. */
