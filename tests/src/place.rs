@@ -43,8 +43,8 @@ impl Place {
 
     #[track_caller]
     pub fn on(cluster: Cluster, app: &'static str) -> Place {
-        let kubeconfig = std::fs::read_to_string(&cluster.kubeconfig).expect("the kubeconfig");
-        Place::reached_by(cluster, &kubeconfig, app, app)
+        let pluvio = Pluvio::start(Engine::docker());
+        Place::of(pluvio, cluster, None, app, app, &["--gateway", "none"])
     }
 
     /// On a cluster that is reached by a kubeconfig of the test's; `base` tells tests about the same application apart. There is
@@ -52,45 +52,38 @@ impl Place {
     #[track_caller]
     pub fn reached_by(cluster: Cluster, kubeconfig: &str, base: &str, app: &'static str) -> Place {
         let pluvio = Pluvio::start(Engine::docker());
-        Place::of(
-            pluvio,
-            cluster,
-            kubeconfig,
-            base,
-            app,
-            &["--gateway", "none"],
-        )
+        let no_gateway = ["--gateway", "none"];
+        Place::of(pluvio, cluster, Some(kubeconfig), base, app, &no_gateway)
     }
 
     /// With images from Pluvio's registry, so that what is made here runs there; and no gateway.
     #[track_caller]
     pub fn with_images(app: &'static str) -> Place {
-        Place::served(app, |_| vec!["--gateway".to_owned(), "none".to_owned()])
+        let (cluster, pluvio) = Place::with_a_registry();
+        Place::of(pluvio, cluster, None, app, app, &["--gateway", "none"])
     }
 
-    /// With images from Pluvio's registry, and Pluvio's own gateway in the cluster.
+    /// With images from Pluvio's registry, and Pluvio's own gateway in the cluster; `more` is said when the cluster is added.
     #[track_caller]
-    pub fn behind_a_gateway(app: &'static str) -> (Place, Front) {
+    pub fn behind_a_gateway(app: &'static str, more: &[&str]) -> (Place, Front) {
         const DOMAIN: &str = "kube.localhost";
-        let place = Place::served(app, |pluvio| {
-            let port = pluvio.free_port(1).to_string();
-            let words = ["--gateway-port", &port, "--expose", "host-port"];
-            [&words[..], &["--domain", DOMAIN]]
-                .concat()
-                .into_iter()
-                .map(str::to_owned)
-                .collect()
-        });
+        let (cluster, pluvio) = Place::with_a_registry();
+        let port = pluvio.free_port(1);
+        let said = port.to_string();
+        let gateway = ["--gateway-port", &said, "--expose", "host-port"];
+        let words = [&gateway[..], &["--domain", DOMAIN], more].concat();
+        let place = Place::of(pluvio, cluster, None, app, app, &words);
         let (_, node) = place.cluster.addresses();
         let front = Front {
             host: format!("{app}--{}--main.{DOMAIN}", place.environment),
-            port: Door::to(SocketAddr::new(node, place.pluvio.free_port(1))).port,
+            port: Door::to(SocketAddr::new(node, port)).port,
         };
         (place, front)
     }
 
+    /// The cluster, and a Pluvio whose registry its nodes believe.
     #[track_caller]
-    fn served(app: &'static str, gateway: impl Fn(&Pluvio) -> Vec<String>) -> Place {
+    fn with_a_registry() -> (Cluster, Pluvio) {
         let cluster = Cluster::shared();
         let (machine, _) = cluster.addresses();
         let pluvio = Pluvio::prepare(Engine::docker());
@@ -98,23 +91,23 @@ impl Place {
         cluster.trust(&images);
         let mut pluvio = pluvio.with("PLUVIO_IMAGES_LISTEN", &images);
         pluvio.up(&[]).ok();
-        let kubeconfig = std::fs::read_to_string(&cluster.kubeconfig).expect("the kubeconfig");
-        let gateway = gateway(&pluvio);
-        let gateway: Vec<&str> = gateway.iter().map(String::as_str).collect();
-        Place::of(pluvio, cluster, &kubeconfig, app, app, &gateway)
+        (cluster, pluvio)
     }
 
+    /// `kubeconfig`: one of the test's, instead of the cluster's own.
     #[track_caller]
     fn of(
         pluvio: Pluvio,
         cluster: Cluster,
-        kubeconfig: &str,
+        kubeconfig: Option<&str>,
         base: &str,
         app: &'static str,
         gateway: &[&str],
     ) -> Place {
         cluster.load_image(&pluvio.engine);
-        let file = pluvio.write("kubeconfig", kubeconfig);
+        let own = || std::fs::read_to_string(&cluster.kubeconfig).expect("the kubeconfig");
+        let text = kubeconfig.map_or_else(own, str::to_owned);
+        let file = pluvio.write("kubeconfig", &text);
         let home = format!("pluvio-{base}-{}", std::process::id());
         let add = ["cluster", "add", "kube", "--kubeconfig", &file, "--json"];
         let added = pluvio.cli(&[&add[..], &["--namespace", &home], gateway].concat());

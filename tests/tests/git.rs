@@ -93,19 +93,25 @@ fn every_way_in(pluvio: &Pluvio, repository: &Repository, url: &str) {
     assert_eq!(release["title"], "Say four");
 }
 
-fn a_repository_over_http_is_deployed_and_follows_its_commits(engine: Engine) {
-    let pluvio = Pluvio::start(engine);
+/// A repository behind HTTP, whose credential Pluvio knows as `forge`.
+fn forge(pluvio: &Pluvio) -> (Repository, HttpHost) {
     let repository = Repository::new("shop");
     let host = HttpHost::start(&repository.root(), "ada", PASSWORD);
     let at = format!("127.0.0.1:{}", host.port);
     store(
-        &pluvio,
+        pluvio,
         "forge",
         "git-https",
         &at,
         &["--username", "ada"],
         PASSWORD,
     );
+    (repository, host)
+}
+
+fn a_repository_over_http_is_deployed_and_follows_its_commits(engine: Engine) {
+    let pluvio = Pluvio::start(engine);
+    let (repository, host) = forge(&pluvio);
     every_way_in(&pluvio, &repository, &host.url("shop.git"));
     // Who may deploy does not learn a password by naming a host of their own.
     let other = HttpHost::start(&repository.root(), "ada", PASSWORD);
@@ -252,17 +258,7 @@ fn copying(file: &str) -> String {
 
 fn a_folder_of_a_repository_is_built_from_all_of_it(engine: Engine) {
     let pluvio = Pluvio::start(engine);
-    let repository = Repository::new("shop");
-    let host = HttpHost::start(&repository.root(), "ada", PASSWORD);
-    let at = format!("127.0.0.1:{}", host.port);
-    store(
-        &pluvio,
-        "forge",
-        "git-https",
-        &at,
-        &["--username", "ada"],
-        PASSWORD,
-    );
+    let (repository, host) = forge(&pluvio);
     let (web, api) = (copying("greeting"), copying("own"));
     let files = [
         ("docker/compose.yaml", ABOVE),

@@ -43,7 +43,7 @@ fn spec(host: &str, web: &str, greeting: &str, pair: u32) -> String {
 
 #[test]
 fn d1_no_request_is_lost_by_any_change_of_one_instance_or_of_data_on_a_cluster() {
-    let (place, front) = Place::behind_a_gateway(APP);
+    let (place, front) = Place::behind_a_gateway(APP, &[]);
     let deploy = |web: &str, others: &str, pair: u32| {
         place.deploy(&spec(&front.host, web, others, pair)).ok();
     };

@@ -25,6 +25,17 @@ pub enum Reach {
     Source(PathBuf),
 }
 
+/// A folder with every link on the way followed, as far as it is there.
+pub(crate) fn real(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
+/// Where a folder lies in one above it, both [`real`]: a path from there, empty for itself.
+pub(crate) fn inside(whole: &Path, folder: &Path) -> String {
+    let inside = folder.strip_prefix(whole).unwrap_or(Path::new(""));
+    inside.to_string_lossy().into_owned()
+}
+
 /// The folder of a compose file.
 #[derive(Debug)]
 pub(crate) struct Beside {
@@ -37,12 +48,11 @@ pub(crate) struct Beside {
 
 impl Beside {
     pub(crate) fn new(folder: &Path, reach: &Reach) -> Beside {
-        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let folder = whole(folder);
+        let folder = real(folder);
         let bound = match reach {
             Reach::Machine => None,
             Reach::Folder => Some(folder.clone()),
-            Reach::Source(source) => Some(whole(source)),
+            Reach::Source(source) => Some(real(source)),
         };
         Beside {
             folder,
@@ -64,8 +74,7 @@ impl Beside {
                 false => Err(OUTSIDE_OF_SOURCE.to_owned()),
             };
         }
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let home = home.map(|home| home.canonicalize().unwrap_or(home));
+        let home = std::env::var_os("HOME").map(|home| real(Path::new(&home)));
         if root.parent().is_none() || home.as_ref().is_some_and(|home| home.starts_with(root)) {
             let which = match home {
                 Some(home) if home == root => format!("{}, your home", root.display()),
@@ -83,8 +92,7 @@ impl Beside {
 
     /// Where this folder lies in one above it.
     pub(crate) fn inside(&self, root: &Path) -> String {
-        let inside = self.folder.strip_prefix(root).unwrap_or(Path::new(""));
-        inside.to_string_lossy().into_owned()
+        inside(root, &self.folder)
     }
 
     /// What the source is instead of this folder, for people.
@@ -180,8 +188,7 @@ impl Surroundings for Beside {
             return None;
         }
         let place = self.place(path)?;
-        let whole = place.canonicalize().unwrap_or(place);
-        whole.into_os_string().into_string().ok()
+        real(&place).into_os_string().into_string().ok()
     }
 
     fn is_program(&self, path: &str) -> bool {

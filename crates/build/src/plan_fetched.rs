@@ -7,7 +7,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::spec::{GitSource, SourceSpec};
 
 use crate::fetch::{Fetched, sub_folder};
-use crate::plan_beside::Reach;
+use crate::plan_beside::{Reach, inside, real};
 use crate::plan_compose::Asked;
 use crate::plan_source::{self, Planned};
 
@@ -27,8 +27,11 @@ pub fn of_repository(
     asked: &Asked,
 ) -> Result<Planned, Problem> {
     let mut planned = of_part(&fetched.whole, &fetched.folder, asked)?;
-    let own = git.path.as_deref().unwrap_or_default();
-    let base = base(&planned, &fetched.whole, own);
+    let base = match &planned.root {
+        Some(root) => inside(&real(&fetched.whole), root),
+        // As it was asked for: a link on the way may lead elsewhere with the next commit.
+        None => git.path.clone().unwrap_or_default(),
+    };
     each_path(&mut planned, |path| {
         SourceSpec::Git(GitSource {
             path: joined(&base, path),
@@ -48,10 +51,8 @@ pub fn of_upload(
     let folder = folder_of(whole, path)?;
     let mut planned = of_part(whole, &folder, asked)?;
     // An upload stays as it is: what a link leads to is named itself, since a build follows none.
-    let base = match planned.root {
-        Some(_) => base(&planned, whole, ""),
-        None => inside(whole, &folder),
-    };
+    let root = planned.root.clone().unwrap_or_else(|| real(&folder));
+    let base = inside(&real(whole), &root);
     // The deploy names the upload; the specification says which folder of it.
     each_path(&mut planned, |path| match joined(&base, path) {
         Some(path) => SourceSpec::Path(path),
@@ -71,23 +72,6 @@ pub fn folder_of(whole: &Path, path: Option<&str>) -> Result<std::path::PathBuf,
             "Name a folder in it, from its root. Where an archive holds one folder and nothing else, its root is that folder.",
         )
     })
-}
-
-/// Where in the whole source the paths of a plan begin.
-fn base(planned: &Planned, whole: &Path, own: &str) -> String {
-    let Some(root) = &planned.root else {
-        // As it was asked for: a link on the way may lead elsewhere with the next commit.
-        return own.to_owned();
-    };
-    inside(whole, root)
-}
-
-/// A folder's path in the whole.
-fn inside(whole: &Path, folder: &Path) -> String {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = real(folder);
-    let inside = folder.strip_prefix(real(whole)).unwrap_or(Path::new(""));
-    inside.to_string_lossy().into_owned()
 }
 
 /// `None` for all of the source.

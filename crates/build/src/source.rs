@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,13 +26,25 @@ pub(crate) enum FileKind {
     Link,
 }
 
-/// The text of a file of a source, links followed as far as they stay in the folder: nobody's source may have this machine's
+/// What a path in a folder leads to, links followed as far as they stay in the folder: nobody's source may have this machine's
 /// files read.
-pub(crate) fn text_inside(folder: &Path, path: &str, limit: u64) -> io::Result<String> {
+pub(crate) fn inside(folder: &Path, path: &str) -> io::Result<PathBuf> {
     let place = folder.join(path).canonicalize()?;
+    match place.starts_with(folder.canonicalize()?) {
+        true => Ok(place),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it leads out of the source",
+        )),
+    }
+}
+
+/// The text of a file of a source; see [`inside`].
+pub(crate) fn text_inside(folder: &Path, path: &str, limit: u64) -> io::Result<String> {
+    let place = inside(folder, path)?;
     let data = place.metadata()?;
-    if !place.starts_with(folder.canonicalize()?) || !data.is_file() || data.len() > limit {
-        let why = "it leads out of the source, is no file, or is too large";
+    if !data.is_file() || data.len() > limit {
+        let why = "it is no file, or is too large";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     fs::read_to_string(place)

@@ -95,8 +95,8 @@ pub async fn fetch(source: &BuildSource, work: &Path, log: &Log) -> Result<Fetch
 
 /// A folder of a source by its path from the root, links followed; `None` where there is none, or it leads out of the source.
 pub fn sub_folder(root: &Path, path: &str) -> Option<PathBuf> {
-    let folder = root.join(path.trim_matches('/')).canonicalize().ok()?;
-    (folder.starts_with(root.canonicalize().ok()?) && folder.is_dir()).then_some(folder)
+    let folder = crate::source::inside(root, path.trim_matches('/')).ok()?;
+    folder.is_dir().then_some(folder)
 }
 
 fn scratch(work: &Path) -> Result<tempfile::TempDir, Problem> {

@@ -1,16 +1,14 @@
 //! `apply`, `diff`, `export`: an application as a file says it.
 
-use std::path::Path;
-
 use pluvio_api::applications::{DeployRequest, SpecDocument};
 use pluvio_model::operation::Operation;
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::spec::{AppSpec, SourceSpec};
+use pluvio_model::spec::AppSpec;
 
 use super::Done;
-use super::deploy::{refuse_errors, send};
+use super::deploy::{refuse_errors, send_source};
 use super::openings::send_mended;
-use super::source::{name_source, plan_here};
+use super::source::{name_source, plan_here, source_folder};
 use crate::cli::ApplyArgs;
 use crate::context::{Context, escape};
 use crate::output::Tone;
@@ -22,20 +20,7 @@ pub(crate) async fn apply(context: &Context, args: &ApplyArgs) -> Done {
         problem::REQUEST_INVALID.problem("A Git address is not a file.", "Name an app.yaml.")
     })?;
     refuse_errors(&planned.errors)?;
-    let mut upload = None;
-    if planned
-        .spec
-        .components
-        .values()
-        .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
-    {
-        let beside = Path::new(file).parent();
-        let folder = planned.root.as_deref().or(beside);
-        let folder = folder
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        upload = Some(send(context, folder).await?);
-    }
+    let upload = send_source(context, &planned, source_folder(&named, &planned)).await?;
     let path = format!(
         "{}/applications/{}/spec",
         context.environment_path(),

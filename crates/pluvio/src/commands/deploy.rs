@@ -18,6 +18,7 @@ use tokio_util::io::ReaderStream;
 use super::openings::send_mended;
 use super::source::{
     Named, UnpackedHere, asked_of, parse_name, plan_here, plan_here_as, refuse_refused, repository,
+    source_folder,
 };
 use super::{Done, pair};
 use crate::cli::DeployArgs;
@@ -128,16 +129,7 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_refused(&planned.report, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
             is_compose = has_variables_of_its_own(&planned.detected.kind);
-            let upload = if planned
-                .spec
-                .components
-                .values()
-                .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
-            {
-                Some(send(context, &folder).await?)
-            } else {
-                None
-            };
+            let upload = send_source(context, &planned, Some(&folder)).await?;
             (planned.spec, upload, git_note(&folder))
         }
         other => {
@@ -150,30 +142,8 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
             refuse_errors(&planned.errors)?;
             refuse_refused(&planned.report, args.accept_refused)?;
             secrets.clone_from(&planned.secrets);
-            let mut upload = None;
-            let folder = match other {
-                Named::File(file) => planned.root.as_deref().or(file.parent()),
-                Named::Stdin => planned.root.as_deref().or(Some(Path::new("."))),
-                _ => None,
-            };
-            if let Some(folder) = folder
-                && planned
-                    .spec
-                    .components
-                    .values()
-                    .any(|c| matches!(c.source, Some(SourceSpec::Path(_))))
-            {
-                upload = Some(
-                    send(
-                        context,
-                        match folder.as_os_str().is_empty() {
-                            true => Path::new("."),
-                            false => folder,
-                        },
-                    )
-                    .await?,
-                );
-            }
+            let folder = source_folder(other, &planned);
+            let upload = send_source(context, &planned, folder).await?;
             (planned.spec, upload, None)
         }
     };
@@ -223,6 +193,20 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
         ));
     }
     Ok(())
+}
+
+/// Uploads the folder that a plan's components are built from, if any is.
+pub(crate) async fn send_source(
+    context: &Context,
+    planned: &Planned,
+    folder: Option<&Path>,
+) -> Result<Option<String>, Problem> {
+    let mut components = planned.spec.components.values();
+    let is_built = components.any(|c| matches!(c.source, Some(SourceSpec::Path(_))));
+    match folder.filter(|_| is_built) {
+        Some(folder) => send(context, folder).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Whether what a source is reads variables itself, so that flags give it values instead of changing what came of it.
@@ -309,7 +293,7 @@ fn adjust(spec: &mut AppSpec, args: &DeployArgs) -> Done {
 }
 
 /// Packs a folder (what its ignore files do not leave out) and sends it; answers with its SHA-256.
-pub(super) async fn send(context: &Context, folder: &Path) -> Result<String, Problem> {
+async fn send(context: &Context, folder: &Path) -> Result<String, Problem> {
     let broken = |e: std::io::Error| {
         problem::SOURCE_ARCHIVE.problem(
             format!("{} cannot be packed: {e}.", folder.display()),

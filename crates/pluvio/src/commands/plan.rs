@@ -49,11 +49,7 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
             let asked = Asked {
                 name: name.clone(),
                 fallback: Name::suggest(git.short_name()),
-                files: asked.files,
-                env_files: asked.env_files,
-                variables: asked.variables,
-                profiles: asked.profiles,
-                ..Asked::default()
+                ..asked
             };
             pluvio_build::plan_fetched::of_repository(&fetched, &git, &asked)?
         }

@@ -157,11 +157,7 @@ impl UnpackedHere {
         let asked = Asked {
             name: name.cloned(),
             fallback: self.name.clone(),
-            files: asked.files.clone(),
-            env_files: asked.env_files.clone(),
-            variables: asked.variables.clone(),
-            profiles: asked.profiles.clone(),
-            ..Asked::default()
+            ..asked.clone()
         };
         let planned = plan_fetched::of_part(&whole, &folder, &asked)?;
         let root = planned.root.clone().unwrap_or(folder);
@@ -305,6 +301,17 @@ fn folder_of(file: &Path) -> &Path {
     file.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+/// The folder that what a plan builds lies in; `None` where it lies in none of this machine.
+pub(crate) fn source_folder<'p>(named: &'p Named, planned: &'p Planned) -> Option<&'p Path> {
+    let named = match named {
+        Named::Folder(folder) => folder,
+        Named::File(file) => folder_of(file),
+        Named::Stdin => Path::new("."),
+        Named::Archive(_) | Named::Git(_) | Named::Image(_) => return None,
+    };
+    Some(planned.root.as_deref().unwrap_or(named))
 }
 
 /// The source and what is asked of compose files in it. Files named by `-f` begin in the first one's folder.

@@ -48,7 +48,7 @@ impl Section {
         let called = old.or(item.get("name").and_then(Item::as_text));
         let external = external.is_some_and(|item| flag(item) != Some(false));
         let shared = called.or(external.then_some(key)).filter(|name| {
-            let is_nobodys = external && is_engines_own(name);
+            let is_nobodys = external && ENGINES_OWN.contains(name);
             let is_proxys = values::is_of_a_proxy(key) || values::is_of_a_proxy(name);
             !internal && !is_proxys && !is_nobodys && is_shared_name(name)
         });
@@ -582,7 +582,3 @@ fn range(text: &str) -> Option<RangeInclusive<Ipv4Addr>> {
 
 /// Networks that every engine has, and that are none.
 const ENGINES_OWN: [&str; 2] = ["none", "host"];
-
-fn is_engines_own(name: &str) -> bool {
-    ENGINES_OWN.contains(&name)
-}

@@ -3,7 +3,6 @@
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::release::{DecidedComponent, Release};
-
 use pluvio_model::spec::{ContainerOptions, Kind};
 
 use super::refuse::is_label;
