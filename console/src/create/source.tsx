@@ -114,10 +114,15 @@ export function FolderSource({
                 {t('create.skipped', { names: chosen.folder.skipped.join(', ') })}
               </p>
             )}
-            <Button size="sm" variant="ghost" className="mt-3" onClick={() => {
+            <Button
+              size="sm"
+              variant="ghost"
+              className="mt-3"
+              onClick={() => {
                 setInside('')
                 onChoose(undefined)
-              }}>
+              }}
+            >
               <X size={13} aria-hidden />
               {t('create.another')}
             </Button>
