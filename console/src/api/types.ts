@@ -130,8 +130,13 @@ export interface ComponentSpec {
   ports?: Record<string, { port: number; protocol?: string }>
   resources?: { cpu?: { limit?: string | number }; memory?: { limit?: string } }
   volumes?: Record<string, { name?: string; type?: string; access?: string; size?: string }>
-  probes?: Partial<Record<ProbeKind, ProbeSpec>>
+  probes?: ProbesSpec
   routes?: RouteSpec[]
+}
+
+export type ProbesSpec = Partial<Record<ProbeKind, ProbeSpec>> & {
+  /** What follows when `live` fails; `restart` when absent. */
+  unhealthy?: 'restart' | 'offline' | 'report'
 }
 
 export interface ProbeSpec {
@@ -166,6 +171,6 @@ export type DeployRequest = Omit<schema.DeployRequest, 'spec'> & { spec?: Spec }
 export type ComponentPatch = Omit<schema.ComponentPatch, 'probes' | 'routes' | 'files'> & {
   /** Null removes the file; the document cannot say so. */
   files?: Record<string, schema.FilePatch | null>
-  probes?: Partial<Record<ProbeKind, ProbeSpec>>
+  probes?: ProbesSpec
   routes?: RouteSpec[]
 }

@@ -66,7 +66,12 @@ const probe = group([
   f('failures', number('3')),
   f('successes', number('1')),
 ])
-const probes = group([f('startup', probe), f('ready', probe), f('live', probe)])
+const probes = group([
+  f('startup', probe),
+  f('ready', probe),
+  f('live', probe),
+  f('unhealthy', choice('restart', 'offline', 'report')),
+])
 const env: Field = f('env', { t: 'pairs', name: 'NAME' })
 const files = f('files', {
   t: 'map',

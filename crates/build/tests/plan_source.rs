@@ -292,6 +292,7 @@ fn texts_of_other_formats_are_named() {
               web:
                 image: docker.io/library/nginx:latest
                 imagePorts: true
+                restart: on-failure
                 routes: []
         "#]],
     );
@@ -393,6 +394,7 @@ fn an_image_is_unknown_until_pulled() {
               nginx:
                 image: docker.io/library/nginx:latest
                 imagePorts: true
+                restart: on-failure
                 routes: []
         "#]],
     );

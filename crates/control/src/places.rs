@@ -103,6 +103,15 @@ impl Places {
         reached.unwrap_or(Reached::NotYet)
     }
 
+    /// The clusters that answer now.
+    pub(crate) fn that_answer(&self) -> Vec<ClusterId> {
+        let all = self.all.lock().expect("no panic while held");
+        let answers = all
+            .iter()
+            .filter(|(_, entry)| entry.reached == Reached::Yes && entry.linked.is_some());
+        answers.map(|(id, _)| *id).collect()
+    }
+
     pub(crate) fn facts(&self, cluster: ClusterId) -> Option<Facts> {
         self.edit(cluster, |entry| entry.facts.clone()).flatten()
     }

@@ -228,11 +228,7 @@ async fn step(
             let (ready, wanted) = seen.into_iter().flat_map(|s| s.components.values()).fold(
                 (0, 0),
                 |(ready, wanted), c| {
-                    let is = c
-                        .instances
-                        .iter()
-                        .filter(|i| i.state == InstanceState::Ready)
-                        .count();
+                    let is = c.instances.iter().filter(|i| i.is_up()).count();
                     (ready + is, wanted + c.wanted_instances)
                 },
             );

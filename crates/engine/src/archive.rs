@@ -166,8 +166,7 @@ impl Engine {
         if files.is_empty() {
             return Ok(());
         }
-        let inspected = self.inspect(container).await?;
-        let owner = self.owner(container, inspected.user()).await?;
+        let owner = self.owner_of(container).await?;
         // A folder that exists must keep its mode and owner, so only missing ones are in the archive.
         let mut missing: BTreeSet<&str> = BTreeSet::new();
         let mut there: BTreeSet<&str> = BTreeSet::new();
@@ -198,6 +197,12 @@ impl Engine {
             .map_err(|e| named(Failure::Body(e.to_string()), "put files into", container))?;
         self.put_archive(container, "/", full(Bytes::from(tar)))
             .await
+    }
+
+    /// User and group ids of the container's user.
+    pub(crate) async fn owner_of(&self, container: &str) -> Result<(u64, u64), DriverError> {
+        let inspected = self.inspect(container).await?;
+        self.owner(container, inspected.user()).await
     }
 
     /// User and group ids of `USER`, `UID`, `UID:GID` or `USER:GROUP`; a name is looked up in the container.

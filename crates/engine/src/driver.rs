@@ -1,6 +1,8 @@
 //! The engine as a node sees it: what one installation made, and the verbs on it.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +20,11 @@ use pluvio_runtime::driver::{
 };
 use pluvio_runtime::{BoxStream, ExecRequest, ExecSession};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::connection::{Engine, empty};
 use crate::container::ExecCommand;
+use crate::placed::{self, Placed};
 use crate::seen::Remembered;
 use crate::stream::Documents;
 
@@ -30,6 +34,8 @@ pub struct DockerDriver {
     engine: Engine,
     cluster: ClusterId,
     remembered: Arc<Remembered>,
+    /// Where files lie that the engine cannot put into a container itself.
+    placed: Option<Placed>,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +133,15 @@ impl DockerDriver {
             engine,
             cluster,
             remembered: Arc::default(),
+            placed: None,
         }
+    }
+
+    /// `folder`, of the same machine as the engine, takes the files that are mounted rather than put into a container: those of
+    /// a read-only root, and those below memory.
+    pub fn with_files(mut self, folder: PathBuf) -> DockerDriver {
+        self.placed = Some(Placed::new(folder));
+        self
     }
 
     pub fn engine(&self) -> &Engine {
@@ -153,7 +167,13 @@ impl DockerDriver {
         })
     }
 
-    async fn complete(&self, container: &ContainerCreate, id: &str) -> Result<(), DriverError> {
+    async fn complete(
+        &self,
+        container: &ContainerCreate,
+        id: &str,
+        files: &[FileToWrite],
+        placed: &[FileToWrite],
+    ) -> Result<(), DriverError> {
         for network in &container.further_networks {
             let NetworkJoin {
                 name,
@@ -164,16 +184,48 @@ impl DockerDriver {
                 .join_network(id, name, *address, aliases)
                 .await?;
         }
-        let files: Vec<FileToWrite> = container
-            .files
-            .iter()
-            .map(|file| FileToWrite {
-                path: file.path.to_string(),
-                mode: file.mode,
-                content: file.content.clone().into(),
-            })
-            .collect();
-        self.engine.write_files(id, &files).await
+        self.engine.write_files(id, files).await?;
+        if let Some(folder) = self.placed.as_ref().filter(|_| !placed.is_empty()) {
+            let owner = self.engine.owner_of(id).await?;
+            folder
+                .give(&container.name, placed, owner)
+                .map_err(|error| not_placed(&container.name, &error))?;
+        }
+        Ok(())
+    }
+
+    /// What is put into the container, and what is mounted; the latter is there when this returns.
+    async fn place(
+        &self,
+        container: &ContainerCreate,
+        body: &mut Value,
+    ) -> Result<(Vec<FileToWrite>, Vec<FileToWrite>), DriverError> {
+        let files = container.files.iter().map(|file| FileToWrite {
+            path: file.path.to_string(),
+            mode: file.mode,
+            content: file.content.clone().into(),
+        });
+        let Some(folder) = &self.placed else {
+            return Ok((files.collect(), Vec::new()));
+        };
+        let (hidden, open): (Vec<FileToWrite>, Vec<FileToWrite>) =
+            files.partition(|file| placed::is_hidden(body, &file.path));
+        if !hidden.is_empty() {
+            let there = self.containers().await?;
+            let names: HashSet<&str> = there.iter().map(|one| one.name.as_str()).collect();
+            folder
+                .sweep(|name| names.contains(name))
+                .and_then(|()| folder.write(&container.name, &hidden, body))
+                .map_err(|error| not_placed(&container.name, &error))?;
+        }
+        Ok((open, hidden))
+    }
+}
+
+fn not_placed(container: &str, error: &std::io::Error) -> DriverError {
+    DriverError::Refused {
+        attempt: format!("put files beside the container {container}"),
+        message: error.to_string(),
     }
 }
 
@@ -279,16 +331,36 @@ impl Driver for DockerDriver {
                     address.to_string().into();
             }
         }
-        let id = self.engine.create_container(&container.name, &body).await?;
-        let completed = self.complete(container, &id).await;
-        if completed.is_err() {
-            let _ = self.engine.remove_container(&id).await;
+        let (files, placed) = self.place(container, &mut body).await?;
+        let made = async {
+            let id = self.engine.create_container(&container.name, &body).await?;
+            let completed = self.complete(container, &id, &files, &placed).await;
+            if completed.is_err() {
+                let _ = self.engine.remove_container(&id).await;
+            }
+            completed
+        };
+        let made = made.await;
+        if let Some(folder) = self.placed.as_ref().filter(|_| made.is_err()) {
+            let _ = folder.remove(&container.name);
         }
-        completed
+        made
     }
 
     async fn write_files(&self, container: &str, files: &[FileToWrite]) -> Result<(), DriverError> {
-        self.engine.write_files(container, files).await
+        let mut open = Vec::new();
+        for file in files {
+            let rewritten = match &self.placed {
+                Some(folder) => folder
+                    .rewrite(container, file)
+                    .map_err(|error| not_placed(container, &error))?,
+                None => false,
+            };
+            if !rewritten {
+                open.push(file.clone());
+            }
+        }
+        self.engine.write_files(container, &open).await
     }
 
     async fn start(&self, container: &str) -> Result<(), DriverError> {
@@ -314,7 +386,12 @@ impl Driver for DockerDriver {
 
     async fn remove(&self, container: &str) -> Result<(), DriverError> {
         self.ours(container).await?;
-        self.engine.remove_container(container).await
+        self.engine.remove_container(container).await?;
+        if let Some(folder) = &self.placed {
+            // What stays is swept later.
+            let _ = folder.remove(container);
+        }
+        Ok(())
     }
 
     async fn logs(

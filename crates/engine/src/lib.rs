@@ -21,6 +21,7 @@ mod image;
 mod image_build;
 mod logs;
 mod network;
+mod placed;
 mod pull;
 mod seen;
 mod stream;

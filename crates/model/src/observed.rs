@@ -233,6 +233,19 @@ pub struct ObservedInstance {
     pub sidecars: Vec<ObservedSidecar>,
 }
 
+impl ObservedInstance {
+    /// Its program came to its end, well, and its policy lets it be: there is nothing more to wait for.
+    pub fn is_done(&self) -> bool {
+        let ended_well = self.last_exit.as_ref().is_some_and(|exit| exit.code == 0);
+        self.state == InstanceState::Exited && ended_well
+    }
+
+    /// As it is wanted: it serves, or is done.
+    pub fn is_up(&self) -> bool {
+        self.state == InstanceState::Ready || self.is_done()
+    }
+}
+
 /// A container beside an instance's main one.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -122,6 +122,9 @@ impl Span {
     pub const fn duration(self) -> std::time::Duration {
         std::time::Duration::from_millis(self.0)
     }
+    pub fn is_nothing(&self) -> bool {
+        self.0 == 0
+    }
 }
 impl FromStr for Span {
     type Err = InvalidQuantity;

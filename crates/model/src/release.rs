@@ -11,7 +11,7 @@ use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
     AbsolutePath, ContainerOptions, Database, FileMode, HostOptions, Kind, OutsideAddress,
-    PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec, ScheduleIn,
+    PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec, ScheduleIn, Unhealthy,
     VolumeAccess, VolumeKind, default_network, memory_options,
 };
 use crate::template::{Rendered, SecretRef};
@@ -253,6 +253,8 @@ pub struct DecidedProbes {
     pub startup: Option<DecidedProbe>,
     pub ready: Option<DecidedProbe>,
     pub live: Option<DecidedProbe>,
+    #[serde(default, skip_serializing_if = "Unhealthy::is_restart")]
+    pub unhealthy: Unhealthy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,7 +280,38 @@ pub enum Check {
     Tcp {
         port: u16,
     },
+    /// Ports of a program that others described, in words that ask for no readiness: all of them are open, or the program has
+    /// run for [`Check::PATIENCE`] and one of them is, or, where `needed` is false, none.
+    Ports {
+        ports: Vec<u16>,
+        needed: bool,
+    },
     Command(Vec<String>),
+}
+
+impl Check {
+    /// How long a program may take to open ports that it need not open.
+    pub const PATIENCE: Span = Span::seconds(15);
+
+    /// The ports that connections are made to.
+    pub fn ports(&self) -> &[u16] {
+        match self {
+            Check::Http { port, .. } | Check::Tcp { port } => std::slice::from_ref(port),
+            Check::Ports { ports, .. } => ports,
+            Check::Command(_) => &[],
+        }
+    }
+
+    /// `80, 443`
+    pub fn port_list(&self) -> String {
+        let ports: Vec<String> = self.ports().iter().map(u16::to_string).collect();
+        ports.join(", ")
+    }
+
+    /// Whether nobody asked for it: the component's own ports are its readiness.
+    pub fn is_implied(&self) -> bool {
+        matches!(self, Check::Tcp { .. } | Check::Ports { .. })
+    }
 }
 
 /// How instances are replaced.
@@ -291,6 +324,10 @@ pub struct DecidedRollout {
     pub grace: Span,
     /// How long new instances may take to become ready.
     pub deadline: Span,
+    /// How long a new instance that ends is started again before the release is given up; where nothing is said, until it has
+    /// ended often enough.
+    #[serde(default, skip_serializing_if = "Span::is_nothing")]
+    pub retry: Span,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

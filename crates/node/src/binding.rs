@@ -115,7 +115,8 @@ impl BoundEngine {
                 disk::write_json(&self.path, &bond, Durability::Synced).map_err(unreadable)?;
             }
         }
-        let driver = DockerDriver::new(engine, cluster);
+        let files = self.path.with_file_name("files");
+        let driver = DockerDriver::new(engine, cluster).with_files(files);
         *held = Some(driver.clone());
         Ok(driver)
     }

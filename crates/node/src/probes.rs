@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pluvio_model::observed::{ProbeAnswer, ProbeKind};
 use pluvio_model::release::{DecidedProbe, DecidedProbes};
+use pluvio_model::spec::Unhealthy;
 use pluvio_plan::rollout::Health;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -27,16 +28,39 @@ const SLOWEST_START: Duration = Duration::from_millis(250);
 pub(crate) struct Verdict {
     pub(crate) health: Health,
     pub(crate) answer: Option<ProbeAnswer>,
-    /// The liveness or startup probe failed as often as it may.
+    /// The liveness or startup probe failed as often as it may: it is to be restarted.
     pub(crate) live_failed: bool,
+    /// The liveness probe fails, and nothing is to be restarted for it.
+    pub(crate) live_fails: bool,
+    /// What readiness alone says.
+    ready: Health,
 }
+
+impl Verdict {
+    fn new(before: Health) -> Verdict {
+        Verdict {
+            health: before,
+            answer: None,
+            live_failed: false,
+            live_fails: false,
+            ready: before,
+        }
+    }
+
+    /// What wakes whoever acts on it.
+    fn signs(&self) -> Signs {
+        (self.health, self.live_failed, self.live_fails)
+    }
+}
+
+type Signs = (Health, bool, bool);
 
 /// Asks one run of an instance until dropped.
 #[derive(Debug)]
 pub(crate) struct Prober {
     verdict: Arc<Mutex<Verdict>>,
     task: tokio::task::JoinHandle<()>,
-    told: (Health, bool),
+    told: Signs,
 }
 
 impl Drop for Prober {
@@ -54,32 +78,28 @@ impl Prober {
         before: Health,
         changed: Arc<Notify>,
     ) -> Prober {
-        let verdict = Arc::new(Mutex::new(Verdict {
-            health: before,
-            answer: None,
-            live_failed: false,
-        }));
+        let verdict = Arc::new(Mutex::new(Verdict::new(before)));
         let asking = Asking {
             target,
             verdict: verdict.clone(),
             changed,
             started_at,
+            unhealthy: probes.unhealthy,
         };
         let task = tokio::spawn(async move { asking.run(&probes).await });
         Prober {
             verdict,
             task,
-            told: (before, false),
+            told: (before, false, false),
         }
     }
 
     /// The verdict, if health or liveness is another than when it was last asked for here.
     pub(crate) fn news(&mut self) -> Option<Verdict> {
         let verdict = self.verdict();
-        let before = std::mem::replace(&mut self.told, (verdict.health, verdict.live_failed));
+        let before = std::mem::replace(&mut self.told, verdict.signs());
         let first = matches!(before.0, Health::Starting | Health::Unknown)
-            && verdict.health == Health::Ready
-            && !verdict.live_failed;
+            && self.told == (Health::Ready, false, false);
         (before != self.told && !first).then_some(verdict)
     }
 
@@ -101,6 +121,7 @@ struct Asking {
     verdict: Arc<Mutex<Verdict>>,
     changed: Arc<Notify>,
     started_at: Timestamp,
+    unhealthy: Unhealthy,
 }
 
 /// Answers of one kind in a row.
@@ -147,7 +168,7 @@ impl Asking {
             async {
                 match &probes.ready {
                     Some(ready) => self.ready(ready).await,
-                    None => self.set(|verdict| verdict.health = Health::Ready),
+                    None => self.set(|verdict| verdict.ready = Health::Ready),
                 }
             },
             async {
@@ -160,28 +181,35 @@ impl Asking {
 
     fn set(&self, change: impl FnOnce(&mut Verdict)) {
         let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-        let (health, failed) = (verdict.health, verdict.live_failed);
+        let before = verdict.signs();
         let ok = verdict.answer.as_ref().map(|answer| answer.ok);
         change(&mut verdict);
+        let offline = verdict.live_fails && self.unhealthy == Unhealthy::Offline;
+        verdict.health = match verdict.ready {
+            Health::Ready if offline => Health::NotReady,
+            ready => ready,
+        };
         // An answer like the one before is looked up by whoever observes; it wakes nobody.
-        if (health, failed) != (verdict.health, verdict.live_failed)
-            || ok != verdict.answer.as_ref().map(|answer| answer.ok)
-        {
+        if before != verdict.signs() || ok != verdict.answer.as_ref().map(|answer| answer.ok) {
             self.changed.notify_one();
         }
     }
 
-    /// Waits for what is left of the delay: it counts from the program's start, not from the node's.
-    async fn delay(&self, probe: &DecidedProbe) {
+    /// How long the program has run, whenever the node began to ask.
+    fn age(&self) -> Duration {
         let run = pluvio_model::clock::now().duration_since(self.started_at);
-        let run = Duration::try_from(run).unwrap_or_default();
-        tokio::time::sleep(probe.delay.duration().saturating_sub(run)).await;
+        Duration::try_from(run).unwrap_or_default()
+    }
+
+    /// Waits for what is left of the delay.
+    async fn delay(&self, probe: &DecidedProbe) {
+        tokio::time::sleep(probe.delay.duration().saturating_sub(self.age())).await;
     }
 
     async fn ask(&self, kind: ProbeKind, probe: &DecidedProbe, row: &mut Row) -> Answered {
         let (ok, message) = self
             .target
-            .ask(&probe.check, probe.timeout.duration())
+            .ask(&probe.check, probe.timeout.duration(), self.age())
             .await;
         let counts = row.add(ok, probe.period.duration(), Instant::now());
         Answered {
@@ -207,8 +235,8 @@ impl Asking {
             self.set(|verdict| {
                 verdict.answer = Some(answer);
                 verdict.live_failed |= failed;
-                if !passed && verdict.health == Health::Unknown && row.length >= probe.failures {
-                    verdict.health = Health::Starting;
+                if !passed && verdict.ready == Health::Unknown && row.length >= probe.failures {
+                    verdict.ready = Health::Starting;
                 }
             });
             if passed || failed {
@@ -226,7 +254,7 @@ impl Asking {
             let Answered { answer, .. } = self.ask(ProbeKind::Ready, probe, &mut row).await;
             let mut starts = false;
             self.set(|verdict| {
-                verdict.health = match verdict.health {
+                verdict.ready = match verdict.ready {
                     _ if answer.ok && row.length >= probe.successes => Health::Ready,
                     Health::Ready if !answer.ok && row.length >= probe.failures => Health::NotReady,
                     Health::Unknown if !answer.ok && row.length >= probe.failures => {
@@ -235,10 +263,10 @@ impl Asking {
                     health => health,
                 };
                 // A liveness probe that fails says more about the instance than this one.
-                if !verdict.live_failed {
+                if !verdict.live_failed && !verdict.live_fails {
                     verdict.answer = Some(answer);
                 }
-                starts = matches!(verdict.health, Health::Starting | Health::Unknown);
+                starts = matches!(verdict.ready, Health::Starting | Health::Unknown);
             });
             let period = probe.period.duration();
             if starts {
@@ -252,17 +280,24 @@ impl Asking {
 
     async fn live(&self, probe: &DecidedProbe) {
         self.delay(probe).await;
+        let restarts = self.unhealthy == Unhealthy::Restart;
         let mut row = Row::default();
         loop {
             let Answered { answer, .. } = self.ask(ProbeKind::Live, probe, &mut row).await;
             let failed = !answer.ok && row.length >= probe.failures;
-            if failed || !answer.ok {
-                self.set(|verdict| {
-                    verdict.live_failed |= failed;
+            let recovered = answer.ok && row.length >= probe.successes;
+            self.set(|verdict| {
+                // Readiness is what people look at while all is well.
+                if !answer.ok || verdict.live_fails {
                     verdict.answer = Some(answer);
-                });
-            }
-            if failed {
+                }
+                if failed && restarts {
+                    verdict.live_failed = true;
+                } else if failed || recovered {
+                    verdict.live_fails = failed;
+                }
+            });
+            if failed && restarts {
                 return;
             }
             tokio::time::sleep(probe.period.duration()).await;

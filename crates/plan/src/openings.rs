@@ -5,15 +5,16 @@
 //! count: whatever else a text holds says nothing of who is dialled.
 //!
 //! Where a file of somebody else's was read (`imagePorts`), nothing was closed: containers on one network reach each other at
-//! any port. There, what the others' texts dial is open.
+//! any port. There, what the others' texts dial is open, `redis:6380` as well as `REDIS_HOST=redis` beside `REDIS_PORT=6380`,
+//! and so is what a program is told to listen on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use indexmap::IndexMap;
-use pluvio_model::name::Name;
+use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{Fix, Problem, SPEC_CONFLICT};
 use pluvio_model::release::{DecidedComponent, DecidedPort, Release};
-use pluvio_model::spec::{AppSpec, ComponentSpec, Kind, PortProtocol, PortSpec};
+use pluvio_model::spec::{AppSpec, ComponentSpec, EnvValue, Kind, PortProtocol, PortSpec};
 
 /// A port that somebody dials and nobody opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,19 +120,109 @@ pub(crate) fn dialled_by_others(spec: &AppSpec) -> BTreeMap<&Name, BTreeSet<u16>
         }
         // What a component exports is what others are given of it.
         let exports = component.exports.values().map(|value| (true, &value.0));
-        for (is_own, text) in texts.iter().map(|text| (false, text)).chain(exports) {
-            for (host, port) in addresses(text) {
-                let named = hosts.get(host).into_iter().flatten();
-                for used in named.filter(|used| (**used == user) == is_own) {
-                    ports
-                        .entry(*used)
-                        .or_insert_with(BTreeSet::new)
-                        .insert(port);
-                }
+        let texts = texts.iter().map(|text| (false, text)).chain(exports);
+        let mut found: Vec<(bool, &str, u16)> = Vec::new();
+        for (is_own, text) in texts {
+            found.extend(addresses(text).map(|(host, port)| (is_own, host, port)));
+        }
+        let beside = component.sidecars.values().chain(component.init.values());
+        let pairs = beside.flat_map(|beside| named_apart(beside.env.iter(), spec));
+        let pairs = pairs.chain(named_apart(env_of(component, spec), spec));
+        found.extend(pairs.map(|(host, port)| (false, host, port)));
+        for (is_own, host, port) in found {
+            let named = hosts.get(host).into_iter().flatten();
+            for used in named.filter(|used| (**used == user) == is_own) {
+                ports
+                    .entry(*used)
+                    .or_insert_with(BTreeSet::new)
+                    .insert(port);
             }
         }
     }
     ports
+}
+
+/// The ports that a component which opens what it is asked for is told to listen on itself: others may dial them by what is
+/// written in their images.
+///
+/// They are no promise that it listens: a worker is often given the same variables as the server.
+pub(crate) fn told_to_listen(component: &ComponentSpec, spec: &AppSpec) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    if !component.image_ports || component.offline || !listens(component.kind) {
+        return ports;
+    }
+    let variable = env_of(component, spec).filter(|(key, _)| key.as_str() == "PORT");
+    ports.extend(
+        variable
+            .last()
+            .and_then(|(_, value)| number(settled(value, spec))),
+    );
+    let commands = component.entrypoint.iter().chain(&component.command);
+    let lines: Vec<String> = commands.flat_map(|command| command.words()).collect();
+    // A word may be a whole line for a shell.
+    let mut words = lines.iter().flat_map(|line| line.split_whitespace());
+    while let Some(word) = words.next() {
+        let said = match word.strip_prefix("--port") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        ports.extend(said.and_then(number));
+    }
+    ports
+}
+
+/// Ends of names of variables that hold a host; one that another ends in stands before it.
+const HOST_ENDS: [&str; 6] = ["HOST_NAME", "HOSTNAME", "HOST", "SERVER", "ADDRESS", "ADDR"];
+
+/// The hosts and ports that variables name apart: `redis` and 6380 of `REDIS_HOST=redis` and `REDIS_PORT=6380`.
+fn named_apart<'s>(
+    env: impl Iterator<Item = (&'s EnvName, &'s EnvValue)>,
+    spec: &'s AppSpec,
+) -> Vec<(&'s str, u16)> {
+    let mut ports: HashMap<String, u16> = HashMap::new();
+    let mut hosts: Vec<(String, &str)> = Vec::new();
+    for (key, value) in env {
+        let key = key.as_str().to_ascii_uppercase();
+        let value = settled(value, spec);
+        if let Some(prefix) = key.strip_suffix("PORT") {
+            ports.extend(number(value).map(|port| (prefix.to_owned(), port)));
+        } else if let Some(prefix) = HOST_ENDS.iter().find_map(|end| key.strip_suffix(*end))
+            // `PORT` alone is more often the port of whoever has it.
+            && (!prefix.is_empty() || key == "HOST")
+        {
+            hosts.push((prefix.to_owned(), value));
+        }
+    }
+    let paired = hosts
+        .into_iter()
+        .filter_map(|(prefix, host)| Some((host, *ports.get(&prefix)?)));
+    paired.collect()
+}
+
+/// A component's variables: its groups', then its own, which win.
+fn env_of<'s>(
+    component: &'s ComponentSpec,
+    spec: &'s AppSpec,
+) -> impl Iterator<Item = (&'s EnvName, &'s EnvValue)> {
+    let groups = component.groups.iter();
+    let groups = groups.filter_map(move |group| spec.groups.get(group));
+    groups.flat_map(|group| &group.env).chain(&component.env)
+}
+
+/// A value that is one setting and nothing else is what that setting is by default.
+fn settled<'s>(value: &'s EnvValue, spec: &'s AppSpec) -> &'s str {
+    let name = value.0.strip_prefix("${settings.");
+    let setting = name
+        .and_then(|name| name.strip_suffix('}'))
+        .and_then(|name| spec.settings.get(name));
+    setting
+        .and_then(|setting| setting.default.as_deref())
+        .unwrap_or(&value.0)
+}
+
+fn number(text: &str) -> Option<u16> {
+    text.trim().parse::<u16>().ok().filter(|port| *port != 0)
 }
 
 /// The specification with the ports that the fixes offer open.
@@ -348,142 +439,4 @@ fn addresses(text: &str) -> impl Iterator<Item = (&str, u16)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::sample;
-
-    #[test]
-    fn only_addresses_are_dialled() {
-        for (text, ports) in [
-            ("http://api:9000/v1", &[9000][..]),
-            ("api:9000", &[9000]),
-            ("tcp://user:pw@api:5000,api:5001", &[5000, 5001]),
-            ("HOST=api:80 next", &[80]),
-            ("registry.test/api:80", &[]),
-            ("my-api:9000 api.test:9000 api2:9000", &[]),
-            ("api:1.27 api:80-alpine api:0 api:70000 api:", &[]),
-        ] {
-            assert_eq!(dialled(text, "api"), ports, "{text}");
-        }
-    }
-
-    fn shop(web: Value, api: Value) -> AppSpec {
-        sample::shop(json!({ "web": web, "api": api }))
-    }
-
-    #[test]
-    fn c4_a_closed_port_is_named_at_once_with_the_offer_to_open_it() {
-        let web = |url: &str| {
-            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [{ "path": "/" }],
-                "env": { "API": url } })
-        };
-        let api = json!({ "image": "localhost/api:1", "routes": [],
-            "ports": { "http": { "port": 8080 } } });
-        let spec = shop(web("http://${api.host}:9000"), api);
-        let told = of_spec(&spec);
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert_eq!(
-            told[0].cause,
-            "web dials api at port 9000, which is not open: api opens 8080 alone."
-        );
-        assert_eq!(told[0].at.as_ref().unwrap().path, "components.web.env.API");
-        // The decision says the same, and takes the mended specification.
-        let refused = sample::decide(1, &spec, None).unwrap_err();
-        assert_eq!(refused, told);
-        let mended = mend(&spec, &told[0].fixes);
-        let release = sample::decide(1, &mended, None).unwrap();
-        let ports = |release: &Release| -> Vec<u16> {
-            let ports = &release.components["api"].content.ports;
-            ports.values().map(|port| port.port).collect()
-        };
-        assert_eq!(ports(&release), [8080, 9000]);
-        assert_eq!(of_spec(&mended), []);
-    }
-
-    #[test]
-    fn what_the_image_exposes_stays_open_when_another_port_is_opened() {
-        let spec = shop(
-            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [{ "path": "/" }],
-                "command": ["serve", "--api", "http://api:9000"] }),
-            json!({ "image": "localhost/api:1", "routes": [] }),
-        );
-        assert_eq!(of_spec(&spec), [], "its ports are the image's to tell");
-        let refused = sample::decide(1, &spec, None).unwrap_err();
-        let mended = mend(&spec, &refused[0].fixes);
-        let ports: Vec<u16> = mended.components["api"]
-            .ports
-            .values()
-            .map(|port| port.port)
-            .collect();
-        assert_eq!(ports, [8080, 9000]);
-        sample::decide(1, &mended, None).unwrap();
-    }
-
-    #[test]
-    fn where_nothing_was_closed_what_others_dial_is_open() {
-        let spec = |uses: Value, api: &Value| {
-            let web = json!({ "image": "localhost/web:1", "routes": [{ "path": "/" }], "uses": uses,
-                "env": { "API": "http://user:word@api:9000,http://old-api:7000" },
-                "command": ["serve", "--not", "my-api:9001", "--udp", "api"] });
-            shop(web, api.clone())
-        };
-        let ports = |spec: &AppSpec| -> Vec<u16> {
-            let release = sample::decide(1, spec, None).unwrap();
-            let ports = &release.components["api"].content.ports;
-            ports.values().map(|port| port.port).collect()
-        };
-        let foreign = json!({ "image": "localhost/api:1", "routes": [], "imagePorts": true,
-            "aliases": ["old-api"], "ports": { "admin": { "port": 5000, "protocol": "tcp" } } });
-        for uses in [json!([]), json!(["api"])] {
-            let spec = spec(uses, &foreign);
-            assert_eq!(of_spec(&spec), []);
-            assert_eq!(ports(&spec), [5000, 8080, 7000, 9000]);
-        }
-        let own = json!({ "image": "localhost/api:1", "routes": [], "aliases": ["old-api"] });
-        assert_eq!(ports(&spec(json!([]), &own)), [8080]);
-    }
-
-    #[test]
-    fn of_an_image_that_nobody_looked_at_no_port_is_missed() {
-        let spec = shop(
-            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [],
-                "env": { "API": "api:9000" } }),
-            json!({ "image": "localhost/api:1", "routes": [] }),
-        );
-        assert!(sample::decide(1, &spec, None).is_err());
-        let mut facts = sample::facts(&spec);
-        for image in facts.images.values_mut() {
-            image.facts = pluvio_model::facts::ImageFacts {
-                id: image.reference.to_string(),
-                ..Default::default()
-            };
-        }
-        let revision = sample::revision(1, &spec, pluvio_model::revision::Origin::Apply);
-        crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
-    }
-
-    #[test]
-    fn what_ran_like_that_before_is_not_refused_for_something_else() {
-        let spec = shop(
-            json!({ "image": "localhost/web:1", "uses": ["api"], "routes": [{ "path": "/" }],
-                "env": { "API": "api:8080" } }),
-            json!({ "image": "localhost/api:1", "routes": [] }),
-        );
-        let mut before = sample::decide(1, &spec, None).unwrap();
-        let api = before.components.get_mut("api").unwrap();
-        api.content.ports.clear();
-        let mut next = spec.clone();
-        next.components[1].ports = [(
-            "other".parse().unwrap(),
-            PortSpec {
-                port: 7000,
-                protocol: PortProtocol::Tcp,
-            },
-        )]
-        .into();
-        assert!(sample::decide(2, &next, None).is_err());
-        sample::decide(2, &next, Some(&before)).unwrap();
-    }
-}
+mod tests;

@@ -39,12 +39,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) target: Option<&'a Target>,
 }
 
+/// How many instances are as they are wanted: those that serve, and those whose program is done.
 pub(crate) fn ready(component: &ObservedComponent) -> u32 {
-    component
-        .instances
-        .iter()
-        .filter(|i| i.state == InstanceState::Ready)
-        .count() as u32
+    component.instances.iter().filter(|i| i.is_up()).count() as u32
 }
 
 /// Whether an operation is one that the application's state shows. A copy of its data leaves it as it is.
@@ -185,6 +182,9 @@ pub(crate) fn component_status(
             if matches!(whole, Status::Deploying | Status::Building) =>
         {
             return (whole, note);
+        }
+        Some(seen) if is >= wanted && is > 0 && seen.instances.iter().all(|i| i.is_done()) => {
+            return (Status::Succeeded, String::new());
         }
         _ if is >= wanted => return (Status::Running, String::new()),
         _ if is == 0 => Status::Failed,
@@ -426,7 +426,7 @@ fn ports(ports: &IndexMap<Name, DecidedPort>) -> Vec<PortDetail> {
 pub(crate) fn probe_text(probe: &DecidedProbe) -> String {
     let what = match &probe.check {
         Check::Http { port, path, .. } => format!("GET {path} on {port}"),
-        Check::Tcp { port } => format!("TCP on {port}"),
+        Check::Tcp { .. } | Check::Ports { .. } => format!("TCP on {}", probe.check.port_list()),
         Check::Command(words) => words.join(" "),
     };
     format!("{what}, every {}", probe.period)

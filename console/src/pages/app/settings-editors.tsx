@@ -1,6 +1,6 @@
 /** Editors of probes and routes: the parts of a specification that are lists. */
 import { Plus, Trash2 } from 'lucide-react'
-import type { ComponentDetail, ProbeKind, ProbeSpec, RouteSpec } from '../../api/types'
+import type { ComponentDetail, ProbeKind, ProbeSpec, ProbesSpec, RouteSpec } from '../../api/types'
 import { useI18n } from '../../i18n'
 import { Card } from '../../ui/card'
 import { Button, Field, Input, Select, Switch } from '../../ui/controls'
@@ -15,11 +15,12 @@ export interface ProbeForm {
   command: string
   period: string
 }
-export type ProbeForms = Record<ProbeKind, ProbeForm>
+type Unhealthy = NonNullable<ProbesSpec['unhealthy']>
+export type ProbeForms = Record<ProbeKind, ProbeForm> & { unhealthy: Unhealthy }
 
 const kinds: ProbeKind[] = ['startup', 'ready', 'live']
 
-export function fromSpec(probes: Partial<Record<ProbeKind, ProbeSpec>> | undefined): ProbeForms {
+export function fromSpec(probes: ProbesSpec | undefined): ProbeForms {
   const form = (probe: ProbeSpec | undefined): ProbeForm => ({
     type: probe?.http ? 'http' : probe?.tcp ? 'tcp' : probe?.command ? 'command' : 'none',
     path: probe?.http?.path ?? '/',
@@ -27,11 +28,16 @@ export function fromSpec(probes: Partial<Record<ProbeKind, ProbeSpec>> | undefin
     command: Array.isArray(probe?.command) ? probe.command.join(' ') : (probe?.command ?? ''),
     period: probe?.period ?? '',
   })
-  return { startup: form(probes?.startup), ready: form(probes?.ready), live: form(probes?.live) }
+  return {
+    startup: form(probes?.startup),
+    ready: form(probes?.ready),
+    live: form(probes?.live),
+    unhealthy: probes?.unhealthy ?? 'restart',
+  }
 }
 
-export function toSpec(forms: ProbeForms, old: Partial<Record<ProbeKind, ProbeSpec>> | undefined) {
-  const probes: Partial<Record<ProbeKind, ProbeSpec>> = {}
+export function toSpec(forms: ProbeForms, old: ProbesSpec | undefined) {
+  const probes: ProbesSpec = {}
   for (const kind of kinds) {
     const form = forms[kind]
     if (form.type === 'none') continue
@@ -48,6 +54,7 @@ export function toSpec(forms: ProbeForms, old: Partial<Record<ProbeKind, ProbeSp
       ...(form.period ? { period: form.period } : {}),
     }
   }
+  if (probes.live && forms.unhealthy !== 'restart') probes.unhealthy = forms.unhealthy
   return probes
 }
 
@@ -89,6 +96,24 @@ export function ProbesEditor({
                     </Select>
                   )}
                 </Field>
+                {kind === 'live' && probe.type !== 'none' && (
+                  <Field label={t('probe.unhealthy')} className="order-last col-span-2 md:col-span-4">
+                    {(control) => (
+                      <Select
+                        {...control}
+                        value={probes.unhealthy}
+                        onChange={(event) =>
+                          onChange({ ...probes, unhealthy: event.target.value as Unhealthy })
+                        }
+                        className="w-full"
+                      >
+                        <option value="restart">{t('choice.restart')}</option>
+                        <option value="offline">{t('choice.offline')}</option>
+                        <option value="report">{t('choice.report')}</option>
+                      </Select>
+                    )}
+                  </Field>
+                )}
                 {probe.type === 'http' && (
                   <Field label={t('probe.path')}>
                     {(control) => (

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pluvio_model::database::BackupReason;
-use pluvio_model::id::ApplicationId;
+use pluvio_model::id::{ApplicationId, ClusterId};
 use pluvio_model::name::Name;
 use pluvio_model::problem::Problem;
 use pluvio_model::release::DecidedBackups;
@@ -26,19 +26,26 @@ type Known = HashMap<ApplicationId, (u64, Vec<(Name, String, DecidedBackups)>)>;
 
 pub(crate) async fn run(control: Control) {
     let mut hint = control.inner.store.hint();
-    let mut known = Known::new();
+    let mut known: HashMap<ClusterId, Known> = HashMap::new();
     loop {
-        let bound = control.inner.cluster.borrow().clone();
-        let wait = match bound {
-            Some(cluster) => match look(&control, cluster.id, &mut known).await {
+        let engine = control.inner.cluster.borrow().as_ref().map(|own| own.id);
+        let mut wait = if engine.is_some() { LOOK } else { SOON };
+        // A cluster that is away is caught up with once, as a machine that was off.
+        let places: Vec<ClusterId> = engine
+            .into_iter()
+            .chain(control.inner.places.that_answer())
+            .collect();
+        known.retain(|place, _| places.contains(place));
+        for place in places {
+            let next = match look(&control, place, known.entry(place).or_default()).await {
                 Ok(next) => next,
                 Err(problem) => {
                     tracing::warn!(cause = problem.cause, "schedules of backups were not heard");
                     SOON * 10
                 }
-            },
-            None => SOON,
-        };
+            };
+            wait = wait.min(next);
+        }
         tokio::select! {
             () = hint.changed() => {}
             () = tokio::time::sleep(wait) => {}
@@ -51,7 +58,7 @@ pub(crate) async fn run(control: Control) {
 /// Fires what is due; how long to wait for the next.
 async fn look(
     control: &Control,
-    cluster: pluvio_model::id::ClusterId,
+    cluster: ClusterId,
     known: &mut Known,
 ) -> Result<Duration, Problem> {
     let store = &control.inner.store;

@@ -9,6 +9,8 @@ use crate::report::Outcome;
 
 mod engines;
 mod networks;
+mod services;
+mod volumes;
 
 /// Files by their paths.
 #[derive(Default)]
@@ -160,7 +162,7 @@ services:
                     command: curl -f localhost:3000
                     period: 5s
                     timeout: 30s
-                    failures: 12
+                    failures: 1000000
                   ready:
                     command: curl -f localhost:3000
                     period: 10s
@@ -231,6 +233,8 @@ fn files_are_laid_over_each_other_by_composes_rules() {
                     content: |
                       a = 1
                     raw: true
+                volumes:
+                  /etc/conf: { type: memory }
               db:
                 kind: stateful
                 image: docker.io/library/postgres:17

@@ -49,7 +49,7 @@ fn c7_a_line_becomes_a_component() {
                     command: curl localhost
                     period: 5s
                     timeout: 30s
-                    failures: 18
+                    failures: 1000000
                   ready:
                     command: curl localhost
                     period: 30s
@@ -123,6 +123,7 @@ fn what_is_wrong_is_told() {
               nginx:
                 image: docker.io/library/nginx:latest
                 imagePorts: true
+                restart: on-failure
                 routes: []
             refused --nmae: There is no such flag.
         "#]],

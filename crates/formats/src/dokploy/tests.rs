@@ -129,6 +129,7 @@ fn a_template_gives_secrets_routes_files_and_environment() {
                   at = shop.localhost
               /etc/conf.d/a.conf: { content: a, raw: true }
             volumes:
+              /etc/conf.d: { type: memory }
               /data: { name: files-data }
             routes:
               - {}
@@ -158,7 +159,7 @@ fn a_template_gives_secrets_routes_files_and_environment() {
         adapted template.toml:22 config.domains: Port 3000 of web is reached through the gateway, at /api.
         adapted -:9 services.web.environment.API_KEY: Its value is made for the application.
         adapted -:11 services.web.volumes: The text of ../files/app.conf is taken into the specification as a file. What the program writes into it is lost with the instance.
-        adapted -:12 services.web.volumes: The texts of the 1 files in ../files/conf.d are taken into the specification.
+        adapted -:12 services.web.volumes: The texts of the 1 files in ../files/conf.d are taken into the specification; nothing else is at /etc/conf.d.
         adapted -:13 services.web.volumes: The folder ../files/data is not there or empty: it becomes the volume `files-data`.
         adapted -:17 services.db.env_file: The variables of .env become the component's own.
         adapted -:0 services.web.ports: 3000 looks like HTTP: it is reached through the gateway, at the application's address, and redeploys lose no request.

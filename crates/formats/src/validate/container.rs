@@ -27,6 +27,13 @@ pub(super) fn probes(
             one_probe(&format!("{path}.{name}"), probe, ports, found);
         }
     }
+    if probes.unhealthy.is_some() && probes.live.is_none() {
+        found.invalid(
+            format!("{path}.unhealthy"),
+            "`unhealthy` says what follows when `live` fails, and there is no `live`.",
+            "Add `live: { http: { path: /healthz } }`, or take `unhealthy` out.",
+        );
+    }
 }
 
 pub(super) fn one_probe(

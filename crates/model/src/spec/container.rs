@@ -326,6 +326,29 @@ pub struct Probes {
     /// Whether the instance must be restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Probe>,
+    /// What happens to an instance whose `live` fails; it is restarted when absent. `startup` that fails restarts it whatever is
+    /// said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<Unhealthy>,
+}
+
+/// What happens to an instance that does not live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unhealthy {
+    /// It is started again.
+    #[default]
+    Restart,
+    /// It gets no requests until `live` succeeds again, and goes on: what it does or holds is not lost.
+    Offline,
+    /// It goes on with its requests; an event tells of it.
+    Report,
+}
+
+impl Unhealthy {
+    pub fn is_restart(&self) -> bool {
+        *self == Unhealthy::Restart
+    }
 }
 
 /// One check: exactly one of `http`, `tcp`, `command`.

@@ -217,7 +217,11 @@ impl Application {
                 place.init_addresses = self.addresses_for(desired, template, &init_name(name))?;
             }
         }
-        place.hosts = self.inner_hosts(desired, template);
+        let own = |network: &str| match place.addresses.get(network) {
+            Some(IpAddr::V4(address)) => Some(*address),
+            _ => None,
+        };
+        place.hosts = self.inner_hosts(desired, template, &own);
         place.networks = self.stand_ins(desired);
         let secret = |secret: &_| wish.and_then(|wish| wish.secret(secret));
         let containers = template.create(&place, &secret).map_err(|missing| {

@@ -162,6 +162,7 @@ impl Desired {
                     drain: Span::seconds(30),
                     grace: Span::seconds(10),
                     deadline: Span::seconds(120),
+                    retry: Span::default(),
                 },
                 |decided| decided.rollout.clone(),
             ),

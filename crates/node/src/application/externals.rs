@@ -72,7 +72,8 @@ fn check_of(external: &DecidedExternal, address: &OutsideAddress) -> DecidedProb
                 *port = own;
             }
         }
-        Check::Command(_) => {}
+        // A component outside has neither an image nor a container.
+        Check::Ports { .. } | Check::Command(_) => {}
     }
     probe
 }

@@ -57,11 +57,12 @@ struct Owner<'o> {
 
 impl Application {
     /// Names for the `/etc/hosts` of an instance: of those it shares a network with, by the first such; then of other
-    /// applications on networks that are shared with them.
+    /// applications on networks that are shared with them. `own`: its address on a network, by the engine's name in the template.
     pub(super) fn inner_hosts(
         &self,
         desired: &Desired,
         template: &InstanceTemplate,
+        own: &dyn Fn(&str) -> Option<Ipv4Addr>,
     ) -> IndexMap<String, IpAddr> {
         let mut hosts = IndexMap::new();
         let Some(wish) = desired.kept.wish() else {
@@ -72,6 +73,19 @@ impl Application {
             let all = template.networks();
             all.filter_map(|name| desired.networks.iter().find(|plan| plan.name == *name))
         };
+        // A program that dials or listens at its own name means itself: at any port, before it is ready as well. Of several
+        // instances the name is that of all.
+        let component = template.component();
+        let decided = release.components.get(component);
+        let alone = decided.is_some_and(|it| it.scale.is_none() && it.instances <= 1);
+        for plan in joined().filter(|_| alone) {
+            let Some(address) = own(&plan.name) else {
+                continue;
+            };
+            for (host, address) in named(release, &plan.network, component, address) {
+                hosts.entry(host).or_insert(IpAddr::V4(address));
+            }
+        }
         for plan in joined() {
             let outside = release.externals.values().filter_map(|external| {
                 let key = (external.name.clone(), plan.network.clone());
@@ -131,6 +145,7 @@ impl Application {
         }
         kept.said
             .retain(|name, _| self.instances.contains_key(name));
+        let stand_ins = self.stand_ins(desired);
         for (name, instance) in &self.instances {
             let Some((file, started_at)) = hosts_file(&instance.seen) else {
                 continue;
@@ -153,7 +168,14 @@ impl Application {
                 fixed: fixed.map(String::as_str).collect(),
                 complete: self.knows_all_names,
             };
-            let mut hosts = self.inner_hosts(desired, &wanted.plan.instance);
+            let own = |network: &str| {
+                let network = stand_ins.get(network).map_or(network, String::as_str);
+                match instance.seen.networks.get(network) {
+                    Some(Some(IpAddr::V4(address))) => Some(*address),
+                    _ => None,
+                }
+            };
+            let mut hosts = self.inner_hosts(desired, &wanted.plan.instance, &own);
             // What is outside is told at the start; here only what is ours is kept.
             let pool = self.shared.pool;
             hosts.retain(|_, address| matches!(address, IpAddr::V4(one) if pool.contains(*one)));
@@ -233,6 +255,13 @@ impl Owner<'_> {
             let ours =
                 |address: &Ipv4Addr| self.pool.contains(*address) && !self.own.contains(address);
             let Some(address) = address.filter(ours) else {
+                if let Some(own) = address {
+                    for name in words {
+                        if missing.get(name) == Some(&IpAddr::V4(own)) {
+                            missing.remove(name);
+                        }
+                    }
+                }
                 lines.push(line.to_owned());
                 continue;
             };
@@ -300,6 +329,19 @@ mod tests {
         let now = owner(true).renewed(FILE, &now);
         let same = hosts(&[("db", "10.201.0.5"), ("old", "10.201.1.1")]);
         assert_eq!(owner(true).renewed(&now, &same), now);
+    }
+
+    #[test]
+    fn its_own_names_lead_to_itself_and_are_written_once() {
+        let own = hosts(&[
+            ("web", "10.201.0.9"),
+            ("front", "10.201.0.9"),
+            ("db", "10.201.0.5"),
+        ]);
+        let before = "10.201.0.9\tweb-1 web\n10.201.0.5\tdb\n10.201.0.6\tfront\n";
+        let after = "10.201.0.9\tweb-1 web\n10.201.0.5\tdb\n10.201.0.9\tfront\n";
+        assert_eq!(owner(true).renewed(before, &own), after);
+        assert_eq!(owner(true).renewed(after, &own), after);
     }
 
     #[test]

@@ -97,6 +97,9 @@ impl Instance {
     }
 }
 
+/// How long before an engine goes away its programs are told to end: systemd's and dockerd's own patience is shorter.
+const WAY_DOWN: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+
 impl Application {
     pub(crate) fn source(&self, instance: &Instance) -> Source {
         Source {
@@ -129,6 +132,10 @@ impl Application {
         if !part.known {
             return;
         }
+        let was_away = std::mem::replace(&mut self.engine_away, part.problem.is_some());
+        if self.engine_away && !was_away {
+            self.forget_ends_on_the_way_down();
+        }
         // First: whether an instance is ready depends on them.
         self.absorb_sidecars(&part);
         let gone: Vec<String> = self
@@ -152,6 +159,7 @@ impl Application {
         for container in part.containers.iter() {
             let name = &container.name;
             let known = self.instances.get_mut(name);
+            let watched = known.is_some() && !was_away;
             match known {
                 Some(known) if known.seen.id == container.id => {
                     known.seen = container.clone();
@@ -181,7 +189,7 @@ impl Application {
                     code,
                     oom,
                     finished_at,
-                } => self.ended(name, code, oom, finished_at),
+                } => self.ended(name, (code, oom), finished_at, watched),
                 ContainerState::Created | ContainerState::Other(_) => {}
             }
         }
@@ -297,17 +305,22 @@ impl Application {
             .answer
             .map(|answer| answer.message)
             .unwrap_or_default();
-        match (verdict.health, verdict.live_failed) {
-            (_, true) => self.say(
+        match verdict.health {
+            _ if verdict.live_failed => self.say(
                 name,
                 What::Unhealthy,
                 format!("it does not answer and is restarted: {message}"),
             ),
-            (Health::NotReady, _) => {
+            Health::NotReady => {
                 let text = format!("not ready, gets no requests: {message}");
                 self.say(name, What::Unhealthy, text);
             }
-            (Health::Ready, _) => self.say(name, What::Ready, "ready again"),
+            _ if verdict.live_fails => self.say(
+                name,
+                What::Unhealthy,
+                format!("it does not answer, and goes on as it is: {message}"),
+            ),
+            Health::Ready => self.say(name, What::Ready, "ready again"),
             _ => {}
         }
     }
@@ -341,8 +354,27 @@ impl Application {
         )
     }
 
-    /// Notes an end at once, so that requests go elsewhere; what it said at last is looked up beside.
-    fn ended(&mut self, name: &str, code: i64, oom: bool, finished_at: Timestamp) {
+    /// An engine or a machine that goes down tells programs to end, and those that obey end with 0: that was not their work done.
+    fn forget_ends_on_the_way_down(&mut self) {
+        let now = self.shared.clock.now();
+        for memo in self.memo.instances.values_mut() {
+            let just_now = |since: Timestamp| now.duration_since(since) < WAY_DOWN;
+            let ended_well = memo.last_exit.as_ref().is_some_and(|exit| exit.code == 0);
+            if ended_well && memo.rests_since.is_some_and(just_now) {
+                memo.last_exit = None;
+            }
+        }
+    }
+
+    /// Notes an end at once, so that requests go elsewhere; what it said at last is looked up beside. `watched`: node and engine
+    /// were there when it came.
+    fn ended(
+        &mut self,
+        name: &str,
+        (code, oom): (i64, bool),
+        finished_at: Timestamp,
+        watched: bool,
+    ) {
         let (Some(instance), Some(memo)) = (
             self.instances.get_mut(name),
             self.memo.instances.get_mut(name),
@@ -367,6 +399,9 @@ impl Application {
         });
         if stop != Some(StopReason::Leaving) {
             memo.exits = count_exit(memo.exits, memo.started_at, finished_at);
+        }
+        if !watched && code == 0 && memo.started_at.is_some() {
+            memo.last_exit = None;
         }
         let Some(instance) = self.instances.get(name) else {
             return;

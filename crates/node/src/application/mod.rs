@@ -64,6 +64,8 @@ pub(crate) struct Application {
     shared: Arc<Shared>,
     wake: Arc<Notify>,
     part: Part,
+    /// The engine did not answer when it was last looked at.
+    engine_away: bool,
     desired: Option<Desired>,
     masks: Masks,
     memo: Memo,
@@ -142,6 +144,7 @@ impl Application {
             shared,
             wake,
             part: Part::default(),
+            engine_away: false,
             desired: None,
             masks: Masks::default(),
             memo,

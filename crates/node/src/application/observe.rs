@@ -275,8 +275,9 @@ impl Application {
                 Health::Starting => InstanceState::Starting,
                 Health::Unknown => InstanceState::Unknown,
             },
+            // It is about to be removed; that it ended says nothing of its work.
             ContainerState::Exited { .. } if instance.stop == Some(StopReason::Leaving) => {
-                InstanceState::Exited
+                InstanceState::Stopping
             }
             // Its last lines are being read; then it is told how it ended.
             ContainerState::Exited { .. } if self.speaking.contains(&instance.seen.name) => {

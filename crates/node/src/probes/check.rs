@@ -43,10 +43,17 @@ impl Target {
     }
 
     /// Whether it passed, and what to tell people.
-    pub(crate) async fn ask(&self, check: &Check, timeout: Duration) -> (bool, String) {
+    ///
+    /// `age`: how long its program has run.
+    pub(crate) async fn ask(
+        &self,
+        check: &Check,
+        timeout: Duration,
+        age: Duration,
+    ) -> (bool, String) {
         let asked = match check {
             Check::Http { port, path, .. } => format!("GET {path} on {port}"),
-            Check::Tcp { port } => format!("connect to {port}"),
+            Check::Tcp { .. } | Check::Ports { .. } => format!("connect to {}", check.port_list()),
             Check::Command(words) => words.join(" "),
         };
         let answer = match check {
@@ -61,6 +68,10 @@ impl Target {
                 tokio::time::timeout(timeout, http).await
             }
             Check::Tcp { port } => tokio::time::timeout(timeout, self.tcp(*port)).await,
+            Check::Ports { ports, needed } => {
+                let waited = age >= Check::PATIENCE.duration();
+                Ok(self.any_of(ports, timeout, waited, *needed).await)
+            }
             Check::Command(words) => tokio::time::timeout(timeout, self.command(words)).await,
         };
         match answer {
@@ -89,6 +100,37 @@ impl Target {
     async fn tcp(&self, port: u16) -> Result<String, String> {
         self.connect(port).await?;
         Ok("open".to_owned())
+    }
+
+    /// `waited`: as long as they had to open all of them.
+    async fn any_of(
+        &self,
+        ports: &[u16],
+        timeout: Duration,
+        waited: bool,
+        needed: bool,
+    ) -> Result<String, String> {
+        let all = ports.iter().map(|port| async move {
+            let dialled = tokio::time::timeout(timeout, self.tcp(*port)).await;
+            let closed = match dialled {
+                Ok(Ok(_)) => return (*port, None),
+                Ok(Err(said)) => said,
+                Err(_) => "no answer".to_owned(),
+            };
+            (*port, Some(closed))
+        });
+        let all = futures::future::join_all(all).await;
+        let open = all.iter().filter(|(_, closed)| closed.is_none());
+        let open: Vec<u16> = open.map(|(port, _)| *port).collect();
+        match all.iter().find_map(|(_, closed)| closed.as_deref()) {
+            None => Ok("open".to_owned()),
+            Some(_) if waited && !open.is_empty() => {
+                let open: Vec<String> = open.iter().map(u16::to_string).collect();
+                Ok(format!("{} open", open.join(", ")))
+            }
+            Some(_) if waited && !needed => Ok("it runs, and nobody listens".to_owned()),
+            Some(said) => Err(said.to_owned()),
+        }
     }
 
     async fn http(

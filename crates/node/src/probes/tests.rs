@@ -119,7 +119,7 @@ async fn a_startup_probe_that_is_asked_often_fails_no_sooner() {
     let probes = DecidedProbes {
         startup,
         live,
-        ready: None,
+        ..DecidedProbes::default()
     };
     let (prober, changed) = start(&engine, probes, Health::Starting);
     let took = until(&prober, &changed, |verdict| verdict.live_failed).await;
@@ -135,7 +135,7 @@ async fn liveness_begins_when_the_startup_probe_has_passed() {
     let probes = DecidedProbes {
         startup,
         live,
-        ready: None,
+        ..DecidedProbes::default()
     };
     let (prober, changed) = start(&engine, probes, Health::Starting);
     until(&prober, &changed, |verdict| verdict.health == Health::Ready).await;
@@ -164,4 +164,90 @@ async fn one_that_served_before_a_restart_of_the_node_keeps_what_it_has_until_it
     })
     .await;
     assert!(took.as_secs() <= 5, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_when_liveness_fails_is_chosen() {
+    for (unhealthy, while_it_fails) in [
+        (Unhealthy::Offline, Health::NotReady),
+        (Unhealthy::Report, Health::Ready),
+    ] {
+        let engine = running().await;
+        let probes = DecidedProbes {
+            live: Some(probe(2, 2)),
+            unhealthy,
+            ..DecidedProbes::default()
+        };
+        let (mut prober, changed) = start(&engine, probes, Health::Starting);
+        until(&prober, &changed, |verdict| verdict.health == Health::Ready).await;
+        prober.news();
+        engine.set_healthy(NAME, false);
+        until(&prober, &changed, |verdict| verdict.live_fails).await;
+        let told = prober.news().expect("it is told of");
+        assert_eq!(told.health, while_it_fails);
+        assert!(!told.live_failed, "nobody restarts it");
+        assert_eq!(told.answer.unwrap().kind, ProbeKind::Live);
+        assert_eq!(prober.news(), None, "once");
+        engine.set_healthy(NAME, true);
+        until(&prober, &changed, |verdict| !verdict.live_fails).await;
+        assert_eq!(prober.news().expect("its recovery").health, Health::Ready);
+    }
+}
+
+#[tokio::test]
+async fn open_ports_are_readiness_and_where_none_is_needed_patience_is() {
+    let engine = running().await;
+    let open = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap().port();
+    let published = [(80, port(&open)), (81, port(&closed))]
+        .into_iter()
+        .collect();
+    drop(closed);
+    let target = Target {
+        application: ApplicationId(uuid::Uuid::nil()),
+        instance: NAME.to_owned(),
+        address: None,
+        published,
+        driver: Arc::new(engine),
+    };
+    let ask = async |ports: &[u16], needed: bool, age: Duration| {
+        let check = Check::Ports {
+            ports: ports.to_vec(),
+            needed,
+        };
+        target.ask(&check, Duration::from_secs(1), age).await
+    };
+    let (young, old) = (Duration::from_secs(1), Check::PATIENCE.duration());
+    assert_eq!(
+        ask(&[80], true, young).await,
+        (true, "connect to 80: open".to_owned())
+    );
+    for (ports, needed, age, ok, said) in [
+        (
+            &[80, 81][..],
+            true,
+            young,
+            false,
+            "connect to 80, 81: connection refused",
+        ),
+        (&[80, 81], true, old, true, "connect to 80, 81: 80 open"),
+        (&[81], true, old, false, "connect to 81: connection refused"),
+        (
+            &[81],
+            false,
+            young,
+            false,
+            "connect to 81: connection refused",
+        ),
+        (
+            &[81],
+            false,
+            old,
+            true,
+            "connect to 81: it runs, and nobody listens",
+        ),
+    ] {
+        assert_eq!(ask(ports, needed, age).await, (ok, said.to_owned()));
+    }
 }

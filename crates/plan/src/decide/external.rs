@@ -5,7 +5,7 @@ use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID, SPEC_UNSUPPORT
 use pluvio_model::release::{Check, DecidedExternal};
 use pluvio_model::spec::{ComponentSpec, PortProtocol, Probes};
 
-use super::ports::Ports;
+use super::ports::{self, Ports};
 use super::probes;
 
 /// `None` when a problem was told.
@@ -71,7 +71,8 @@ pub(super) fn decide(
         ready: external.check.clone(),
         ..Probes::default()
     };
-    let decided = probes::decide(&path, Some(&probes), ports, true, problems);
+    let open = ports::open(component, ports, None);
+    let decided = probes::decide(&path, Some(&probes), ports, open, problems);
     let check = decided.ready?;
     if let Check::Command(_) = check.check {
         problems.push(

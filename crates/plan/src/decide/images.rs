@@ -107,6 +107,8 @@ pub(super) struct Image {
     pub(super) program: Program,
     /// Whom it starts as, where that matters.
     pub(super) user: Option<String>,
+    /// Paths at which it declares data; `None` where nothing was looked up.
+    pub(super) volumes: Option<Vec<String>>,
 }
 
 /// What the image runs, where its container is not told.
@@ -188,6 +190,7 @@ pub(super) fn of_component(
             ports: ImagePorts::AsBefore(before.content.ports.clone()),
             program: Program::of_before(&before.content.main),
             user: before.content.main.image_user.clone(),
+            volumes: None,
         }),
         (None, None, None) if component.kind == Kind::Database => Err(IMAGE_NOT_FOUND
             .problem(
@@ -236,6 +239,7 @@ pub(super) fn of_other(
             ports: ImagePorts::Exposed(Vec::new()),
             program: Program::of_before(container),
             user: container.image_user.clone(),
+            volumes: None,
         }),
         None => Err(IMAGE_NOT_FOUND
             .problem(
@@ -272,6 +276,7 @@ fn at_hand(image: &ImageAtHand, facts: &DecideFacts) -> Image {
         reference: image.reference.clone(),
         id: image.facts.id.clone(),
         built: image.built.clone(),
+        volumes: Some(image.facts.volumes.clone()),
         ports: ImagePorts::Exposed(image.facts.exposed.clone()),
         program: Program::Words {
             entrypoint: image.facts.entrypoint.clone(),

@@ -4,6 +4,7 @@
 //! is made of), [`external`] (what is not run here), [`images`], [`ports`], [`environment`] (the one renderer of `${…}`), [`containers`],
 //! [`probes`], [`volumes`], [`rollout`], [`routes`], [`order`]. All problems of a revision are told at once.
 
+mod anonymous;
 mod containers;
 mod database;
 mod environment;
@@ -29,6 +30,8 @@ use crate::schedule::{InvalidSchedule, Schedule};
 use containers::{Files, Parts};
 use environment::Environments;
 use images::Image;
+use std::collections::{BTreeMap, BTreeSet};
+
 use indexmap::IndexMap;
 use ports::Ports;
 use volumes::Volumes;
@@ -91,9 +94,12 @@ pub fn decide(
             problems.push(unsupported_kind(name, component.kind));
         }
         let image = all_images.get(name);
-        let ports = ports::decide(name, component, image, dialled.get(name), &mut problems);
+        let mut opened = crate::openings::told_to_listen(component, spec);
+        opened.extend(dialled.get(name).into_iter().flatten());
+        let ports = ports::decide(name, component, image, &opened, &mut problems);
         all_ports.insert(name.clone(), ports);
     }
+    let spec = &*anonymous::expand(spec, &all_images, parent);
     rollout::refuse_taken_names(spec, &mut problems);
     let after = order::decide(spec, &mut problems);
     let mut deciding = Deciding {
@@ -102,6 +108,7 @@ pub fn decide(
         facts,
         origin: &revision.origin,
         ports: &all_ports,
+        dialled: &dialled,
         environments: Environments::new(spec, facts, &all_ports),
         volumes: Volumes::new(parent, facts, volume_ids),
         problems,
@@ -198,6 +205,8 @@ struct Deciding<'a> {
     /// A restart makes new instances of what it names.
     origin: &'a Origin,
     ports: &'a IndexMap<Name, Ports>,
+    /// The ports at which others' texts name a component.
+    dialled: &'a BTreeMap<&'a Name, BTreeSet<u16>>,
     environments: Environments<'a>,
     volumes: Volumes<'a>,
     problems: Vec<Problem>,
@@ -230,7 +239,7 @@ impl Deciding<'_> {
             &path,
             component.probes.as_ref(),
             ports,
-            true,
+            ports::open(component, ports, self.dialled.get(name)),
             &mut self.problems,
         );
         let rollout = rollout::decide(name, component, &mut self.problems);
@@ -362,7 +371,7 @@ impl Deciding<'_> {
                 container.probes.as_ref(),
                 // One network: a port of the component may be a sidecar's to listen on.
                 ports,
-                false,
+                None,
                 &mut self.problems,
             );
             let image = match &container.image {

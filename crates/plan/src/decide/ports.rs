@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_INVALID};
-use pluvio_model::release::DecidedPort;
+use pluvio_model::release::{Check, DecidedPort};
 use pluvio_model::spec::{ComponentSpec, Kind, PortProtocol, PortRef};
 
 use super::images::{Image, ImagePorts};
@@ -19,12 +19,12 @@ const NOT_HTTP: &[u16] = &[
     3306, 4222, 5432, 5671, 5672, 6379, 6380, 8443, 8883, 9042, 9092, 11211, 26257, 27017,
 ];
 
-/// `dialled`: by others, where what they dial is open.
+/// `opened`: besides those, where what others dial and what it is told to listen on is open.
 pub(super) fn decide(
     name: &Name,
     component: &ComponentSpec,
     image: Option<&Image>,
-    dialled: Option<&BTreeSet<u16>>,
+    opened: &BTreeSet<u16>,
     problems: &mut Vec<Problem>,
 ) -> Ports {
     if component.ports.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn decide(
         return match image.map(|image| &image.ports) {
             _ if component.image_ports => {
                 let mut ports = Ports::new();
-                add_from_image(&mut ports, image, dialled);
+                add_from_image(&mut ports, image, opened);
                 ports
             }
             Some(ImagePorts::Exposed(exposed)) => from_image(exposed),
@@ -82,13 +82,13 @@ pub(super) fn decide(
         ports.insert(port_name.clone(), decided);
     }
     if component.image_ports {
-        add_from_image(&mut ports, image, dialled);
+        add_from_image(&mut ports, image, opened);
     }
     ports
 }
 
-/// What else the image exposes and others dial: nobody said that it speaks HTTP.
-fn add_from_image(ports: &mut Ports, image: Option<&Image>, dialled: Option<&BTreeSet<u16>>) {
+/// What else the image exposes and is opened: nobody said that it speaks HTTP.
+fn add_from_image(ports: &mut Ports, image: Option<&Image>, opened: &BTreeSet<u16>) {
     let mut found: Vec<u16> = match image.map(|image| &image.ports) {
         Some(ImagePorts::Exposed(exposed)) => exposed.clone(),
         Some(ImagePorts::AsBefore(before)) => before
@@ -98,7 +98,7 @@ fn add_from_image(ports: &mut Ports, image: Option<&Image>, dialled: Option<&BTr
             .collect(),
         None => Vec::new(),
     };
-    found.extend(dialled.into_iter().flatten());
+    found.extend(opened);
     for port in found.into_iter().filter(|port| *port != 0) {
         if ports.values().all(|known| known.port != port) {
             let name = format!("tcp-{port}");
@@ -150,6 +150,58 @@ pub(super) fn first_tcp(ports: &Ports) -> Option<(&Name, &DecidedPort)> {
     ports
         .iter()
         .find(|(_, port)| port.protocol != PortProtocol::Udp)
+}
+
+/// What tells that a program is ready whose ports are all that is known of it.
+///
+/// Where somebody else's file was read (`imagePorts`), ports that it or its image declares are no promise: compose starts a
+/// worker from the image of a server, which listens on nothing. What is reached from outside, or what others dial, is needed.
+pub(super) fn open(
+    component: &ComponentSpec,
+    ports: &Ports,
+    dialled: Option<&BTreeSet<u16>>,
+) -> Option<Check> {
+    let (_, first) = first_tcp(ports)?;
+    if !component.image_ports {
+        return Some(Check::Tcp { port: first.port });
+    }
+    let routed: Vec<u16> = match &component.routes {
+        Some(routes) => {
+            let of = |port: &Option<Name>| match port {
+                Some(port) => ports.get(port).map(|port| port.port),
+                None => first_http(ports).map(|(_, port)| port.port),
+            };
+            routes.iter().filter_map(|route| of(&route.port)).collect()
+        }
+        None => first_http(ports)
+            .map(|(_, port)| port.port)
+            .into_iter()
+            .collect(),
+    };
+    let published = component.publish.iter();
+    let published = published.filter_map(|publish| number(ports, &publish.port));
+    let reached: BTreeSet<u16> = routed
+        .into_iter()
+        .chain(published)
+        .chain(dialled.into_iter().flatten().copied())
+        .collect();
+    let tcp = ports
+        .values()
+        .filter(|port| port.protocol != PortProtocol::Udp);
+    let (needed, other): (Vec<u16>, Vec<u16>) = tcp
+        .map(|port| port.port)
+        .partition(|port| reached.contains(port));
+    Some(match &needed[..] {
+        [] => Check::Ports {
+            ports: other,
+            needed: false,
+        },
+        [port] => Check::Tcp { port: *port },
+        _ => Check::Ports {
+            ports: needed,
+            needed: true,
+        },
+    })
 }
 
 /// The number that a reference means; `None` for a name that no port has.

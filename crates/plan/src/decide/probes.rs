@@ -13,12 +13,12 @@ const FAILURES: u32 = 3;
 /// With the period, five minutes: programs that warm up slowly are what a startup probe is for.
 const STARTUP_FAILURES: u32 = 60;
 
-/// `path` is the container's, `components.web`. Only a main container without `ready` is checked by its open port.
+/// `path` is the container's, `components.web`. `open` is what a container without `ready` is checked by, if by anything.
 pub(super) fn decide(
     path: &str,
     probes: Option<&Probes>,
     ports: &Ports,
-    is_main: bool,
+    open: Option<Check>,
     problems: &mut Vec<Problem>,
 ) -> DecidedProbes {
     let asked = probes.cloned().unwrap_or_default();
@@ -44,21 +44,20 @@ pub(super) fn decide(
     let live = one(asked.live.as_ref(), "live", FAILURES);
     let ready = match &asked.ready {
         Some(ready) => one(Some(ready), "ready", FAILURES),
-        None => ports::first_tcp(ports)
-            .filter(|_| is_main)
-            .map(|(_, port)| DecidedProbe {
-                check: Check::Tcp { port: port.port },
-                period: PERIOD,
-                timeout: TIMEOUT,
-                delay: Span(0),
-                failures: FAILURES,
-                successes: 1,
-            }),
+        None => open.map(|check| DecidedProbe {
+            check,
+            period: PERIOD,
+            timeout: TIMEOUT,
+            delay: Span(0),
+            failures: FAILURES,
+            successes: 1,
+        }),
     };
     DecidedProbes {
         startup,
         ready,
         live,
+        unhealthy: asked.unhealthy.unwrap_or_default(),
     }
 }
 

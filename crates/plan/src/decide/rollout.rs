@@ -11,6 +11,10 @@ use super::volumes;
 const DRAIN: Span = Span::seconds(30);
 const GRACE: Span = Span::seconds(10);
 const DEADLINE: Span = Span::seconds(120);
+/// Programs that others described start under compose however long they take: many make a schema at their first start.
+const DEADLINE_OF_OTHERS: Span = Span::seconds(300);
+/// Under compose they end and are started again until what they need is there.
+const RETRY_OF_OTHERS: Span = Span::seconds(90);
 
 pub(super) fn instances(component: &ComponentSpec) -> u32 {
     match component.kind {
@@ -85,7 +89,14 @@ pub(super) fn decide(
         strategy,
         drain: asked.drain.unwrap_or(DRAIN),
         grace: asked.grace.unwrap_or(GRACE),
-        deadline: asked.deadline.unwrap_or(DEADLINE),
+        deadline: asked.deadline.unwrap_or(match component.image_ports {
+            true => DEADLINE_OF_OTHERS,
+            false => DEADLINE,
+        }),
+        retry: match component.image_ports {
+            true => RETRY_OF_OTHERS,
+            false => Span::default(),
+        },
     }
 }
 

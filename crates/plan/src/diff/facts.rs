@@ -338,13 +338,16 @@ fn container(release: &Release, prefix: &str, container: &DecidedContainer, fact
         ("live", &probes.live),
     ] {
         if let Some(probe) = probe {
-            let implied = which == "ready" && matches!(probe.check, Check::Tcp { .. });
+            let implied = which == "ready" && probe.check.is_implied();
             facts.add_default(
                 &format!("{prefix}probe {which}"),
                 probe_text(probe),
                 implied,
             );
         }
+    }
+    if !probes.unhealthy.is_restart() {
+        facts.add(at("probe unhealthy"), word(&probes.unhealthy));
     }
     if let Some(host) = &container.host {
         facts.add(at("host"), word(host));
@@ -452,7 +455,7 @@ fn probe_text(probe: &DecidedProbe) -> String {
 pub(crate) fn check_text(check: &Check) -> String {
     match check {
         Check::Http { port, path, .. } => format!("GET {path} on {port}"),
-        Check::Tcp { port } => format!("TCP on {port}"),
+        Check::Tcp { .. } | Check::Ports { .. } => format!("TCP on {}", check.port_list()),
         Check::Command(words) => shell(words),
     }
 }

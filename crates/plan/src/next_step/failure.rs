@@ -17,6 +17,9 @@ use super::{Input, is_off, needed, of_target, ready};
 /// Ends without ever having been ready after which a new instance is not hoped for any more.
 const EXITS: u32 = 3;
 
+/// What shells and engines say of a program that cannot be run or is not there (POSIX, "Exit Status for Commands").
+const NOT_STARTED: [i64; 2] = [126, 127];
+
 /// What the runtime may say that no waiting heals.
 const FINAL: [problem::Code; 14] = [
     problem::SPEC_UNSUPPORTED,
@@ -92,8 +95,10 @@ fn of_component(
     if seen.settled || up >= needed(seen, component) {
         return None;
     }
+    let begun = begun(input.since.unwrap_or(since), since, component, seen);
+    let retried = is_past(begun, component.rollout.retry, input.now);
     let given_up = of_target(seen, component)
-        .find(|instance| instance.ready_at.is_none() && has_ended_for_good(instance));
+        .find(|instance| instance.ready_at.is_none() && has_ended_for_good(instance, retried));
     if let Some(instance) = given_up {
         return Some(exited(component, instance));
     }
@@ -106,7 +111,6 @@ fn of_component(
     if let Some(problem) = spoilt.and_then(|instance| sidecar(component, instance)) {
         return Some(problem);
     }
-    let begun = begun(input.since.unwrap_or(since), since, component, seen);
     if !is_past(begun, patience(component, seen), input.now) {
         return None;
     }
@@ -125,7 +129,14 @@ fn of_component(
     })
 }
 
-fn has_ended_for_good(instance: &ObservedInstance) -> bool {
+/// `retried`: for as long as its component allows.
+fn has_ended_for_good(instance: &ObservedInstance, retried: bool) -> bool {
+    // Starting it again finds no program where there is none, and no more memory.
+    let last = instance.last_exit.as_ref();
+    let hopeless = last.is_some_and(|exit| exit.oom || NOT_STARTED.contains(&exit.code));
+    if !retried && !hopeless && instance.state != InstanceState::Exited {
+        return false;
+    }
     match &instance.state {
         InstanceState::Exited => {
             instance

@@ -340,7 +340,7 @@ fn of_target<'a>(
 
 fn ready(seen: &ObservedComponent, component: &DecidedComponent) -> usize {
     of_target(seen, component)
-        .filter(|instance| instance.state == InstanceState::Ready)
+        .filter(|instance| instance.is_up())
         .count()
 }
 

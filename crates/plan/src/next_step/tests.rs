@@ -405,6 +405,26 @@ fn three_ends_before_it_was_ready_are_enough() {
 }
 
 #[test]
+fn what_others_described_is_started_again_for_a_while_as_compose_would() {
+    let ended = |code: i64, oom: bool, now: i64| {
+        let mut case = Case::web();
+        let web = case.release.components.values_mut().next().unwrap();
+        web.rollout.retry = Span::seconds(90);
+        let mut fallen = case.instance("web", 0, BackOff { until: at(now + 5) });
+        (fallen.restarts, fallen.last_exit) = (5, exit(code, oom));
+        let web = case.component("web", vec![fallen]);
+        let mut case = case.seen(&["web"], vec![web]);
+        case.now = now;
+        case.next()
+    };
+    assert!(matches!(ended(1, false, 89), Next::Wait(_)));
+    assert!(matches!(ended(1, false, 90), Next::Failed(_)));
+    // No waiting brings a program into an image, or memory.
+    assert!(matches!(ended(127, false, 5), Next::Failed(_)));
+    assert!(matches!(ended(137, true, 5), Next::Failed(_)));
+}
+
+#[test]
 fn the_deadline_counts_from_the_last_progress() {
     let stuck = |now: i64, message: &str| {
         let case = Case::web();

@@ -59,6 +59,7 @@ impl World {
                     drain: Span::seconds(30),
                     grace: Span::seconds(10),
                     deadline: Span::seconds(120),
+                    retry: Span::default(),
                 },
                 restart: RestartPolicy::Always,
                 made_alone: false,

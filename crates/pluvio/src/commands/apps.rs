@@ -198,7 +198,7 @@ pub(crate) async fn status(context: &Context) -> Done {
             &rows,
         );
         for instance in &component.instances {
-            if instance.instance.state != InstanceState::Ready {
+            if !instance.instance.is_up() {
                 if let Some(probe) = &instance.instance.probe {
                     out.line(format!("  {}: {}", instance.instance.name, probe.message));
                 }

@@ -171,6 +171,7 @@ impl Example {
                 drain: Span::seconds(1),
                 grace: Span::seconds(1),
                 deadline: Span::seconds(60),
+                retry: Span::default(),
             },
             hot_files: [("/tmp/example/hot.conf".parse().expect("a path"), hot)].into(),
             after: Vec::new(),

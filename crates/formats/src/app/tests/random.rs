@@ -353,7 +353,7 @@ fn component() -> BoxedStrategy<ComponentSpec> {
     let around = (
         vec(name(), 0..3),
         vec(uses(), 0..3),
-        of((of(probe()), of(probe()))),
+        of((of(probe()), of(probe()), any::<bool>())),
         of(vec(route(), 0..3)),
         vec(publish(), 0..2),
     );
@@ -415,9 +415,16 @@ fn component() -> BoxedStrategy<ComponentSpec> {
                 volumes,
                 groups,
                 uses,
-                probes: probes.map(|(ready, live)| Probes {
+                probes: probes.map(|(ready, live, offline)| Probes {
                     startup: None,
                     ready,
+                    unhealthy: live
+                        .is_some()
+                        .then_some(offline)
+                        .map(|offline| match offline {
+                            true => Unhealthy::Offline,
+                            false => Unhealthy::Report,
+                        }),
                     live,
                 }),
                 routes,

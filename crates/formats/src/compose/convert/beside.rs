@@ -6,13 +6,20 @@ use super::super::Entry;
 use super::super::item::Place;
 use super::super::rebase::join;
 use super::Convert;
-use super::making::Making;
-use super::mounts::mount;
+use super::making::{Making, WholeDisk};
+use super::mounts::{VolumeOf, mount};
 
 /// Text that files beside the compose file may bring in altogether.
 const FILES_BYTES: usize = 1 << 20;
 /// Files of one folder.
 const FILES_MAX: usize = 100;
+
+/// Whether mounts that are made below a mounted path later are seen on the other side, as it was asked for.
+pub(super) struct Propagation {
+    pub(super) word: String,
+    pub(super) at: Place,
+    pub(super) path: String,
+}
 
 impl Convert<'_> {
     /// A path of the machine: what lies beside the compose file is taken along where it can be.
@@ -102,10 +109,17 @@ impl Convert<'_> {
                 at,
                 path,
                 format!(
-                    "The texts of the {} files in {inside} are taken into the specification.",
+                    "The texts of the {} files in {inside} are taken into the specification; nothing else is at {target}.",
                     files.len()
                 ),
             );
+            // What the image has there is hidden, as by the folder itself.
+            let hiding = mount(VolumeKind::Memory, false);
+            making
+                .component
+                .volumes
+                .entry(target.clone())
+                .or_insert(hiding);
             for (name, text, mode) in files {
                 if let Ok(target) = format!("{target}/{name}").parse() {
                     self.file_of(target, text, mode, making);
@@ -153,7 +167,8 @@ impl Convert<'_> {
         path: &str,
         making: &mut Making,
     ) {
-        let name = self.volume_name(inside.trim_start_matches("./"));
+        let folder = inside.trim_start_matches("./").to_owned();
+        let name = self.volume_name(VolumeOf::Folder(folder));
         self.told.adapted(
             at,
             path,
@@ -181,7 +196,11 @@ impl Convert<'_> {
                 "The whole disk of the machine is mounted, by `patch.engine` and on engines alone: deploying it needs the permission for host access.",
                 "Name the folders that the program needs.",
             );
-            making.whole_disk.insert(target, read_only);
+            let whole = WholeDisk {
+                read_only,
+                ..WholeDisk::default()
+            };
+            making.whole_disk.insert(target, whole);
             return;
         }
         let Ok(host_path) = source.parse::<AbsolutePath>() else {
@@ -207,6 +226,41 @@ impl Convert<'_> {
         let mut spec = mount(VolumeKind::Host, read_only);
         spec.host_path = Some(host_path);
         making.component.volumes.insert(target, spec);
+    }
+
+    /// Says what became of a [`Propagation`], once the rest is mounted.
+    pub(super) fn propagation(
+        &mut self,
+        asked: Propagation,
+        target: &AbsolutePath,
+        making: &mut Making,
+    ) {
+        let Propagation { word, at, path } = asked;
+        let mount = making.component.volumes.get(target);
+        let reads = mount.is_some_and(|mount| mount.kind == VolumeKind::Host && mount.read_only);
+        match (word.as_str(), making.whole_disk.get_mut(target)) {
+            ("private" | "rprivate", _) => {
+                self.told
+                    .ignored(at, &path, format!("`{word}` is so anyway."));
+            }
+            // What engines alone mount has their own words.
+            ("slave" | "rslave" | "shared" | "rshared", Some(whole))
+                if whole.propagation.is_none() =>
+            {
+                whole.propagation = Some(word.clone());
+            }
+            ("slave" | "rslave", None) if reads => self.told.adapted(
+                at,
+                &path,
+                format!("`{word}` is left out: what the machine mounts below it later is seen when the program is started next."),
+            ),
+            _ => self.told.refused(
+                at,
+                &path,
+                format!("The option `{word}` of a mount is not given."),
+                "Take it out.",
+            ),
+        }
     }
 
     pub(super) fn file_of(

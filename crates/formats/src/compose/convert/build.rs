@@ -16,6 +16,11 @@ impl Convert<'_> {
         let build = fields.take("build");
         if let Some(image) = &image {
             if build.is_some() {
+                let text = image.item.as_text().unwrap_or_default();
+                if let Ok(reference) = text.trim().parse() {
+                    let builder = self.built.entry(reference);
+                    builder.or_insert_with(|| making.name.clone());
+                }
                 self.told.ignored(
                     image.at,
                     &image.path,
@@ -23,7 +28,11 @@ impl Convert<'_> {
                 );
             } else if let Some(text) = self.text(image) {
                 match text.trim().parse() {
-                    Ok(reference) => making.component.image = Some(reference),
+                    Ok(reference) => {
+                        making.component.image = Some(reference);
+                        let place = (making.name.clone(), image.at, image.path.clone());
+                        self.named_images.push(place);
+                    }
                     Err(error) => self.told.invalid(
                         image.at,
                         &image.path,
@@ -49,6 +58,37 @@ impl Convert<'_> {
                 "Add one of them.",
             ),
             None => {}
+        }
+    }
+
+    /// Once all services are known: who names an image that another one builds runs what is built, as with compose, whose
+    /// engine has it under that name. No registry need have it.
+    pub(super) fn build_what_others_name(&mut self) {
+        for (name, at, path) in std::mem::take(&mut self.named_images) {
+            let image = self.spec.components.get(&name);
+            let image = image.and_then(|component| component.image.as_ref());
+            let Some(builder) = image.and_then(|image| self.built.get(image)) else {
+                continue;
+            };
+            let built = self.spec.components.get(builder);
+            let built = built.map(|built| (built.source.clone(), built.build.clone()));
+            // What cannot be built has an error of its own.
+            let Some((Some(source), build)) = built else {
+                continue;
+            };
+            let Some(component) = self.spec.components.get_mut(&name) else {
+                continue;
+            };
+            component.image = None;
+            component.source = Some(source);
+            component.build = build;
+            self.told.adapted(
+                at,
+                &path,
+                format!(
+                    "It is what {builder} builds: built for this one too, and pulled from nowhere."
+                ),
+            );
         }
     }
 

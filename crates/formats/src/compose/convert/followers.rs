@@ -109,7 +109,13 @@ impl Convert<'_> {
         let Some(component) = self.spec.components.get(name) else {
             return Ok(());
         };
-        if component.source.is_some() || component.image.is_none() {
+        // What is built alike is another program of the component's own image.
+        let built_alike = component.source.is_some()
+            && (component.entrypoint.is_some() || component.command.is_some())
+            && self.spec.components.get(leader).is_some_and(|leader| {
+                (&leader.source, &leader.build) == (&component.source, &component.build)
+            });
+        if (component.source.is_some() || component.image.is_none()) && !built_alike {
             return Err((
                 "it is built, and what runs beside a component is an image.",
                 "Build it into an image, and name that.",

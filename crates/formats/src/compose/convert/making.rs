@@ -115,14 +115,34 @@ pub(super) struct Making {
     pub(super) network: Option<OwnNetwork>,
     /// The network that it is on by `network_mode`, as the file has it under `networks`.
     pub(super) joins: Option<String>,
-    /// Where the whole disk of the machine is mounted, and whether only to be read.
-    pub(super) whole_disk: IndexMap<AbsolutePath, bool>,
+    /// Where the whole disk of the machine is mounted.
+    pub(super) whole_disk: IndexMap<AbsolutePath, WholeDisk>,
+}
+
+/// How the whole disk is mounted.
+#[derive(Debug, Default)]
+pub(super) struct WholeDisk {
+    pub(super) read_only: bool,
+    /// Whether mounts that come later are seen: the engine's own word.
+    pub(super) propagation: Option<String>,
+}
+
+impl WholeDisk {
+    /// As engines bind it.
+    fn bind(&self, target: &AbsolutePath) -> String {
+        let mut bind = format!("/:{target}:{}", if self.read_only { "ro" } else { "rw" });
+        if let Some(propagation) = &self.propagation {
+            bind.push(',');
+            bind.push_str(propagation);
+        }
+        bind
+    }
 }
 
 /// Volumes, and where the whole disk is.
 pub(super) type Mounts = (
     IndexMap<AbsolutePath, MountSpec>,
-    IndexMap<AbsolutePath, bool>,
+    IndexMap<AbsolutePath, WholeDisk>,
 );
 
 /// What a service is on instead of the application's networks.
@@ -152,9 +172,10 @@ impl Making {
                 self.component.volumes.entry(target).or_insert(spec);
             }
         }
-        for (target, reads) in whole_disk {
+        for (target, mut whole) in whole_disk {
             if !self.component.volumes.contains_key(&target) {
-                self.whole_disk.entry(target).or_insert(reads | read_only);
+                whole.read_only |= read_only;
+                self.whole_disk.entry(target).or_insert(whole);
             }
         }
     }
@@ -251,9 +272,7 @@ impl Convert<'_> {
             let binds: Vec<String> = making
                 .whole_disk
                 .iter()
-                .map(|(target, read_only)| {
-                    format!("/:{target}:{}", if *read_only { "ro" } else { "rw" })
-                })
+                .map(|(target, whole)| whole.bind(target))
                 .collect();
             making
                 .host_config

@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use indexmap::IndexMap;
+use pluvio_model::image::ImageReference;
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem;
 use pluvio_model::spec::{AppSpec, SecretSpec};
@@ -36,6 +37,7 @@ use super::item::{Fields, Item, Map, Place, Taken, Told};
 use super::load::{Loader, Variables};
 use super::{Import, Surroundings};
 use followers::{Follower, texts_of};
+use mounts::VolumeOf;
 use networks::Joined;
 use ports::Published;
 
@@ -58,8 +60,8 @@ pub(crate) struct Convert<'c> {
     /// Services by the name that the file has for them.
     names: IndexMap<String, Name>,
     volumes: Map,
-    /// Volume names of the file, and ours.
-    volume_names: IndexMap<String, Name>,
+    /// Our names of volumes.
+    volume_names: IndexMap<VolumeOf, Name>,
     configs: Map,
     secrets: Map,
     networks: Map,
@@ -70,6 +72,10 @@ pub(crate) struct Convert<'c> {
     folder: &'c str,
     /// See [`Import::above`].
     above: usize,
+    /// Who builds the image that goes by this name in the file.
+    built: HashMap<ImageReference, Name>,
+    /// Components that name their image, and where.
+    named_images: Vec<(Name, Place, String)>,
     /// Services that others await the end of.
     awaited: HashSet<String>,
     secret_values: BTreeMap<String, String>,
@@ -120,6 +126,8 @@ pub(crate) fn convert(input: Input<'_>, mut loader: Loader) -> Import {
             folder => folder,
         },
         above: 0,
+        built: HashMap::new(),
+        named_images: Vec::new(),
         used: HashSet::new(),
         awaited: HashSet::new(),
         secret_values: BTreeMap::new(),
@@ -265,12 +273,14 @@ impl Convert<'_> {
                 component.aliases.push(alias);
             }
         }
+        self.build_what_others_name();
         self.join_leaders();
         self.share_networks();
         self.sections();
         self.share_volumes();
         self.ports_asked_for(&services);
         self.lead_to_components();
+        self.restart_unasked();
     }
 
     /// Those whose profiles are asked for, or that have none.

@@ -5,6 +5,7 @@ use pluvio_model::spec::{AbsolutePath, MountSpec, VolumeKind};
 
 use super::super::item::{Fields, Item, Map, Place, Taken, Value};
 use super::Convert;
+use super::beside::Propagation;
 use super::making::Making;
 
 pub(super) fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
@@ -15,19 +16,39 @@ pub(super) fn mount(kind: VolumeKind, read_only: bool) -> MountSpec {
     }
 }
 
+/// What a volume is there for: `./data` and a volume `data` are two, though they would be called alike.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) enum VolumeOf {
+    /// By the name that the file has for it.
+    Named(String),
+    /// A folder beside the file.
+    Folder(String),
+    /// The service and the place in it, where no name is given.
+    Nameless(String),
+}
+
+impl VolumeOf {
+    fn text(&self) -> &str {
+        let (VolumeOf::Named(text) | VolumeOf::Folder(text) | VolumeOf::Nameless(text)) = self;
+        text
+    }
+}
+
 impl Convert<'_> {
     /// Our name of each volume of the file.
     pub(super) fn name_volumes(&mut self, volumes: &Map) {
         for name in volumes.keys() {
-            self.volume_name(name);
+            self.volume_name(VolumeOf::Named(name.clone()));
         }
     }
 
-    pub(super) fn volume_name(&mut self, volume: &str) -> Name {
-        if let Some(known) = self.volume_names.get(volume) {
+    /// Data are found again by this name: of those that would be called alike the first has it plain.
+    pub(super) fn volume_name(&mut self, volume: VolumeOf) -> Name {
+        if let Some(known) = self.volume_names.get(&volume) {
             return known.clone();
         }
-        let plain = Name::suggest(volume).unwrap_or_else(|| "volume".parse().expect("a name"));
+        let plain =
+            Name::suggest(volume.text()).unwrap_or_else(|| "volume".parse().expect("a name"));
         let mut name = plain.clone();
         let mut count = 2;
         while self.volume_names.values().any(|taken| *taken == name) {
@@ -35,7 +56,7 @@ impl Convert<'_> {
                 .expect("letters and a number");
             count += 1;
         }
-        self.volume_names.insert(volume.to_owned(), name.clone());
+        self.volume_names.insert(volume, name.clone());
         name
     }
 
@@ -142,6 +163,7 @@ impl Convert<'_> {
             return;
         }
         let mut read_only = false;
+        let mut propagations = Vec::new();
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option {
                 "ro" => read_only = true,
@@ -149,6 +171,13 @@ impl Convert<'_> {
                 "z" | "Z" | "cached" | "delegated" | "consistent" | "U" | "copy" => self
                     .told
                     .ignored(at, path, format!("`{option}` has no effect here.")),
+                "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
+                    propagations.push(Propagation {
+                        word: option.to_owned(),
+                        at,
+                        path: path.to_owned(),
+                    });
+                }
                 "nocopy" | "volume-nocopy" => self.told.refused(
                     at,
                     path,
@@ -166,12 +195,16 @@ impl Convert<'_> {
         let Some(target) = self.target(target, at, path) else {
             return;
         };
+        let place = target.clone();
         match source {
             None => self.anonymous(target, at, path, making),
             Some(source) if is_path(source) => {
                 self.bind(source.trim(), target, read_only, at, path, making);
             }
             Some(source) => self.named(source.trim(), target, read_only, at, path, making),
+        }
+        for asked in propagations {
+            self.propagation(asked, &place, making);
         }
     }
 
@@ -189,10 +222,10 @@ impl Convert<'_> {
             self.told
                 .ignored(taken.at, &taken.path, "It has no effect on Linux.");
         }
-        let (mut size, mut mode) = (None, None);
+        let (mut size, mut mode, mut propagation) = (None, None, None);
         for (key, refused) in [
             ("volume", ["subpath", "nocopy"].as_slice()),
-            ("bind", ["propagation", "recursive"].as_slice()),
+            ("bind", ["recursive"].as_slice()),
             ("image", ["subpath"].as_slice()),
             ("tmpfs", [].as_slice()),
         ] {
@@ -227,6 +260,15 @@ impl Convert<'_> {
                         format!("It has no effect here ({}).", inside.join(", ")),
                     );
                 }
+            }
+            if key == "bind"
+                && let Some(taken) = more.take("propagation")
+            {
+                propagation = self.text(&taken).map(|word| Propagation {
+                    word,
+                    at: taken.at,
+                    path: taken.path.clone(),
+                });
             }
             if key == "tmpfs" {
                 if let Some(taken) = more.take("size") {
@@ -273,7 +315,11 @@ impl Convert<'_> {
         };
         if let Some(content) = content {
             let text = content.item.as_text().unwrap_or_default().to_owned();
+            let place = target.clone();
             self.file(target, text, own_mode.as_deref(), content.at, path, making);
+            if let Some(asked) = propagation {
+                self.propagation(asked, &place, making);
+            }
             return;
         }
         if let Some(mode) = own_mode {
@@ -298,6 +344,7 @@ impl Convert<'_> {
                 kind.to_owned()
             }
         };
+        let place = target.clone();
         match (kind.as_str(), source) {
             ("bind", Some(source)) if folder && source.starts_with('.') => {
                 self.folder_volume(&source, target, read_only, item.at, path, making);
@@ -322,6 +369,9 @@ impl Convert<'_> {
                 "Write type volume, bind with a source, or tmpfs.",
             ),
         }
+        if let Some(asked) = propagation {
+            self.propagation(asked, &place, making);
+        }
     }
 
     pub(super) fn anonymous(
@@ -331,7 +381,8 @@ impl Convert<'_> {
         path: &str,
         making: &mut Making,
     ) {
-        let name = self.volume_name(&format!("{}{target}", making.service));
+        let place = format!("{}{target}", making.service);
+        let name = self.volume_name(VolumeOf::Nameless(place));
         self.told.adapted(
             at,
             path,
@@ -354,7 +405,7 @@ impl Convert<'_> {
         self.used.insert(("volumes", volume.to_owned()));
         let declared = self.volumes.get(volume).map(|field| field.item.clone());
         let Some(declared) = declared else {
-            let name = self.volume_name(volume);
+            let name = self.volume_name(VolumeOf::Named(volume.to_owned()));
             self.told.adapted(
                 at,
                 path,
@@ -384,7 +435,7 @@ impl Convert<'_> {
             self.memory_at(target, &options, at, path, making);
             return;
         }
-        let name = self.volume_name(volume);
+        let name = self.volume_name(VolumeOf::Named(volume.to_owned()));
         if name.as_str() != volume {
             self.told
                 .adapted(at, path, format!("The volume {volume} is called `{name}`."));

@@ -15,6 +15,10 @@ use super::Convert;
 use super::making::Making;
 use crate::yaml::Resolved;
 
+/// Failures that a startup probe made of a health check may have: compose ends nobody for them, so neither does the probe, whose
+/// last failure would start the program again. A release has its own deadline.
+const ROUNDS: u32 = 1_000_000;
+
 impl Convert<'_> {
     pub(super) fn program(&mut self, fields: &mut Fields, making: &mut Making) {
         if let Some(entrypoint) = fields.take("entrypoint") {
@@ -25,10 +29,12 @@ impl Convert<'_> {
         }
         self.made_in_commands(making);
         if let Some(folder) = fields.take("working_dir") {
-            making.component.working_dir =
-                self.parsed(&folder, "an absolute path below /", |text| {
-                    text.parse().ok()
-                });
+            making.component.working_dir = self.parsed(&folder, "an absolute path", |text| {
+                // A path of the specification is below `/`; `/.` is the root itself to every runtime.
+                let is_root = text.bytes().all(|byte| byte == b'/');
+                let text = if is_root { "/." } else { text };
+                text.parse().ok()
+            });
         }
         if let Some(user) = fields.take("user") {
             making.component.user = self.text(&user).filter(|user| !user.is_empty());
@@ -503,20 +509,25 @@ impl Convert<'_> {
         );
         let allowed = usual(start_period, 0).millis()
             + every.millis() * u64::from(retries.unwrap_or(3).max(1));
-        let rounds = allowed.max(60_000).div_ceil(often.millis()).min(100_000);
         let startup = Probe {
             period: Some(often),
-            failures: Some(u32::try_from(rounds).unwrap_or(u32::MAX)),
+            failures: Some(ROUNDS),
             ..ready.clone()
         };
-        if allowed > 110_000 {
+        if allowed > 270_000 {
             making.component.rollout.get_or_insert_default().deadline =
                 Some(Span(allowed + 30_000));
         }
+        let unhurried = match start_period {
+            Some(_) => {
+                " Failures before that end nobody, so `start_period` need not hold them back."
+            }
+            None => "",
+        };
         self.told.adapted(
             health.at,
             &health.path,
-            format!("It becomes the readiness probe, asked every {often} until it succeeds once: only ready instances get requests."),
+            format!("It becomes the readiness probe, asked every {often} until it succeeds once: only ready instances get requests.{unhurried}"),
         );
         making.component.probes = Some(Probes {
             startup: Some(startup),
@@ -525,6 +536,7 @@ impl Convert<'_> {
                 ..ready
             }),
             live: None,
+            unhealthy: None,
         });
     }
 }

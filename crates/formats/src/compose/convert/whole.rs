@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use pluvio_model::name::Name;
-use pluvio_model::spec::{Kind, PortProtocol, PortSpec, PublishSpec, RouteSpec, VolumeAccess};
+use pluvio_model::spec::{
+    Kind, PortProtocol, PortSpec, PublishSpec, RestartPolicy, RouteSpec, VolumeAccess,
+};
 
 use super::super::item::{Item, Map, Value};
 use super::Convert;
@@ -91,6 +93,22 @@ impl Convert<'_> {
                     protocol: PortProtocol::Tcp,
                 },
             );
+        }
+    }
+
+    /// Services that say nothing of `restart`, which compose starts once.
+    ///
+    /// Here what fails is started again. What opens a port is a server, started again however it ended; the rest may be a step
+    /// that is done (a bucket made, data filled in) and would be done over and over: once it ended well it stays ended.
+    pub(super) fn restart_unasked(&mut self) {
+        for component in self.spec.components.values_mut() {
+            let image = component.image.as_ref();
+            let serves = !component.ports.is_empty()
+                || !component.publish.is_empty()
+                || image.is_some_and(|image| Self::is_database(image.short_name()));
+            if component.kind == Kind::Service && component.restart.is_none() && !serves {
+                component.restart = Some(RestartPolicy::OnFailure);
+            }
         }
     }
 

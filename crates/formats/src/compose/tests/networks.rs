@@ -82,23 +82,28 @@ services:
               built:
                 source: { path: . }
                 build: { builder: dockerfile }
+                restart: on-failure
                 routes: []
               shown:
                 image: localhost/shown:1
                 imagePorts: true
                 uses: [vpn]
+                restart: on-failure
                 routes: []
               quiet:
                 image: localhost/quiet:1
+                restart: on-failure
                 routes: []
                 offline: true
               metrics:
                 image: localhost/metrics:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
                 host: { network: true }
               lost:
                 image: localhost/lost:1
+                restart: on-failure
                 routes: []
             adapted services.vpn.container_name:6
             adapted services.vpn.cap_add:7
@@ -151,11 +156,13 @@ networks:
               dns:
                 image: localhost/dns:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
                 networks: [lan]
               web:
                 image: localhost/web:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
                 networks: [lan, proxy, corporate]
                 options:
@@ -262,21 +269,25 @@ networks: { own: { name: corp } }
               peer:
                 image: localhost/peer:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
                 networks: [hlf-net]
               order:
                 image: localhost/order:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
                 networks: [hlf-net]
               api:
                 image: localhost/api:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
                 networks: [own]
               odd:
                 image: localhost/odd:1
                 imagePorts: true
+                restart: on-failure
                 routes: []
             networks:
               own: { shared: corp }
@@ -319,11 +330,11 @@ services:
             network_mode: service:vpn
           quiet:
             image: localhost/quiet:1
-            restart: always
+            restart: on-failure
             network_mode: none
           meter:
             image: localhost/meter:1
-            restart: always
+            restart: on-failure
             network_mode: host
     "#]]
     .assert_eq(services);
@@ -367,6 +378,7 @@ services:
                 volumes:
                   /run: { type: memory, size: 1Mi, exec: false }
                   /odd: { type: memory }
+                restart: on-failure
                 routes: []
                 patch:
                   engine:

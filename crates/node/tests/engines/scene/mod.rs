@@ -339,6 +339,7 @@ impl Scene {
                 drain: Span::seconds(10),
                 grace: Span::seconds(1),
                 deadline: Span::seconds(60),
+                retry: Span::default(),
             },
             hot_files,
             after: Vec::new(),

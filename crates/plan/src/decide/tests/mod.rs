@@ -1,5 +1,6 @@
 mod database;
 mod environment;
+mod foreign;
 mod images;
 mod outside;
 mod routes;

@@ -76,6 +76,9 @@ pub struct HostConfig {
     pub pids_limit: i64,
     /// A process 1 that reaps children and passes signals on.
     pub init: bool,
+    /// `/machine:/container:rw`; put in after a patch, which may have some of its own.
+    #[serde(skip)]
+    pub binds: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// Path → options, `size=67108864`.

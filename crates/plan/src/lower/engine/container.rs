@@ -1,12 +1,12 @@
 //! A decided container in the engine's words.
 
 use indexmap::IndexMap;
-use pluvio_model::facts::Reach;
+use pluvio_model::facts::{Reach, RuntimeKind};
 use pluvio_model::release::{
-    Check, Content, DecidedComponent, DecidedContainer, DecidedMount, DecidedPort, Strategy,
+    Content, DecidedComponent, DecidedContainer, DecidedMount, DecidedPort, Strategy,
 };
 use pluvio_model::spec::{
-    ContainerOptions, HostOptions, PortProtocol, PortRef, VolumeAccess, VolumeKind,
+    AbsolutePath, ContainerOptions, HostOptions, PortProtocol, PortRef, VolumeAccess, VolumeKind,
 };
 
 use super::api::*;
@@ -149,19 +149,30 @@ impl Owner<'_> {
         match mount.kind {
             VolumeKind::Memory => {
                 let size = mount.size.map(|size| format!("size={}", size.0));
-                let options: Vec<String> = size.into_iter().chain(mount.memory_options()).collect();
+                // Podman alone would begin with what the image has there.
+                let is_podman = self.facts.runtime == RuntimeKind::Podman;
+                let empty = is_podman.then(|| "notmpcopyup".to_owned());
+                let options = size.into_iter().chain(mount.memory_options()).chain(empty);
+                let options: Vec<String> = options.collect();
                 config.tmpfs.insert(target.to_owned(), options.join(","));
             }
-            VolumeKind::Host => config.mounts.push(Mount {
-                r#type: "bind".to_owned(),
-                source: mount
-                    .host_path
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                target: target.to_owned(),
-                read_only: mount.read_only,
-            }),
+            VolumeKind::Host => {
+                let source = mount.host_path.as_ref().map(AbsolutePath::as_str);
+                let source = source.unwrap_or_default();
+                // Of a bind, and of it alone, an engine makes the folder that is not there, as compose's users expect. It has no
+                // way to write a colon.
+                if !source.contains(':') && !target.contains(':') {
+                    let mode = if mount.read_only { "ro" } else { "rw" };
+                    config.binds.push(format!("{source}:{target}:{mode}"));
+                } else {
+                    config.mounts.push(Mount {
+                        r#type: "bind".to_owned(),
+                        source: source.to_owned(),
+                        target: target.to_owned(),
+                        read_only: mount.read_only,
+                    });
+                }
+            }
             VolumeKind::Disk => {
                 let volume = mount.volume.as_ref().and_then(|name| {
                     self.release
@@ -226,12 +237,10 @@ fn probed_ports(container: &DecidedContainer) -> impl Iterator<Item = DecidedPor
     [&probes.startup, &probes.ready, &probes.live]
         .into_iter()
         .flatten()
-        .filter_map(|probe| match &probe.check {
-            Check::Http { port, .. } | Check::Tcp { port } => Some(DecidedPort {
-                port: *port,
-                protocol: PortProtocol::Tcp,
-            }),
-            Check::Command(_) => None,
+        .flat_map(|probe| probe.check.ports())
+        .map(|port| DecidedPort {
+            port: *port,
+            protocol: PortProtocol::Tcp,
         })
 }
 

@@ -207,6 +207,10 @@ impl InstanceTemplate {
         !self.ordered && !self.exclusive.is_empty()
     }
 
+    pub fn component(&self) -> &Name {
+        &self.component
+    }
+
     /// The engine's names of the networks that its containers join, as they were decided.
     pub fn networks(&self) -> impl Iterator<Item = &String> {
         self.main.networks.iter().map(|network| &network.name)
@@ -295,9 +299,20 @@ impl InstanceTemplate {
         if ordinal.is_some() && !template.env.keys().any(|key| key.as_str() == ORDINAL) {
             body.env.push(format!("{ORDINAL}={}", place.slot));
         }
+        let binds = std::mem::take(&mut body.host_config.binds);
         let mut body = serde_json::to_value(&body).expect("a body serialises");
         if let Some(patch) = &template.patch {
             merge(&mut body, patch);
+        }
+        if !binds.is_empty() {
+            let all = &mut body["HostConfig"]["Binds"];
+            let asked = all.as_array_mut().map(std::mem::take);
+            let all_binds = binds.into_iter().map(Value::from);
+            *all = asked
+                .unwrap_or_default()
+                .into_iter()
+                .chain(all_binds)
+                .collect();
         }
         if body["HostConfig"]["UTSMode"] == "host" {
             // It has the machine's name; engines refuse any of its own.

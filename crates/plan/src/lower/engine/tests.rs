@@ -267,12 +267,6 @@ fn everything_a_container_can_be_asked() {
                           "Source": "pluvio--shop--data--bbbb0000",
                           "Target": "/data",
                           "ReadOnly": false
-                        },
-                        {
-                          "Type": "bind",
-                          "Source": "/srv/data",
-                          "Target": "/host",
-                          "ReadOnly": true
                         }
                       ],
                       "Tmpfs": {
@@ -313,7 +307,10 @@ fn everything_a_container_can_be_asked() {
                           }
                         ]
                       },
-                      "ShmSize": 1048576
+                      "ShmSize": 1048576,
+                      "Binds": [
+                        "/srv/data:/host:ro"
+                      ]
                     },
                     "NetworkingConfig": {
                       "EndpointsConfig": {

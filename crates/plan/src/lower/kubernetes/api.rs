@@ -63,6 +63,8 @@ pub(super) struct PodSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hostname: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dns_policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dns_config: Option<DnsConfig>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) host_aliases: Vec<HostAlias>,
@@ -132,7 +134,7 @@ pub(super) struct DnsOption {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct HostAlias {
-    pub(super) ip: String,
+    pub(super) ip: IpAddr,
     pub(super) hostnames: Vec<String>,
 }
 

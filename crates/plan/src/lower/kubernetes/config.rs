@@ -1,6 +1,7 @@
 //! What pods read: Secrets, ConfigMaps, and the claims of volumes.
 
 use indexmap::IndexMap;
+use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::quantity::Bytes;
 use pluvio_model::release::{DecidedComponent, DecidedContainer, DecidedFile, DecidedVolume};
@@ -13,9 +14,16 @@ use crate::lower::engine::volume_name;
 /// Kubernetes wants a size; an engine does not.
 const SIZE: Bytes = Bytes(10 << 30);
 
+/// The longest key of a Secret (DNS1123SubdomainMaxLength of Kubernetes' validation).
+const KEY_MAX: usize = 253;
+
 /// The key of a container's variable or file in the component's Secret or ConfigMap. Container and kind keep them apart.
 pub(super) fn env_key(container: &str, name: &str) -> String {
-    format!("{container}.env.{name}")
+    let key = format!("{container}.env.{name}");
+    if key.len() <= KEY_MAX {
+        return key;
+    }
+    format!("{container}.env.{}", ContentHash::of(&name))
 }
 
 /// Paths hold slashes, keys cannot: files are numbered in their order.

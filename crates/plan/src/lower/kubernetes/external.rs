@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::network::service_port;
 use super::pod::protocol;
+use super::refuse::is_label;
 use super::{Lowering, key};
 
 /// What Kubernetes cannot lead to.
@@ -40,6 +41,13 @@ pub(super) fn unsupported(external: &DecidedExternal) -> Vec<Problem> {
                 path,
                 format!("Kubernetes leads to {address} by its name, and cannot change the port."),
                 "Write the port under `ports`, and the address without it.",
+            ),
+            OutsideHost::Name(name) if !name.split('.').all(is_label) => refuse(
+                path,
+                format!(
+                    "Kubernetes leads to names of letters, digits and hyphens between dots, and `{name}` is none."
+                ),
+                "Write its IP address, or another name.",
             ),
             OutsideHost::Address(ip) if !is_taken(*ip) => refuse(
                 path,

@@ -19,6 +19,8 @@
 mod api;
 mod config;
 mod external;
+mod hosts;
+mod labels;
 mod names;
 mod network;
 mod placement;
@@ -121,6 +123,8 @@ pub mod key {
     pub const HASH: &str = "pluvio.io/hash";
     /// Label of pods: what a network that applications share begins with; the network's name follows.
     pub const SHARED: &str = "network.pluvio.io/";
+    /// Annotation of pods: those of the component's own labels that Kubernetes has no form for, as a JSON object.
+    pub const LABELS: &str = "pluvio.io/labels";
     /// Annotations, for people.
     pub const RELEASE: &str = "pluvio.io/release";
     pub const GENERATION: &str = "pluvio.io/generation";

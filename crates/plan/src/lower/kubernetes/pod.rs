@@ -1,19 +1,21 @@
 //! A component's pods.
 
 use indexmap::IndexMap;
+use pluvio_model::name::{NAME_MAX, derived};
 use pluvio_model::quantity::{Bytes, Span};
 use pluvio_model::release::{
-    Check, Content, DecidedComponent, DecidedContainer, DecidedProbe, numeric_user,
+    Check, Content, DecidedComponent, DecidedContainer, DecidedPort, DecidedProbe, DecidedProbes,
 };
-use pluvio_model::spec::{ContainerOptions, Kind, PortProtocol, PortRef, VolumeKind};
+use pluvio_model::spec::{
+    ContainerOptions, Kind, PortProtocol, PortRef, PublishSpec, Unhealthy, VolumeKind,
+};
 use serde_json::json;
 
 use super::super::ORDINAL;
 use super::api::*;
 use super::config::{self, env_key, file_key, hot_key};
-use super::refuse::is_label;
-use super::security::{is_unconfined, may_gain};
-use super::{Lowering, key, names};
+use super::hosts::host_aliases;
+use super::{Lowering, key, labels, names, security};
 
 /// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
 const PRE_STOP: u64 = 5;
@@ -23,21 +25,6 @@ const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Name servers that a pod adds: resolvers ask three at most (MaxDNSNameservers of Kubernetes' validation), of which the cluster's own is one.
 const MOST_ASKED: usize = 2;
-
-/// What Docker gives a container that runs as root, as far as the `baseline` pod security standard allows it (its table of
-/// capabilities, kubernetes.io/docs/concepts/security/pod-security-standards): images that start as root and then change
-/// their user need these.
-const FOR_ROOT: [&str; 9] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "NET_BIND_SERVICE",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-];
 
 impl Lowering<'_> {
     pub(super) fn pods(&self, component: &DecidedComponent) -> PodTemplate {
@@ -68,19 +55,18 @@ impl Lowering<'_> {
         for shared in names::shared_names(self.release, component) {
             labels.insert(names::shared_label(shared), "true".to_owned());
         }
-        for (key, value) in &content.labels {
-            labels.entry(key.clone()).or_insert_with(|| value.clone());
-        }
         let hash = component.hash.to_string();
+        let mut metadata = PodMetadata {
+            labels,
+            annotations: [(key::HASH.to_owned(), hash)].into(),
+        };
+        labels::add(&content.labels, &mut metadata);
         let host = content.main.host.clone().unwrap_or_default();
         let options = content.main.options.clone().unwrap_or_default();
         let rollout = &component.rollout;
-        let group = group_of_volumes(content);
+        let group = security::group_of_volumes(content);
         let mut template = PodTemplate {
-            metadata: PodMetadata {
-                labels,
-                annotations: [(key::HASH.to_owned(), hash)].into(),
-            },
+            metadata,
             spec: PodSpec {
                 init_containers: before,
                 containers: vec![main],
@@ -108,6 +94,8 @@ impl Lowering<'_> {
                     .as_deref()
                     .filter(|_| component.kind != Kind::Stateful)
                     .and_then(names::pod_hostname),
+                // Else it would ask whom its machine asks, who knows nothing of the cluster.
+                dns_policy: host.network.then_some("ClusterFirstWithHostNet"),
                 dns_config: Some(self.dns_config(&options)),
                 host_aliases: host_aliases(content, &options),
                 host_network: host.network,
@@ -175,7 +163,7 @@ impl Lowering<'_> {
                     } else {
                         let claim = self.claim_name(name, volume);
                         volumes.add(Volume {
-                            name: format!("volume-{name}"),
+                            name: pod_volume("volume", name.as_str()),
                             persistent_volume_claim: Some(json!({ "claimName": claim })),
                             ..Volume::default()
                         })
@@ -202,7 +190,7 @@ impl Lowering<'_> {
         for (index, (path, file)) in container.files.iter().enumerate() {
             let key = file_key(name, index);
             let item = json!([{ "key": key, "path": "file", "mode": file.mode.0 }]);
-            let volume = format!("file-{name}-{index}");
+            let volume = pod_volume("file", &format!("{name}-{index}"));
             volumes.add(if file.content.is_secret() {
                 let secret = self.secret_name(component);
                 Volume {
@@ -224,21 +212,23 @@ impl Lowering<'_> {
                 read_only: true,
             });
         }
+        let probes = asked(&container.probes);
+        let (command, args) = program(container);
         Container {
             name: name.to_owned(),
             image: image(container),
-            command: escaped(container.entrypoint.as_deref()),
-            args: escaped(container.command.as_deref()),
+            command,
+            args,
             working_dir: container.working_dir.as_ref().map(ToString::to_string),
             env: self.env(component, name, container),
             resources: resources(container),
-            startup_probe: container.probes.startup.as_ref().map(probe),
-            readiness_probe: container.probes.ready.as_ref().map(probe),
-            liveness_probe: container.probes.live.as_ref().map(probe),
+            startup_probe: container.probes.startup.as_ref().and_then(probe),
+            readiness_probe: probes.ready.and_then(probe),
+            liveness_probe: probes.live.and_then(probe),
             volume_mounts: mounts,
             tty: container.options.as_ref().is_some_and(|asked| asked.tty),
             stdin: container.options.as_ref().is_some_and(|asked| asked.stdin),
-            security_context: security(container),
+            security_context: security::of_container(container),
             ..Container::default()
         }
     }
@@ -358,30 +348,32 @@ impl Volumes {
     }
 }
 
+/// One label of a DNS name, whatever the names in it are.
+fn pod_volume(kind: &str, of: &str) -> String {
+    let name = format!("{kind}-{of}");
+    if name.len() <= NAME_MAX {
+        return name;
+    }
+    derived(&[&name])
+}
+
 /// What the nodes pull. An engine's image id is no digest that a registry knows, so only what the reference itself pins is pinned.
 fn image(container: &DecidedContainer) -> String {
     container.image.to_string()
 }
 
-/// What is written into the pod's `/etc/hosts`. Its own full name leads to itself, as Docker has it, though not to its address on the
-/// network, which nobody knows before it runs.
-fn host_aliases(content: &Content, options: &ContainerOptions) -> Vec<HostAlias> {
-    let asked = content.extra_hosts.iter();
-    let asked = asked.map(|(host, address)| (address.clone(), host.clone()));
-    let own = match (&options.hostname, &options.domainname) {
-        (Some(host), Some(domain)) if !host.contains('.') => Some(format!("{host}.{domain}")),
-        (Some(host), _) if host.contains('.') => Some(host.clone()),
-        _ => None,
-    };
-    let own = own.map(|name| ("127.0.0.1".to_owned(), name.to_ascii_lowercase()));
-    let own = own.filter(|(_, name)| name.split('.').all(is_label));
-    asked
-        .chain(own)
-        .map(|(ip, host)| HostAlias {
-            ip,
-            hostnames: vec![host],
-        })
-        .collect()
+/// Command and arguments. An ENTRYPOINT that is to be left out is so where a pod names a command of its own.
+fn program(container: &DecidedContainer) -> (Vec<String>, Vec<String>) {
+    let words = escaped(container.command.as_deref());
+    match container.entrypoint.as_deref() {
+        Some(entrypoint) if is_left_out(entrypoint) => (words, Vec::new()),
+        entrypoint => (escaped(entrypoint), words),
+    }
+}
+
+/// Engines read one empty word so, too.
+pub(super) fn is_left_out(entrypoint: &[String]) -> bool {
+    entrypoint.iter().all(String::is_empty)
 }
 
 /// Those that are numbers; others were refused.
@@ -392,12 +384,12 @@ fn numbers(groups: &[String]) -> Vec<u32> {
         .collect()
 }
 
-/// Kubernetes reads `$(NAME)` in commands and values; ours are rendered already.
+/// Kubernetes reads `$(NAME)` in commands, checks and values, and `$$` as `$`; ours are rendered already.
 fn escape(text: &str) -> String {
-    text.replace("$(", "$$(")
+    text.replace('$', "$$")
 }
 
-fn escaped(words: Option<&[String]>) -> Vec<String> {
+pub(super) fn escaped(words: Option<&[String]>) -> Vec<String> {
     words
         .unwrap_or_default()
         .iter()
@@ -414,27 +406,50 @@ fn named(map: &IndexMap<String, String>) -> Vec<NameValue> {
         .collect()
 }
 
+/// Each once; of the machine's own network they are its ports anyway.
 fn ports(content: &Content) -> Vec<ContainerPort> {
-    content
-        .ports
-        .iter()
-        .map(|(name, port)| {
-            let published = content.publish.iter().find(|publish| match &publish.port {
-                PortRef::Name(of) => of == name,
-                PortRef::Number(number) => *number == port.port,
-            });
-            ContainerPort {
-                container_port: port.port,
-                protocol: protocol(port.protocol),
-                host_port: published.map(|publish| publish.host),
-                host_ip: published.map(|publish| {
-                    publish
-                        .address
-                        .map_or_else(|| "127.0.0.1".to_owned(), |a| a.to_string())
-                }),
-            }
+    let mut all: IndexMap<(u16, &str), Option<&PublishSpec>> = IndexMap::new();
+    for port in content.ports.values() {
+        all.insert((port.port, protocol(port.protocol)), None);
+    }
+    for publish in content.publish.iter().filter(|_| !content.is_on_host()) {
+        if let Some(port) = published_port(content, publish) {
+            let published = all.entry((port.port, protocol(port.protocol)));
+            published.or_default().get_or_insert(publish);
+        }
+    }
+    all.into_iter()
+        .map(|((container_port, protocol), published)| ContainerPort {
+            container_port,
+            protocol,
+            host_port: published.map(|publish| publish.host),
+            host_ip: published.map(|publish| {
+                publish
+                    .address
+                    .map_or_else(|| "127.0.0.1".to_owned(), |a| a.to_string())
+            }),
         })
         .collect()
+}
+
+/// The pod's port that a port of the machine leads to. A number can be one of TCP and one of UDP.
+pub(super) fn published_port(content: &Content, publish: &PublishSpec) -> Option<DecidedPort> {
+    let number = match &publish.port {
+        PortRef::Name(name) => return content.ports.get(name).cloned(),
+        PortRef::Number(number) => *number,
+    };
+    let named = || {
+        content
+            .ports
+            .values()
+            .filter(move |port| port.port == number)
+    };
+    let same = named().find(|port| protocol(port.protocol) == protocol(publish.protocol));
+    let declared = same.or_else(|| named().next()).cloned();
+    declared.or(Some(DecidedPort {
+        port: number,
+        protocol: publish.protocol,
+    }))
 }
 
 pub(super) fn protocol(protocol: PortProtocol) -> &'static str {
@@ -475,7 +490,28 @@ pub(super) fn seconds(span: Span) -> u64 {
     span.millis().div_ceil(1000)
 }
 
-fn probe(probe: &DecidedProbe) -> Probe {
+/// Which of Kubernetes' two probes asks what.
+struct Asked<'a> {
+    ready: Option<&'a DecidedProbe>,
+    live: Option<&'a DecidedProbe>,
+}
+
+/// Liveness that takes an instance off line is what Kubernetes calls readiness; beside a readiness that was asked for it is
+/// refused ([`super::refuse`]).
+fn asked(probes: &DecidedProbes) -> Asked<'_> {
+    let (ready, live) = (probes.ready.as_ref(), probes.live.as_ref());
+    match probes.unhealthy {
+        Unhealthy::Restart => Asked { ready, live },
+        Unhealthy::Offline => Asked {
+            ready: live.or(ready),
+            live: None,
+        },
+        Unhealthy::Report => Asked { ready, live: None },
+    }
+}
+
+/// `None` where ports may be open and need not be: Kubernetes has no such probe, and a pod without one is ready when it runs.
+fn probe(probe: &DecidedProbe) -> Option<Probe> {
     let mut out = Probe {
         initial_delay_seconds: seconds(probe.delay),
         period_seconds: seconds(probe.period).max(1),
@@ -504,63 +540,15 @@ fn probe(probe: &DecidedProbe) -> Probe {
             });
         }
         Check::Tcp { port } => out.tcp_socket = Some(TcpSocket { port: *port }),
+        Check::Ports { needed: false, .. } => return None,
+        Check::Ports { ports, .. } => {
+            out.tcp_socket = ports.first().map(|port| TcpSocket { port: *port });
+        }
         Check::Command(command) => {
             out.exec = Some(Exec {
-                command: command.clone(),
+                command: escaped(Some(command)),
             });
         }
     }
-    out
-}
-
-/// The group that volumes are given to: an ordinary user could not write to what a storage driver makes for root.
-fn group_of_volumes(content: &Content) -> Option<u32> {
-    let mut all = content.containers();
-    let is_disk = |container: &DecidedContainer| {
-        let mut mounts = container.mounts.values();
-        mounts.any(|mount| mount.kind == VolumeKind::Disk)
-    };
-    let (user, group) = all
-        .find(|container| is_disk(container))
-        .and_then(DecidedContainer::ordinary_user)?;
-    Some(group.unwrap_or(user)).filter(|group| *group != 0)
-}
-
-const UNCONFINED: Profile = Profile {
-    r#type: "Unconfined",
-};
-
-/// As restricted as the program allows: who says which user it is gets the `restricted` standard whole; of others it is not
-/// known whether they start as root, and they keep what that needs.
-fn security(container: &DecidedContainer) -> Security {
-    let host = container.host.clone().unwrap_or_default();
-    let user = container.user.as_deref().and_then(numeric_user);
-    let not_root = container.ordinary_user().is_some();
-    let mut add: Vec<String> = host.capabilities.clone();
-    if !not_root {
-        let kept = FOR_ROOT
-            .iter()
-            .filter(|cap| !host.drop_capabilities.iter().any(|d| d == *cap));
-        add.extend(kept.map(|cap| (*cap).to_owned()));
-    }
-    Security {
-        privileged: host.privileged,
-        // A privileged container may do everything anyway; Kubernetes refuses the contradiction.
-        allow_privilege_escalation: (!host.privileged).then_some(may_gain(&host)),
-        run_as_non_root: not_root.then_some(true),
-        run_as_user: user.map(|(user, _)| user),
-        run_as_group: user.and_then(|(_, group)| group),
-        read_only_root_filesystem: container
-            .options
-            .as_ref()
-            .is_some_and(|asked| asked.read_only),
-        capabilities: (!host.privileged).then(|| Capabilities {
-            add,
-            drop: vec!["ALL".to_owned()],
-        }),
-        seccomp_profile: is_unconfined(&host, "seccomp").then_some(UNCONFINED),
-        app_armor_profile: is_unconfined(&host, "apparmor").then_some(UNCONFINED),
-        // The type of SELinux that container engines give what is not labelled.
-        se_linux_options: is_unconfined(&host, "label").then_some(Profile { r#type: "spc_t" }),
-    }
+    Some(out)
 }

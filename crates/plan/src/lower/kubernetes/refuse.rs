@@ -4,8 +4,20 @@ use std::cell::LazyCell;
 use std::collections::HashSet;
 
 use pluvio_model::problem::{CLUSTER_POLICY, Problem, SPEC_UNSUPPORTED};
-use pluvio_model::release::{Check, DecidedComponent, DecidedContainer, Release, numeric_user};
-use pluvio_model::spec::{AbsolutePath, Kind};
+use pluvio_model::release::{
+    Check, DecidedComponent, DecidedContainer, DecidedFile, Release, numeric_user,
+};
+use pluvio_model::spec::{AbsolutePath, Kind, Unhealthy};
+use pluvio_model::template::Rendered;
+
+use super::pod::{is_left_out, protocol, published_port};
+use super::security::{capability, may_gain};
+use super::{config, hosts};
+
+/// The greatest number of a user or a group (IsValidUserID of Kubernetes' validation).
+const GREATEST_ID: u32 = i32::MAX.unsigned_abs();
+/// What a ConfigMap or a Secret holds, in bytes (MaxSecretSize of Kubernetes' validation).
+const MOST_HELD: usize = 1 << 20;
 
 pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -23,24 +35,24 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
                 "Give the component an image, or take it out.",
             );
         }
-        if component.backups.is_some() {
+        for target in component.hot_files.keys() {
+            if !has_own_folder(target) || hides_another(component, target) {
+                refuse(
+                    format!("{path}.files.{target}.hot"),
+                    "A hot file is mounted with its folder, which would hide what else is there.",
+                    "Put it into a folder of its own, such as /etc/shop/config.toml.",
+                );
+            }
+        }
+        modes(&path, component.hot_files.iter(), &mut refuse);
+        if holds_too_much(component) {
             refuse(
-                format!("{path}.backups"),
-                "Backups by the clock are made where Pluvio runs the database itself.",
-                "Take `backups` out.",
+                format!("{path}.files"),
+                "A cluster keeps at most 1 MiB of files for a component, and as much of secrets.",
+                "Put large files into the image, or onto a volume.",
             );
         }
-        for target in component
-            .hot_files
-            .keys()
-            .filter(|target| !has_own_folder(target))
-        {
-            refuse(
-                format!("{path}.files.{target}.hot"),
-                "A hot file is mounted with its folder, which would hide what else is there.",
-                "Put it into a folder of its own, such as /etc/shop/config.toml.",
-            );
-        }
+        published_twice(component, &path, &mut refuse);
         if content.offline {
             refuse(
                 format!("{path}.offline"),
@@ -49,7 +61,8 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
             );
         }
         let nowhere = names_that_no_pod_finds(component);
-        for (at, alias) in nowhere.filter(|(_, alias)| words.contains(*alias)) {
+        let is_asked = |name: &str| words.contains(&name.to_ascii_lowercase());
+        for (at, alias) in nowhere.filter(|(_, alias)| is_asked(alias)) {
             refuse(
                 format!("{path}.{at}"),
                 &format!(
@@ -61,6 +74,7 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
                 ),
             );
         }
+        hosts::unsupported(content, &path, is_asked, &mut refuse);
         let mut main = content.main.clone();
         if component.kind == Kind::Database {
             // The official images, which a cluster pulls, name the signal themselves.
@@ -68,9 +82,18 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
         }
         container(&path, &main, &mut refuse);
         pod_options(component, &path, &mut refuse);
+        let mut names = vec![&component.name];
         for (what, containers) in [("sidecars", &content.sidecars), ("init", &content.init)] {
             for (name, each) in containers {
                 let path = format!("{path}.{what}.{name}");
+                if names.contains(&name) {
+                    refuse(
+                        path.clone(),
+                        "Another container of the pod has this name; the component's own has the component's.",
+                        "Give it another name.",
+                    );
+                }
+                names.push(name);
                 container(&path, each, &mut refuse);
                 let options = each.options.as_ref();
                 for (option, asked) in [
@@ -118,22 +141,42 @@ fn names_that_no_pod_finds(component: &DecidedComponent) -> impl Iterator<Item =
     all.filter(|(_, alias)| !is_label(&alias.to_ascii_lowercase()))
 }
 
-/// Whatever could be a name in what containers are told.
+/// Whatever could be a name in what containers are told, in small letters.
 fn words_of(release: &Release) -> HashSet<String> {
     let mut words = HashSet::new();
     let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut add = |text: &str| {
+        let all = text.split(|c| !in_name(c));
+        words.extend(all.map(|word| word.trim_matches('.').to_ascii_lowercase()));
+    };
     for component in release.components.values() {
         let content = &component.content;
-        let more = content.sidecars.values().chain(content.init.values());
-        for container in std::iter::once(&content.main).chain(more) {
-            let told = (
-                &container.env,
-                &container.entrypoint,
-                &container.command,
-                &container.files,
-            );
-            let text = serde_json::to_string(&told).unwrap_or_default();
-            words.extend(text.split(|c| !in_name(c)).map(str::to_owned));
+        let files = component.hot_files.values();
+        files.for_each(|file| add(&file.content.masked()));
+        let task = content.release_task.iter().flat_map(|task| &task.command);
+        task.for_each(|word| add(word));
+        for container in content.containers() {
+            container
+                .env
+                .values()
+                .for_each(|value| add(&value.masked()));
+            let files = container.files.values();
+            files.for_each(|file| add(&file.content.masked()));
+            let program = [&container.entrypoint, &container.command];
+            program
+                .into_iter()
+                .flatten()
+                .flatten()
+                .for_each(|word| add(word));
+            let probes = &container.probes;
+            for probe in [&probes.startup, &probes.ready, &probes.live]
+                .into_iter()
+                .flatten()
+            {
+                if let Check::Command(command) = &probe.check {
+                    command.iter().for_each(|word| add(word));
+                }
+            }
         }
     }
     words
@@ -187,11 +230,7 @@ pub(super) fn beyond_restricted(
                         .path(format!("{path}.user")),
                 );
             }
-            if container
-                .host
-                .as_ref()
-                .is_some_and(super::security::may_gain)
-            {
+            if container.host.as_ref().and_then(may_gain) == Some(true) {
                 found.push(
                     CLUSTER_POLICY
                         .problem(
@@ -202,7 +241,8 @@ pub(super) fn beyond_restricted(
                 );
             }
             let added = container.host.iter().flat_map(|host| &host.capabilities);
-            if let Some(added) = added.into_iter().find(|one| *one != "NET_BIND_SERVICE") {
+            let mut added = added.map(|one| capability(one));
+            if let Some(added) = added.find(|one| one != "NET_BIND_SERVICE") {
                 found.push(
                     CLUSTER_POLICY
                         .problem(
@@ -220,6 +260,71 @@ pub(super) fn beyond_restricted(
 /// `/etc/shop/a.toml` has one, `/etc/a.toml` has not.
 fn has_own_folder(target: &AbsolutePath) -> bool {
     target.as_str().matches('/').count() >= 3
+}
+
+/// Whether something else of the component's is mounted at the very folder.
+fn hides_another(component: &DecidedComponent, target: &AbsolutePath) -> bool {
+    let main = &component.content.main;
+    let folder = target.as_str().rsplit_once('/').map(|(folder, _)| folder);
+    let mut others = main.mounts.keys().chain(main.files.keys());
+    others.any(|other| Some(other.as_str()) == folder)
+}
+
+fn modes<'f>(
+    path: &str,
+    files: impl Iterator<Item = (&'f AbsolutePath, &'f DecidedFile)>,
+    refuse: &mut impl FnMut(String, &str, &str),
+) {
+    for (target, _) in files.filter(|(_, file)| file.mode.0 > 0o777) {
+        refuse(
+            format!("{path}.files.{target}.mode"),
+            "Kubernetes writes no file with a set-user, set-group or sticky bit.",
+            "Write three digits, such as \"0755\".",
+        );
+    }
+}
+
+/// What is secret is counted by its name, as its value is not known here.
+fn holds_too_much(component: &DecidedComponent) -> bool {
+    let length = |text: &Rendered| text.masked().len();
+    let (mut secret, mut plain) = (0, 0);
+    for (_, container) in config::containers(component) {
+        let variables = container.env.values().filter(|value| value.is_secret());
+        secret += variables.map(length).sum::<usize>();
+        for file in container.files.values() {
+            let of = match file.content.is_secret() {
+                true => &mut secret,
+                false => &mut plain,
+            };
+            *of += length(&file.content);
+        }
+    }
+    let hot = component.hot_files.values();
+    let hot: usize = hot.map(|file| length(&file.content)).sum();
+    [secret, plain, hot]
+        .into_iter()
+        .any(|held| held > MOST_HELD)
+}
+
+fn published_twice(
+    component: &DecidedComponent,
+    path: &str,
+    refuse: &mut impl FnMut(String, &str, &str),
+) {
+    let content = &component.content;
+    let mut led = HashSet::new();
+    for (index, publish) in content.publish.iter().enumerate() {
+        let port = published_port(content, publish);
+        let is_new = port.is_none_or(|port| led.insert((port.port, protocol(port.protocol))));
+        // There they are the machine's ports anyway, as on an engine.
+        if !is_new && !content.is_on_host() {
+            refuse(
+                format!("{path}.publish.{index}"),
+                "Kubernetes leads one port of a machine to each port of a pod, and this one has another.",
+                "Keep one of them.",
+            );
+        }
+    }
 }
 
 /// What a pod has once, as the main container asks it.
@@ -260,14 +365,11 @@ fn pod_options(
             "Write `NAME` or `NAME:VALUE`, such as `ndots:2`.",
         );
     }
-    if options
-        .groups
-        .iter()
-        .any(|group| group.parse::<u32>().is_err())
-    {
+    let is_id = |group: &String| group.parse::<u32>().is_ok_and(|id| id <= GREATEST_ID);
+    if !options.groups.iter().all(is_id) {
         refuse(
             format!("{path}.options.groups"),
-            "Kubernetes knows groups by number only.",
+            "Kubernetes knows groups by number only, up to 2147483647.",
             "Write their numbers.",
         );
     }
@@ -296,14 +398,33 @@ fn container(
             "Write STOPSIGNAL into the image.",
         );
     }
+    let is_id = |(user, group): (u32, Option<u32>)| user.max(group.unwrap_or(0)) <= GREATEST_ID;
     if let Some(user) = &container.user
-        && numeric_user(user).is_none()
+        && !numeric_user(user).is_some_and(is_id)
     {
         refuse(
             format!("{path}.user"),
-            "Kubernetes knows users by number only.",
+            "Kubernetes knows users by number only, up to 2147483647.",
             "Write the number, `1000` or `1000:1000`.",
         );
+    }
+    let no_command = container.command.as_ref().is_none_or(Vec::is_empty);
+    if container.entrypoint.as_deref().is_some_and(is_left_out) && no_command {
+        refuse(
+            format!("{path}.entrypoint"),
+            "Kubernetes cannot leave the image's ENTRYPOINT out and keep its CMD.",
+            "Write the program and its words into `command`.",
+        );
+    }
+    modes(path, container.files.iter(), refuse);
+    for target in container.files.keys() {
+        if container.mounts.contains_key(target) {
+            refuse(
+                format!("{path}.files.{target}"),
+                "A volume is mounted at the same path.",
+                "Give one of them another path.",
+            );
+        }
     }
     if let Some(host) = &container.host {
         let unknown = |option: &String| !super::security::is_known(option);
@@ -332,6 +453,23 @@ fn container(
         );
     }
     let probes = &container.probes;
+    let says_ready = probes
+        .ready
+        .as_ref()
+        .is_some_and(|ready| !ready.check.is_implied());
+    match probes.unhealthy {
+        Unhealthy::Offline if says_ready => refuse(
+            format!("{path}.probes.unhealthy"),
+            "Kubernetes asks one probe whether an instance gets requests, and `ready` is another one than `live`.",
+            "Take `ready` out: `live` is asked for it then.",
+        ),
+        Unhealthy::Report => refuse(
+            format!("{path}.probes.unhealthy"),
+            "Kubernetes asks no probe that nothing follows from.",
+            "Write `offline` or `restart`, or take `live` out.",
+        ),
+        Unhealthy::Offline | Unhealthy::Restart => {}
+    }
     for (which, probe) in [
         ("startup", &probes.startup),
         ("ready", &probes.ready),

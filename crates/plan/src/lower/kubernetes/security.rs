@@ -1,23 +1,24 @@
-//! Who reaches pods, and what pods may be: NetworkPolicies, and the level of Pod Security that a namespace enforces.
+//! Who reaches pods, and what pods may be: NetworkPolicies, what each container may, and the level of Pod Security that a namespace
+//! enforces.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
 use pluvio_model::name::{Name, derived};
-use pluvio_model::release::{DecidedComponent, DecidedContainer, Release};
+use pluvio_model::release::{Content, DecidedComponent, DecidedContainer, Release, numeric_user};
 use pluvio_model::route::Route;
-use pluvio_model::spec::{HostOptions, PortRef, VolumeKind, security_option};
+use pluvio_model::spec::{HostOptions, VolumeKind, security_option};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::api::Spec;
+use super::api::{Capabilities, Profile, Security, Spec};
 use super::names::{shared_label, shared_names};
-use super::pod::protocol;
+use super::pod::{protocol, published_port};
 use super::{Lowering, component_object, key};
 
-/// Capabilities that `baseline` lets be added
-/// (kubernetes.io/docs/concepts/security/pod-security-standards).
+/// Capabilities that `baseline` lets be added (kubernetes.io/docs/concepts/security/pod-security-standards): what Docker gives each
+/// container, but for NET_RAW.
 const BASELINE: [&str; 13] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -72,15 +73,88 @@ const CONFINED_BY: [(&str, &str); 3] = [
 ];
 
 /// Whether a container asks to be free of such rules.
-pub(super) fn is_unconfined(host: &HostOptions, rules: &str) -> bool {
+fn is_unconfined(host: &HostOptions, rules: &str) -> bool {
     let mut freed = host.security.iter().map(|option| security_option(option));
     freed.any(|option| option.0 == rules && CONFINED_BY.contains(&option))
 }
 
-/// Whether its program may gain rights that it did not start with.
-pub(super) fn may_gain(host: &HostOptions) -> bool {
-    let mut options = host.security.iter().map(|option| security_option(option));
-    options.any(|option| option == ("no-new-privileges", "false"))
+/// Whether its program may gain rights that it did not start with; `None` where nothing is said of it.
+pub(super) fn may_gain(host: &HostOptions) -> Option<bool> {
+    let options = host.security.iter().map(|option| security_option(option));
+    let said = options.rev().find(|(key, _)| *key == "no-new-privileges");
+    said.map(|(_, value)| value == "false")
+}
+
+/// As Kubernetes writes it. Engines take `cap_net_admin` too.
+pub(super) fn capability(text: &str) -> String {
+    let upper = text.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
+}
+
+const UNCONFINED: Profile = Profile {
+    r#type: "Unconfined",
+};
+
+/// As restricted as the program allows: who says which user it is gets the `restricted` standard whole. Others may start as root,
+/// and get what engines give them as far as `baseline` allows it: servers that change their user need the capabilities, `sudo` and
+/// the like that rights can be gained.
+pub(super) fn of_container(container: &DecidedContainer) -> Security {
+    let host = container.host.clone().unwrap_or_default();
+    let user = container.user.as_deref().and_then(numeric_user);
+    let may_be_root = container.ordinary_user().is_none();
+    Security {
+        privileged: host.privileged,
+        // A privileged container may do everything anyway; Kubernetes refuses the contradiction.
+        allow_privilege_escalation: (!host.privileged)
+            .then(|| may_gain(&host).unwrap_or(may_be_root)),
+        run_as_non_root: (!may_be_root).then_some(true),
+        run_as_user: user.map(|(user, _)| user),
+        run_as_group: user.and_then(|(_, group)| group),
+        read_only_root_filesystem: container
+            .options
+            .as_ref()
+            .is_some_and(|asked| asked.read_only),
+        capabilities: (!host.privileged).then(|| capabilities(&host, may_be_root)),
+        seccomp_profile: is_unconfined(&host, "seccomp").then_some(UNCONFINED),
+        app_armor_profile: is_unconfined(&host, "apparmor").then_some(UNCONFINED),
+        // The type of SELinux that container engines give what is not labelled.
+        se_linux_options: is_unconfined(&host, "label").then_some(Profile { r#type: "spc_t" }),
+    }
+}
+
+fn capabilities(host: &HostOptions, may_be_root: bool) -> Capabilities {
+    let named = |all: &[String]| all.iter().map(|one| capability(one)).collect::<Vec<_>>();
+    let (mut add, drop) = (named(&host.capabilities), named(&host.drop_capabilities));
+    let holds = |all: &[String], name: &str| all.iter().any(|one| one == name);
+    if holds(&drop, "ALL") {
+        add.retain(|one| one != "ALL");
+    } else if holds(&add, "ALL") {
+        // Runtimes take away after they gave: all and none would be none.
+        return Capabilities { add, drop };
+    } else if may_be_root {
+        let kept: Vec<&str> = BASELINE
+            .into_iter()
+            .filter(|name| !holds(&drop, name) && !holds(&add, name))
+            .collect();
+        add.extend(kept.into_iter().map(str::to_owned));
+    }
+    Capabilities {
+        add,
+        drop: vec!["ALL".to_owned()],
+    }
+}
+
+/// The group that volumes are given to: an ordinary user could not write to what a storage driver makes for root.
+pub(super) fn group_of_volumes(content: &Content) -> Option<u32> {
+    let mut all = content.containers();
+    let is_disk = |container: &DecidedContainer| {
+        let mut mounts = container.mounts.values();
+        mounts.any(|mount| mount.kind == VolumeKind::Disk)
+    };
+    let (user, group) = all
+        .find(|container| is_disk(container))
+        .and_then(DecidedContainer::ordinary_user)?;
+    Some(group.unwrap_or(user)).filter(|group| *group != 0)
 }
 
 /// A security option that pods have a word for.
@@ -102,7 +176,7 @@ fn container_beyond(container: &DecidedContainer) -> bool {
         || host
             .capabilities
             .iter()
-            .any(|one| !BASELINE.contains(&one.as_str()))
+            .any(|one| !BASELINE.contains(&capability(one).as_str()))
         || host
             .sysctls
             .keys()
@@ -316,15 +390,12 @@ fn kept_in(component: &DecidedComponent) -> bool {
 
 /// Its ports that a port of the machine leads to from elsewhere; a node always reaches its own pods.
 fn published(component: &DecidedComponent) -> Vec<Value> {
-    let ports = &component.content.ports;
-    let published = component.content.publish.iter();
+    let content = &component.content;
+    let published = content.publish.iter();
     // Loopback, where nothing is said.
     let outward = published.filter(|one| one.address.is_some_and(|to| !to.is_loopback()));
     let all = outward.filter_map(|publish| {
-        let port = match &publish.port {
-            PortRef::Name(name) => ports.get(name),
-            PortRef::Number(number) => ports.values().find(|port| port.port == *number),
-        }?;
+        let port = published_port(content, publish)?;
         Some(json!({ "protocol": protocol(port.protocol), "port": port.port }))
     });
     all.collect()

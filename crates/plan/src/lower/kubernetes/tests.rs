@@ -8,6 +8,7 @@ use pluvio_model::stage::{Power, SecretValue};
 use super::*;
 use crate::sample;
 
+mod accepted;
 mod names;
 mod pods;
 mod security;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::api::{PodTemplate, Spec};
 use super::config;
-use super::pod::seconds;
+use super::pod::{escaped, seconds};
 use super::{Lowering, Metadata, key};
 
 /// A time that was missed is caught up with for a day, as on an engine.
@@ -97,7 +97,7 @@ impl Lowering<'_> {
     pub(super) fn task(&mut self, component: &DecidedComponent, task: &DecidedTask) {
         let mut pods = self.pods(component);
         for container in &mut pods.spec.containers {
-            container.command.clone_from(&task.command);
+            container.command = escaped(Some(&task.command));
             container.args.clear();
             container.ports.clear();
             container.startup_probe = None;

@@ -252,7 +252,6 @@ fn security_options_of_engines_have_pods_words() {
         Ok::<_, Vec<Problem>>(container["securityContext"].clone())
     };
     let tight = security(json!(["no-new-privileges:true"])).unwrap();
-    assert_eq!(tight, security(json!([])).unwrap());
     assert_eq!(tight["allowPrivilegeEscalation"], false);
     let loose = security(json!([
         "no-new-privileges=false",
@@ -276,4 +275,76 @@ fn security_options_of_engines_have_pods_words() {
             Some("components.web.host.security")
         );
     }
+}
+
+#[test]
+fn who_may_start_as_root_gets_what_engines_give_as_far_as_baseline_allows() {
+    let security = |web: serde_json::Value| {
+        let mut whole = json!({ "image": "registry.test/shop:1" });
+        merge(&mut whole, &web);
+        let objects = lower(&sample::shop(json!({ "web": whole }))).unwrap();
+        conform(&objects);
+        let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+        let container = &workload.body["spec"]["template"]["spec"]["containers"][0];
+        container["securityContext"].clone()
+    };
+    let of_docker = [
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    ];
+    for root in [
+        json!({}),
+        json!({ "user": "0" }),
+        json!({ "user": "0:1000" }),
+    ] {
+        let root = security(root);
+        assert_eq!(root["allowPrivilegeEscalation"], true);
+        assert_eq!(
+            root["capabilities"],
+            json!({ "add": of_docker, "drop": ["ALL"] })
+        );
+    }
+    let ordinary = security(json!({ "user": "1000" }));
+    assert_eq!(ordinary["allowPrivilegeEscalation"], false);
+    assert_eq!(ordinary["capabilities"], json!({ "drop": ["ALL"] }));
+    let privileged = security(json!({ "host": { "privileged": true } }));
+    assert_eq!(privileged, json!({ "privileged": true }));
+    for (host, capabilities) in [
+        (
+            json!({ "capabilities": ["cap_net_admin"], "dropCapabilities": ["all"] }),
+            json!({ "add": ["NET_ADMIN"], "drop": ["ALL"] }),
+        ),
+        (
+            json!({ "capabilities": ["ALL"], "dropCapabilities": ["CAP_MKNOD"] }),
+            json!({ "add": ["ALL"], "drop": ["MKNOD"] }),
+        ),
+        (
+            json!({ "capabilities": ["ALL"], "dropCapabilities": ["ALL"] }),
+            json!({ "drop": ["ALL"] }),
+        ),
+    ] {
+        let found = security(json!({ "host": host }));
+        assert_eq!(found["capabilities"], capabilities, "{host}");
+    }
+    let without = security(json!({ "host": { "dropCapabilities": ["CAP_CHOWN"] } }));
+    assert_eq!(
+        without["capabilities"]["add"],
+        json!(
+            of_docker
+                .into_iter()
+                .filter(|one| *one != "CHOWN")
+                .collect::<Vec<_>>()
+        )
+    );
 }

@@ -1,0 +1,130 @@
+//! What is made of a service by what it does not say, and by what others say.
+
+use pluvio_model::spec::{Kind, RestartPolicy, SourceSpec};
+
+use super::*;
+
+/// Outcomes and places of the rows whose place ends so.
+fn told(import: &Import, end: &str) -> Vec<String> {
+    let rows = import.report.iter().filter(|row| row.at.ends_with(end));
+    rows.map(|row| format!("{} {}", row.outcome.as_str(), row.at))
+        .collect()
+}
+
+#[test]
+fn a_step_that_is_done_is_not_done_again() {
+    let import = read_text(
+        "
+name: shop
+services:
+  buckets: { image: 'localhost/mc:1', entrypoint: [sh, -c, 'mc mb store/a'], depends_on: [store] }
+  store: { image: 'localhost/store:1', expose: [9000] }
+  web: { image: 'localhost/web:1', ports: ['80:80'] }
+  agent: { image: 'localhost/agent:1', restart: always }
+  tool: { image: 'localhost/tool:1', restart: 'no' }
+  old: { image: 'localhost/old:1', deploy: { restart_policy: { condition: any } } }
+  db: { image: 'postgres:17' }
+  each: { image: 'localhost/each:1', deploy: { mode: global } }
+  seed: { image: 'localhost/seed:1' }
+  later: { image: 'localhost/later:1', expose: [81], depends_on: { seed: { condition: service_completed_successfully } } }
+  beside: { image: 'localhost/beside:1', network_mode: 'service:web' }
+",
+    );
+    assert_eq!(import.errors, []);
+    let restart = |import: &Import, name: &str| import.spec.components[name].restart;
+    assert_eq!(restart(&import, "buckets"), Some(RestartPolicy::OnFailure));
+    assert_eq!(restart(&import, "agent"), Some(RestartPolicy::Always));
+    assert_eq!(restart(&import, "old"), Some(RestartPolicy::Always));
+    assert_eq!(restart(&import, "tool"), Some(RestartPolicy::Never));
+    for name in ["store", "web", "db", "each", "seed", "later"] {
+        assert_eq!(restart(&import, name), None, "{name}");
+    }
+    assert_eq!(import.spec.components["seed"].kind, Kind::Job);
+    // What the file does not say has no row.
+    assert_eq!(told(&import, ".restart"), ["adapted services.tool.restart"]);
+    // Written as a compose file it is the same.
+    let (written, _) = export::write(&import.spec);
+    let plain = written.split("x-pluvio").next().unwrap();
+    let again = read_text(plain);
+    assert_eq!(again.errors, [], "{plain}");
+    for (name, policy) in [
+        ("buckets", RestartPolicy::OnFailure),
+        ("store", RestartPolicy::Always),
+        ("agent", RestartPolicy::Always),
+        ("tool", RestartPolicy::Never),
+    ] {
+        assert_eq!(restart(&again, name), Some(policy), "{plain}");
+    }
+}
+
+#[test]
+fn an_image_that_another_service_builds_is_built() {
+    let import = read_text(
+        "
+name: shop
+services:
+  worker: { image: myapp, command: [celery, worker] }
+  web:
+    build: { context: ., target: run, args: { A: b } }
+    image: docker.io/library/myapp:latest
+    ports: ['8000:8000']
+  migrate: { image: 'myapp:latest', command: [migrate] }
+  beside: { image: myapp, command: [watch], network_mode: 'service:web' }
+  apart: { image: myapp, network_mode: 'service:cache' }
+  cache: { image: 'redis:8', depends_on: { migrate: { condition: service_completed_successfully } } }
+  other: { image: 'myapp:2' }
+",
+    );
+    assert_eq!(import.errors, []);
+    let components = &import.spec.components;
+    let web = &components["web"];
+    assert_eq!(web.source, Some(SourceSpec::Path(".".to_owned())));
+    for name in ["worker", "migrate", "apart"] {
+        let one = &components[name];
+        assert_eq!(one.image, None, "{name}");
+        assert_eq!(
+            (&one.source, &one.build),
+            (&web.source, &web.build),
+            "{name}"
+        );
+    }
+    assert_eq!(components["migrate"].kind, Kind::Job);
+    assert!(components["other"].image.is_some());
+    // Beside the one that builds it, it is another program of its image.
+    let beside = &web.sidecars["beside"];
+    assert_eq!(beside.image, None);
+    assert!(beside.command.is_some());
+    assert_eq!(
+        told(&import, "apart.network_mode"),
+        ["refused services.apart.network_mode"]
+    );
+    assert_eq!(
+        told(&import, ".image"),
+        [
+            "ignored services.web.image",
+            "adapted services.worker.image",
+            "adapted services.migrate.image",
+            "adapted services.beside.image",
+            "adapted services.apart.image",
+        ]
+    );
+}
+
+#[test]
+fn a_program_may_start_at_the_root() {
+    let folder = |text: &str| {
+        let import = read_text(&format!(
+            "services: {{ web: {{ image: 'localhost/web:1', working_dir: '{text}' }} }}"
+        ));
+        assert_eq!(import.errors, [], "{text}");
+        let folder = import.spec.components["web"].working_dir.clone();
+        folder.map(|folder| folder.to_string())
+    };
+    assert_eq!(folder("/").as_deref(), Some("/."));
+    assert_eq!(folder("//").as_deref(), Some("/."));
+    assert_eq!(folder("/srv/").as_deref(), Some("/srv"));
+    assert_eq!(folder(""), None);
+    let wrong =
+        read_text("services: { web: { image: 'localhost/web:1', working_dir: 'srv/app' } }");
+    assert_eq!(wrong.errors.len(), 1);
+}

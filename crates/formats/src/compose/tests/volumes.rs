@@ -1,0 +1,88 @@
+//! Which volume is whose, and how folders of the machine are mounted.
+
+use super::*;
+
+#[test]
+fn what_is_called_alike_has_volumes_of_its_own() {
+    let names = |text: &str| -> Vec<String> {
+        let import = read_text(text);
+        assert_eq!(import.errors, [], "{text}");
+        let components = import.spec.components.values();
+        let mounts = components.flat_map(|component| &component.volumes);
+        let shown = mounts.map(|(target, mount)| {
+            let name = mount.name.as_ref().map_or("", |name| name.as_str());
+            format!("{target}={name}")
+        });
+        shown.collect()
+    };
+    assert_eq!(
+        names(
+            "
+services:
+  web:
+    image: localhost/web:1
+    volumes: ['./data:/a', 'data:/b', /data, './web/data:/c']
+  worker:
+    image: localhost/worker:1
+    volumes: ['./data:/a', 'data:/b']
+volumes: { data: {} }
+"
+        ),
+        [
+            "/a=data-2",
+            "/b=data",
+            "/data=web-data",
+            "/c=web-data-2",
+            "/a=data-2",
+            "/b=data",
+        ]
+    );
+    // Where nothing else is called so, each has the plain name.
+    assert_eq!(
+        names(
+            "
+services:
+  web:
+    image: localhost/web:1
+    volumes: ['./data:/a', /data, './web/conf:/c', 'kept:/d']
+"
+        ),
+        ["/a=data", "/data=web-data", "/c=web-conf", "/d=kept"]
+    );
+}
+
+#[test]
+fn mounts_that_the_machine_makes_later_are_seen_where_an_engine_alone_mounts() {
+    let import = read_text(
+        "
+services:
+  meter:
+    image: localhost/meter:1
+    volumes:
+      - /:/host:ro,rslave
+      - /run/udev:/udev:rslave,ro
+      - /srv:/srv:rprivate
+      - { type: bind, source: /opt, target: /opt, read_only: true, bind: { propagation: slave } }
+      - /mnt:/mnt:rshared
+      - /media:/media:rslave
+      - kept:/kept:rslave
+volumes: { kept: {} }
+",
+    );
+    assert_eq!(import.errors, []);
+    let patch = serde_json::to_value(&import.spec.components["meter"].patch).unwrap();
+    assert_eq!(
+        patch["engine"]["HostConfig"]["Binds"],
+        serde_json::json!(["/:/host:ro,rslave"])
+    );
+    let words = ["private`", "slave`", "shared`"];
+    let rows = import.report.iter();
+    let rows = rows.filter(|row| words.iter().any(|word| row.message.contains(word)));
+    let outcomes: Vec<&str> = rows.map(|row| row.outcome.as_str()).collect();
+    assert_eq!(
+        outcomes,
+        [
+            "adapted", "ignored", "adapted", "refused", "refused", "refused"
+        ]
+    );
+}

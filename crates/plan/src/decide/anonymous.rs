@@ -1,0 +1,118 @@
+//! Data that an image declares (`VOLUME`), where somebody else's file describes the application.
+//!
+//! Compose keeps what a container wrote there when it makes the container anew. Such a component has a volume of its own at each
+//! of these paths that its file mounts nothing at, named as one without a name is; `app.yaml` says itself what is kept.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
+use pluvio_model::release::Release;
+use pluvio_model::spec::{AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec};
+
+use super::images::Image;
+use super::volumes::volume_of;
+
+/// Where images put what is no data: gone with every start of a machine.
+const PASSING: [&str; 7] = [
+    "/tmp", "/run", "/var/run", "/var/tmp", "/proc", "/sys", "/dev",
+];
+
+/// The specification with these volumes.
+pub(super) fn expand<'s>(
+    spec: &'s AppSpec,
+    images: &IndexMap<&Name, Image>,
+    parent: Option<&Release>,
+) -> Cow<'s, AppSpec> {
+    let taken = names_of(spec);
+    let mut expanded = Cow::Borrowed(spec);
+    for (name, component) in &spec.components {
+        let Some(image) = images.get(name) else {
+            continue;
+        };
+        for target in of_component(name, component, image, parent) {
+            let mount = match volume_of(name, &target, &MountSpec::default()) {
+                Some(nameless) if taken.contains(&nameless) => MountSpec {
+                    name: beside(name, &target),
+                    ..MountSpec::default()
+                },
+                _ => MountSpec::default(),
+            };
+            if let Some(component) = expanded.to_mut().components.get_mut(name) {
+                component.volumes.insert(target, mount);
+            }
+        }
+    }
+    expanded
+}
+
+/// Another name, where the file has a volume of the one that goes by the place.
+fn beside(component: &Name, target: &AbsolutePath) -> Option<Name> {
+    Name::suggest(&format!("image-{component}{target}"))
+}
+
+fn names_of(spec: &AppSpec) -> BTreeSet<Name> {
+    let mut names = BTreeSet::new();
+    for (name, component) in &spec.components {
+        let further = component.sidecars.values().chain(component.init.values());
+        let all = further.flat_map(|container| &container.volumes);
+        let all = component.volumes.iter().chain(all);
+        names.extend(all.filter_map(|(target, mount)| volume_of(name, target, mount)));
+    }
+    names
+}
+
+fn of_component(
+    name: &Name,
+    component: &ComponentSpec,
+    image: &Image,
+    parent: Option<&Release>,
+) -> Vec<AbsolutePath> {
+    let keeps_data = matches!(component.kind, Kind::Service | Kind::Stateful);
+    if !component.image_ports || !keeps_data {
+        return Vec::new();
+    }
+    let before = parent.and_then(|parent| parent.components.get(name));
+    let mounted_before = before.map(|before| &before.content.main.mounts);
+    let is_kept = |target: &AbsolutePath| {
+        let mount = mounted_before.and_then(|mounts| mounts.get(target));
+        let volume = mount.and_then(|mount| mount.volume.as_ref());
+        let own = [
+            volume_of(name, target, &MountSpec::default()),
+            beside(name, target),
+        ];
+        volume.is_some_and(|volume| own.iter().flatten().any(|own| own == volume))
+    };
+    let declared: Vec<AbsolutePath> = match &image.volumes {
+        Some(paths) => {
+            let paths = paths.iter().map(|path| path.trim_end_matches('/'));
+            paths.filter_map(|path| path.parse().ok()).collect()
+        }
+        None => {
+            let before = mounted_before.into_iter().flatten();
+            before
+                .map(|(target, _)| target.clone())
+                .filter(is_kept)
+                .collect()
+        }
+    };
+    // Several instances cannot share what each thinks its own; those that are there keep theirs, or are refused.
+    let alone = component.kind == Kind::Stateful
+        || (component.scale.is_none() && component.instances.unwrap_or(1) <= 1);
+    let mut found: Vec<AbsolutePath> = declared
+        .into_iter()
+        .filter(|target| !component.volumes.contains_key(target) && !is_passing(target))
+        .filter(|target| alone || is_kept(target))
+        .collect();
+    found.dedup();
+    found
+}
+
+fn is_passing(target: &AbsolutePath) -> bool {
+    let below = |folder: &str| {
+        let rest = target.as_str().strip_prefix(folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    PASSING.iter().any(|folder| below(folder))
+}
