@@ -130,6 +130,22 @@ await check('editing a probe keeps what the form does not show', () => {
     ready: { http: { path: '/ready', headers: { a: 'b' } }, period: '5s', failures: 7 },
   })
 })
+await check('what follows when liveness fails is kept with it, chosen, and gone with it', () => {
+  const probes = { live: { tcp: {} }, unhealthy: 'offline' }
+  const written = (change) => {
+    const forms = fromSpec(probes)
+    change(forms)
+    return JSON.parse(JSON.stringify(toSpec(forms, probes)))
+  }
+  assert.deepEqual(
+    written(() => {}),
+    { live: { tcp: {} }, unhealthy: 'offline' },
+  )
+  const chosen = (forms) => Object.assign(forms, { unhealthy: 'restart' })
+  assert.deepEqual(written(chosen), { live: { tcp: {} } })
+  const without = (forms) => Object.assign(forms.live, { type: 'none' })
+  assert.deepEqual(written(without), {})
+})
 
 const { layOut } = await load('/src/topology/layout.ts')
 await check('a layout goes from left to right, and nothing lies on anything', () => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pluvio_model::id::ApplicationId;
-use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedComponent};
+use pluvio_model::observed::{ObservedApplication, ObservedComponent};
 use pluvio_model::operation::{ComponentProgress, Operation, OperationKind, StepName, StepState};
 use pluvio_model::problem::Problem;
 use pluvio_model::quantity::Span;

@@ -28,7 +28,7 @@ impl FromStr for AbsolutePath {
     type Err = InvalidPath;
     fn from_str(text: &str) -> Result<Self, InvalidPath> {
         let ok = text.starts_with('/')
-            && text.len() > 1
+            && !text.trim_end_matches('/').is_empty()
             && !text.contains('\0')
             && !text.split('/').any(|s| s == "..");
         if ok {

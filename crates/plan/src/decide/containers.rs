@@ -116,8 +116,10 @@ fn is_init(parts: &Parts) -> bool {
         Program::Words { .. } => entrypoint.first().or(command.first()),
     };
     let name = first.and_then(|word| word.rsplit('/').next());
-    const INITS: [&str; 5] = [
+    const INITS: [&str; 6] = [
         "init",
+        // Of images on s6-overlay 2, such as Pi-hole's.
+        "s6-init",
         "systemd",
         "s6-svscan",
         "s6-linux-init",

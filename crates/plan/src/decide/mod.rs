@@ -24,18 +24,9 @@ pub use images::{ImageNeed, images_inherited, images_needed, other_images_needed
 pub use placement::is_out_of_use;
 pub use volumes::volume_of;
 
-use std::collections::HashSet;
-
-use crate::schedule::{InvalidSchedule, Schedule};
-use containers::{Files, Parts};
-use environment::Environments;
-use images::Image;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use indexmap::IndexMap;
-use ports::Ports;
-use volumes::Volumes;
-
 use pluvio_model::facts::{DecideFacts, ImageAtHand, RuntimeKind};
 use pluvio_model::id::VolumeId;
 use pluvio_model::image::ContentHash;
@@ -49,10 +40,17 @@ use pluvio_model::release::{
 };
 use pluvio_model::revision::{Origin, Revision};
 use pluvio_model::spec::{
-    AppSpec, BackupSpec, ComponentSpec, ContainerSpec, Kind, ScheduleIn, ScheduleSpec,
-    default_network,
+    AppSpec, BackupSpec, ComponentSpec, ContainerOptions, ContainerSpec, Kind, ScheduleIn,
+    ScheduleSpec, default_network,
 };
 use pluvio_model::template::Rendered;
+
+use crate::schedule::{InvalidSchedule, Schedule};
+use containers::{Files, Parts};
+use environment::Environments;
+use images::Image;
+use ports::Ports;
+use volumes::Volumes;
 
 /// How long a release task may take when nothing is said.
 const TASK_TIMEOUT: Span = Span::seconds(600);
@@ -254,6 +252,7 @@ impl Deciding<'_> {
             RuntimeKind::Kubernetes => database::user(component, image.user.as_deref()),
             _ => None,
         };
+        let options = self.options(name, component);
         let main = containers::decide(
             Parts {
                 path,
@@ -265,7 +264,7 @@ impl Deciding<'_> {
                 stop_signal: component.stop_signal.as_ref(),
                 resources: component.resources.as_ref(),
                 host: component.host.as_ref(),
-                options: component.options.as_ref(),
+                options: options.as_ref(),
                 env,
                 files: files.cold,
                 mounts,
@@ -336,6 +335,21 @@ impl Deciding<'_> {
             Origin::Restart { components } => components.is_empty() || components.contains(name),
             _ => false,
         }
+    }
+
+    /// Its options; on a cluster, where a Service leads to ready pods only, what others described has its own name as its host
+    /// name, by which it reaches itself before that. A node sees to it on an engine.
+    fn options(&self, name: &Name, component: &ComponentSpec) -> Option<ContainerOptions> {
+        let options = component.options.clone();
+        let is_cluster = self.facts.runtime.runtime == RuntimeKind::Kubernetes;
+        let on_host = component.host.as_ref().is_some_and(|host| host.network);
+        let alone = component.kind == Kind::Service && rollout::most(component) <= 1;
+        if !component.image_ports || !is_cluster || on_host || !alone {
+            return options;
+        }
+        let mut options = options.unwrap_or_default();
+        options.hostname.get_or_insert_with(|| name.to_string());
+        Some(options)
     }
 
     /// Sidecars or init steps.

@@ -9,9 +9,7 @@ use jiff::Timestamp;
 use pluvio_model::id::Generation;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
-use pluvio_model::observed::{
-    InstanceState, ObservedApplication, ObservedComponent, ObservedInstance,
-};
+use pluvio_model::observed::{ObservedApplication, ObservedComponent, ObservedInstance};
 use pluvio_model::operation::{ComponentProgress, StepName, StepState};
 use pluvio_model::problem::Problem;
 use pluvio_model::quantity::Span;

@@ -7,6 +7,8 @@ use pluvio_model::observed::{
 };
 use serde_json::{Value, json};
 
+use pluvio_model::observed::InstanceState;
+
 use super::*;
 use crate::sample;
 

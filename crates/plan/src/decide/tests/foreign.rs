@@ -160,4 +160,12 @@ fn on_a_cluster_a_port_that_is_no_promise_is_not_probed() {
         pluvio_model::release::Check::Tcp { .. }
     ));
     assert_eq!(of("db").check.ports(), [5432]);
+    // It finds itself by its name before a Service leads to it.
+    let options = release.components["web"]
+        .content
+        .main
+        .options
+        .as_ref()
+        .unwrap();
+    assert_eq!(options.hostname.as_deref(), Some("web"));
 }
