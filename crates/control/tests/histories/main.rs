@@ -2,7 +2,6 @@
 //! transactions. Store, control and node are the real ones, over the engine in memory; hours pass in milliseconds.
 //!
 //! `PLUVIO_HISTORIES=5000` lives so many (a few hundred without), `PLUVIO_SEED=17` the one of that seed, telling all of it.
-//! `PLUVIO_PART=1/2` lives every second of them, from the second on: a history waits for its database half of the time.
 #![expect(
     clippy::large_futures,
     clippy::large_enum_variant,
@@ -101,16 +100,6 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// `1/2`: the second of two.
-fn part() -> Option<(u64, usize)> {
-    let asked = std::env::var("PLUVIO_PART").ok()?;
-    let (part, parts) = asked.split_once('/')?;
-    Some((
-        part.parse().ok()?,
-        parts.parse().ok().filter(|parts| *parts > 0)?,
-    ))
-}
-
 /// The same in two processes at once, with other seeds.
 fn some(first: u64) {
     if let Some(seed) = number("PLUVIO_SEED") {
@@ -123,9 +112,7 @@ fn some(first: u64) {
         return;
     }
     let count = number("PLUVIO_HISTORIES").unwrap_or(120);
-    let (part, parts) = part().unwrap_or((0, 1));
-    let seeds = (part..count / 2).step_by(parts);
-    let wrong = live_all(seeds.map(|n| n * 2 + first));
+    let wrong = live_all((0..count / 2).map(|n| n * 2 + first));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
