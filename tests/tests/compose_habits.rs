@@ -64,8 +64,8 @@ volumes: {{ log: }}
     assert_eq!(pluvio.body(&name, "/file?/log/done"), "done\n");
     let status = pluvio.status(&name);
     assert_eq!(status["status"], "running", "{status:#}");
-    let all = status["components"].as_array().unwrap().iter();
-    let once = all.filter(|one| one["name"] == "once").next().unwrap();
+    let mut all = status["components"].as_array().unwrap().iter();
+    let once = all.find(|one| one["name"] == "once").unwrap();
     assert_eq!(once["status"], "succeeded", "{once:#}");
     assert_eq!(instances(&pluvio, &name, "worker").len(), 1);
     pluvio.end();

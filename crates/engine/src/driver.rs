@@ -213,9 +213,9 @@ impl DockerDriver {
         if !hidden.is_empty() {
             let there = self.containers().await?;
             let names: HashSet<&str> = there.iter().map(|one| one.name.as_str()).collect();
+            folder.sweep(|name| names.contains(name));
             folder
-                .sweep(|name| names.contains(name))
-                .and_then(|()| folder.write(&container.name, &hidden, body))
+                .write(&container.name, &hidden, body)
                 .map_err(|error| not_placed(&container.name, &error))?;
         }
         Ok((open, hidden))

@@ -22,6 +22,8 @@ pub(crate) struct Placed {
 impl Placed {
     /// `folder` is made when it is needed; the engine must find it by the same path.
     pub(crate) fn new(folder: PathBuf) -> Placed {
+        // A bind's source must be a whole path.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Placed { folder }
     }
 
@@ -48,7 +50,7 @@ impl Placed {
             options.open(&at)?.write_all(&file.content)?;
             // Whatever the mask of this process takes away.
             fs::set_permissions(&at, Permissions::from_mode(u32::from(file.mode)))?;
-            binds.push(Value::from(format!("{}:{}:rw", at.display(), file.path)));
+            binds.push(Value::from(format!("{}:{}:rw,Z", at.display(), file.path)));
         }
         let all = &mut body["HostConfig"]["Binds"];
         match all.as_array_mut() {
@@ -78,6 +80,9 @@ impl Placed {
 
     /// In its place, which is what is mounted; false where none was put.
     pub(crate) fn rewrite(&self, container: &str, file: &FileToWrite) -> io::Result<bool> {
+        if !self.of(container)?.exists() {
+            return Ok(false);
+        }
         let at = self.path(container, &file.path)?;
         match OpenOptions::new().write(true).truncate(true).open(at) {
             Ok(mut open) => open.write_all(&file.content).map(|()| true),
@@ -94,22 +99,21 @@ impl Placed {
     }
 
     /// Those of containers that are not there any more, whoever removed them.
-    pub(crate) fn sweep(&self, is_there: impl Fn(&str) -> bool) -> io::Result<()> {
-        let Ok(all) = fs::read_dir(&self.folder) else {
-            return Ok(());
-        };
-        for entry in all {
-            let entry = entry?;
-            let made = entry.metadata()?.modified()?;
+    /// What cannot be removed, or goes meanwhile, is for the next time.
+    pub(crate) fn sweep(&self, is_there: impl Fn(&str) -> bool) {
+        let all = fs::read_dir(&self.folder);
+        for entry in all.into_iter().flatten().flatten() {
+            let Ok(made) = entry.metadata().and_then(|seen| seen.modified()) else {
+                continue;
+            };
             let is_old = SystemTime::now().duration_since(made).unwrap_or_default() > LEFT;
             if let Some(container) = entry.file_name().to_str()
                 && is_old
                 && !is_there(container)
             {
-                self.remove(container)?;
+                let _ = self.remove(container);
             }
         }
-        Ok(())
     }
 
     fn of(&self, container: &str) -> io::Result<PathBuf> {
@@ -163,8 +167,9 @@ pub(crate) fn is_hidden(body: &Value, path: &str) -> bool {
     });
     let nearest = around.max_by_key(|(target, _)| target.trim_end_matches('/').len());
     match nearest {
-        Some((_, is_memory)) => is_memory,
-        None => host["ReadonlyRootfs"] == true,
+        Some((_, true)) => true,
+        // An archive is unpacked from the root, whatever lies below it.
+        _ => host["ReadonlyRootfs"] == true,
     }
 }
 
@@ -206,7 +211,7 @@ mod tests {
         let mut body = body;
         body["HostConfig"]["ReadonlyRootfs"] = true.into();
         assert!(is_hidden(&body, "/etc/app.conf"));
-        assert!(!is_hidden(&body, "/srv/x"));
+        assert!(is_hidden(&body, "/srv/x"));
     }
 
     #[test]
@@ -219,7 +224,10 @@ mod tests {
         let one = folder.path().join("files/web-0/etc/app/one.conf");
         let binds = body["HostConfig"]["Binds"].as_array().unwrap();
         assert_eq!(binds[0], "/a:/b:ro");
-        assert_eq!(binds[1], format!("{}:/etc/app/one.conf:rw", one.display()));
+        assert_eq!(
+            binds[1],
+            format!("{}:/etc/app/one.conf:rw,Z", one.display())
+        );
         assert_eq!(binds.len(), 3);
         let seen = one.metadata().unwrap();
         assert_eq!(seen.mode() & 0o7777, 0o640);
@@ -244,7 +252,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&one).unwrap(), "11");
         assert_eq!(one.metadata().unwrap().ino(), seen.ino());
 
-        placed.sweep(|_| false).unwrap();
+        placed.sweep(|_| false);
         assert!(one.exists(), "it may be about to be made");
         placed.remove("web-0").unwrap();
         placed.remove("web-0").unwrap();

@@ -400,6 +400,11 @@ pub struct BuildRecord {
 }
 
 impl DecidedComponent {
+    /// Somebody else's file describes it, by compose's habits.
+    pub fn is_by_others(&self) -> bool {
+        !self.rollout.retry.is_nothing()
+    }
+
     /// The most instances that there ever are.
     pub fn most(&self) -> u32 {
         let most = self.scale.as_ref().map(ScaleSpec::most);

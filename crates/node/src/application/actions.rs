@@ -217,7 +217,9 @@ impl Application {
                 place.init_addresses = self.addresses_for(desired, template, &init_name(name))?;
             }
         }
-        let own = |network: &str| match place.addresses.get(network) {
+        // A run is none of the component's instances.
+        let is_run = place.run.is_some();
+        let own = |network: &str| match place.addresses.get(network).filter(|_| !is_run) {
             Some(IpAddr::V4(address)) => Some(*address),
             _ => None,
         };

@@ -254,18 +254,28 @@ impl Owner<'_> {
             let address = words.next().and_then(|word| word.parse::<Ipv4Addr>().ok());
             let ours =
                 |address: &Ipv4Addr| self.pool.contains(*address) && !self.own.contains(address);
+            let names: Vec<&str> = words.collect();
             let Some(address) = address.filter(ours) else {
-                if let Some(own) = address {
-                    for name in words {
-                        if missing.get(name) == Some(&IpAddr::V4(own)) {
-                            missing.remove(name);
-                        }
-                    }
+                let own = address.filter(|address| self.own.contains(address));
+                let leads_elsewhere = |name: &&str| {
+                    let leads = own.and_then(|_| hosts.get(*name));
+                    leads.is_some_and(|leads| Some(*leads) != own.map(IpAddr::V4))
+                };
+                let stay: Vec<&str> = names
+                    .iter()
+                    .copied()
+                    .filter(|name| !leads_elsewhere(name))
+                    .collect();
+                if let Some(own) = own {
+                    missing.retain(|name, leads| *leads != IpAddr::V4(own) || !stay.contains(name));
                 }
-                lines.push(line.to_owned());
+                if stay.len() == names.len() {
+                    lines.push(line.to_owned());
+                } else if let (Some(own), false) = (own, stay.is_empty()) {
+                    lines.push(format!("{own}\t{}", stay.join(" ")));
+                }
                 continue;
             };
-            let names: Vec<&str> = words.collect();
             let stays = |name: &&&str| {
                 let leads = hosts.get(**name);
                 self.fixed.contains(*name)
@@ -342,6 +352,16 @@ mod tests {
         let after = "10.201.0.9\tweb-1 web\n10.201.0.5\tdb\n10.201.0.9\tfront\n";
         assert_eq!(owner(true).renewed(before, &own), after);
         assert_eq!(owner(true).renewed(after, &own), after);
+        // Of several instances it is the name of all.
+        let all = hosts(&[
+            ("web", "10.201.0.7"),
+            ("front", "10.201.0.7"),
+            ("db", "10.201.0.5"),
+        ]);
+        assert_eq!(
+            owner(true).renewed(after, &all),
+            "10.201.0.9\tweb-1\n10.201.0.5\tdb\n10.201.0.7\tfront\n10.201.0.7\tweb\n"
+        );
     }
 
     #[test]

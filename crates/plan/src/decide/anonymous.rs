@@ -2,11 +2,15 @@
 //!
 //! Compose keeps what a container wrote there when it makes the container anew. Such a component has a volume of its own at each
 //! of these paths that its file mounts nothing at, named as one without a name is; `app.yaml` says itself what is kept.
+//!
+//! Not on a cluster, where a volume would begin empty and be root's. Nor where an instance of the same image runs without one:
+//! what it wrote lies in its container, and would be gone with it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
+use pluvio_model::facts::{DecideFacts, RuntimeKind};
 use pluvio_model::name::Name;
 use pluvio_model::release::Release;
 use pluvio_model::spec::{AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec};
@@ -24,14 +28,16 @@ pub(super) fn expand<'s>(
     spec: &'s AppSpec,
     images: &IndexMap<&Name, Image>,
     parent: Option<&Release>,
+    facts: &DecideFacts,
 ) -> Cow<'s, AppSpec> {
-    let taken = names_of(spec);
+    let mut taken = names_of(spec);
+    let on_cluster = facts.runtime.runtime == RuntimeKind::Kubernetes;
     let mut expanded = Cow::Borrowed(spec);
     for (name, component) in &spec.components {
         let Some(image) = images.get(name) else {
             continue;
         };
-        for target in of_component(name, component, image, parent) {
+        for target in of_component(name, component, image, parent, on_cluster) {
             let mount = match volume_of(name, &target, &MountSpec::default()) {
                 Some(nameless) if taken.contains(&nameless) => MountSpec {
                     name: beside(name, &target),
@@ -39,6 +45,7 @@ pub(super) fn expand<'s>(
                 },
                 _ => MountSpec::default(),
             };
+            taken.extend(volume_of(name, &target, &mount));
             if let Some(component) = expanded.to_mut().components.get_mut(name) {
                 component.volumes.insert(target, mount);
             }
@@ -68,6 +75,7 @@ fn of_component(
     component: &ComponentSpec,
     image: &Image,
     parent: Option<&Release>,
+    on_cluster: bool,
 ) -> Vec<AbsolutePath> {
     let keeps_data = matches!(component.kind, Kind::Service | Kind::Stateful);
     if !component.image_ports || !keeps_data {
@@ -100,10 +108,12 @@ fn of_component(
     // Several instances cannot share what each thinks its own; those that are there keep theirs, or are refused.
     let alone = component.kind == Kind::Stateful
         || (component.scale.is_none() && component.instances.unwrap_or(1) <= 1);
+    let runs_without = before.is_some_and(|before| before.content.main.image_id == image.id);
+    let may_begin = alone && !on_cluster && !runs_without;
     let mut found: Vec<AbsolutePath> = declared
         .into_iter()
         .filter(|target| !component.volumes.contains_key(target) && !is_passing(target))
-        .filter(|target| alone || is_kept(target))
+        .filter(|target| may_begin || is_kept(target))
         .collect();
     found.dedup();
     found

@@ -97,7 +97,7 @@ pub fn decide(
         let ports = ports::decide(name, component, image, &opened, &mut problems);
         all_ports.insert(name.clone(), ports);
     }
-    let spec = &*anonymous::expand(spec, &all_images, parent);
+    let spec = &*anonymous::expand(spec, &all_images, parent, facts);
     rollout::refuse_taken_names(spec, &mut problems);
     let after = order::decide(spec, &mut problems);
     let mut deciding = Deciding {
@@ -273,7 +273,7 @@ impl Deciding<'_> {
             &mut self.problems,
         );
         let before = self.parent.and_then(|parent| parent.components.get(name));
-        let before = before.map_or(0, |before| before.content.restarts);
+        let restarts = before.map_or(0, |before| before.content.restarts);
         let content = Content {
             release_task: component.release.as_ref().map(|task| {
                 let command = task.command.words();
@@ -308,13 +308,14 @@ impl Deciding<'_> {
             // A restart is not a reason to run a job again.
             restarts: match component.kind {
                 Kind::Job | Kind::Cron => 0,
-                _ => before + u64::from(self.restarts(name)),
+                _ => restarts + u64::from(self.restarts(name)),
             },
         };
+        let (content, hash) = as_it_runs(content, before);
         Some(DecidedComponent {
             name: name.clone(),
             kind: component.kind,
-            hash: ContentHash::of(&content),
+            hash,
             content,
             instances: rollout::instances(component),
             scale: component.scale.clone(),
@@ -550,6 +551,27 @@ fn schedule(schedule: &ScheduleSpec) -> ScheduleIn {
             overlap: false,
         },
     }
+}
+
+/// What shows that it is ready where nobody said so is no reason to replace what runs: it follows from others' texts as well.
+fn as_it_runs(content: Content, before: Option<&DecidedComponent>) -> (Content, ContentHash) {
+    let hash = ContentHash::of(&content);
+    let implied = |content: &Content| {
+        let ready = content.main.probes.ready.as_ref();
+        ready.is_some_and(|ready| ready.check.is_implied())
+    };
+    let Some(before) = before.filter(|before| before.hash != hash) else {
+        return (content, hash);
+    };
+    if implied(&content) && implied(&before.content) {
+        let mut same = content.clone();
+        let ready = &mut same.main.probes.ready;
+        ready.clone_from(&before.content.main.probes.ready);
+        if ContentHash::of(&same) == before.hash {
+            return (same, before.hash.clone());
+        }
+    }
+    (content, hash)
 }
 
 fn unsupported_kind(name: &Name, kind: Kind) -> Problem {

@@ -155,7 +155,8 @@ pub(super) fn first_tcp(ports: &Ports) -> Option<(&Name, &DecidedPort)> {
 /// What tells that a program is ready whose ports are all that is known of it.
 ///
 /// Where somebody else's file was read (`imagePorts`), ports that it or its image declares are no promise: compose starts a
-/// worker from the image of a server, which listens on nothing. What is reached from outside, or what others dial, is needed.
+/// worker from the image of a server, which listens on nothing. What is reached from outside is needed. What others dial comes
+/// first, but one other port that is open is enough after a while: texts do not say whether they mean UDP.
 pub(super) fn open(
     component: &ComponentSpec,
     ports: &Ports,
@@ -180,23 +181,25 @@ pub(super) fn open(
     };
     let published = component.publish.iter();
     let published = published.filter_map(|publish| number(ports, &publish.port));
-    let reached: BTreeSet<u16> = routed
-        .into_iter()
-        .chain(published)
-        .chain(dialled.into_iter().flatten().copied())
-        .collect();
+    let reached: BTreeSet<u16> = routed.into_iter().chain(published).collect();
     let tcp = ports
         .values()
         .filter(|port| port.protocol != PortProtocol::Udp);
     let (needed, other): (Vec<u16>, Vec<u16>) = tcp
         .map(|port| port.port)
         .partition(|port| reached.contains(port));
+    let is_dialled = |port: &u16| dialled.is_some_and(|dialled| dialled.contains(port));
+    let (mut asked, rest): (Vec<u16>, Vec<u16>) = other.into_iter().partition(is_dialled);
     Some(match &needed[..] {
-        [] => Check::Ports {
-            ports: other,
-            needed: false,
-        },
         [port] => Check::Tcp { port: *port },
+        [] => {
+            let needed = !asked.is_empty();
+            asked.extend(rest);
+            Check::Ports {
+                ports: asked,
+                needed,
+            }
+        }
         _ => Check::Ports {
             ports: needed,
             needed: true,

@@ -347,7 +347,7 @@ fn container(release: &Release, prefix: &str, container: &DecidedContainer, fact
         }
     }
     if !probes.unhealthy.is_restart() {
-        facts.add(at("probe unhealthy"), word(&probes.unhealthy));
+        facts.add(at("probe unhealthy"), word(probes.unhealthy));
     }
     if let Some(host) = &container.host {
         facts.add(at("host"), word(host));

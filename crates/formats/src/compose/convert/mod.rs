@@ -86,6 +86,8 @@ pub(crate) struct Convert<'c> {
     places: HashMap<Name, (Place, String)>,
     /// Ports that a template says people reach.
     routed: Vec<(Name, u16, Place, String)>,
+    /// What others' texts name with a port.
+    dialled: HashSet<Name>,
     /// Names that links give a component which is made later.
     linked: Vec<(Name, String)>,
     /// Services that share another's network.
@@ -135,6 +137,7 @@ pub(crate) fn convert(input: Input<'_>, mut loader: Loader) -> Import {
         published: IndexMap::new(),
         places: HashMap::new(),
         routed: Vec::new(),
+        dialled: HashSet::new(),
         linked: Vec::new(),
         followers: IndexMap::new(),
         addresses: networks::addresses_named(input.document),

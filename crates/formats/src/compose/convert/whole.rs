@@ -75,6 +75,8 @@ impl Convert<'_> {
                 }
             }
         }
+        self.dialled
+            .extend(found.iter().map(|(name, _)| name.clone()));
         for (name, port) in found {
             let Some(component) = self.spec.components.get_mut(&name) else {
                 continue;
@@ -101,9 +103,10 @@ impl Convert<'_> {
     /// Here what fails is started again. What opens a port is a server, started again however it ended; the rest may be a step
     /// that is done (a bucket made, data filled in) and would be done over and over: once it ended well it stays ended.
     pub(super) fn restart_unasked(&mut self) {
-        for component in self.spec.components.values_mut() {
+        for (name, component) in &mut self.spec.components {
             let image = component.image.as_ref();
             let serves = !component.ports.is_empty()
+                || self.dialled.contains(name)
                 || !component.publish.is_empty()
                 || image.is_some_and(|image| Self::is_database(image.short_name()));
             if component.kind == Kind::Service && component.restart.is_none() && !serves {

@@ -41,7 +41,7 @@ fn ready(components: Value, exposed: &[u16]) -> Value {
 fn ports_are_needed_where_something_leads_to_them_and_no_promise_elsewhere() {
     let may = json!({ "ports": { "ports": [4369, 8080], "needed": false } });
     let needed = json!({ "tcp": { "port": 8080 } });
-    let both = json!({ "ports": { "ports": [8080, 9090], "needed": true } });
+    let both = json!({ "ports": { "ports": [8080, 9090, 4369], "needed": true } });
     let exposed = [4369, 8080];
     assert_eq!(ready(json!({ "web": foreign(json!({})) }), &exposed), may);
     // Of what its own file says, too: a worker is often written by the anchor of the server.
@@ -105,6 +105,19 @@ fn what_an_image_declares_as_data_has_a_volume_and_keeps_it() {
     let again = crate::decide(&revision, Some(&first), &facts, &mut sample::volume_ids()).unwrap();
     assert_eq!(again.volumes, first.volumes);
     assert_eq!(again.components["web"].hash, first.components["web"].hash);
+    // What runs without one has its data in its container, and is not replaced for it, nor for what others dial.
+    let mut old = first.clone();
+    let web = old.components.get_mut("web").unwrap();
+    web.content.main.mounts.clear();
+    web.hash = pluvio_model::image::ContentHash::of(&web.content);
+    old.volumes.clear();
+    let alone = json!({ "web": foreign(json!({})), "other": foreign(json!({ "env": { "AT": "web:8080" } })) });
+    let kept = decide(alone, &[8080], &paths, Some(&old)).unwrap();
+    assert!(
+        kept.volumes
+            .keys()
+            .all(|name| name.as_str().starts_with("other"))
+    );
     // Of an image of another version, the same volume.
     let next = json!({ "web": foreign(json!({ "image": "localhost/shop:2" })) });
     let next = decide(next, &[], &paths, Some(&first)).unwrap();
@@ -144,6 +157,9 @@ fn on_a_cluster_a_port_that_is_no_promise_is_not_probed() {
     }));
     let mut facts = sample::facts(&spec);
     facts.runtime.runtime = RuntimeKind::Kubernetes;
+    for image in facts.images.values_mut() {
+        image.facts.volumes = vec!["/data".to_owned()];
+    }
     let revision = sample::revision(1, &spec, Origin::Deploy);
     let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
     let of = |name: &str| {
@@ -159,7 +175,7 @@ fn on_a_cluster_a_port_that_is_no_promise_is_not_probed() {
         of("web").check,
         pluvio_model::release::Check::Tcp { .. }
     ));
-    assert_eq!(of("db").check.ports(), [5432]);
+    assert_eq!(of("db").check.ports(), [5432, 8080]);
     // It finds itself by its name before a Service leads to it.
     let options = release.components["web"]
         .content
@@ -168,4 +184,6 @@ fn on_a_cluster_a_port_that_is_no_promise_is_not_probed() {
         .as_ref()
         .unwrap();
     assert_eq!(options.hostname.as_deref(), Some("web"));
+    // Claims would begin empty.
+    assert!(release.volumes.is_empty());
 }

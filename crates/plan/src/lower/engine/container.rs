@@ -16,7 +16,7 @@ use super::{NetworkTemplate, Owner};
 impl Owner<'_> {
     pub(super) fn instance(&self, component: &DecidedComponent) -> InstanceTemplate {
         let content = &component.content;
-        let mut main = self.container(content, &content.main, Role::Main);
+        let mut main = self.container(component, &content.main, Role::Main);
         main.files.extend(component.hot_files.clone());
         self.ports(content, &mut main.body);
         main.patch = content
@@ -34,14 +34,14 @@ impl Owner<'_> {
             init: content
                 .init
                 .iter()
-                .map(|(name, init)| self.container(content, init, Role::Init(name.clone())))
+                .map(|(name, init)| self.container(component, init, Role::Init(name.clone())))
                 .collect(),
             main,
             sidecars: content
                 .sidecars
                 .iter()
                 .map(|(name, sidecar)| {
-                    self.container(content, sidecar, Role::Sidecar(name.clone()))
+                    self.container(component, sidecar, Role::Sidecar(name.clone()))
                 })
                 .collect(),
             ordered: component.rollout.strategy == Strategy::Ordered,
@@ -80,10 +80,11 @@ impl Owner<'_> {
 
     fn container(
         &self,
-        content: &Content,
+        component: &DecidedComponent,
         container: &DecidedContainer,
         role: Role,
     ) -> ContainerTemplate {
+        let content = &component.content;
         let mut body = CreateBody {
             image: container.image_id.clone(),
             entrypoint: container.entrypoint.clone(),
@@ -107,7 +108,8 @@ impl Owner<'_> {
             ..CreateBody::default()
         };
         for (path, mount) in &container.mounts {
-            self.mount(path.as_str(), mount, &mut body.host_config);
+            let makes = component.is_by_others();
+            self.mount(path.as_str(), mount, makes, &mut body.host_config);
         }
         if let Some(host) = &container.host {
             host_options(host, &mut body.host_config);
@@ -145,7 +147,9 @@ impl Owner<'_> {
         }
     }
 
-    fn mount(&self, target: &str, mount: &DecidedMount, config: &mut HostConfig) {
+    /// `makes`: a folder of the machine that is not there is made, as compose's users expect; elsewhere it may be a disk that is
+    /// missing.
+    fn mount(&self, target: &str, mount: &DecidedMount, makes: bool, config: &mut HostConfig) {
         match mount.kind {
             VolumeKind::Memory => {
                 let size = mount.size.map(|size| format!("size={}", size.0));
@@ -159,9 +163,8 @@ impl Owner<'_> {
             VolumeKind::Host => {
                 let source = mount.host_path.as_ref().map(AbsolutePath::as_str);
                 let source = source.unwrap_or_default();
-                // Of a bind, and of it alone, an engine makes the folder that is not there, as compose's users expect. It has no
-                // way to write a colon.
-                if !source.contains(':') && !target.contains(':') {
+                // Of a bind, and of it alone, an engine makes the folder. It has no way to write a colon.
+                if makes && !source.contains(':') && !target.contains(':') {
                     let mode = if mount.read_only { "ro" } else { "rw" };
                     config.binds.push(format!("{source}:{target}:{mode}"));
                 } else {

@@ -267,6 +267,12 @@ fn everything_a_container_can_be_asked() {
                           "Source": "pluvio--shop--data--bbbb0000",
                           "Target": "/data",
                           "ReadOnly": false
+                        },
+                        {
+                          "Type": "bind",
+                          "Source": "/srv/data",
+                          "Target": "/host",
+                          "ReadOnly": true
                         }
                       ],
                       "Tmpfs": {
@@ -307,10 +313,7 @@ fn everything_a_container_can_be_asked() {
                           }
                         ]
                       },
-                      "ShmSize": 1048576,
-                      "Binds": [
-                        "/srv/data:/host:ro"
-                      ]
+                      "ShmSize": 1048576
                     },
                     "NetworkingConfig": {
                       "EndpointsConfig": {
