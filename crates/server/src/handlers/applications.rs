@@ -236,10 +236,6 @@ pub(crate) async fn build_detail(
         RuntimeScope::Application(application.id),
     )
     .await;
-    let target = match app.control.cluster_id(application.cluster) {
-        Some(cluster) => store.target(application.id, cluster).await?,
-        None => None,
-    };
     let release = match application.release {
         Some(number) => Some(store.release(application.id, number).await?.release),
         None => None,
@@ -265,6 +261,11 @@ pub(crate) async fn build_detail(
         .await?
         .items;
     operations.sort_by_key(Operation::is_over);
+    // After its operations: one that ends meanwhile is shown at work beside what it made live, never as over before that.
+    let target = match app.control.cluster_id(application.cluster) {
+        Some(cluster) => store.target(application.id, cluster).await?,
+        None => None,
+    };
     let observed = now
         .observed
         .as_ref()
