@@ -257,6 +257,19 @@ pub struct DecidedProbes {
     pub unhealthy: Unhealthy,
 }
 
+impl DecidedProbes {
+    /// Those that there are, by their keys in the specification.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &DecidedProbe)> {
+        let all = [
+            ("startup", &self.startup),
+            ("ready", &self.ready),
+            ("live", &self.live),
+        ];
+        all.into_iter()
+            .filter_map(|(which, probe)| Some((which, probe.as_ref()?)))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedProbe {
     pub check: Check,

@@ -285,11 +285,6 @@ pub(crate) fn component(
             .map(|v| format!("{:?}", v.access).to_lowercase()),
         size: mount.size.map(|s| s.0),
     });
-    let probes = [
-        ("startup", &main.probes.startup),
-        ("ready", &main.probes.ready),
-        ("live", &main.probes.live),
-    ];
     ComponentDetail {
         name: decided.name.to_string(),
         kind: format!("{:?}", decided.kind).to_lowercase(),
@@ -327,13 +322,12 @@ pub(crate) fn component(
             cpu_limit_millis: main.cpu_limit.map(|c| c.0),
             memory_limit_bytes: main.memory_limit.map(|m| m.0),
         },
-        probes: probes
-            .into_iter()
-            .filter_map(|(kind, probe)| {
-                probe.as_ref().map(|p| ProbeRow {
-                    kind: kind.into(),
-                    text: probe_text(p),
-                })
+        probes: main
+            .probes
+            .each()
+            .map(|(kind, probe)| ProbeRow {
+                kind: kind.into(),
+                text: probe_text(probe),
             })
             .collect(),
         strategy: match decided.rollout.strategy {

@@ -77,7 +77,7 @@ impl Application {
         // instances the name is that of all.
         let component = template.component();
         let decided = release.components.get(component);
-        let alone = decided.is_some_and(|it| it.scale.is_none() && it.instances <= 1);
+        let alone = decided.is_some_and(|it| it.most() <= 1);
         for plan in joined().filter(|_| alone) {
             let Some(address) = own(&plan.name) else {
                 continue;

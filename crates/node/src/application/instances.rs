@@ -443,7 +443,8 @@ impl Application {
             self.say(name, What::Stopped, how);
             return;
         }
-        let (exits, last) = (memo.exits, memo.last(Timestamp::MAX));
+        let last = memo.last(Timestamp::MAX);
+        let (exits, last) = (memo.exits, last.map(|last| last.counted(instance.stop)));
         let component = instance.component.clone();
         let restart = self
             .desired

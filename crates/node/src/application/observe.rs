@@ -285,13 +285,10 @@ impl Application {
             }
             ContainerState::Exited { .. } => {
                 let restart = desired.component(&instance.component).restart;
-                let again = memo.last(self.shared.clock.now()).and_then(|mut last| {
-                    if instance.stop == Some(StopReason::Unhealthy) && last.code == 0 {
-                        // As the step has it: it obeyed, and is started again all the same.
-                        last.code = 143;
-                    }
-                    start_again_at(restart, memo.exits, last)
-                });
+                let again = memo
+                    .last(self.shared.clock.now())
+                    .map(|last| last.counted(instance.stop))
+                    .and_then(|last| start_again_at(restart, memo.exits, last));
                 match again {
                     Some(until) => InstanceState::BackOff { until },
                     None => InstanceState::Exited,

@@ -125,8 +125,11 @@ impl Target {
         match all.iter().find_map(|(_, closed)| closed.as_deref()) {
             None => Ok("open".to_owned()),
             Some(_) if waited && !open.is_empty() => {
-                let open: Vec<String> = open.iter().map(u16::to_string).collect();
-                Ok(format!("{} open", open.join(", ")))
+                let open = Check::Ports {
+                    ports: open,
+                    needed,
+                };
+                Ok(format!("{} open", open.port_list()))
             }
             Some(_) if waited && !needed => Ok("it runs, and nobody listens".to_owned()),
             Some(said) => Err(said.to_owned()),

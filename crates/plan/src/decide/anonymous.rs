@@ -9,13 +9,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use pluvio_model::facts::{DecideFacts, RuntimeKind};
 use pluvio_model::name::Name;
-use pluvio_model::release::Release;
+use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::{AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec};
 
 use super::images::Image;
+use super::rollout;
 use super::volumes::volume_of;
 
 /// Where images put what is no data: gone with every start of a machine.
@@ -37,15 +38,15 @@ pub(super) fn expand<'s>(
         let Some(image) = images.get(name) else {
             continue;
         };
-        for target in of_component(name, component, image, parent, on_cluster) {
-            let mount = match volume_of(name, &target, &MountSpec::default()) {
-                Some(nameless) if taken.contains(&nameless) => MountSpec {
-                    name: beside(name, &target),
-                    ..MountSpec::default()
-                },
-                _ => MountSpec::default(),
+        let before = parent.and_then(|parent| parent.components.get(name));
+        for target in of_component(name, component, image, before, on_cluster) {
+            let volume = kept(name, before, &target).cloned();
+            let mut names = volume.into_iter().chain(names_at(name, &target));
+            let mount = MountSpec {
+                name: names.find(|one| !taken.contains(one)),
+                ..MountSpec::default()
             };
-            taken.extend(volume_of(name, &target, &mount));
+            taken.extend(mount.name.clone());
             if let Some(component) = expanded.to_mut().components.get_mut(name) {
                 component.volumes.insert(target, mount);
             }
@@ -54,9 +55,24 @@ pub(super) fn expand<'s>(
     expanded
 }
 
-/// Another name, where the file has a volume of the one that goes by the place.
-fn beside(component: &Name, target: &AbsolutePath) -> Option<Name> {
-    Name::suggest(&format!("image-{component}{target}"))
+/// What such a volume may be called: as one without a name, or otherwise where the file has a volume of that name.
+fn names_at(component: &Name, target: &AbsolutePath) -> impl Iterator<Item = Name> + use<> {
+    let beside = Name::suggest(&format!("image-{component}{target}"));
+    let nameless = volume_of(component, target, &MountSpec::default());
+    nameless.into_iter().chain(beside)
+}
+
+/// The volume of the kind that what runs has there.
+fn kept<'b>(
+    component: &Name,
+    before: Option<&'b DecidedComponent>,
+    target: &AbsolutePath,
+) -> Option<&'b Name> {
+    let mount = before?.content.main.mounts.get(target)?;
+    let volume = mount.volume.as_ref()?;
+    names_at(component, target)
+        .any(|name| name == *volume)
+        .then_some(volume)
 }
 
 fn names_of(spec: &AppSpec) -> BTreeSet<Name> {
@@ -74,49 +90,36 @@ fn of_component(
     name: &Name,
     component: &ComponentSpec,
     image: &Image,
-    parent: Option<&Release>,
+    before: Option<&DecidedComponent>,
     on_cluster: bool,
-) -> Vec<AbsolutePath> {
+) -> IndexSet<AbsolutePath> {
     let keeps_data = matches!(component.kind, Kind::Service | Kind::Stateful);
     if !component.image_ports || !keeps_data {
-        return Vec::new();
+        return IndexSet::new();
     }
-    let before = parent.and_then(|parent| parent.components.get(name));
-    let mounted_before = before.map(|before| &before.content.main.mounts);
-    let is_kept = |target: &AbsolutePath| {
-        let mount = mounted_before.and_then(|mounts| mounts.get(target));
-        let volume = mount.and_then(|mount| mount.volume.as_ref());
-        let own = [
-            volume_of(name, target, &MountSpec::default()),
-            beside(name, target),
-        ];
-        volume.is_some_and(|volume| own.iter().flatten().any(|own| own == volume))
-    };
+    let is_kept = |target: &AbsolutePath| kept(name, before, target).is_some();
     let declared: Vec<AbsolutePath> = match &image.volumes {
         Some(paths) => {
             let paths = paths.iter().map(|path| path.trim_end_matches('/'));
             paths.filter_map(|path| path.parse().ok()).collect()
         }
         None => {
-            let before = mounted_before.into_iter().flatten();
-            before
-                .map(|(target, _)| target.clone())
-                .filter(is_kept)
-                .collect()
+            let mounts = before
+                .into_iter()
+                .flat_map(|before| &before.content.main.mounts);
+            mounts.map(|(target, _)| target.clone()).collect()
         }
     };
     // Several instances cannot share what each thinks its own; those that are there keep theirs, or are refused.
-    let alone = component.kind == Kind::Stateful
-        || (component.scale.is_none() && component.instances.unwrap_or(1) <= 1);
+    let alone = component.kind == Kind::Stateful || rollout::most(component) <= 1;
     let runs_without = before.is_some_and(|before| before.content.main.image_id == image.id);
     let may_begin = alone && !on_cluster && !runs_without;
-    let mut found: Vec<AbsolutePath> = declared
+    // A set: an image may declare `/data` and `/data/`.
+    declared
         .into_iter()
         .filter(|target| !component.volumes.contains_key(target) && !is_passing(target))
         .filter(|target| may_begin || is_kept(target))
-        .collect();
-    found.dedup();
-    found
+        .collect()
 }
 
 fn is_passing(target: &AbsolutePath) -> bool {

@@ -332,19 +332,13 @@ fn container(release: &Release, prefix: &str, container: &DecidedContainer, fact
     let pids = container.pids_limit;
     facts.add_default(&at("limits.pids"), pids.to_string(), pids == 4096);
     let probes = &container.probes;
-    for (which, probe) in [
-        ("startup", &probes.startup),
-        ("ready", &probes.ready),
-        ("live", &probes.live),
-    ] {
-        if let Some(probe) = probe {
-            let implied = which == "ready" && probe.check.is_implied();
-            facts.add_default(
-                &format!("{prefix}probe {which}"),
-                probe_text(probe),
-                implied,
-            );
-        }
+    for (which, probe) in probes.each() {
+        let implied = which == "ready" && probe.check.is_implied();
+        facts.add_default(
+            &format!("{prefix}probe {which}"),
+            probe_text(probe),
+            implied,
+        );
     }
     if !probes.unhealthy.is_restart() {
         facts.add(at("probe unhealthy"), word(probes.unhealthy));

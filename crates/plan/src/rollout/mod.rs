@@ -118,6 +118,19 @@ pub struct LastExit {
     pub code: i64,
 }
 
+impl LastExit {
+    /// As it counts: who obeyed the stop signal with 0, yet was stopped because it failed, did not end well.
+    #[must_use]
+    pub fn counted(self, stop: Option<StopReason>) -> LastExit {
+        let failed = stop == Some(StopReason::Unhealthy) && self.code == 0;
+        LastExit {
+            // 128 and the number of SIGTERM, as shells have it.
+            code: if failed { 143 } else { self.code },
+            ..self
+        }
+    }
+}
+
 /// What requests for the component meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointsWish {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use pluvio_model::quantity::Span;
 use pluvio_model::spec::RestartPolicy;
 
-use super::{InstanceSeen, LastExit, StopReason, after, deadline};
+use super::{InstanceSeen, LastExit, after, deadline};
 
 const FIRST_REST: Span = Span::seconds(1);
 const LONGEST_REST: Span = Span::seconds(300);
@@ -47,18 +47,14 @@ pub(super) enum Due {
 }
 
 pub(super) fn due(restart: RestartPolicy, instance: &InstanceSeen, now: Timestamp) -> Due {
-    let Some(mut last) = instance.last_exit else {
+    let Some(last) = instance.last_exit else {
         // How it ended is not known: the machine was restarted. `never` keeps its word.
         return match restart {
             RestartPolicy::Never => Due::Never,
             RestartPolicy::Always | RestartPolicy::OnFailure => Due::Now,
         };
     };
-    if instance.stop == Some(StopReason::Unhealthy) && last.code == 0 {
-        // It obeyed the stop signal, yet it was stopped because it failed.
-        last.code = 143;
-    }
-    if start_again_at(restart, instance.exits, last).is_none() {
+    if start_again_at(restart, instance.exits, last.counted(instance.stop)).is_none() {
         return Due::Never;
     }
     match deadline(last.at, back_off(instance.exits), now) {

@@ -85,7 +85,7 @@ fn data(release: &Release) -> Vec<String> {
 #[test]
 fn what_an_image_declares_as_data_has_a_volume_and_keeps_it() {
     let alone = json!({ "web": foreign(json!({})) });
-    let paths = ["/data/", "/tmp", "/var/run/x", "/log"];
+    let paths = ["/data/", "/tmp", "/var/run/x", "/log", "/data"];
     let first = decide(alone.clone(), &[], &paths, None).unwrap();
     assert_eq!(data(&first), ["/data web-data", "/log web-log"]);
     // Its own mount wins, and a volume of that name elsewhere is another.
@@ -97,6 +97,9 @@ fn what_an_image_declares_as_data_has_a_volume_and_keeps_it() {
         data(&second),
         ["/data mine", "/elsewhere web-log", "/log image-web-log"]
     );
+    // What is there keeps its name when the other one is free again.
+    let again = decide(alone.clone(), &[], &paths, Some(&second)).unwrap();
+    assert_eq!(data(&again), ["/log image-web-log"]);
     // Without a look at the image, by what is there.
     let spec = sample::shop(alone);
     let mut facts = sample::facts(&spec);

@@ -236,11 +236,9 @@ impl Owner<'_> {
 
 /// Ports that the probes of a sidecar ask: they are reached as main's are.
 fn probed_ports(container: &DecidedContainer) -> impl Iterator<Item = DecidedPort> {
-    let probes = &container.probes;
-    [&probes.startup, &probes.ready, &probes.live]
-        .into_iter()
-        .flatten()
-        .flat_map(|probe| probe.check.ports())
+    let probes = container.probes.each();
+    probes
+        .flat_map(|(_, probe)| probe.check.ports())
         .map(|port| DecidedPort {
             port: *port,
             protocol: PortProtocol::Tcp,

@@ -168,11 +168,7 @@ fn words_of(release: &Release) -> HashSet<String> {
                 .flatten()
                 .flatten()
                 .for_each(|word| add(word));
-            let probes = &container.probes;
-            for probe in [&probes.startup, &probes.ready, &probes.live]
-                .into_iter()
-                .flatten()
-            {
+            for (_, probe) in container.probes.each() {
                 if let Check::Command(command) = &probe.check {
                     command.iter().for_each(|word| add(word));
                 }
@@ -470,12 +466,7 @@ fn container(
         ),
         Unhealthy::Offline | Unhealthy::Restart => {}
     }
-    for (which, probe) in [
-        ("startup", &probes.startup),
-        ("ready", &probes.ready),
-        ("live", &probes.live),
-    ] {
-        let Some(probe) = probe else { continue };
+    for (which, probe) in probes.each() {
         if let Check::Http { status, .. } = &probe.check
             && status[..] != [(200, 399)]
         {
