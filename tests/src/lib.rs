@@ -37,3 +37,18 @@ macro_rules! both_engines {
         }
     };
 }
+
+/// The same where engines differ only in some: the others run on one of them, for what they show is not the engine's.
+#[macro_export]
+macro_rules! engines {
+    (both: [$($both:ident),* $(,)?], docker: [$($docker:ident),* $(,)?], podman: [$($podman:ident),* $(,)?] $(,)?) => {
+        mod docker {
+            $(#[test] fn $both() { super::$both($crate::Engine::docker()); })*
+            $(#[test] fn $docker() { super::$docker($crate::Engine::docker()); })*
+        }
+        mod podman {
+            $(#[test] fn $both() { super::$both($crate::Engine::podman()); })*
+            $(#[test] fn $podman() { super::$podman($crate::Engine::podman()); })*
+        }
+    };
+}

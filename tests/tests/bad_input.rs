@@ -4,14 +4,12 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use pluvio_tests::{Engine, Pluvio, app, both_engines};
+use pluvio_tests::{Engine, Pluvio, app, engines};
 
-both_engines!(
-    u3_wrong_files_are_refused_with_their_place,
-    u3_missing_things_are_named,
-    u3_taken_names_and_hosts_are_refused,
-    u3_a_taken_port_is_named,
-    u3_contradictions_are_refused_with_their_line,
+engines!(
+    both: [u3_a_taken_port_is_named],
+    docker: [u3_missing_things_are_named, u3_contradictions_are_refused_with_their_line],
+    podman: [u3_wrong_files_are_refused_with_their_place, u3_taken_names_and_hosts_are_refused],
 );
 
 fn u3_wrong_files_are_refused_with_their_place(engine: Engine) {

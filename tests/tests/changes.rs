@@ -3,17 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use pluvio_tests::{Engine, Pluvio, app, both_engines, load, wait};
+use pluvio_tests::{Engine, Pluvio, app, engines, load, wait};
 
-both_engines!(
-    d3_rollback_restores_all_but_instances_and_data,
-    d4_of_two_deploys_at_once_the_later_wins,
-    what_is_not_built_waits_for_no_build,
-    d6_a_missing_secret_fails_before_anything_starts,
-    an_apply_shows_what_it_would_undo,
-    d8_a_hot_file_arrives_without_a_restart,
-    d10_delete_leaves_nothing_but_listed_volumes,
-    d1_an_exclusive_volume_is_never_held_by_two,
+engines!(
+    both: [d8_a_hot_file_arrives_without_a_restart, d10_delete_leaves_nothing_but_listed_volumes, d1_an_exclusive_volume_is_never_held_by_two],
+    docker: [d3_rollback_restores_all_but_instances_and_data, what_is_not_built_waits_for_no_build, an_apply_shows_what_it_would_undo],
+    podman: [d4_of_two_deploys_at_once_the_later_wins, d6_a_missing_secret_fails_before_anything_starts],
 );
 
 const SOON: Duration = Duration::from_secs(20);

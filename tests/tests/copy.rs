@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE};
+use pluvio_tests::{Engine, Pluvio, engines, image::IMAGE};
 use serde_json::Value;
 
-both_engines!(
-    d9_a_copy_differs_only_in_what_the_table_says,
-    bx03_a_release_is_promoted_to_its_counterpart,
-    what_cannot_be_copied_leaves_nothing,
-    c4_a_closed_port_is_named_and_opened_when_asked,
+engines!(
+    both: [],
+    docker: [d9_a_copy_differs_only_in_what_the_table_says, c4_a_closed_port_is_named_and_opened_when_asked],
+    podman: [bx03_a_release_is_promoted_to_its_counterpart, what_cannot_be_copied_leaves_nothing],
 );
 
 const SOON: Duration = Duration::from_secs(20);

@@ -3,13 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use pluvio_tests::{Answer, Engine, Pluvio, both_engines, wait};
+use pluvio_tests::{Answer, Engine, Pluvio, engines, wait};
 use serde_json::Value;
 
-both_engines!(
-    d8_a_kept_backup_goes_into_its_own_database_and_into_a_new_one,
-    d8_a_backup_is_made_by_the_clock_whatever_dies,
-    bx11_a_database_has_users_parameters_and_figures,
+engines!(
+    both: [],
+    docker: [d8_a_kept_backup_goes_into_its_own_database_and_into_a_new_one, d8_a_backup_is_made_by_the_clock_whatever_dies],
+    podman: [bx11_a_database_has_users_parameters_and_figures],
 );
 
 /// The first database of its kind makes its image from the distribution's packages.

@@ -1,13 +1,12 @@
 //! Templates of Coolify, Dokploy and CapRover and folders of Heroku's run as they are (BX-19): what they generate is the same wherever they name it, is kept by
 //! the next deploy, and the application answers where its template says.
 
-use pluvio_tests::{Engine, Pluvio, both_engines, http, image::IMAGE};
+use pluvio_tests::{Engine, Pluvio, engines, http, image::IMAGE};
 
-both_engines!(
-    a_template_of_coolify_runs,
-    a_template_of_dokploy_runs,
-    a_template_of_caprover_runs,
-    a_folder_with_a_heroku_yml_runs,
+engines!(
+    both: [a_template_of_coolify_runs],
+    docker: [a_template_of_dokploy_runs, a_folder_with_a_heroku_yml_runs],
+    podman: [a_template_of_caprover_runs],
 );
 
 /// A variable of an instance, asked of itself.

@@ -2,14 +2,12 @@
 
 use pluvio_tests::hosts::{HttpHost, Repository, SshHost, free_port};
 use pluvio_tests::image::IMAGE;
-use pluvio_tests::{Answer, Engine, Pluvio, both_engines};
+use pluvio_tests::{Answer, Engine, Pluvio, engines};
 
-both_engines!(
-    a_repository_over_http_is_deployed_and_follows_its_commits,
-    a_repository_over_ssh_is_deployed_from_a_host_that_stays_the_same,
-    c11_bad_git_input_gives_distinct_problems,
-    a_folder_of_a_repository_is_built_from_all_of_it,
-    nothing_of_the_server_is_read_for_a_repository,
+engines!(
+    both: [a_repository_over_ssh_is_deployed_from_a_host_that_stays_the_same],
+    docker: [a_repository_over_http_is_deployed_and_follows_its_commits, nothing_of_the_server_is_read_for_a_repository],
+    podman: [c11_bad_git_input_gives_distinct_problems, a_folder_of_a_repository_is_built_from_all_of_it],
 );
 
 const PASSWORD: &str = "Git-password-of-a-test";

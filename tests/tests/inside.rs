@@ -96,6 +96,36 @@ fn another_application_cannot_reach_a_component(engine: Engine) {
     assert_eq!(reply.status, 502, "{reply:?}");
     let names = pluvio.get(&stranger, "/ask?api:8080/").expect("an answer");
     assert_eq!(names.body.trim(), "curious");
+    // Nor at an instance's own address; a network that goes is when an engine may forget its rules.
+    let passing = pluvio.name("passing");
+    pluvio.deploy(&two(&passing, "gone", "")).ok();
+    pluvio
+        .cli(&["delete", "-a", &passing, "--yes", "--json"])
+        .ok();
+    let containers = pluvio.engine.containers(pluvio.installation());
+    let of_api = containers.iter().filter(|container| {
+        let label = |key: &str| &container["Labels"][key];
+        label("io.pluvio.component") == "api" && label("io.pluvio.app") == name.as_str()
+    });
+    let mut asked = 0;
+    for container in of_api {
+        for network in container["NetworkSettings"]["Networks"]
+            .as_object()
+            .into_iter()
+            .flat_map(serde_json::Map::values)
+        {
+            let own = network["IPAddress"].as_str().unwrap_or_default();
+            let from = |app: &str| {
+                pluvio
+                    .get(app, &format!("/ask?{own}:8080/"))
+                    .expect("an answer")
+            };
+            assert_eq!(from(&name).body.trim(), "secret", "{own}");
+            assert_eq!(from(&stranger).status, 502, "{own}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 0, "{containers:#?}");
     pluvio.end();
 }
 

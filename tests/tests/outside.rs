@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use pluvio_tests::hosts::{OutsideNetwork, free_port};
-use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, load, wait};
+use pluvio_tests::{Engine, Pluvio, engines, image::IMAGE, load, wait};
 use serde_json::Value;
 
-both_engines!(
-    a_component_outside_is_reached_by_name_and_at_a_host,
-    an_address_that_does_not_answer_leaves_and_comes_back,
-    another_address_replaces_nothing_and_loses_no_request,
-    an_address_outside_is_no_way_into_the_machine,
-    what_is_outside_cannot_be_run,
+engines!(
+    both: [a_component_outside_is_reached_by_name_and_at_a_host, an_address_outside_is_no_way_into_the_machine],
+    docker: [another_address_replaces_nothing_and_loses_no_request, what_is_outside_cannot_be_run],
+    podman: [an_address_that_does_not_answer_leaves_and_comes_back],
 );
 
 fn network(pluvio: &Pluvio) -> OutsideNetwork {

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, app, both_engines};
+use pluvio_tests::{Engine, Pluvio, app, engines};
 
-both_engines!(u2_node, u2_python, u2_go, u2_static, u2_dockerfile);
+engines!(
+    both: [u2_node, u2_dockerfile],
+    docker: [u2_go],
+    podman: [u2_python, u2_static],
+);
 
 /// A first build makes its base image from the distribution's packages.
 const COLD: Duration = Duration::from_secs(420);

@@ -38,7 +38,7 @@ components:
     instances: {instances}
     ports: {{ http: {{ port: 8080, protocol: http }} }}
     probes: {{ ready: {{ http: {{ path: /healthz }}, period: 200ms }} }}
-    rollout: {{ drain: 1s, grace: 1s, deadline: 6s }}
+    rollout: {{ drain: 1s, grace: 1s, deadline: 20s }}
     routes: [{{ host: db-{name}.localhost }}]
     volumes:
       /data: {{ name: data }}
@@ -270,7 +270,8 @@ fn an_update_that_never_becomes_ready_brings_the_old_one_back(engine: Engine) {
     let mut before = look(&pluvio.engine, pluvio.installation());
     before.sort_by(|a, b| a.slot.cmp(&b.slot));
     let watch = Watch::begin(&pluvio, true);
-    let failed = pluvio.deploy(&spec(&name, "stateful", "two", 3, "      FAIL: probe\n"));
+    let fails = spec(&name, "stateful", "two", 3, "      FAIL: probe\n");
+    let failed = pluvio.deploy(&fails.replace("deadline: 20s", "deadline: 6s"));
     failed.problem(1, "release.not-ready");
     pluvio.until_status(&name, "as before", |status| {
         status["operation"].is_null() && status["status"] == "running"
@@ -309,7 +310,7 @@ fn whatever_is_killed_while_an_instance_is_replaced_two_never_write(engine: Engi
     let name = pluvio.name("killed");
     // What is killed takes its time to come back, and the release's time goes on meanwhile.
     let spec = |greeting: &str, kind: &str, instances: u32| {
-        spec(&name, kind, greeting, instances, "").replace("deadline: 6s", "deadline: 30s")
+        spec(&name, kind, greeting, instances, "").replace("deadline: 20s", "deadline: 30s")
     };
     for (kind, instances) in [("stateful", 2), ("service", 1)] {
         let each = kind == "stateful";

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, wait};
+use pluvio_tests::{Engine, Pluvio, engines, image::IMAGE, wait};
 use serde_json::Value;
 
-both_engines!(
-    a_release_task_runs_before_the_instances_and_once,
-    a_release_task_that_fails_leaves_the_old_release_serving,
-    a_job_runs_before_those_that_use_it_and_again_when_it_changes,
-    a_job_that_runs_once_is_not_run_again_whatever_it_becomes,
-    a_schedule_fires_and_what_it_runs_is_kept,
-    d5_a_task_goes_on_when_control_and_node_are_killed,
+engines!(
+    both: [a_schedule_fires_and_what_it_runs_is_kept, d5_a_task_goes_on_when_control_and_node_are_killed],
+    docker: [a_release_task_runs_before_the_instances_and_once, a_job_that_runs_once_is_not_run_again_whatever_it_becomes],
+    podman: [a_release_task_that_fails_leaves_the_old_release_serving, a_job_runs_before_those_that_use_it_and_again_when_it_changes],
 );
 
 /// `web` with a volume in which its release task leaves a line for each time that it ran.

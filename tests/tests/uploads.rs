@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use pluvio_tests::image::IMAGE;
-use pluvio_tests::{Answer, Engine, Pluvio, both_engines};
+use pluvio_tests::{Answer, Engine, Pluvio, engines};
 
-both_engines!(
-    archives_are_deployed_as_the_folders_they_hold,
-    a_folder_of_an_archive_is_built_from_all_of_it,
-    b3_a_dockerfiles_secret_is_in_no_image_history_or_log,
+engines!(
+    both: [b3_a_dockerfiles_secret_is_in_no_image_history_or_log],
+    docker: [archives_are_deployed_as_the_folders_they_hold],
+    podman: [a_folder_of_an_archive_is_built_from_all_of_it],
 );
 
 fn run(command: &mut Command) -> String {

@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use pluvio_tests::{Engine, Pluvio, both_engines, image::IMAGE, wait};
+use pluvio_tests::{Engine, Pluvio, engines, image::IMAGE, wait};
 use serde_json::Value;
 
-both_engines!(
-    ac44_components_are_stopped_started_and_restarted_by_themselves,
-    rb50_an_application_stops_and_starts_in_the_order_of_its_dependencies,
-    ac45_a_release_that_fails_half_way_goes_back_whole,
-    rb30_some_components_are_deployed_again,
+engines!(
+    both: [rb50_an_application_stops_and_starts_in_the_order_of_its_dependencies],
+    docker: [ac45_a_release_that_fails_half_way_goes_back_whole],
+    podman: [ac44_components_are_stopped_started_and_restarted_by_themselves, rb30_some_components_are_deployed_again],
 );
 
 const SOON: Duration = Duration::from_secs(20);

@@ -9,9 +9,10 @@
 //!
 //! Start with [`Node`], then follow a stage: `stages` (kept on disk, fenced) → `application` (one loop for each, its
 //! actions beside it) → `traffic` (what the gateway is told) and `inner` (how components reach each other). `engine` lists for all of them; `probes`, `collect` and `usage`
-//! watch what runs; `runs` is the book of what comes to an end; `hands` reach into volumes, with `hand` inside a container; `addresses` says who is where. `server` and [`Client`] are the two ends of the socket between control and node.
+//! watch what runs; `runs` is the book of what comes to an end; `hands` reach into volumes, with `hand` inside a container; `addresses` says who is where, and `apart` that applications do not meet there. `server` and [`Client`] are the two ends of the socket between control and node.
 
 mod addresses;
+mod apart;
 mod application;
 mod asked;
 mod binding;
@@ -35,6 +36,7 @@ mod traffic;
 mod usage;
 pub mod wire;
 
+pub use apart::forget_pool;
 pub use client::Client;
 pub use config::{Config, InvalidPool, LogLimits, Pool, socket_in};
 pub use hands::{IMAGE_LABEL as HAND_IMAGES, forget_hands};

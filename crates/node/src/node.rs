@@ -27,6 +27,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::addresses::Addresses;
+use crate::apart;
 use crate::application::{AllPublished, Application};
 use crate::binding::BoundEngine;
 use crate::clock::Clock;
@@ -253,6 +254,7 @@ impl Node {
             tokio::spawn(measure(shared.clone())),
             tokio::spawn(trim_logs(shared.clone())),
             tokio::spawn(sweep_addresses(shared.clone())),
+            tokio::spawn(apart::keep(shared.clone(), config.pool)),
         ];
         let node = Node {
             shared,

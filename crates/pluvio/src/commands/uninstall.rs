@@ -226,6 +226,9 @@ async fn remove_here(context: &Context, keep_bases: bool) -> Done {
     end(&context.data, "control").await;
     end(&context.data, "node").await;
     let config = Config::read(&context.data, &UpArgs::default())?;
+    if let Ok(pool) = config.pool.value.parse() {
+        pluvio_node::forget_pool(pool).await;
+    }
     if let Ok(engine) = pluvio_engine::find_engine(config.engine.value.as_deref()).await {
         let owner = std::fs::read_to_string(context.data.join("installation")).unwrap_or_default();
         let settings = pluvio_build::BuildSettings {
