@@ -162,7 +162,10 @@ fn u3_taken_names_and_hosts_are_refused(engine: Engine) {
         problem["cause"].as_str().unwrap().contains(&host),
         "{problem:#}"
     );
+    assert!(problem["at"]["line"].is_u64(), "{problem:#}");
     assert_eq!(pluvio.made(), before, "nothing half-made");
+    let apps = pluvio.cli(&["apps", "--json"]).ok();
+    assert_eq!(apps.as_array().map(Vec::len), Some(1), "{apps:#}");
     assert_eq!(pluvio.body(&format!("shop-{name}"), "/").trim(), "one");
     pluvio.end();
 }

@@ -9,12 +9,13 @@ use pluvio_model::operation::{Operation, OperationKind, Step, StepName};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, SourceRecord};
+use pluvio_model::route::{PathMatch, RoutePath};
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::SecretValue;
 use pluvio_plan::patch::Patch;
 use pluvio_store::{
-    Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, TakeVolume,
-    Then, Whose,
+    Application, Ask, Asked, Deciding, Idempotency, NewApplication, NewJob, Scope, StoreError,
+    TakeVolume, Then, Whose,
 };
 use serde::{Deserialize, Serialize};
 
@@ -247,6 +248,7 @@ impl Control {
                 display_name: deploy.spec.display_name.clone(),
             }),
         };
+        self.hosts_are_free(&deploy, &whose).await?;
         let mut steps = if builds {
             waiting(&[StepName::Fetch, StepName::Build, StepName::Keep])
         } else {
@@ -285,6 +287,32 @@ impl Control {
             .ask_deploy(ask, &deploy.spec, deploy.origin, Then::Job(job))
             .await
             .map_err(Problem::from)
+    }
+
+    /// Hosts that the specification names are asked for before anything is built or pulled; they are claimed with the decision.
+    async fn hosts_are_free(&self, deploy: &DeployAsk, whose: &Whose) -> Result<(), Problem> {
+        let own = match whose {
+            Whose::Existing(id) => Some(*id),
+            Whose::New(_) => None,
+        };
+        let cluster = self.cluster_id_at(deploy.scope.cluster).await?;
+        for (name, component) in &deploy.spec.components {
+            for (number, route) in component.routes.iter().flatten().enumerate() {
+                let Some(host) = &route.host else { continue };
+                let of = route.path.clone().unwrap_or_else(RoutePath::root);
+                let of = match route.exact {
+                    true => PathMatch::Exact(of),
+                    false => PathMatch::Prefix(of),
+                };
+                let (store, team) = (&self.inner.store, deploy.scope.team);
+                let host = host.to_string();
+                if store.is_claimed(cluster, (&host, &of), team, own).await? {
+                    let taken = Problem::from(StoreError::HostTaken { host });
+                    return Err(taken.path(format!("components.{name}.routes[{number}].host")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The archive of the newest deploy that had one, as its revision's build recorded it.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use pluvio_model::id::ApplicationId;
+use pluvio_model::id::{ApplicationId, Generation};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::{Name, derived};
 use pluvio_model::observed::RunKind;
@@ -114,6 +114,7 @@ pub(crate) async fn run(
         is_pulling: false,
         hot: BTreeMap::new(),
         handed: BTreeSet::new(),
+        turned_to: None,
         all_again: tokio::time::Instant::now() + AGAIN,
     };
     loop {
@@ -153,6 +154,8 @@ struct Worker {
     hot: BTreeMap<String, String>,
     /// Workloads whose replicas an autoscaler has.
     handed: BTreeSet<ObjectName>,
+    /// What it was last asked for.
+    turned_to: Option<Generation>,
     all_again: tokio::time::Instant,
 }
 

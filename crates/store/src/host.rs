@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pluvio_model::id::{ApplicationId, ClusterId};
+use pluvio_model::id::{ApplicationId, ClusterId, TeamId};
 use pluvio_model::release::Release;
 use pluvio_model::route::{PathMatch, Route};
 
@@ -24,6 +24,25 @@ impl Store {
         )
         .bind(cluster.to_string())
         .bind(host.to_ascii_lowercase())
+        .bind(application.map(|id| id.to_string()).unwrap_or_default());
+        Ok(self.read_maybe(query).await?.is_some())
+    }
+
+    /// Whether this path of a host is another's, or the host another team's.
+    pub async fn is_claimed(
+        &self,
+        cluster: ClusterId,
+        (host, of): (&str, &PathMatch),
+        team: TeamId,
+        application: Option<ApplicationId>,
+    ) -> Result<bool> {
+        let query = sqlx::query(
+            "SELECT application FROM hosts WHERE cluster = $1 AND host = $2 AND (team <> $3 OR (path = $4 AND application <> $5)) LIMIT 1",
+        )
+        .bind(cluster.to_string())
+        .bind(host.to_ascii_lowercase())
+        .bind(team.to_string())
+        .bind(path(of))
         .bind(application.map(|id| id.to_string()).unwrap_or_default());
         Ok(self.read_maybe(query).await?.is_some())
     }

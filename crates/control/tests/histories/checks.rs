@@ -110,8 +110,8 @@ impl History<'_> {
 
     /// Goes on until everything has come to rest.
     pub(crate) async fn converge(&mut self) -> Result<(), Wrong> {
-        let mut left = String::new();
-        for number in 0..LOOKS {
+        let mut number = 0;
+        loop {
             self.work(None).await;
             self.carry_data(Duration::from_secs(60)).await;
             self.look(None).await;
@@ -122,15 +122,20 @@ impl History<'_> {
             };
             self.world.pass(pause).await;
             self.check_always().await?;
-            left = match self.unrest().await? {
+            // What is left is told at the end: to write it down takes longer than to find it.
+            number += 1;
+            match self.unrest(number == LOOKS).await? {
                 None => return Ok(()),
-                Some(left) => left,
-            };
+                Some(left) if number == LOOKS => {
+                    return Err(format!("it does not come to rest: {left}"));
+                }
+                Some(_) => {}
+            }
         }
-        Err(format!("it does not come to rest: {left}"))
     }
 
-    async fn unrest(&self) -> Result<Option<String>, Wrong> {
+    /// What has not come to rest; `told`: in words.
+    async fn unrest(&self, told: bool) -> Result<Option<String>, Wrong> {
         let seen = self.world.control.node().observe(Scope::All).await;
         let seen = seen.map_err(text)?;
         if let Some(left) = self.copies_under_way().await? {
@@ -145,10 +150,9 @@ impl History<'_> {
                 .await
                 .map_err(text)?;
             if let Some(operation) = running.first() {
-                return Ok(Some(format!(
-                    "{name}: {operation:?}, seen {:#?}",
-                    seen.applications.get(&application.id)
-                )));
+                let of = seen.applications.get(&application.id);
+                let words = || format!("{name}: {operation:?}, seen {of:#?}");
+                return Ok(Some(told.then(words).unwrap_or_default()));
             }
             let Some(target) = self.target(&application).await? else {
                 continue;
@@ -159,7 +163,8 @@ impl History<'_> {
             let at_rest = target.failed
                 || (current && of.is_some_and(|of| of.settled && !sidecar_is_down(of)));
             if !target.is_settled() || !at_rest {
-                return Ok(Some(format!("{name}: {target:?}, seen {of:#?}")));
+                let words = || format!("{name}: {target:?}, seen {of:#?}");
+                return Ok(Some(told.then(words).unwrap_or_default()));
             }
         }
         Ok(None)

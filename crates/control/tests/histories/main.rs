@@ -24,6 +24,10 @@ use std::time::Instant;
 use history::History;
 use world::World;
 
+/// What is asked, decided and seen is read and written as JSON all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Lived by one world before the next: what one leaves behind may not trouble the next, nor go unnoticed for long.
 const EACH: u64 = 60;
 

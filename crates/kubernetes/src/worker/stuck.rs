@@ -20,7 +20,15 @@ impl Worker {
     /// A StatefulSet waits for a pod to become ready before it replaces it, and does so for ever when the pod's content is what
     /// keeps it from that. Such a pod is taken away, so that one of the wanted content comes.
     /// (Source: kubernetes.io/docs/concepts/workloads/controllers/statefulset, "Forced rollback".)
-    pub(super) async fn free_stuck(&self, wish: &RunWish, held: &Held) {
+    pub(super) async fn free_stuck(&mut self, wish: &RunWish, held: &Held) {
+        let asked = self.book().stage.generation;
+        if self
+            .turned_to
+            .replace(asked)
+            .is_some_and(|before| before < asked)
+        {
+            self.begin_again(wish, held).await;
+        }
         let components = wish.release.components.values();
         let components = components.filter(|one| {
             one.kind == Kind::Stateful
@@ -28,25 +36,53 @@ impl Worker {
                 && wish.is_on(&one.name)
         });
         for component in components {
-            let Some(pod) = stuck(component, held, Timestamp::now()) else {
-                continue;
-            };
-            let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
-            let params = DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: pod.metadata.uid.clone(),
-                    resource_version: pod.metadata.resource_version.clone(),
-                }),
-                ..DeleteParams::default()
-            };
-            let pods: Api<Pod> = Api::namespaced(self.client().clone(), &namespace);
-            match pods.delete(&name, &params).await {
-                Ok(_) => {
-                    tracing::info!(%name, "a pod that keeps its component from being updated was taken away");
-                }
-                // With the next look.
-                Err(error) => tracing::debug!(%name, %error, "a stuck pod could not be taken away"),
+            if let Some(pod) = stuck(component, held, Timestamp::now()) {
+                self.take_away(pod, "it keeps its component from being updated")
+                    .await;
             }
+        }
+    }
+
+    /// A program that ends again and again is started after pauses of up to five minutes. Once something is asked for anew, what it
+    /// lacked may be there: such pods are taken away, and their followers begin at once.
+    async fn begin_again(&self, wish: &RunWish, held: &Held) {
+        let wanted = wish.release.components.values();
+        let wanted = wanted.filter(|one| {
+            matches!(one.kind, Kind::Service | Kind::Stateful | Kind::Daemon)
+                && wish.is_on(&one.name)
+        });
+        for component in wanted {
+            let of_it = held.pods.iter().filter(|pod| {
+                instances::component(pod).as_ref() == Some(&component.name)
+                    && instances::hash(pod).as_ref() == Some(&component.hash)
+                    && pod.metadata.deletion_timestamp.is_none()
+                    && obstacle::statuses(pod).any(rests)
+            });
+            for pod in of_it {
+                self.take_away(
+                    pod,
+                    "it rests after its program ended, and is asked for anew",
+                )
+                .await;
+            }
+        }
+    }
+
+    /// Unless it has changed since it was seen.
+    async fn take_away(&self, pod: &Pod, why: &str) {
+        let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: pod.metadata.uid.clone(),
+                resource_version: pod.metadata.resource_version.clone(),
+            }),
+            ..DeleteParams::default()
+        };
+        let pods: Api<Pod> = Api::namespaced(self.client().clone(), &namespace);
+        match pods.delete(&name, &params).await {
+            Ok(_) => tracing::info!(%name, why, "a pod was taken away"),
+            // With the next look.
+            Err(error) => tracing::debug!(%name, %error, why, "a pod could not be taken away"),
         }
     }
 }
@@ -79,12 +115,16 @@ fn stuck<'a>(component: &DecidedComponent, held: &'a Held, now: Timestamp) -> Op
     })
 }
 
+/// Whether a container waits to be started again.
+fn rests(status: &ContainerStatus) -> bool {
+    let waiting = obstacle::waiting(status).and_then(|waiting| waiting.reason.as_deref());
+    waiting == Some("CrashLoopBackOff")
+}
+
 /// Whether its content keeps a pod that is not ready from ever serving, as far as the cluster tells.
 fn is_by_content(pod: &Pod) -> bool {
-    let waits_for_good = |status: &ContainerStatus| {
-        let waiting = obstacle::waiting(status).and_then(|waiting| waiting.reason.as_deref());
-        waiting == Some("CrashLoopBackOff") || obstacle::unmade(status).is_some()
-    };
+    let waits_for_good =
+        |status: &ContainerStatus| rests(status) || obstacle::unmade(status).is_some();
     instances::is_over(pod)
         || !instances::was_ready(pod)
         || obstacle::statuses(pod).any(waits_for_good)

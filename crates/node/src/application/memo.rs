@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pluvio_model::id::ApplicationId;
+use pluvio_model::id::{ApplicationId, Generation};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::observed::ExitRecord;
@@ -22,6 +22,9 @@ pub(crate) struct Memo {
     /// By the engine's name of the container.
     #[serde(default)]
     pub(crate) sidecars: BTreeMap<String, InstanceMemo>,
+    /// The newest that was worked towards.
+    #[serde(default)]
+    pub(crate) generation: Option<Generation>,
     /// What is on disk, so that a save without a change writes nothing.
     #[serde(skip)]
     saved: Vec<u8>,
@@ -99,6 +102,21 @@ impl Memo {
         if memo.wanted.as_ref() != wanted {
             memo.wanted = wanted.cloned();
             memo.since = now;
+        }
+    }
+
+    /// What rests before it is started again rests no longer once something new is asked for: what it lacked may be there.
+    pub(crate) fn turn_to(&mut self, generation: Generation) {
+        let before = self.generation.replace(generation);
+        if before.is_none_or(|before| before >= generation) {
+            return;
+        }
+        for instance in self
+            .instances
+            .values_mut()
+            .chain(self.sidecars.values_mut())
+        {
+            instance.exits = 0;
         }
     }
 

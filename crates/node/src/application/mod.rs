@@ -248,6 +248,7 @@ impl Application {
         {
             // Whoever still waits says so again in this turn.
             self.waited = std::mem::take(&mut self.waiting);
+            self.memo.turn_to(desired.kept.stage.generation);
             self.attend_externals(&desired);
             let ready = self.part.problem.is_none() && self.prepare(&desired).await;
             if ready || desired.is_gone() {

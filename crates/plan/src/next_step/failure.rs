@@ -70,13 +70,15 @@ pub(super) fn hindrance(
     observed: &ObservedApplication,
     due: &[Name],
 ) -> Option<Problem> {
-    input.since?;
+    let asked = input.since?;
     let ended = || {
         let on = due.iter().filter(|name| !is_off(input, name));
         on.into_iter().find_map(|name| {
             let component = input.target.components.get(name)?;
             let seen = observed.components.get(name)?;
-            let fell = |one: &&ObservedInstance| one.ready_at.is_none() && one.last_exit.is_some();
+            let fell = |one: &&ObservedInstance| {
+                one.ready_at.is_none() && has_ended_since(one.last_exit.as_ref(), asked)
+            };
             let instance = of_target(seen, component).find(fell)?;
             Some(exited(component, instance))
         })
@@ -95,16 +97,18 @@ fn of_component(
     if seen.settled || up >= needed(seen, component) {
         return None;
     }
-    let begun = begun(input.since.unwrap_or(since), since, component, seen);
+    let asked = input.since.unwrap_or(since);
+    let begun = begun(asked, since, component, seen);
     let retried = is_past(begun, component.rollout.retry, input.now);
-    let given_up = of_target(seen, component)
-        .find(|instance| instance.ready_at.is_none() && has_ended_for_good(instance, retried));
+    let given_up = of_target(seen, component).find(|instance| {
+        instance.ready_at.is_none() && has_ended_for_good(instance, asked, retried)
+    });
     if let Some(instance) = given_up {
         return Some(exited(component, instance));
     }
     let spoilt = of_target(seen, component).find(|instance| {
         let gave_up = |sidecar: &ObservedSidecar| {
-            sidecar.last_exit.is_some() && sidecar.restarts + 1 >= EXITS
+            has_ended_since(sidecar.last_exit.as_ref(), asked) && sidecar.restarts + 1 >= EXITS
         };
         instance.ready_at.is_none() && instance.sidecars.iter().any(gave_up)
     });
@@ -130,7 +134,7 @@ fn of_component(
 }
 
 /// `retried`: for as long as its component allows.
-fn has_ended_for_good(instance: &ObservedInstance, retried: bool) -> bool {
+fn has_ended_for_good(instance: &ObservedInstance, asked: Timestamp, retried: bool) -> bool {
     // Starting it again finds no program where there is none, and no more memory.
     let last = instance.last_exit.as_ref();
     let hopeless = last.is_some_and(|exit| exit.oom || NOT_STARTED.contains(&exit.code));
@@ -145,8 +149,13 @@ fn has_ended_for_good(instance: &ObservedInstance, retried: bool) -> bool {
                 .is_some_and(|exit| exit.code != 0)
                 || exits(instance) >= EXITS
         }
-        _ => exits(instance) >= EXITS,
+        _ => exits(instance) >= EXITS && has_ended_since(last, asked),
     }
+}
+
+/// Whether it ended after it was asked for: what it lacked before may be there now, and it is tried again.
+fn has_ended_since(exit: Option<&ExitRecord>, asked: Timestamp) -> bool {
+    exit.is_some_and(|exit| exit.at >= asked)
 }
 
 fn exits(instance: &ObservedInstance) -> u32 {

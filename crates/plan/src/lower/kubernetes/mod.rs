@@ -146,9 +146,11 @@ pub fn kubernetes(
         .iter()
         .filter_map(|name| release.components.get(name))
         .collect();
-    let mut problems = refuse::unsupported(release, &named);
+    // Of every component, whether its turn has come or not: nothing shall have run for a release that cannot be done.
+    let all: Vec<&DecidedComponent> = release.components.values().collect();
+    let mut problems = refuse::unsupported(release, &all);
     if options.restricted {
-        problems.extend(refuse::beyond_restricted(release, &named));
+        problems.extend(refuse::beyond_restricted(release, &all));
     }
     problems.extend(release.externals.values().flat_map(external::unsupported));
     let mut lowering = Lowering {

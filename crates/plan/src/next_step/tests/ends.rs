@@ -64,3 +64,23 @@ fn what_others_described_is_started_again_for_a_while_as_compose_would() {
     assert!(matches!(ended(127, false, 5), Next::Failed(_)));
     assert!(matches!(ended(137, true, 5), Next::Failed(_)));
 }
+
+#[test]
+fn what_ended_before_it_was_asked_for_is_tried_again() {
+    let ended = |when: i64| {
+        let mut case = Case::web();
+        let mut fallen = case.instance("web", 0, BackOff { until: at(20) });
+        fallen.restarts = 5;
+        fallen.last_exit = exit(1, false).map(|exit| ExitRecord {
+            at: at(when),
+            ..exit
+        });
+        let web = case.component("web", vec![fallen]);
+        let mut case = case.seen(&["web"], vec![web]);
+        case.now = 12;
+        case.next()
+    };
+    // It is asked for at 0.
+    assert!(matches!(ended(-5), Next::Wait(_)));
+    assert!(matches!(ended(9), Next::Failed(_)));
+}
