@@ -5,6 +5,7 @@
 
 mod beside;
 mod mounts;
+mod own;
 
 use indexmap::IndexMap;
 use pluvio_model::interpolate::{self, Otherwise, Piece};
@@ -16,50 +17,11 @@ use pluvio_model::spec::{
 use serde_json::{Map, Value, json};
 
 use crate::report::{Outcome, Row};
-
-/// The key under which the specification goes along.
-pub(crate) const OWN: &str = "x-pluvio";
+pub(crate) use own::{OWN, read_back};
 
 /// The file's text, and what compose cannot do of it.
 pub fn write(spec: &AppSpec) -> (String, Vec<Row>) {
-    let (mut document, rows) = document(spec);
-    document.insert(OWN.to_owned(), json!({ "spec": spec }));
-    let text = crate::yaml::write::write(&Value::Object(document), &|_| false);
-    (text, rows)
-}
-
-/// The specification of a file that was exported and not changed since.
-pub(crate) fn read_back(root: &crate::yaml::Node) -> Option<AppSpec> {
-    let own = root.get(OWN)?.get("spec")?;
-    let spec: AppSpec = crate::yaml::de::from_node(own).ok()?;
-    let (mut document, _) = document(&spec);
-    document.insert(OWN.to_owned(), json!({ "spec": &spec }));
-    let text = crate::yaml::write::write(&Value::Object(document), &|_| false);
-    let limits = crate::yaml::Limits {
-        compose: true,
-        ..crate::yaml::Limits::default()
-    };
-    let written = crate::yaml::read(&text, &limits).ok()?;
-    same(&written, root).then_some(spec)
-}
-
-/// The same keys and values, wherever they stand.
-fn same(a: &crate::yaml::Node, b: &crate::yaml::Node) -> bool {
-    use crate::yaml::Value as Yaml;
-    match (&a.value, &b.value) {
-        (Yaml::Map(a), Yaml::Map(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|entry| {
-                    b.iter()
-                        .any(|other| other.key == entry.key && same(&entry.value, &other.value))
-                })
-        }
-        (Yaml::List(a), Yaml::List(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Yaml::Scalar { text: a, .. }, Yaml::Scalar { text: b, .. }) => a == b,
-        (a, b) => a == b,
-    }
+    own::written(spec, false)
 }
 
 fn document(spec: &AppSpec) -> (Map<String, Value>, Vec<Row>) {

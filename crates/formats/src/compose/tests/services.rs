@@ -128,3 +128,25 @@ fn a_program_may_start_at_the_root() {
         read_text("services: { web: { image: 'localhost/web:1', working_dir: 'srv/app' } }");
     assert_eq!(wrong.errors.len(), 1);
 }
+
+#[test]
+fn an_exported_file_has_no_variables_of_its_own_for_compose() {
+    let import = read_text(
+        "
+name: shop
+services:
+  web: { image: 'localhost/web:1', environment: { HOST: '${DBH:-db}', PRICE: '5$$' }, command: ['sh', '-c', 'echo $$HOME'] }
+",
+    );
+    assert_eq!(import.errors, []);
+    let (written, _) = export::write(&import.spec);
+    let own = written.split("x-pluvio").nth(1).unwrap();
+    assert!(own.contains("$${settings.DBH}"), "{own}");
+    let is_free = |line: &str| line.replace("$$", "").contains('$');
+    assert!(!own.lines().any(is_free), "{own}");
+    assert_eq!(read_text(&written).spec, import.spec);
+    // Files that were exported before have it as it is.
+    let (services, own) = written.split_once("x-pluvio").unwrap();
+    let before = format!("{services}x-pluvio{}", own.replace("$$", "$"));
+    assert_eq!(read_text(&before).spec, import.spec);
+}
