@@ -11,10 +11,21 @@ const KEY_MAX: usize = 900;
 
 /// Writes a value as one document. `one_line` says of a map (by the keys that lead to it) whether it may go into one line.
 pub fn write(value: &Json, one_line: &dyn Fn(&[&str]) -> bool) -> String {
+    write_with(value, one_line, &|_| false)
+}
+
+/// The same, with texts (by the keys that lead to them) that are written without quotes, whatever a reader takes them for:
+/// JSON has no octal numbers.
+pub(crate) fn write_with(
+    value: &Json,
+    one_line: &dyn Fn(&[&str]) -> bool,
+    bare: &dyn Fn(&[&str]) -> bool,
+) -> String {
     let mut out = String::new();
     let mut writer = Writer {
         out: &mut out,
         one_line,
+        bare,
     };
     match value {
         Json::Object(map) if !map.is_empty() => writer.map(map, 0, &mut Vec::new()),
@@ -30,6 +41,7 @@ pub fn write(value: &Json, one_line: &dyn Fn(&[&str]) -> bool) -> String {
 struct Writer<'w> {
     out: &'w mut String,
     one_line: &'w dyn Fn(&[&str]) -> bool,
+    bare: &'w dyn Fn(&[&str]) -> bool,
 }
 
 impl Writer<'_> {
@@ -63,6 +75,14 @@ impl Writer<'_> {
 
     /// What follows `key:` or, with its own dash, an item.
     fn value<'j>(&mut self, value: &'j Json, indent: usize, path: &mut Vec<&'j str>) {
+        if let Json::String(text) = value
+            && (self.bare)(path.as_slice())
+        {
+            self.out.push(' ');
+            self.out.push_str(text);
+            self.out.push('\n');
+            return;
+        }
         if let Some(line) = self.in_one_line(value, indent, path) {
             self.out.push(' ');
             self.out.push_str(&line);

@@ -11,8 +11,8 @@ use indexmap::IndexMap;
 use pluvio_model::interpolate::{self, Otherwise, Piece};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::spec::{
-    AppSpec, Command, ComponentSpec, EnvValue, Kind, PortProtocol, PortRef, RestartPolicy,
-    SourceSpec, Use, default_network,
+    AppSpec, Command, ComponentSpec, EnvValue, FileMode, Kind, PortProtocol, PortRef,
+    RestartPolicy, SourceSpec, Use, default_network,
 };
 use serde_json::{Map, Value, json};
 
@@ -24,9 +24,10 @@ pub fn write(spec: &AppSpec) -> (String, Vec<Row>) {
     own::written(spec, false)
 }
 
-fn document(spec: &AppSpec) -> (Map<String, Value>, Vec<Row>) {
+fn document(spec: &AppSpec, before: bool) -> (Map<String, Value>, Vec<Row>) {
     let mut writer = Writer {
         spec,
+        before,
         rows: Vec::new(),
         configs: Map::new(),
         volumes: Map::new(),
@@ -97,6 +98,8 @@ fn networks(component: &ComponentSpec) -> Option<Map<String, Value>> {
 
 struct Writer<'w> {
     spec: &'w AppSpec,
+    /// See [`own::written`].
+    before: bool,
     rows: Vec<Row>,
     configs: Map<String, Value>,
     volumes: Map<String, Value>,
@@ -215,7 +218,7 @@ impl Writer<'_> {
             out.insert("environment".into(), env.into());
         }
         self.files(name, component, path, &mut out);
-        self.mounts(component, &mut out);
+        self.mounts(path, component, &mut out);
         let on_host = component.host.as_ref().is_some_and(|host| host.network);
         if !on_host {
             self.ports(component, &mut out);
@@ -384,7 +387,11 @@ impl Writer<'_> {
             };
             self.configs
                 .insert(key.clone(), json!({ "content": content }));
-            let mode = file.mode.map_or("0644".to_owned(), |mode| mode.to_string());
+            let mode = file.mode.unwrap_or(FileMode(0o644)).to_string();
+            let mode = match mode.starts_with('0') {
+                true => mode,
+                false => format!("0{mode}"),
+            };
             mounted.push(json!({ "source": key, "target": target, "mode": mode }));
         }
         if !mounted.is_empty() {

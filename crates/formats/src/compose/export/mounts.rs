@@ -1,15 +1,35 @@
 //! What is mounted: volumes, folders of the machine, memory.
 
-use pluvio_model::spec::{ComponentSpec, VolumeKind};
+use pluvio_model::spec::{AbsolutePath, ComponentSpec, VolumeKind};
 use serde_json::{Map, Value, json};
 
 use super::Writer;
+use crate::report::{Outcome, Row};
 
 impl Writer<'_> {
-    pub(super) fn mounts(&mut self, component: &ComponentSpec, out: &mut Map<String, Value>) {
+    pub(super) fn mounts(
+        &mut self,
+        path: &str,
+        component: &ComponentSpec,
+        out: &mut Map<String, Value>,
+    ) {
         let (mut mounts, mut memory) = (Vec::new(), Vec::new());
         for (target, mount) in &component.volumes {
             let mut options = mount.memory_options();
+            // Compose puts a config's text into the container, where memory would hide it.
+            let hides = mount.kind == VolumeKind::Memory && has_files_below(component, target);
+            if hides && !self.before {
+                let at = format!("{path}.volumes.{target}");
+                if options.is_empty() && mount.size.is_none() {
+                    self.rows.push(Row::new(
+                        Outcome::Adapted,
+                        at,
+                        "It is no memory, which would hide the files below it from the program: they lie beside what the image has there.",
+                    ));
+                    continue;
+                }
+                self.cannot(at, "This memory hides the files below it from the program.");
+            }
             if !options.is_empty() {
                 // The long form has no owner, and compose's readers differ in how they read its mode.
                 options.extend(mount.size.map(|size| format!("size={}", size.0)));
@@ -45,4 +65,12 @@ impl Writer<'_> {
             out.insert("tmpfs".into(), memory.into());
         }
     }
+}
+
+fn has_files_below(component: &ComponentSpec, folder: &AbsolutePath) -> bool {
+    let below = |file: &AbsolutePath| {
+        let rest = file.as_str().strip_prefix(folder.as_str());
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    component.files.keys().any(below)
 }

@@ -10,16 +10,18 @@ use crate::yaml::{self, Limits, Node};
 /// The key under which the specification goes along.
 pub(crate) const OWN: &str = "x-pluvio";
 
-/// `before`: as files were written until compose's variables in what is under `x-` were looked at: their dollars are as
-/// they are, and docker compose stops at them.
+/// `before`: as files were written once, which docker compose stops at or takes otherwise: dollars here are not escaped,
+/// and memory hides the files below it.
 pub(super) fn written(spec: &AppSpec, before: bool) -> (String, Vec<Row>) {
-    let (mut document, rows) = document(spec);
+    let (mut document, rows) = document(spec, before);
     let mut own = json!(spec);
     if !before {
         escape_all(&mut own);
     }
     document.insert(OWN.to_owned(), json!({ "spec": own }));
-    let text = yaml::write::write(&Value::Object(document), &|_| false);
+    // Compose takes a text for a decimal number, so that a mode's octal one has no quotes.
+    let bare = |path: &[&str]| matches!(path, ["services", _, "configs", "mode"]);
+    let text = yaml::write::write_with(&Value::Object(document), &|_| false, &bare);
     (text, rows)
 }
 

@@ -86,3 +86,45 @@ volumes: { kept: {} }
         ]
     );
 }
+
+#[test]
+fn a_folders_files_are_where_compose_shows_them() {
+    let import = read_files(&[
+        (
+            "compose.yaml",
+            "
+name: shop
+services:
+  web:
+    image: localhost/web:1
+    volumes: ['./static:/static:ro']
+    tmpfs: ['/run:mode=0755']
+    configs: [{ source: one, target: /run/one, mode: 0440 }]
+configs: { one: { content: a } }
+",
+        ),
+        ("static/a.css", "a {}\n"),
+    ]);
+    assert_eq!(import.errors, []);
+    let (written, rows) = export::write(&import.spec);
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{} {}", row.outcome.as_str(), row.at))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "adapted components.web.volumes./static",
+            "refused components.web.volumes./run",
+        ]
+    );
+    let services = written.split("x-pluvio").next().unwrap();
+    assert!(!services.contains("type: tmpfs"), "{services}");
+    for line in ["mode: 0644", "mode: 0440", "target: /static/a.css"] {
+        assert!(
+            services.lines().any(|one| one.trim() == line),
+            "{line}\n{services}"
+        );
+    }
+    assert_eq!(read_text(&written).spec, import.spec);
+}
