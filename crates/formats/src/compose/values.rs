@@ -1,6 +1,7 @@
 //! Values as compose writes them: sizes, spans, booleans, lines of words.
 
 use pluvio_model::quantity::{Bytes, Span};
+use pluvio_model::spec::FileMode;
 
 use crate::yaml::Resolved;
 
@@ -30,6 +31,23 @@ pub(crate) fn size(text: &str) -> Option<Bytes> {
             .filter(|bytes| (0.0..9e18).contains(bytes))
             .map(|bytes| Bytes(bytes as u64)),
     }
+}
+
+/// Permission bits, as compose's reader of YAML has numbers: `0440`, `0o440` and texts are octal, `288` is decimal.
+pub(crate) fn mode(scalar: &Scalar) -> Option<FileMode> {
+    let text = scalar.text.trim();
+    match scalar.is {
+        Resolved::Unsigned(number) if is_decimal(scalar) => {
+            let bits = u16::try_from(number).ok();
+            bits.filter(|bits| *bits <= 0o7777).map(FileMode)
+        }
+        _ => text.strip_prefix("0o").unwrap_or(text).parse().ok(),
+    }
+}
+
+/// A number that is not written as an octal one.
+pub(crate) fn is_decimal(scalar: &Scalar) -> bool {
+    matches!(scalar.is, Resolved::Unsigned(_)) && !scalar.text.trim().starts_with('0')
 }
 
 /// `1m30s`, `500ms`, `1.5s`, `2h`; a plain number is none but 0.

@@ -5,6 +5,7 @@ use pluvio_model::spec::{FileMode, FileSpec};
 
 use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
 use super::super::rebase::join;
+use super::super::values;
 use super::Convert;
 use super::making::Making;
 
@@ -25,10 +26,7 @@ impl Convert<'_> {
                 let mut inner = Fields::new(path, item);
                 let source = inner.take("source").and_then(|taken| self.text(&taken));
                 target = inner.take("target").and_then(|taken| self.text(&taken));
-                mode = inner.take("mode").and_then(|taken| {
-                    let scalar = taken.item.as_scalar()?;
-                    self.parsed(&taken, "a mode such as 0440", |_| octal(scalar))
-                });
+                mode = inner.take("mode").and_then(|taken| self.mode(&taken));
                 for key in ["uid", "gid"] {
                     if let Some(owner) = inner.take(key) {
                         if owner.item.as_text() == Some("0") {
@@ -91,6 +89,23 @@ impl Convert<'_> {
         );
     }
 
+    fn mode(&mut self, taken: &Taken) -> Option<FileMode> {
+        let scalar = taken.item.as_scalar();
+        let read = |_: &str| scalar.and_then(values::mode);
+        let mode = self.parsed(taken, "a mode such as 0440", read)?;
+        if scalar.is_some_and(values::is_decimal) {
+            self.told.advised(
+                taken.at,
+                &taken.path,
+                format!(
+                    "A number without a 0 before it is decimal: the permission bits are {mode}."
+                ),
+                "Write the permission bits with a 0 before them, such as 0440.",
+            );
+        }
+        Some(mode)
+    }
+
     pub(super) fn config_content(
         &mut self,
         source: &str,
@@ -140,11 +155,4 @@ impl Convert<'_> {
         );
         None
     }
-}
-
-/// `0440` is octal; a YAML number without the zero is decimal, as compose's reader has it.
-fn octal(scalar: &Scalar) -> Option<FileMode> {
-    let text = scalar.text.trim();
-    let text = text.strip_prefix("0o").unwrap_or(text);
-    text.parse().ok()
 }

@@ -125,7 +125,7 @@ impl Convert<'_> {
     /// `mode` of the long form.
     pub(super) fn memory_mode(&mut self, taken: &Taken) -> Option<FileMode> {
         let text = self.text(taken)?;
-        let mode = octal(text.trim());
+        let mode = taken.item.as_scalar().and_then(values::mode);
         match mode {
             Some(mode) => self.told.adapted(
                 taken.at,
@@ -136,7 +136,7 @@ impl Convert<'_> {
                 taken.at,
                 &taken.path,
                 format!("`{text}` are no permission bits."),
-                "Write an octal number such as 1777.",
+                "Write an octal number such as 01777.",
             ),
         }
         mode

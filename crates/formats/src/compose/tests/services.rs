@@ -150,3 +150,33 @@ services:
     let before = format!("{services}x-pluvio{}", own.replace("$$", "$"));
     assert_eq!(read_text(&before).spec, import.spec);
 }
+
+#[test]
+fn a_files_mode_is_the_number_that_compose_reads() {
+    for (written, want) in [
+        ("0440", Some("0440")),
+        ("0o440", Some("0440")),
+        ("420", Some("0644")),
+        ("493", Some("0755")),
+        ("'0440'", Some("0440")),
+        ("'440'", Some("0440")),
+        ("0", Some("0000")),
+        ("5000", None),
+        ("'0890'", None),
+    ] {
+        let import = read_text(&format!(
+            "
+services: {{ web: {{ image: 'localhost/web:1', configs: [{{ source: one, mode: {written} }}] }} }}
+configs: {{ one: {{ content: a }} }}
+"
+        ));
+        assert_eq!(import.errors.is_empty(), want.is_some(), "{written}");
+        if want.is_some() {
+            let file = import.spec.components["web"].files.values().next();
+            let mode = file.and_then(|file| file.mode).map(|mode| mode.to_string());
+            assert_eq!(mode.as_deref(), want, "{written}");
+        }
+        let decimal = written.starts_with(['4', '5']) && want.is_some();
+        assert_eq!(!told(&import, ".mode").is_empty(), decimal, "{written}");
+    }
+}
