@@ -9,10 +9,12 @@ use super::making::Making;
 
 impl Convert<'_> {
     pub(super) fn deploy(&mut self, fields: &mut Fields, making: &mut Making) {
+        let mut scaled = None;
         if let Some(scale) = fields.take("scale")
             && let Some(count) = self.number::<u32>(&scale)
         {
             self.instances(&scale, count, making);
+            scaled = Some(count);
         }
         let Some(deploy) = fields.take("deploy") else {
             return;
@@ -41,7 +43,15 @@ impl Convert<'_> {
         if let Some(replicas) = inner.take("replicas")
             && let Some(count) = self.number::<u32>(&replicas)
         {
-            self.instances(&replicas, count, making);
+            match scaled {
+                Some(other) if other != count => self.told.invalid(
+                    replicas.at,
+                    &replicas.path,
+                    format!("`scale` says {other} instances, and `deploy.replicas` says {count}."),
+                    "Write one of the two.",
+                ),
+                _ => self.instances(&replicas, count, making),
+            }
         }
         if let Some(resources) = inner.take("resources") {
             self.resources(&resources, making);

@@ -180,3 +180,26 @@ configs: {{ one: {{ content: a }} }}
         assert_eq!(!told(&import, ".mode").is_empty(), decimal, "{written}");
     }
 }
+
+#[test]
+fn two_numbers_of_instances_must_agree() {
+    let of = |scale: u32, replicas: u32| {
+        let import = read_text(&format!(
+            "
+services:
+  web:
+    image: localhost/web:1
+    scale: {scale}
+    deploy: {{ replicas: {replicas} }}
+"
+        ));
+        let places = import.errors.iter().map(|error| {
+            let at = error.at.clone().unwrap_or_default();
+            (at.line, at.path)
+        });
+        places.collect::<Vec<_>>()
+    };
+    assert_eq!(of(2, 2), []);
+    let replicas = "services.web.deploy.replicas".to_owned();
+    assert_eq!(of(2, 3), [(Some(6), replicas)]);
+}
