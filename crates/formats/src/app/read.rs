@@ -298,3 +298,20 @@ fn with_line(problem: Problem, lines: &[&str]) -> Problem {
         ),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_given_twice_has_its_line() {
+        let text = "name: shop\nimage: web:1\nvolumes:\n  /d: { name: v }\n  /d/: { name: w }\n";
+        let problems = read(text, "app.yaml").expect_err("one path twice");
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}");
+        };
+        let at = problem.at.clone().unwrap_or_default();
+        assert_eq!((at.line, &*at.path), (Some(5), "volumes./d/"));
+        assert!(problem.cause.contains("given twice"), "{}", problem.cause);
+    }
+}

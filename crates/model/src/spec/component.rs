@@ -104,9 +104,17 @@ pub struct ComponentSpec {
     pub image_ports: bool,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env: IndexMap<EnvName, EnvValue>,
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::paths::distinct",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub files: IndexMap<AbsolutePath, FileSpec>,
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::paths::distinct",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub volumes: IndexMap<AbsolutePath, MountSpec>,
     /// Configuration groups this component takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

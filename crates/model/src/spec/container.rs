@@ -446,9 +446,17 @@ pub struct ContainerSpec {
     pub command: Option<Command>,
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env: IndexMap<EnvName, EnvValue>,
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::paths::distinct",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub files: IndexMap<AbsolutePath, FileSpec>,
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "super::paths::distinct",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub volumes: IndexMap<AbsolutePath, MountSpec>,
     /// How much of the machine it may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]

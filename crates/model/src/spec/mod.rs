@@ -10,6 +10,7 @@ mod container;
 mod database;
 mod external;
 mod parameters;
+mod paths;
 mod scale;
 mod source;
 
@@ -99,7 +100,11 @@ pub struct SettingSpec {
 pub struct GroupSpec {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env: IndexMap<EnvName, EnvValue>,
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "paths::distinct",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
     pub files: IndexMap<AbsolutePath, FileSpec>,
 }
 
