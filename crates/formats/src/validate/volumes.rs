@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
-    AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec, VolumeAccess, VolumeKind,
+    AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec, ScheduleSpec, VolumeAccess, VolumeKind,
 };
 
 use super::Found;
@@ -129,20 +129,30 @@ fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
     a.is_some() && b.is_some() && a != b
 }
 
-/// Several instances cannot share what is exclusive. Stateful components have a volume for each instance.
+/// Several instances cannot share what is exclusive, nor can runs at the same time. Stateful components have a volume for
+/// each instance.
 pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found) {
     let scaled = component.scale.as_ref();
     let count = scaled.map(|scale| scale.most()).or(component.instances);
     let several = count.is_some_and(|count| count > 1);
-    if !several || component.kind != Kind::Service {
-        return;
-    }
+    let overlap =
+        matches!(&component.schedule, Some(ScheduleSpec::In(schedule)) if schedule.overlap);
     let exclusive = component.volumes.values().find(|mount| {
         mount.kind == VolumeKind::Disk
             && mount.access == VolumeAccess::Exclusive
             && !mount.read_only
     });
-    if let Some(name) = exclusive.and_then(|mount| mount.name.as_ref()) {
+    let Some(name) = exclusive.and_then(|mount| mount.name.as_ref()) else {
+        return;
+    };
+    if overlap && component.kind == Kind::Cron {
+        found.conflict(
+            format!("{path}.schedule.overlap"),
+            format!("Runs that overlap cannot share the volume `{name}`, which is exclusive."),
+            "Write `access: shared` if the program can share it, or take `overlap` out.",
+        );
+    }
+    if several && component.kind == Kind::Service {
         found.conflict(
             format!("{path}.{}", if scaled.is_some() { "scale" } else { "instances" }),
             format!("Several instances cannot share the volume `{name}`, which is exclusive."),

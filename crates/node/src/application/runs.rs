@@ -243,11 +243,14 @@ impl Application {
         let run = is_worth_catching_up(due, now).then(|| {
             let mut run = run(&format!("schedule-{component}-{}", due.as_second()));
             run.scheduled_at = Some(due);
+            // One that waits is enough: while none can be started, more would only pile up behind it.
+            let keeps_it = |other: &ObservedRun| !asked.overlap || other.state == RunState::Waiting;
             let busy = self.book.at_work().iter().any(|other| {
                 other.component == *component
                     && matches!(other.kind, RunKind::Schedule | RunKind::Asked)
+                    && keeps_it(other)
             });
-            if busy && !asked.overlap {
+            if busy {
                 run.state = RunState::Skipped;
                 run.ended_at = Some(now);
             }
