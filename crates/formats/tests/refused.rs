@@ -109,7 +109,7 @@ groups: { common: { env: { A: b } } }
         "URL",
         "",
     ),
-    // Schedules that are none; one that never fires, or by a zone that is not known, is `plan`'s to find.
+    // Schedules that are none.
     (
         "components:
   night: { kind: cron, image: a, schedule: \"61 * * * *\" }

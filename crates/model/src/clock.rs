@@ -17,3 +17,8 @@ pub fn now() -> Timestamp {
 pub fn set(clock: fn() -> Timestamp) {
     let _ = INSTEAD.set(clock);
 }
+
+/// Whether the time zone database, which is part of the program, has a zone of this name.
+pub fn is_time_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}

@@ -148,7 +148,7 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
                     "Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).",
                 );
             }
-            if let Some(zone) = zone.filter(|zone| !cron::looks_like_zone(zone)) {
+            if let Some(zone) = zone.filter(|zone| !cron::is_zone(zone)) {
                 found.invalid(
                     format!("{path}.schedule.timeZone"),
                     format!("`{zone}` is not a time zone's name."),

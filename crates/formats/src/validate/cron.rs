@@ -26,18 +26,19 @@ pub(super) fn check(text: &str) -> Result<(), String> {
         ("month", 1, 12, &MONTHS),
         ("weekday", 0, 7, &DAYS),
     ];
+    let mut numbers: Vec<Vec<u8>> = Vec::new();
     for (field, (what, least, most, names)) in fields.iter().zip(ranges) {
+        let mut all = Vec::new();
         for item in field.split(',') {
             let (range, step) = match item.split_once('/') {
                 Some((range, step)) => (range, Some(step)),
                 None => (item, None),
             };
-            if step.is_some_and(|step| !step.parse::<u8>().is_ok_and(|step| step > 0)) {
-                return Err(format!("`{item}` is no step of the {what}"));
-            }
-            if range == "*" {
-                continue;
-            }
+            let every = match step.map(str::parse::<u8>) {
+                None => 1,
+                Some(Ok(every)) if every > 0 => every,
+                Some(_) => return Err(format!("`{item}` is no step of the {what}")),
+            };
             let number = |text: &str| -> Result<u8, String> {
                 let named = names
                     .iter()
@@ -48,32 +49,38 @@ pub(super) fn check(text: &str) -> Result<(), String> {
                     .filter(|number| (least..=most).contains(number))
                     .ok_or_else(|| format!("`{text}` is no {what} from {least} to {most}"))
             };
-            match range.split_once('-') {
-                Some((from, to)) => {
-                    if number(from)? > number(to)? {
-                        return Err(format!("`{range}` ends before it begins"));
-                    }
-                }
-                None => {
-                    number(range)?;
-                }
+            let (from, to) = match range.split_once('-') {
+                _ if range == "*" => (least, most),
+                Some((from, to)) => (number(from)?, number(to)?),
+                None if step.is_some() => (number(range)?, most),
+                None => (number(range)?, number(range)?),
+            };
+            if from > to {
+                return Err(format!("`{range}` ends before it begins"));
             }
+            all.extend((from..=to).step_by(usize::from(every)));
         }
+        numbers.push(all);
+    }
+    // A day of the week is another way to fire.
+    if fields[4] == "*" && has_no_day(&numbers[2], &numbers[3]) {
+        return Err("it never fires, for no month in it has such a day".to_owned());
     }
     Ok(())
 }
 
-/// The form of a name in the time zone database; which names exist, only a machine's copy of it knows.
-pub(super) fn looks_like_zone(zone: &str) -> bool {
-    !zone.is_empty()
-        && zone.len() <= 64
-        && zone.starts_with(|c: char| c.is_ascii_uppercase())
-        && zone.split('/').all(|part| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+'))
-        })
+fn has_no_day(days: &[u8], months: &[u8]) -> bool {
+    let length = |month: &u8| match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    days.iter().copied().min() > months.iter().map(length).max()
+}
+
+/// Whether the time zone database has it, as the one who fires by it asks.
+pub(super) fn is_zone(zone: &str) -> bool {
+    pluvio_model::clock::is_time_zone(zone)
 }
 
 #[cfg(test)]
@@ -85,6 +92,9 @@ mod tests {
             "*/5 0-6,22 1 jan-mar MON",
             "0 0 * * 7",
             "@daily",
+            "0 0 29 2 *",
+            "0 0 31 2,3 *",
+            "0 0 30 2 mon",
         ] {
             assert_eq!(super::check(good), Ok(()), "{good}");
         }
@@ -94,6 +104,14 @@ mod tests {
             ("* * 0 * *", "`0` is no day from 1 to 31"),
             ("*/0 * * * *", "`*/0` is no step of the minute"),
             ("5-1 * * * *", "`5-1` ends before it begins"),
+            (
+                "0 0 30 feb *",
+                "it never fires, for no month in it has such a day",
+            ),
+            (
+                "0 0 31 4-6/2,11 *",
+                "it never fires, for no month in it has such a day",
+            ),
             (
                 "@often",
                 "what follows @ is hourly, daily, weekly, monthly or yearly",

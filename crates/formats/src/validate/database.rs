@@ -167,7 +167,7 @@ fn backups(path: &str, component: &ComponentSpec, found: &mut Found) {
         );
     }
     if let Some(zone) = schedule.time_zone.as_deref()
-        && !cron::looks_like_zone(zone)
+        && !cron::is_zone(zone)
     {
         found.invalid(
             format!("{path}.backups.schedule.timeZone"),

@@ -542,3 +542,31 @@ networks: { back: {}, front: {} }
         "#]],
     );
 }
+
+#[test]
+fn schedules_are_checked_whole() {
+    check(
+        "
+name: shop
+components:
+  a: { kind: cron, image: a, schedule: { cron: '60 0 * * *', timeZone: Europe/Berlln } }
+  b: { kind: cron, image: a, schedule: { cron: '0 0 30 2 *', timeZone: europe/berlin } }
+  c: { kind: cron, image: a, schedule: { cron: '0 0 * * *', overlap: true }, volumes: { /d: { name: d } } }
+  d: { kind: cron, image: a, schedule: { cron: '0 0 * * *', overlap: true }, volumes: { /d: { name: e, access: shared } } }
+",
+        expect![[r#"
+            4:48 components.a.schedule.cron spec.invalid
+                `60 0 * * *` is not a schedule: `60` is no minute from 0 to 59.
+                Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).
+            4:72 components.a.schedule.timeZone spec.invalid
+                `Europe/Berlln` is not a time zone's name.
+                Write one as in the time zone database: Europe/Berlin, Asia/Shanghai, UTC.
+            5:48 components.b.schedule.cron spec.invalid
+                `0 0 30 2 *` is not a schedule: it never fires, for no month in it has such a day.
+                Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).
+            6:70 components.c.schedule.overlap spec.conflict
+                Runs that overlap cannot share the volume `d`, which is exclusive.
+                Write `access: shared` if the program can share it, or take `overlap` out.
+        "#]],
+    );
+}
