@@ -1,9 +1,11 @@
 //! What components, sidecars and init steps have alike: probes, limits, files.
 
 use indexmap::IndexMap;
+use pluvio_model::interpolate::{self, Piece};
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
-    AbsolutePath, FileSpec, MountSpec, PortRef, PortSpec, Probe, Probes, Reload, Resources,
+    AbsolutePath, FileSpec, HttpProbe, MountSpec, PortRef, PortSpec, Probe, Probes, Reload,
+    Resources,
 };
 
 use super::component::is_http;
@@ -75,6 +77,7 @@ pub(super) fn one_probe(
                 "Begin it with `/`.",
             );
         }
+        asked_as_it_stands(&format!("{path}.http"), http, found);
         match &http.port {
             Some(port) => port_ref(&format!("{path}.http.port"), port, ports, found),
             None if !ports.is_empty() && !ports.values().any(is_http) => found.conflict(
@@ -116,6 +119,39 @@ pub(super) fn one_probe(
         }
     }
 }
+
+/// What a probe sends is part of the release, which people read: no reference in it is put in, least of all a secret's.
+fn asked_as_it_stands(path: &str, http: &HttpProbe, found: &mut Found) {
+    let headers = http.headers.iter();
+    let headers = headers.map(|(name, value)| (format!("{path}.headers.{name}"), value));
+    let all = std::iter::once((format!("{path}.path"), &http.path)).chain(headers);
+    for (path, text) in all {
+        let pieces = interpolate::parse(text).unwrap_or_default();
+        let Some(reference) = interpolate::references(&pieces).into_iter().next() else {
+            continue;
+        };
+        let (shown, remedy) = match reference {
+            Piece::Secret(name) => (
+                format!("${{secrets.{name}}}"),
+                "Ask without it, or write `command: …`: a program in the container has the secret as a variable.",
+            ),
+            Piece::Setting(name) => (format!("${{settings.{name}}}"), VALUE_ITSELF),
+            Piece::Export { component, export } => {
+                (format!("${{{component}.{export}}}"), VALUE_ITSELF)
+            }
+            Piece::Variable { name, .. } => (format!("${{{name}}}"), VALUE_ITSELF),
+            Piece::Text(_) => continue,
+        };
+        found.invalid(
+            path,
+            format!("`{shown}` would be sent as it stands: nothing is put into a probe's request."),
+            remedy,
+        );
+    }
+}
+
+const VALUE_ITSELF: &str =
+    "Write the value itself, or `command: …`, which has the container's variables.";
 
 /// A port by name must be declared; a number may be any.
 pub(super) fn port_ref(

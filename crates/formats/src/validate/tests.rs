@@ -570,3 +570,26 @@ components:
         "#]],
     );
 }
+
+#[test]
+fn a_probes_request_has_no_references() {
+    check(
+        "
+name: shop
+image: a
+ports: { http: { port: 80 } }
+secrets: { KEY: {} }
+settings: { HOST: { default: a } }
+probes:
+  ready: { http: { path: /ok, headers: { A: 'Bearer ${secrets.KEY}', B: '${settings.HOST}', C: '$5' } } }
+",
+        expect![[r#"
+            8:45 probes.ready.http.headers.A spec.invalid
+                `${secrets.KEY}` would be sent as it stands: nothing is put into a probe's request.
+                Ask without it, or write `command: …`: a program in the container has the secret as a variable.
+            8:73 probes.ready.http.headers.B spec.invalid
+                `${settings.HOST}` would be sent as it stands: nothing is put into a probe's request.
+                Write the value itself, or `command: …`, which has the container's variables.
+        "#]],
+    );
+}
