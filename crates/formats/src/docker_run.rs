@@ -91,6 +91,8 @@ pub fn read(
         .iter()
         .map(|(name, value, _)| (name.clone(), value.clone()))
         .collect();
+    let folder = around.absolute(".");
+    let folder = folder.map(|folder| folder.trim_end_matches("/.").to_owned());
     let mut services = Services::default();
     let mut redirected = shell.redirected.iter().peekable();
     for (number, command) in shell.commands.iter().enumerate() {
@@ -122,6 +124,7 @@ pub fn read(
         let run = Run {
             unset: &shell.unset,
             own: [&set, &own, given],
+            folder: folder.as_deref(),
             at: command[0].at,
         };
         let taken = run.read(&command[start..], &mut services, &mut told);
@@ -308,6 +311,8 @@ struct Run<'r> {
     unset: &'r [String],
     /// Those that have one: of lines above, of the line, given.
     own: [&'r [(String, String)]; 3],
+    /// Where the folder lies that they are run in, if that is known.
+    folder: Option<&'r str>,
     at: Place,
 }
 
@@ -320,6 +325,7 @@ impl Run<'_> {
             unset: self.unset,
             own: self.own,
             taken: Vec::new(),
+            folder: self.folder.map(str::to_owned),
             on_network: Map::new(),
         };
         if let Some(index) = flags_of(words, &mut service, told) {

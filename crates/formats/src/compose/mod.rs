@@ -37,6 +37,9 @@ pub const FILES: [&str; 4] = [
     "docker-compose.yaml",
 ];
 
+/// The key of a service for what `docker run` has a word for, and compose none.
+pub(crate) const CPUSET_MEMS: &str = "x-cpuset-mems";
+
 /// What a path beside the compose file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {

@@ -17,6 +17,8 @@ pub(super) struct Service<'u> {
     pub(super) own: [&'u [(String, String)]; 3],
     /// Of these, what a flag asked for by its name alone.
     pub(super) taken: Vec<String>,
+    /// Where the folder that somebody is in lies on the machine, if that is known.
+    pub(super) folder: Option<String>,
     /// What flags of their own say of the network: aliases, addresses.
     pub(super) on_network: Map,
 }
@@ -71,7 +73,8 @@ fn expanded(
     told: &mut Told,
 ) -> Option<String> {
     let name = &format!("--{}", flag.long());
-    let mut value = here(value, name, at, told);
+    let begins = matches!(flag.key, "volumes" | "mount" | "env_file" | "label_file");
+    let mut value = here(value, begins, name, at, service, told);
     // Rules of proxies are between backticks: ``Host(`a`)``.
     if value.contains("$(") || value.contains('`') && flag.key != "labels" {
         told.refused(
@@ -109,18 +112,70 @@ fn expanded(
     Some(value)
 }
 
-/// The folder that somebody is in, at the beginning of a path.
-fn here(value: &str, flag: &str, at: Place, told: &mut Told) -> String {
-    const HERE: [&str; 9] = [
-        "$(pwd)", "$(PWD)", "${PWD}", "${pwd}", "$PWD", "$pwd", "`pwd`", "%cd%", "%CD%",
-    ];
-    for here in HERE {
-        if let Some(rest) = value.strip_prefix(here) {
-            told.adapted(at, flag, format!("{here} is the folder you are in."));
-            return format!(".{rest}");
+/// The folder that somebody is in, as shells name it.
+const HERE: [&str; 9] = [
+    "$(pwd)", "$(PWD)", "${PWD}", "${pwd}", "$PWD", "$pwd", "`pwd`", "%cd%", "%CD%",
+];
+
+/// Where that folder is in the container, if it is not known where it is on the machine.
+const UNKNOWN: &str = "/work";
+
+/// Where the folder is named first, and how.
+fn named_here(text: &str) -> Option<(usize, &'static str)> {
+    fn goes_on(c: char) -> bool {
+        c.is_ascii_alphanumeric() || c == '_'
+    }
+    let all = HERE.into_iter().flat_map(|word| {
+        let found = text.match_indices(word).map(|(at, _)| at);
+        let found = found.filter(move |at| {
+            let behind = &text[at + word.len()..];
+            !word.ends_with(goes_on) || !behind.starts_with(goes_on)
+        });
+        found.map(move |at| (at, word))
+    });
+    all.min_by_key(|(at, _)| *at)
+}
+
+/// A value with the folder put in. Where it `begins` a path of the machine, the path is relative to it.
+fn here(
+    value: &str,
+    begins: bool,
+    flag: &str,
+    at: Place,
+    service: &Service,
+    told: &mut Told,
+) -> String {
+    let (mut out, mut rest) = (String::new(), value);
+    let mut said = false;
+    while let Some((start, word)) = named_here(rest) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start + word.len()..];
+        if begins && out.is_empty() {
+            out.push('.');
+            told.adapted(at, flag, format!("{word} is the folder you are in."));
+            continue;
+        }
+        let known = service.folder.as_deref();
+        out.push_str(known.unwrap_or(UNKNOWN));
+        if std::mem::replace(&mut said, true) {
+            continue;
+        }
+        match known {
+            Some(folder) => told.adapted(
+                at,
+                flag,
+                format!("{word} is the folder you are in, {folder}."),
+            ),
+            None => told.advised(
+                at,
+                flag,
+                format!("{word} is the folder you are in; where that is, is not known here: it is {UNKNOWN}."),
+                "Write the whole path.",
+            ),
         }
     }
-    value.to_owned()
+    out.push_str(rest);
+    out
 }
 
 pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, told: &mut Told) {
@@ -273,12 +328,27 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
                 "Write SOURCE:TARGET.",
             );
         }
-        "devices-rate" => told.refused(
+        "volume-driver" if value == "local" => {
+            told.ignored(at, &name, "It is the usual driver.");
+        }
+        "volume-driver" => told.refused(
             at,
             &name,
-            "Rates of devices are written in app.yaml only.",
-            "Write them under `patch.engine`, as the engine's API has them.",
+            format!("The driver {value} is not used; volumes are local ones."),
+            "Mount that storage on the machine, and name its folder.",
         ),
+        "blkio_config" => devices(flag.long(), value, at, service, told),
+        "storage_opt" => match value.split_once('=') {
+            Some((option, value)) => {
+                service.inside("storage_opt", option, at, Item::scalar(at, value));
+            }
+            None => told.invalid(
+                at,
+                &name,
+                format!("`{value}` is no option."),
+                "Write it with its value, such as size=20G.",
+            ),
+        },
         key if flag.many => service.push(key, at, text()),
         key => {
             let item = if flag.takes == Takes::Switch {
@@ -303,6 +373,37 @@ pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, 
             service.put(key, at, item);
         }
     }
+}
+
+/// `--blkio-weight 300`, `--device-read-bps /dev/sda:1mb`, as compose has them.
+fn devices(flag: &str, value: &str, at: Place, service: &mut Service, told: &mut Told) {
+    if flag == "blkio-weight" {
+        service.inside("blkio_config", "weight", at, Item::scalar(at, value));
+        return;
+    }
+    let Some((path, number)) = value.rsplit_once(':') else {
+        told.invalid(
+            at,
+            &format!("--{flag}"),
+            format!("`{value}` names no device with its number."),
+            "Write such as /dev/sda:1mb.",
+        );
+        return;
+    };
+    let (key, word) = match flag {
+        "blkio-weight-device" => ("weight_device".to_owned(), "weight"),
+        flag => (flag.replace('-', "_"), "rate"),
+    };
+    let one = [("path", path), (word, number)].map(|(key, text)| {
+        let item = Item::scalar(at, text);
+        (key.to_owned(), Field { at, item })
+    });
+    let one = Item::map(at, Map::from(one));
+    let before = service.map.get("blkio_config");
+    let before = before.and_then(|field| field.item.get(&key));
+    let all = before.into_iter().flat_map(Item::items).cloned();
+    let all = all.chain(std::iter::once(one)).collect();
+    service.inside("blkio_config", &key, at, Item::list(at, all));
 }
 
 /// What commas part, unless quotes keep them: `a,"b=c,d"`.
@@ -341,7 +442,7 @@ fn mount(value: &str, at: Place, service: &mut Service, told: &mut Told) {
                 outer.insert("source", value);
             }
             "dst" | "target" | "destination" => {
-                outer.insert("target", value);
+                outer.insert("target", here(&value, false, "--mount", at, service, told));
             }
             "ro" | "readonly" => {
                 let on = matches!(value.as_str(), "true" | "1");

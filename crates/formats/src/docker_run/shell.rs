@@ -120,7 +120,7 @@ pub(super) fn commands(
             '\r' => {}
             // What web pages make of blanks.
             ' ' | '\t' | '\u{a0}' | '\u{2009}' | '\u{200b}' => command.extend(word.take()),
-            '\\' | '^' | '`' if ends_line(&letters) => {
+            '\\' | '^' | '`' if ends_line(&letters) && !closes(c, word.as_ref()) => {
                 for c in letters.by_ref() {
                     if c == '\n' {
                         break;
@@ -358,6 +358,11 @@ fn variable<'t>(letters: &Letters<'t>) -> Option<Variable<'t>> {
         behind: ends.then_some(rest),
         default: ends.then_some(default),
     })
+}
+
+/// Whether it is the second backtick of a word: `` `pwd` ``.
+fn closes(c: char, word: Option<&Word>) -> bool {
+    c == '`' && word.is_some_and(|word| word.text.contains('`'))
 }
 
 /// Only blanks until the end of the line.

@@ -394,3 +394,54 @@ fn long_texts_take_time_as_they_are_long() {
     }
     assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn the_folder_that_one_is_in_is_named_anywhere_in_a_value() {
+    use pluvio_model::spec::VolumeKind;
+    for word in ["$(pwd)", "\"$PWD\"", "${PWD}", "`pwd`"] {
+        let first = format!("docker run -v {word}:{word} -w {word} img");
+        let line = format!("{first}\ndocker run -v {word}/a:{word}/b img");
+        let import = read_alone(&line, None, &[]);
+        assert_eq!(import.errors, [], "{line}");
+        assert_eq!(refused(&import.report), [""; 0], "{line}");
+        let shown: Vec<String> = import
+            .spec
+            .components
+            .values()
+            .map(|component| {
+                let places = component.volumes.keys().map(ToString::to_string);
+                let folder = component.working_dir.iter().map(ToString::to_string);
+                places.chain(folder).collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        assert_eq!(shown, ["/work /work", "/work/b"], "{line}");
+        let volumes = import.spec.components[0].volumes.values();
+        assert!(volumes.into_iter().all(|one| one.kind == VolumeKind::Disk));
+    }
+    let component = alone("docker run -e 'A=$PWDX' -e B=$PWD/x img");
+    let env: Vec<&str> = component.env.values().map(|value| &*value.0).collect();
+    assert_eq!(env, ["$$PWDX", "/work/x"]);
+}
+
+#[test]
+fn what_compose_hands_to_the_engine_a_line_does_as_well() {
+    let component = alone(
+        "docker run --storage-opt size=20G --blkio-weight 300 --device-read-bps /dev/sda:1mb --device-read-bps /dev/sdb:2mb --blkio-weight-device /dev/sda:200 --cpuset-mems 0,1 --volume-driver local img",
+    );
+    let patch = serde_json::to_value(&component.patch).unwrap();
+    assert_eq!(
+        patch["engine"]["HostConfig"],
+        serde_json::json!({
+            "CpusetMems": "0,1",
+            "StorageOpt": { "size": "20G" },
+            "BlkioWeight": 300,
+            "BlkioWeightDevice": [{ "Path": "/dev/sda", "Weight": 200 }],
+            "BlkioDeviceReadBps": [
+                { "Path": "/dev/sda", "Rate": 1_048_576 },
+                { "Path": "/dev/sdb", "Rate": 2_097_152 },
+            ],
+        })
+    );
+    let import = read_alone("docker run --volume-driver nfs img", None, &[]);
+    assert_eq!(refused(&import.report), ["--volume-driver"]);
+}

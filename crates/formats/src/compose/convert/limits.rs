@@ -3,6 +3,7 @@
 use pluvio_model::quantity::{Bytes, Cpu};
 use serde_json::json;
 
+use super::super::CPUSET_MEMS;
 use super::super::item::{Fields, Item, Taken, Value};
 use super::super::values;
 use super::Convert;
@@ -127,6 +128,7 @@ impl Convert<'_> {
         self.annotations(fields, making);
         for (key, name, kind) in [
             ("cpuset", "CpusetCpus", As::Text),
+            (CPUSET_MEMS, "CpusetMems", As::Text),
             ("cpu_rt_period", "CpuRealtimePeriod", As::Number),
             ("cpu_rt_runtime", "CpuRealtimeRuntime", As::Number),
             ("memswap_limit", "MemorySwap", As::Size),
