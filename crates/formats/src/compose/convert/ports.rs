@@ -176,8 +176,9 @@ impl Convert<'_> {
             return;
         }
         if making.component.instances.is_some_and(|count| count > 1) {
-            let (kept, left): (Vec<Published>, Vec<Published>) =
-                published.into_iter().partition(|port| port.http);
+            let (kept, left): (Vec<Published>, Vec<Published>) = published
+                .into_iter()
+                .partition(|port| port.http || port.host.is_none());
             for port in left {
                 self.told.refused(
                     port.at,

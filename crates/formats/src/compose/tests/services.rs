@@ -203,3 +203,21 @@ services:
     let replicas = "services.web.deploy.replicas".to_owned();
     assert_eq!(of(2, 3), [(Some(6), replicas)]);
 }
+
+#[test]
+fn only_a_port_of_the_machine_leads_to_one_instance() {
+    let outcomes = |port: &str| {
+        let import = read_text(&format!(
+            "
+services:
+  web: {{ image: 'localhost/web:1', ports: ['{port}'], deploy: {{ replicas: 2 }} }}
+"
+        ));
+        assert_eq!(import.errors, [], "{port}");
+        assert_eq!(import.spec.components["web"].instances, Some(2));
+        told(&import, ".ports")
+    };
+    let adapted = "adapted services.web.ports";
+    assert_eq!(outcomes("3000-3001"), [adapted, adapted]);
+    assert_eq!(outcomes("5432:5432"), ["refused services.web.ports"]);
+}
