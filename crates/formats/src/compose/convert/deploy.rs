@@ -211,13 +211,16 @@ impl Convert<'_> {
                 ),
             }
         }
-        for key in ["delay", "max_attempts", "window"] {
+        for (key, message) in [
+            ("delay", "Pauses between restarts grow by themselves."),
+            (
+                "max_attempts",
+                "The limit is not kept: restarts do not end, and the pauses between them grow.",
+            ),
+            ("window", "A restart is counted by no window."),
+        ] {
             if let Some(taken) = inner.take(key) {
-                self.told.adapted(
-                    taken.at,
-                    &taken.path,
-                    "Pauses between restarts grow by themselves, without an end.",
-                );
+                self.told.adapted(taken.at, &taken.path, message);
             }
         }
         inner.finish(

@@ -393,11 +393,11 @@ impl Convert<'_> {
                 return;
             }
         };
-        if let Some(count) = count {
+        if let Some(count) = count.filter(|_| !job) {
             self.told.adapted(
                 restart.at,
                 &restart.path,
-                format!("The limit of {count} restarts becomes growing pauses between them."),
+                format!("The limit of {count} restarts is not kept: they do not end, and the pauses between them grow."),
             );
         }
         if job {

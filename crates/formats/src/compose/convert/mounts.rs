@@ -544,8 +544,9 @@ impl Convert<'_> {
         self.told.adapted(
             at,
             &from.path,
-            format!("The mounts of {name} are written out."),
+            format!("The mounts of {name} are written out, and it starts once {name} is ready."),
         );
+        self.uses(name, at, &from.path, false, making, services);
         let own = making.take_mounts();
         if let Some(other) = other {
             let taken = Taken {

@@ -375,6 +375,21 @@ impl Convert<'_> {
         }
     }
 
+    /// What stands behind the line that a check's shell is given becomes the shell's own `$0`, `$1` …, which nobody means.
+    fn behind_a_line(&mut self, test: &Taken, left: &[String]) {
+        if !left.is_empty() {
+            self.told.advised(
+                test.at,
+                &test.path,
+                format!(
+                    "As docker has it, the shell runs what stands first behind CMD-SHELL; `{}` is no part of that.",
+                    left.join(" ")
+                ),
+                "Write the whole line as one text, or begin the list with CMD.",
+            );
+        }
+    }
+
     pub(super) fn health(&mut self, fields: &mut Fields, making: &mut Making) {
         let Some(health) = fields.take("healthcheck") else {
             return;
@@ -429,7 +444,10 @@ impl Convert<'_> {
                             Some(Command::Words(rest.to_vec()))
                         }
                         Some((first, rest)) if first == "CMD-SHELL" => {
-                            Some(Command::Shell(rest.join(" ")))
+                            rest.split_first().map(|(line, left)| {
+                                self.behind_a_line(test, left);
+                                Command::Shell(line.clone())
+                            })
                         }
                         Some((first, _)) if first == "NONE" => None,
                         Some(_) => {

@@ -221,3 +221,43 @@ services:
     assert_eq!(outcomes("3000-3001"), [adapted, adapted]);
     assert_eq!(outcomes("5432:5432"), ["refused services.web.ports"]);
 }
+
+#[test]
+fn what_is_taken_of_others_and_asked_of_the_shell_is_as_docker_has_it() {
+    let import = read_text(
+        "
+services:
+  a:
+    image: localhost/a:1
+    volumes_from: [b]
+    restart: on-failure:3
+    healthcheck: { test: [CMD-SHELL, pg_isready, -d, x] }
+  b: { image: 'localhost/b:1', volumes: ['data:/data'], deploy: { restart_policy: { max_attempts: 4 } } }
+volumes: { data: {} }
+",
+    );
+    assert_eq!(import.errors, []);
+    let a = &import.spec.components["a"];
+    let uses: Vec<&str> = a
+        .uses
+        .iter()
+        .map(|used| used.component().as_str())
+        .collect();
+    assert_eq!(uses, ["b"]);
+    let ready = a.probes.as_ref().and_then(|probes| probes.ready.as_ref());
+    let command = ready.and_then(|ready| ready.command.clone());
+    let shell = pluvio_model::spec::Command::Shell("pg_isready".to_owned());
+    assert_eq!(command, Some(shell));
+    let rows: Vec<&str> = import.report.iter().map(|row| &*row.message).collect();
+    for part in [
+        "`-d x` is no part",
+        "The limit of 3 restarts is not kept",
+        "The limit is not kept",
+        "it starts once b is ready",
+    ] {
+        assert!(
+            rows.iter().any(|row| row.contains(part)),
+            "{part}\n{rows:#?}"
+        );
+    }
+}
