@@ -8,13 +8,15 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::Status;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
+use pluvio_model::id::ApplicationId;
 use pluvio_plan::lower::kubernetes::{Object, key};
 use sha2::{Digest, Sha256};
 
 use crate::MANAGER;
 use crate::book::ObjectName;
 use crate::cache::{Cache, Seen, seen};
-use crate::failure::{FOREIGN, is_invalid, is_not_found, is_unchangeable};
+use crate::deletion;
+use crate::failure::{FOREIGN, LEAVING, is_invalid, is_not_found, is_unchangeable};
 use crate::resources::Resources;
 
 /// When an object was last written with another content, by the cluster's clock, and which generation that made.
@@ -79,9 +81,9 @@ impl Writer {
                 name.namespace.as_deref(),
             )
             .await?;
-        if !self.written.contains_key(&name) {
-            refuse_anothers(&api, cache, &name, object).await?;
-        }
+        // Also what was written before: somebody may have deleted it and made another.
+        let known = self.written.get(&name).map(|written| written.uid.as_str());
+        refuse_anothers(&api, cache, &name, object, known).await?;
         let params = PatchParams::apply(MANAGER).force();
         let applied = match api
             .patch(&name.name, &params, &Patch::Apply(&object.body))
@@ -90,10 +92,9 @@ impl Writer {
             Err(error) if is_unchangeable(&error) && can_be_replaced(&name.kind) => {
                 // A field that cannot be changed: the object is made anew, and takes its pods over.
                 tracing::info!(object = %name, "it is replaced: a field of it cannot be changed");
-                api.delete(&name.name, &DeleteParams::orphan())
-                    .await
-                    .map(drop)
-                    .or_else(found)?;
+                let ours = application_of(&object.body);
+                let orphan = DeleteParams::orphan();
+                deletion::of_application(&api, &name.name, ours.as_ref(), orphan).await?;
                 api.patch(&name.name, &params, &Patch::Apply(&object.body))
                     .await?
             }
@@ -134,12 +135,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Deletes what is there by that name. True when nothing is left of it.
+    /// Deletes what the application has by that name. True when nothing is left of it. What was noted before it was written may turn
+    /// out to be somebody else's, which stays.
     pub(crate) async fn remove(
         &mut self,
         client: &Client,
         resources: &Resources,
         name: &ObjectName,
+        application: ApplicationId,
     ) -> Result<bool, kube::Error> {
         self.written.remove(name);
         let api = match resources
@@ -156,11 +159,8 @@ impl Writer {
             Err(error) if is_not_found(&error) => return Ok(true),
             Err(error) => return Err(error),
         };
-        match api.delete(&name.name, &DeleteParams::background()).await {
-            Ok(either) => Ok(either.is_right()),
-            Err(error) if is_not_found(&error) => Ok(true),
-            Err(error) => Err(error),
-        }
+        let (ours, params) = (application.to_string(), DeleteParams::background());
+        deletion::of_application(&api, &name.name, Some(&ours), params).await
     }
 
     pub(crate) fn wrote(&self, name: &ObjectName) -> Option<Wrote> {
@@ -177,24 +177,21 @@ impl Writer {
     }
 }
 
-/// Before an object is written for the first time: one of that name may be there already, of an application that another Pluvio
-/// runs on this cluster, or of nobody that is known here. It is not taken from them.
+/// Before an object is written: one of that name may be there already, of an application that another Pluvio runs on this cluster, or
+/// of nobody that is known here. It is not taken from them. `known`: the id of what was written by that name before.
 async fn refuse_anothers(
     api: &Api<DynamicObject>,
     cache: &Cache,
     name: &ObjectName,
     object: &Object,
+    known: Option<&str>,
 ) -> Result<(), kube::Error> {
     // A namespace is the environment's, whose applications share it. A claim is named after its volume's id, and may change
     // applications with it.
     if matches!(name.kind.as_str(), "Namespace" | "PersistentVolumeClaim") {
         return Ok(());
     }
-    let label = |body: &serde_json::Value| {
-        let labels = body.pointer("/metadata/labels")?;
-        labels.get(key::APPLICATION)?.as_str().map(str::to_owned)
-    };
-    let Some(ours) = label(&object.body) else {
+    let Some(ours) = application_of(&object.body) else {
         return Ok(());
     };
     // After a start all of it is there and known to be ours.
@@ -208,7 +205,8 @@ async fn refuse_anothers(
         return Ok(());
     };
     let owner = there.labels().get(key::APPLICATION);
-    if owner == Some(&ours) {
+    // One that was written here is ours without its label too, which somebody took away.
+    if owner == Some(&ours) || owner.is_none() && there.uid().as_deref() == known {
         return Ok(());
     }
     let message = format!(
@@ -217,16 +215,18 @@ async fn refuse_anothers(
             ": it belongs to the application {owner}"
         ))
     );
-    let status = Status::failure(&message, "Foreign").with_code(FOREIGN);
+    let reason = match there.metadata.deletion_timestamp {
+        Some(_) => LEAVING,
+        None => "Foreign",
+    };
+    let status = Status::failure(&message, reason).with_code(FOREIGN);
     Err(kube::Error::Api(status.boxed()))
 }
 
-fn found(error: kube::Error) -> Result<(), kube::Error> {
-    if is_not_found(&error) {
-        Ok(())
-    } else {
-        Err(error)
-    }
+/// Whose an object is that is written.
+fn application_of(body: &serde_json::Value) -> Option<String> {
+    let labels = body.pointer("/metadata/labels")?;
+    labels.get(key::APPLICATION)?.as_str().map(str::to_owned)
 }
 
 /// Pods outlive these without harm while another of the same name is made.

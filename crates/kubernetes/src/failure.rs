@@ -8,6 +8,8 @@ use crate::refusal;
 
 /// Our own, for an object that is not ours to write; no API server answers it.
 pub(crate) const FOREIGN: u16 = 499;
+/// Its reason when that object is about to go, and the name to be free.
+pub(crate) const LEAVING: &str = "ForeignLeaving";
 
 pub(crate) fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::Api(status) if status.code == 404)
@@ -98,9 +100,16 @@ pub(crate) fn of_object(what: &str, error: &Error) -> Problem {
     }
     match error {
         Error::Api(status) if status.code == 401 => forbidden(&status.message),
-        Error::Api(status) if status.code == FOREIGN => problem::CONFLICT.problem(
+        Error::Api(status) if status.code == FOREIGN && status.reason == LEAVING => {
+            problem::CONFLICT.problem(
+                format!("{}, and is being deleted.", status.message),
+                "It is tried again, and made once that one is gone.",
+            )
+        }
+        // No waiting makes it ours: a release ends by this code.
+        Error::Api(status) if status.code == FOREIGN => problem::NAME_TAKEN.problem(
             format!("{}.", status.message),
-            "Another Pluvio, or somebody by hand, has an object of that name in this namespace. Name the application or the environment otherwise, or delete the object.",
+            "Another Pluvio, or somebody by hand, has an object of that name in this namespace. Name the application, the component or the environment otherwise, or delete the object, then deploy again.",
         ),
         Error::Api(status) if status.code == 403 => forbidden(&status.message),
         error if is_passing(error) => problem::CLUSTER_UNREACHABLE.problem(
@@ -152,6 +161,18 @@ pub(crate) fn end(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_somebody_elses_ends_a_release_unless_it_is_about_to_go() {
+        let foreign = |reason: &str| {
+            let status = kube::core::Status::failure("Service a is there already", reason);
+            of_object("Service a", &Error::Api(status.with_code(FOREIGN).boxed()))
+        };
+        let stays = foreign("Foreign");
+        assert!(stays.is(problem::NAME_TAKEN), "{stays:?}");
+        let leaves = foreign(LEAVING);
+        assert!(leaves.is(problem::CONFLICT), "{leaves:?}");
+    }
 
     #[test]
     fn an_object_is_made_anew_only_for_what_cannot_be_changed() {

@@ -16,6 +16,7 @@ mod cache;
 pub mod check;
 mod connect;
 mod connector;
+mod deletion;
 mod dns;
 mod events;
 mod exec;

@@ -16,12 +16,12 @@ use pluvio_plan::lower::kubernetes::key;
 use pluvio_runtime::LeftVolume;
 use serde_json::json;
 
-use crate::MANAGER;
 use crate::book::{Book, Shelf};
 use crate::connect::Connection;
-use crate::failure::{is_expired, is_not_found, of_object};
+use crate::failure::{is_conflict, is_expired, is_not_found, of_object};
 use crate::hands::HAND;
 use crate::resources::Resources;
+use crate::{MANAGER, deletion};
 
 /// What applications are made of, in the order in which it goes: first who makes others.
 const KINDS: [(&str, &str); 13] = [
@@ -76,7 +76,7 @@ pub async fn remove(connection: &Connection, home: &str) -> Result<Vec<LeftVolum
     for namespace in &namespaces {
         let holds_data = left.iter().any(|volume| volume.namespace == *namespace);
         if !holds_data && removal.foreign(namespace, &ids).await?.is_empty() {
-            removal.delete("v1", "Namespace", None, namespace).await?;
+            removal.end_namespace(namespace).await?;
             going.push(namespace.clone());
         }
     }
@@ -153,24 +153,55 @@ impl Removal {
         }
     }
 
-    async fn delete(
+    async fn there(
         &self,
-        api_version: &str,
-        kind: &str,
+        (api_version, kind): (&str, &str),
         namespace: Option<&str>,
         name: &str,
-    ) -> Result<(), Problem> {
-        let delete = async {
-            let api = self
-                .resources
+    ) -> Result<Option<PartialObjectMeta<DynamicObject>>, Problem> {
+        let there = async {
+            let resources = &self.resources;
+            let api = resources
                 .api(&self.client, api_version, kind, namespace)
                 .await?;
-            api.delete(name, &DeleteParams::background()).await
+            api.get_metadata_opt(name).await
+        };
+        match there.await {
+            Ok(there) => Ok(there),
+            Err(error) if is_unknown(&error) => Ok(None),
+            Err(error) => Err(of_object(&format!("{kind} {name}"), &error)),
+        }
+    }
+
+    /// Takes away what was seen to be ours, and nothing that has its name by now.
+    async fn delete(
+        &self,
+        (api_version, kind): (&str, &str),
+        there: &PartialObjectMeta<DynamicObject>,
+    ) -> Result<(), Problem> {
+        let delete = async {
+            let namespace = there.namespace();
+            let resources = &self.resources;
+            let api = resources
+                .api(&self.client, api_version, kind, namespace.as_deref())
+                .await?;
+            deletion::seen(&api, there, DeleteParams::background()).await
         };
         match delete.await {
             Ok(_) => Ok(()),
-            Err(error) if is_unknown(&error) => Ok(()),
-            Err(error) => Err(of_object(&format!("the end of {kind} {name}"), &error)),
+            Err(error) if is_unknown(&error) || is_conflict(&error) => Ok(()),
+            Err(error) => {
+                let name = there.name_any();
+                Err(of_object(&format!("the end of {kind} {name}"), &error))
+            }
+        }
+    }
+
+    async fn end_namespace(&self, name: &str) -> Result<(), Problem> {
+        let namespaces = ("v1", "Namespace");
+        match self.there(namespaces, None, name).await? {
+            Some(there) if is_managed(there.labels()) => self.delete(namespaces, &there).await,
+            _ => Ok(()),
         }
     }
 
@@ -185,26 +216,25 @@ impl Removal {
                 if object.metadata.deletion_timestamp.is_none()
                     && object.owner_references().is_empty()
                 {
-                    let name = object.name_any();
-                    self.delete(api_version, kind, Some(namespace), &name)
-                        .await?;
+                    self.delete((api_version, kind), object).await?;
                 }
             }
         }
         // What reaches into volumes is no application's.
         let jobs = ("batch/v1", "Job");
         for job in self.list(jobs, namespace, Some(HAND)).await? {
-            self.delete(jobs.0, jobs.1, Some(namespace), &job.name_any())
-                .await?;
+            self.delete(jobs, &job).await?;
         }
         Ok(())
     }
 
     /// Objects that people added to their applications may be of any kind, and anywhere.
     async fn what_notes_name(&self, books: &[Book]) -> Result<(), Problem> {
-        let made = books.iter().flat_map(|book| book.notes.inventory.values());
-        for made in made {
-            let object = &made.object;
+        let made = books.iter().flat_map(|book| {
+            let made = book.notes.inventory.values();
+            made.map(move |made| (book.stage.application, &made.object))
+        });
+        for (application, object) in made {
             let is_known = KINDS.contains(&(object.api_version.as_str(), object.kind.as_str()));
             let is_data = matches!(
                 object.kind.as_str(),
@@ -214,9 +244,16 @@ impl Removal {
             if is_known || is_data {
                 continue;
             }
+            let of_kind = (object.api_version.as_str(), object.kind.as_str());
             let namespace = object.namespace.as_deref();
-            self.delete(&object.api_version, &object.kind, namespace, &object.name)
-                .await?;
+            let there = self.there(of_kind, namespace, &object.name).await?;
+            // What was noted before it was written may turn out to be somebody else's.
+            let ours = Some(application.to_string());
+            if let Some(there) = there
+                && there.labels().get(key::APPLICATION) == ours.as_ref()
+            {
+                self.delete(of_kind, &there).await?;
+            }
         }
         Ok(())
     }
@@ -345,17 +382,10 @@ impl Removal {
     async fn go_home(&self) -> Result<(), Problem> {
         let gateway = format!("{}-gateway", self.home);
         for kind in ["ClusterRoleBinding", "ClusterRole"] {
-            let api_version = "rbac.authorization.k8s.io/v1";
-            let api = self
-                .resources
-                .api(&self.client, api_version, kind, None)
-                .await
-                .map_err(|error| of_object(kind, &error))?;
-            let found = api.get_metadata_opt(&gateway).await;
-            let found = found.map_err(|error| of_object(&format!("{kind} {gateway}"), &error))?;
-            let is_ours = found.is_some_and(|found| is_managed(found.labels()));
-            if is_ours {
-                self.delete(api_version, kind, None, &gateway).await?;
+            let of_kind = ("rbac.authorization.k8s.io/v1", kind);
+            let found = self.there(of_kind, None, &gateway).await?;
+            if let Some(found) = found.filter(|found| is_managed(found.labels())) {
+                self.delete(of_kind, &found).await?;
             }
         }
         let namespaces = Api::<Namespace>::all(self.client.clone());
@@ -379,7 +409,7 @@ impl Removal {
                     "Move that elsewhere or delete it, then remove the cluster again.",
                 ));
             }
-            self.delete("v1", "Namespace", None, &self.home).await?;
+            self.end_namespace(&self.home).await?;
         }
         self.wait_until_gone(std::slice::from_ref(&self.home)).await
     }
@@ -389,7 +419,7 @@ fn managed() -> String {
     format!("app.kubernetes.io/managed-by={MANAGER}")
 }
 
-fn is_managed(labels: &BTreeMap<String, String>) -> bool {
+pub(crate) fn is_managed(labels: &BTreeMap<String, String>) -> bool {
     labels
         .get("app.kubernetes.io/managed-by")
         .is_some_and(|by| by == MANAGER)

@@ -531,12 +531,13 @@ impl Worker {
     /// Takes everything away but data.
     async fn end(&mut self) -> Result<Duration, Box<Problem>> {
         let all = self.book().notes.beyond(&BTreeSet::new());
-        let mut left = false;
+        let (id, mut left) = (self.application.id, false);
         for made in all {
-            let gone = self
+            let (shared, object) = (&self.shared, &made.object);
+            let removing = self
                 .writer
-                .remove(&self.shared.client, &self.shared.resources, &made.object)
-                .await;
+                .remove(&shared.client, &shared.resources, object, id);
+            let gone = removing.await;
             if gone.map_err(|error| of_object(&made.object.to_string(), &error))? {
                 // Not asked for again; what is kept of the notes is written when all is gone.
                 self.book().notes.remove(&made.object);

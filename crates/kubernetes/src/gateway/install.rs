@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
 use pluvio_model::problem::Problem;
 use serde_json::{Value, json};
 
 use super::image::USER;
-use crate::MANAGER;
 use crate::failure::{is_not_found, of_object};
+use crate::remove::is_managed;
 use crate::resources::Resources;
+use crate::{MANAGER, deletion};
 
 /// What the gateway is called in its namespace.
 pub(super) const NAME: &str = "pluvio-gateway";
@@ -104,7 +105,12 @@ pub async fn remove(client: &Client, namespace_of_ours: &str) -> Result<(), Prob
             let api = resources
                 .api(client, api_version, kind, namespace(object))
                 .await?;
-            api.delete(name, &DeleteParams::background()).await
+            // What somebody else calls so stays.
+            let there = api.get_metadata_opt(name).await?;
+            match there.filter(|there| is_managed(there.labels())) {
+                Some(there) => deletion::seen(&api, &there, DeleteParams::background()).await,
+                None => Ok(true),
+            }
         };
         match delete.await {
             Ok(_) => {}

@@ -58,9 +58,10 @@ impl Worker {
         }
         let any = !gone.is_empty();
         self.is_kept &= !any;
+        let id = self.application.id;
         for object in gone {
             self.writer
-                .remove(&self.shared.client, &self.shared.resources, &object)
+                .remove(&self.shared.client, &self.shared.resources, &object, id)
                 .await
                 .map_err(|error| of_object(&object.to_string(), &error))?;
             let notes = &mut self.book().notes;

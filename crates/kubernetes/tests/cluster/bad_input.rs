@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
 use pluvio_kubernetes::{Config, KubernetesRuntime};
 use pluvio_model::problem::Problem;
 use pluvio_runtime::{Events, Runtime, Scope};
 use serde_json::{Value, json};
 
-use crate::scene;
+use crate::scene::{self, Steps};
 use crate::shop::Shop;
 
 /// Three times what is promised, for machines that do more than this.
@@ -365,5 +367,45 @@ async fn volumes_without_a_class_are_told_and_can_be_corrected() {
         shop.bring(&place.runtime).await;
         shop.end(&place.runtime).await;
     }
+    place.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_of_somebody_else_is_refused_and_outlives_the_application() {
+    let mut place = Place::start().await;
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "shop--web" },
+        "spec": { "ports": [{ "port": 80 }] },
+    });
+    let ports = json!({ "ports": { "http": { "port": 8080 } } });
+    let mut shop = place.shop(web(&ports), &[theirs]).await;
+    let client = scene::client(&Steps::new()).await;
+    let services = Api::<Service>::namespaced(client, &shop.namespace());
+    let uid = async || {
+        let there = services.get("shop--web").await;
+        there.expect("it is left alone").metadata.uid
+    };
+    let before = uid().await;
+    let problem = place
+        .problem_that(&mut shop, |problem| problem.code == "name.taken")
+        .await;
+    says(
+        &problem,
+        "name.taken",
+        &["Service shop--web", "is not this application's"],
+    );
+    // Under another name it runs, and what was noted of the old one is not taken for its own.
+    let component = shop.components["web"].take();
+    shop.components = json!({ "page": component });
+    shop.bring(&place.runtime).await;
+    assert_eq!(uid().await, before);
+    // Nor at its end, when both names were noted.
+    let component = shop.components["page"].take();
+    shop.components = json!({ "web": component });
+    place
+        .problem_that(&mut shop, |problem| problem.code == "name.taken")
+        .await;
+    shop.end(&place.runtime).await;
+    assert_eq!(uid().await, before);
     place.end().await;
 }
