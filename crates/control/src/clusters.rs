@@ -8,7 +8,7 @@ use pluvio_model::facts::{Facts, RuntimeKind};
 use pluvio_model::id::ClusterId;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
-use pluvio_runtime::{Connector, Given, LeftVolume, Link, Overview, Pulls, RequestCount};
+use pluvio_runtime::{Admitted, Connector, Given, LeftVolume, Link, Overview, Pulls, RequestCount};
 use pluvio_store::{Cluster, NewCluster, StoreError};
 
 use crate::pulls::ClusterPulls;
@@ -50,7 +50,11 @@ impl Control {
             Ok(_) | Err(StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let admitted = self.connector()?.admit(given).await?;
+        let connector = self.connector()?;
+        // Before an account is made there that may read every Secret, and would stay.
+        let identity = connector.identify(given).await?.to_string();
+        self.inner.store.may_put_cluster(name, &identity).await?;
+        let admitted = connector.admit(given).await?;
         crash::point("cluster-admitted");
         let new = NewCluster {
             name,
@@ -59,7 +63,15 @@ impl Control {
             settings: &given.settings,
             kubeconfig: &admitted.kubeconfig,
         };
-        let cluster = self.inner.store.put_cluster(&new, actor).await?;
+        let cluster = match self.inner.store.put_cluster(&new, actor).await {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                if let Err(problem) = self.take_back(&admitted, given).await {
+                    tracing::warn!(%name, code = problem.code, cause = problem.cause, "what was made on a cluster that is not kept stays there");
+                }
+                return Err(error.into());
+            }
+        };
         // With the credential that is kept now.
         self.inner.places.let_go(cluster.id);
         crate::places::refresh(self).await?;
@@ -70,6 +82,21 @@ impl Control {
         };
         let _ = tokio::time::timeout(CONNECTED, connected).await;
         Ok((cluster, admitted.report))
+    }
+
+    /// Takes away what was made on a cluster that could not be kept, unless it is kept by now, by whoever added it at the same time.
+    async fn take_back(&self, admitted: &Admitted, given: &Given) -> Result<(), Problem> {
+        let identity = admitted.identity.to_string();
+        let all = self.inner.store.clusters().await?;
+        if !admitted.is_new || all.iter().any(|one| one.identity == identity) {
+            return Ok(());
+        }
+        let link = Link {
+            kubeconfig: admitted.kubeconfig.clone(),
+            settings: given.settings.clone(),
+            pulls: None,
+        };
+        self.connector()?.leave(&link).await.map(drop)
     }
 
     /// Takes a cluster out: all that Pluvio made there but data volumes, which are answered, then its credential. With

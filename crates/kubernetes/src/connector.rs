@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use pluvio_model::cluster::{CheckReport, ClusterOverview, WorkloadOverview};
+use pluvio_model::id::ClusterId;
 use pluvio_model::objects::{ObjectKind, ObjectPage, ObjectSeen, ObjectsAsk};
 use pluvio_model::place::{self, GatewayChoice, PlaceSettings};
 use pluvio_model::problem::{self, Problem};
@@ -136,10 +137,12 @@ async fn nodes(client: &Client) -> Result<u32, Problem> {
 }
 
 /// Marks Pluvio's namespace as this installation's. Another one keeps its books elsewhere: what one removed the other would miss.
-async fn claim(connection: &Connection, home: &str, installation: &str) -> Result<(), Problem> {
+/// True when there was no such namespace.
+async fn claim(connection: &Connection, home: &str, installation: &str) -> Result<bool, Problem> {
     let spaces = Api::<Namespace>::all(connection.client.clone());
     let failed = |error| of_object(&format!("the namespace {home}"), &error);
     let there = spaces.get_opt(home).await.map_err(failed)?;
+    let is_new = there.is_none();
     let owner = there.and_then(|space| space.annotations().get(INSTALLATION).cloned());
     if owner.is_some_and(|owner| owner != installation) {
         return Err(problem::CONFLICT.problem(
@@ -155,7 +158,8 @@ async fn claim(connection: &Connection, home: &str, installation: &str) -> Resul
     // Beside what the runtime writes of it, under a name of its own: one does not take from the other.
     let params = PatchParams::apply("pluvio-claim").force();
     let claimed = spaces.patch(home, &params, &Patch::Apply(&body)).await;
-    claimed.map(drop).map_err(failed)
+    claimed.map_err(failed)?;
+    Ok(is_new)
 }
 
 /// Brings the gateway to what it shall be, again and again until nobody listens any more.
@@ -202,6 +206,11 @@ impl Connector for Clusters {
         Ok(archived.digest)
     }
 
+    async fn identify(&self, asked: &Given) -> Result<ClusterId, Problem> {
+        let connection = Connection::open(&given(asked)).await?;
+        Ok(connection.identity)
+    }
+
     async fn admit(&self, asked: &Given) -> Result<Admitted, Problem> {
         let given = given(asked);
         // What is wrong with the text itself is told as such; what is wrong with the cluster, step by step.
@@ -212,13 +221,26 @@ impl Connector for Clusters {
             return Err(unusable(&report));
         }
         let home = asked.settings.home();
-        claim(&connection, home, &asked.installation).await?;
-        let kept = account::make(&connection, &given, home).await?;
+        let is_new = claim(&connection, home, &asked.installation).await?;
+        let kept = match account::make(&connection, &given, home).await {
+            Ok(kept) => kept,
+            Err(problem) => {
+                if is_new && let Err(left) = crate::remove(&connection, home).await {
+                    tracing::warn!(
+                        home,
+                        cause = left.cause,
+                        "what was made on a cluster that is not taken in stays there"
+                    );
+                }
+                return Err(problem);
+            }
+        };
         Ok(Admitted {
             identity: connection.identity,
             address,
             kubeconfig: kept.credential.kubeconfig,
             report,
+            is_new,
         })
     }
 

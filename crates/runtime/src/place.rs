@@ -86,6 +86,8 @@ pub struct Admitted {
     /// The credential that is kept: an account's of Pluvio's own, or the given one where none could be made.
     pub kubeconfig: String,
     pub report: CheckReport,
+    /// Nothing of this Pluvio's was there before: what was made may be taken away again.
+    pub is_new: bool,
 }
 
 impl std::fmt::Debug for Admitted {
@@ -159,11 +161,17 @@ pub trait Connector: Send + Sync {
     async fn check(&self, given: &Given) -> CheckReport;
     /// Writes an image of Pluvio's own program into an archive; answers what tells it from others.
     async fn program(&self, to: &Path) -> Result<String, Problem>;
+    /// Asks a cluster who it is, and changes nothing there.
+    ///
+    /// # Errors
+    /// The credential cannot be used, or the cluster does not answer.
+    async fn identify(&self, given: &Given) -> Result<ClusterId, Problem>;
     /// Takes a cluster in for the first time, or anew: looks at it, makes what Pluvio needs there, and answers the credential
     /// that is kept. Idempotent.
     ///
     /// # Errors
-    /// The credential cannot be used, the cluster does not answer, or lacks what Pluvio cannot do without.
+    /// The credential cannot be used, the cluster does not answer, or lacks what Pluvio cannot do without. Where nothing of this
+    /// Pluvio's was there before, nothing is left.
     async fn admit(&self, given: &Given) -> Result<Admitted, Problem>;
     /// Makes a new credential of Pluvio's own account; the one before goes on until [`Connector::retire`].
     ///

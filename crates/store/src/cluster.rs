@@ -134,6 +134,12 @@ impl Store {
         read(&self.read_one("cluster", query).await?)
     }
 
+    /// Whether [`Store::put_cluster`] would take a cluster of that name: asked before anything is made on it.
+    pub async fn may_put_cluster(&self, name: &Name, identity: &str) -> Result<()> {
+        let all = self.clusters().await?;
+        all.iter().try_for_each(|there| fits(there, name, identity))
+    }
+
     /// Adds a Kubernetes cluster, or writes its credential and settings anew: the same name and the same cluster are one.
     /// [`StoreError::NameTaken`] when another cluster has the name; refused when the cluster is there under another name.
     pub async fn put_cluster(&self, new: &NewCluster<'_>, actor: &str) -> Result<Cluster> {
@@ -142,15 +148,11 @@ impl Store {
                 .bind(new.identity.to_owned())
                 .bind(new.name.to_string());
             if let Some(row) = tx.maybe(twin).await? {
-                let twin = read(&row)?;
-                return Err(StoreError::Refused(Box::new(problem::CONFLICT.problem(
-                    format!("This cluster was added before, as {}.", twin.name),
-                    "A cluster has one name. `pluvio cluster list` shows those there are.",
-                ))));
+                fits(&read(&row)?, new.name, new.identity)?;
             }
             let known = by_name(&mut tx, new.name).await?;
-            if known.as_ref().is_some_and(|known| known.identity != new.identity) {
-                return Err(StoreError::NameTaken { what: "cluster", name: new.name.to_string() });
+            if let Some(known) = &known {
+                fits(known, new.name, new.identity)?;
             }
             let verb = if known.is_some() { "changed" } else { "added" };
             let cluster = Cluster {
@@ -281,6 +283,21 @@ pub(crate) async fn stays(tx: &mut Tx, cluster: ClusterId) -> Result<()> {
         ))));
     }
     Ok(())
+}
+
+/// Refuses a cluster beside one that is there: a name is one cluster's, and a cluster has one name.
+fn fits(there: &Cluster, name: &Name, identity: &str) -> Result<()> {
+    match (there.name == *name, there.identity == identity) {
+        (true, false) => Err(StoreError::NameTaken {
+            what: "cluster",
+            name: name.to_string(),
+        }),
+        (false, true) => Err(StoreError::Refused(Box::new(problem::CONFLICT.problem(
+            format!("This cluster was added before, as {}.", there.name),
+            "A cluster has one name. `pluvio cluster list` shows those there are.",
+        )))),
+        _ => Ok(()),
+    }
 }
 
 async fn by_name(tx: &mut Tx, name: &Name) -> Result<Option<Cluster>> {

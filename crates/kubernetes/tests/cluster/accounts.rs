@@ -14,13 +14,14 @@ use kube::discovery::{Discovery, verbs};
 use kube::{Api, Client, Resource, ResourceExt};
 use pluvio_kubernetes::account::{self, Account, Kept};
 use pluvio_kubernetes::check::{check, check_at};
-use pluvio_kubernetes::{Config, Connection, Credential, KubernetesRuntime, remove};
+use pluvio_kubernetes::{Clusters, Config, Connection, Credential, KubernetesRuntime, remove};
 use pluvio_model::cluster::{CheckName, CheckState};
 use pluvio_model::id::ApplicationId;
+use pluvio_model::place::PlaceSettings;
 use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::kubernetes::key;
 use pluvio_runtime::conformance::Example;
-use pluvio_runtime::{LeftVolume, Runtime, Scope};
+use pluvio_runtime::{Connector, Given, LeftVolume, Link, Runtime, Scope};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -146,6 +147,34 @@ async fn gone(place: &Place) {
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     panic!("the account's roles stay");
+}
+
+#[tokio::test]
+async fn what_was_made_for_a_cluster_that_is_not_kept_can_be_taken_back() {
+    let place = Place::new().await;
+    let asked = Given {
+        kubeconfig: place.given.kubeconfig.clone(),
+        context: None,
+        settings: PlaceSettings {
+            namespace: Some(place.home.clone()),
+            ..PlaceSettings::default()
+        },
+        installation: "this one".to_owned(),
+    };
+    // Who it is is told before anything is made.
+    let identity = Clusters.identify(&asked).await.expect("it is told");
+    assert_eq!(identity, place.connection.identity);
+    gone(&place).await;
+    let first = Clusters.admit(&asked).await.expect("it is taken in");
+    let again = Clusters.admit(&asked).await.expect("and once more");
+    assert_eq!((first.is_new, again.is_new), (true, false));
+    let link = Link {
+        kubeconfig: first.kubeconfig,
+        settings: asked.settings,
+        pulls: None,
+    };
+    Clusters.leave(&link).await.expect("it is taken back");
+    gone(&place).await;
 }
 
 #[tokio::test]

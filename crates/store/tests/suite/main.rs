@@ -5,6 +5,7 @@
 mod accounts;
 mod asking;
 mod audit;
+mod clusters;
 mod crashes;
 mod deleting;
 mod deploying;
@@ -60,6 +61,7 @@ macro_rules! suite {
 suite! {
     images::an_image_is_held_listed_within_its_quota_and_collected,
     images::a_cluster_pulls_by_its_own_credential_and_for_a_while_by_the_one_before,
+    clusters::a_cluster_has_one_name_and_a_name_is_one_clusters,
     environments::an_environment_is_made_and_deleted_when_nothing_is_in_it,
     environments::some_components_are_stopped_and_stay_so,
     environments::nothing_changes_a_copy_before_its_data_are_whole,
