@@ -3,13 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use pluvio_model::name::Name;
 use pluvio_runtime::{Pull, Pulls};
 use serde_json::{Value, json};
 
-use crate::MANAGER;
+use crate::remove::is_managed;
+use crate::{MANAGER, deletion};
 
 /// What it is called. It belongs to the namespace, not to one of its applications.
 pub(crate) const SECRET: &str = "pluvio-images";
@@ -29,6 +30,19 @@ pub(crate) async fn bring(
     let body = body(&pull, namespace);
     secrets.patch(SECRET, &params, &Patch::Apply(&body)).await?;
     Ok(Some(pull))
+}
+
+/// Takes the Secret of a namespace away.
+pub(crate) async fn end(client: &Client, namespace: &str) -> Result<(), kube::Error> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    match secrets.get_metadata_opt(SECRET).await? {
+        Some(there) if is_managed(there.labels()) => {
+            deletion::seen(&secrets, &there, DeleteParams::default())
+                .await
+                .map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn body(pull: &Pull, namespace: &str) -> Value {

@@ -1,8 +1,8 @@
 //! Leaving a cluster: everything that Pluvio made there goes, but data volumes, and nothing else.
 //!
-//! What is Pluvio's is told by the kept stages: the namespaces that they name, in those the objects that carry one of their
-//! applications' ids, and what their inventories list. The stages go last, with Pluvio's own namespace, so that whoever is killed in
-//! the middle finds them again.
+//! What is Pluvio's is told by the kept stages: the namespaces that they name, beside those that are marked as this Pluvio's, in those
+//! the objects that carry one of their applications' ids and what images are pulled with, and what their inventories list. The stages
+//! go last, with Pluvio's own namespace, so that whoever is killed in the middle finds them again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::connect::Connection;
 use crate::failure::{is_conflict, is_expired, is_not_found, of_object};
 use crate::hands::HAND;
 use crate::resources::Resources;
-use crate::{MANAGER, deletion};
+use crate::{MANAGER, deletion, pull};
 
 /// What applications are made of, in the order in which it goes: first who makes others.
 const KINDS: [(&str, &str); 13] = [
@@ -39,6 +39,8 @@ const KINDS: [(&str, &str); 13] = [
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
 ];
+/// Label of an environment's namespace: the namespace of the Pluvio that made it.
+pub(crate) const HOME: &str = "pluvio.io/home";
 /// Label of a claim that stays, by Pluvio's namespace: who asks again after that has gone still learns of it.
 const LEFT_BY: &str = "pluvio.io/left-by";
 /// What the cluster itself puts into each namespace.
@@ -109,6 +111,7 @@ impl Removal {
         let ours = all.items.iter().filter(|one| {
             let application = one.labels().get(key::APPLICATION);
             named.contains(one.name_any().as_str())
+                || one.labels().get(HOME) == Some(&self.home)
                 || application.is_some_and(|id| ids.contains(id))
         });
         let ours = ours.map(ResourceExt::name_any);
@@ -225,7 +228,9 @@ impl Removal {
         for job in self.list(jobs, namespace, Some(HAND)).await? {
             self.delete(jobs, &job).await?;
         }
-        Ok(())
+        // Nor is what images are pulled with.
+        let ended = pull::end(&self.client, namespace).await;
+        ended.map_err(|error| of_object("the Secret with which images are pulled", &error))
     }
 
     /// Objects that people added to their applications may be of any kind, and anywhere.
@@ -342,8 +347,11 @@ impl Removal {
                         .labels()
                         .get("app.kubernetes.io/managed-by")
                         .is_some_and(|by| by == MANAGER);
+                let is_pull =
+                    of_kind.1 == "Secret" && name == pull::SECRET && is_managed(object.labels());
                 if !is_clusters
                     && !is_home
+                    && !is_pull
                     && !is_ours(object.labels(), ids)
                     && !object.labels().contains_key(HAND)
                     && object.owner_references().is_empty()

@@ -2,6 +2,7 @@
 
 mod names;
 mod prune;
+mod pulling;
 mod scaling;
 mod security;
 mod storage;
@@ -32,7 +33,6 @@ use crate::cache::Held;
 use crate::failure::{is_not_found, is_without_namespace, of_object, told};
 use crate::instances;
 use crate::observe::{self, View};
-use crate::pull;
 use crate::routes;
 use crate::runtime::Shared;
 
@@ -311,20 +311,6 @@ impl Worker {
             .min(waits.unwrap_or(again)))
     }
 
-    /// Once there is a namespace, and again now and then: what is pulled with may have been made anew.
-    async fn bring_pull(&mut self, wish: &RunWish, options: &Options) -> Result<(), Box<Problem>> {
-        self.is_pulling = true;
-        let Some(pulls) = self.shared.config.pulls.clone() else {
-            return Ok(());
-        };
-        let client = &self.shared.client;
-        let brought = pull::bring(client, &*pulls, &wish.release.team, &options.namespace).await;
-        brought.map(drop).map_err(|error| {
-            self.is_pulling = false;
-            Box::new(of_object("the Secret with which images are pulled", &error))
-        })
-    }
-
     fn held(&self) -> Held {
         let id = self.application.id;
         self.shared
@@ -551,6 +537,7 @@ impl Worker {
         if left || !held.pods.is_empty() || !held.jobs.is_empty() {
             return Ok(Duration::from_millis(500));
         }
+        self.end_pull().await?;
         let notes = &mut self.book().notes;
         notes.inventory.clear();
         notes.began.clear();

@@ -5,9 +5,10 @@ use pluvio_plan::lower::kubernetes::{Level, Object};
 use serde_json::json;
 
 use super::Worker;
+use crate::remove::HOME;
 
 impl Worker {
-    /// What the most demanding of the namespace's applications needs.
+    /// What the most demanding of the namespace's applications needs, and whose namespace it is.
     pub(super) fn secure(&self, wish: &RunWish, object: &mut Object) {
         if object.kind != "Namespace" {
             return;
@@ -21,6 +22,8 @@ impl Worker {
         for (key, level) in most.labels() {
             object.body["metadata"]["labels"][key] = json!(level);
         }
+        // Whoever leaves the cluster finds it, also when no application is in it any more.
+        object.body["metadata"]["labels"][HOME] = json!(self.shared.config.namespace);
     }
 
     /// What is gone needs nothing.

@@ -16,7 +16,7 @@ use pluvio_kubernetes::account::{self, Account, Kept};
 use pluvio_kubernetes::check::{check, check_at};
 use pluvio_kubernetes::{Clusters, Config, Connection, Credential, KubernetesRuntime, remove};
 use pluvio_model::cluster::{CheckName, CheckState};
-use pluvio_model::id::ApplicationId;
+use pluvio_model::id::{ApplicationId, Generation};
 use pluvio_model::place::PlaceSettings;
 use pluvio_model::stage::{Stage, Wish};
 use pluvio_plan::lower::kubernetes::key;
@@ -383,6 +383,32 @@ async fn run(place: &Place, runtime: &KubernetesRuntime, team: &str) -> Applicat
     panic!("the application never stands");
 }
 
+/// Deletes an application, and waits until it is gone.
+async fn end(place: &Place, runtime: &KubernetesRuntime, application: ApplicationId) {
+    let stage = Stage {
+        cluster: place.connection.identity,
+        application,
+        generation: Generation(1_000),
+        wish: Wish::Gone,
+    };
+    runtime.apply(&stage).await.expect("the stage is taken");
+    for _ in 0..240 {
+        let scope = Scope::Application(application);
+        let seen = runtime.observe(scope).await.expect("it can be looked at");
+        let one = seen.applications.get(&application);
+        if one.is_some_and(|one| one.settled && one.generation == stage.generation) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    panic!("the application never ends");
+}
+
+/// As the runtime makes it where images are pulled from Pluvio's registry.
+fn pull_secret() -> Value {
+    json!({ "metadata": { "name": "pluvio-images", "labels": { "app.kubernetes.io/managed-by": "pluvio" } } })
+}
+
 /// Every object of every kind that carries the label, as an administrator sees it.
 async fn labelled(client: &Client, selector: &str) -> Vec<String> {
     let discovery = Discovery::new(client.clone()).run().await.expect("kinds");
@@ -431,13 +457,25 @@ async fn leaving_leaves_data_and_what_is_not_ours() {
     for team in [&with_data, &without, &shared] {
         ids.push(run(&place, &runtime, team).await);
     }
+    let space = |team: &str| format!("{team}--production");
+    // One environment has no application any more, and nothing to pull images with.
+    let ended = format!("ended{}", suffix());
+    let id = run(&place, &runtime, &ended).await;
+    let secrets = |team: &str| Api::<Secret>::namespaced(place.client(), &space(team));
+    make(secrets(&ended), pull_secret()).await;
+    end(&place, &runtime, id).await;
+    let pull = secrets(&ended).get_opt("pluvio-images").await;
+    assert!(pull.expect("an answer").is_none());
+    ids.push(id);
     let runtime = Arc::into_inner(runtime).expect("nobody else holds it");
     runtime.stop().await;
-    let space = |team: &str| format!("{team}--production");
+    for team in [&with_data, &without, &ended] {
+        make(secrets(team), pull_secret()).await;
+    }
     // One environment has no data any more, another has something of somebody else's.
     let claims =
         |team: &str| Api::<PersistentVolumeClaim>::namespaced(place.client(), &space(team));
-    for team in [&without, &shared] {
+    for team in [&without, &shared, &ended] {
         let all = ListParams::default();
         for claim in claims(team).list(&all).await.expect("a list").items {
             let name = claim.name_any();
@@ -484,8 +522,12 @@ async fn leaving_leaves_data_and_what_is_not_ours() {
     }
     assert!(foreign.get_opt("mine").await.expect("an answer").is_some());
     let spaces = Api::<Namespace>::all(place.client());
-    let bare = spaces.get_opt(&space(&without)).await.expect("an answer");
-    assert!(bare.is_none());
+    for team in [&without, &ended] {
+        let bare = spaces.get_opt(&space(team)).await.expect("an answer");
+        assert!(bare.is_none(), "{bare:?}");
+    }
+    let pull = secrets(&with_data).get_opt("pluvio-images").await;
+    assert!(pull.expect("an answer").is_none());
     gone(&place).await;
     // Asked once more, by somebody who still may.
     let again = remove(&place.connection, &place.home).await;
