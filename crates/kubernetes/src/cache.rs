@@ -11,6 +11,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
@@ -47,6 +48,8 @@ pub(crate) struct Cache {
     pub(crate) policies: Store<PartialObjectMeta<NetworkPolicy>>,
     /// Those that Kubernetes did not make itself.
     pub(crate) slices: Store<PartialObjectMeta<EndpointSlice>>,
+    /// Whether a class is there now, whatever an event said before. Not waited for.
+    pub(crate) classes: Store<PartialObjectMeta<StorageClass>>,
     /// Warnings about pods; who is meant is told by name.
     pub(crate) warnings: Store<Event>,
     /// Of controllers whose pods are refused.
@@ -91,6 +94,7 @@ impl Cache {
                 "{},endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io",
                 key::APPLICATION
             )),
+            classes: watches.names(),
             warnings: watches.warnings("involvedObject.kind=Pod"),
             refusals: watches.warnings("reason=FailedCreate"),
             claim_warnings: watches.warnings("involvedObject.kind=PersistentVolumeClaim"),
@@ -237,12 +241,26 @@ impl Watches<'_> {
         self.versions_of(key::APPLICATION)
     }
 
+    /// Of all there are, whoever made them.
+    fn names<K>(&self) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        self.metadata(watcher::Config::default())
+    }
+
     fn versions_of<K>(&self, labels: &str) -> Store<PartialObjectMeta<K>>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
+        self.metadata(watcher::Config::default().labels(labels))
+    }
+
+    fn metadata<K>(&self, config: watcher::Config) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
         let api = Api::<PartialObjectMeta<K>>::all(self.client.clone());
-        let config = watcher::Config::default().labels(labels);
         let stream = watcher(api, config).modify(|object| object.managed_fields_mut().clear());
         self.keep(stream)
     }

@@ -5,7 +5,10 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{
     ContainerStateWaiting, ContainerStatus, PersistentVolumeClaim, Pod,
 };
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::Store;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
@@ -14,6 +17,7 @@ use pluvio_plan::lower::kubernetes::key;
 use crate::cache::Cache;
 use crate::failure::end;
 use crate::parts::{Part, Role, parts};
+use crate::survey::is_default;
 use crate::{instances, refusal, scheduler};
 
 /// A volume that a claim waits for in vain.
@@ -38,13 +42,16 @@ pub(crate) fn of_pending(cache: &Cache, claim: &PersistentVolumeClaim) -> Option
     let event = Cache::newest(&cache.claim_warnings, claim.metadata.uid.as_deref()?)?;
     let said = event.message.as_deref().unwrap_or_default();
     let class = claim.spec.as_ref()?.storage_class_name.as_deref();
-    let missing = said.contains("storageclass.storage.k8s.io") && said.contains("not found");
+    if is_there_now(&cache.classes, class, said) {
+        return None;
+    }
+    let missing = says_missing(said);
     Some(match (class, missing) {
         (Some(class), true) => problem::SPEC_UNKNOWN_REFERENCE.problem(
             format!("The cluster has no StorageClass {class}, which the volume {name} names, and no volume of that class waits."),
             "Name one that it has (`kubectl get storageclasses`) as the volume's `class` or when the cluster is added, then deploy again.",
         ),
-        (None, _) if said.contains("no storage class is set") => problem::CLUSTER_STORAGE.problem(
+        (None, _) if said.contains(NO_CLASS) => problem::CLUSTER_STORAGE.problem(
             format!("The volume {name} names no class, and the cluster has no default StorageClass."),
             "Name one as the volume's `class`, or mark one: `kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true`.",
         ),
@@ -53,6 +60,29 @@ pub(crate) fn of_pending(cache: &Cache, claim: &PersistentVolumeClaim) -> Option
             "Correct what the storage driver says; it is tried again. `kubectl describe pvc` tells more.",
         ),
     })
+}
+
+/// The cluster's words of a claim without a class, where none is the default.
+const NO_CLASS: &str = "no storage class is set";
+
+fn says_missing(said: &str) -> bool {
+    said.contains("storageclass.storage.k8s.io") && said.contains("not found")
+}
+
+/// Whether the class that an event misses has come since: the cluster keeps events for an hour, and says nothing when it begins to
+/// make the volume.
+fn is_there_now(
+    classes: &Store<PartialObjectMeta<StorageClass>>,
+    class: Option<&str>,
+    said: &str,
+) -> bool {
+    let classes = classes.state();
+    match class {
+        Some(class) if says_missing(said) => classes.iter().any(|one| one.name_any() == class),
+        // It was given the class that is the default by now.
+        Some(_) => said.contains(NO_CLASS),
+        None => said.contains(NO_CLASS) && classes.iter().any(|one| is_default(one.as_ref())),
+    }
 }
 
 /// The ReplicaSet of that content, if it cannot make its pods.
@@ -305,6 +335,33 @@ mod tests {
         ] {
             assert!(!is_passing(lasting), "{lasting}");
         }
+    }
+
+    #[test]
+    fn a_class_that_has_come_is_not_missing_any_more() {
+        let (classes, mut writer) = kube::runtime::reflector::store();
+        let mut came = |name: &str, default: &str| {
+            let annotations =
+                serde_json::json!({ "storageclass.kubernetes.io/is-default-class": default });
+            let class = serde_json::json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": { "name": name, "annotations": annotations },
+            });
+            let class: PartialObjectMeta<StorageClass> =
+                serde_json::from_value(class).expect("a class");
+            writer.apply_watcher_event(&kube::runtime::watcher::Event::Apply(class));
+        };
+        let missing = "storageclass.storage.k8s.io \"fast\" not found";
+        let none = "no persistent volumes available for this claim and no storage class is set";
+        came("slow", "false");
+        assert!(!is_there_now(&classes, Some("fast"), missing));
+        assert!(!is_there_now(&classes, None, none));
+        came("fast", "true");
+        assert!(is_there_now(&classes, Some("fast"), missing));
+        assert!(is_there_now(&classes, None, none));
+        // What another event says is no older for that.
+        let full = "failed to provision volume: no space left";
+        assert!(!is_there_now(&classes, Some("fast"), full));
     }
 
     #[test]

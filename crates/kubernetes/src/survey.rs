@@ -124,19 +124,23 @@ fn is_shared(provisioner: &str) -> Option<bool> {
 }
 
 pub(crate) fn storage_class(class: &StorageClass) -> StorageClassFound {
-    let default = "storageclass.kubernetes.io/is-default-class";
     StorageClassFound {
         name: class.name_any(),
         provisioner: class.provisioner.clone(),
-        is_default: class
-            .annotations()
-            .get(default)
-            .is_some_and(|is| is == "true"),
+        is_default: is_default(class),
         can_expand: class.allow_volume_expansion.unwrap_or_default(),
         keeps: class.reclaim_policy.as_deref() == Some("Retain"),
         shared: is_shared(&class.provisioner),
         waits_for_pod: class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
     }
+}
+
+/// Whether volumes that name no class are of this one.
+pub(crate) fn is_default(class: &impl ResourceExt) -> bool {
+    let says = class
+        .annotations()
+        .get("storageclass.kubernetes.io/is-default-class");
+    says.is_some_and(|is| is == "true")
 }
 
 fn storage(asked: &Asked, findings: &mut ClusterFindings) -> CheckStep {

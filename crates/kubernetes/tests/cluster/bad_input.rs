@@ -409,3 +409,31 @@ async fn an_object_of_somebody_else_is_refused_and_outlives_the_application() {
     assert_eq!(uid().await, before);
     place.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_class_that_comes_later_is_not_told_of_as_missing() {
+    let mut place = Place::start().await;
+    let class = format!("late-{}", &uuid::Uuid::now_v7().to_string()[24..]);
+    let volume = json!({ "volumes": { "/data": { "name": "data", "class": class } } });
+    let mut shop = place.shop(web(&volume), &[]).await;
+    let is_missing = |problem: &Problem| problem.code == "spec.unknown-reference";
+    place.problem_that(&mut shop, is_missing).await;
+    create(&json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": class },
+        "provisioner": "pluvio.invalid/none",
+    }));
+    let begun = Instant::now();
+    loop {
+        let all = place.runtime.observe(Scope::Application(shop.application));
+        let all = all.await.expect("it is seen");
+        let problem = all.applications[&shop.application].problem.as_ref();
+        if !problem.is_some_and(is_missing) {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "{problem:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    shop.end(&place.runtime).await;
+    scene::kubectl(&["delete", "storageclass", &class]);
+    place.end().await;
+}
