@@ -8,11 +8,13 @@ use futures::StreamExt;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Event, Node, PersistentVolumeClaim, Pod, Secret, Service,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::core::PartialObjectMeta;
+use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
 use kube::runtime::watcher::{self, watcher};
@@ -48,6 +50,8 @@ pub(crate) struct Cache {
     pub(crate) policies: Store<PartialObjectMeta<NetworkPolicy>>,
     /// Those that Kubernetes did not make itself.
     pub(crate) slices: Store<PartialObjectMeta<EndpointSlice>>,
+    /// Only their taints, which the scheduler does not name. Not waited for.
+    pub(crate) nodes: Store<Node>,
     /// Whether a class is there now, whatever an event said before. Not waited for.
     pub(crate) classes: Store<PartialObjectMeta<StorageClass>>,
     /// Warnings about pods; who is meant is told by name.
@@ -94,6 +98,7 @@ impl Cache {
                 "{},endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io",
                 key::APPLICATION
             )),
+            nodes: watches.nodes(),
             classes: watches.names(),
             warnings: watches.warnings("involvedObject.kind=Pod"),
             refusals: watches.warnings("reason=FailedCreate"),
@@ -163,6 +168,20 @@ impl Cache {
     /// Why a pod does not come up, in the cluster's own words: the newest warning about it.
     pub(crate) fn warning(&self, pod: &Pod) -> Option<Arc<Event>> {
         Cache::newest(&self.warnings, pod.metadata.uid.as_deref()?)
+    }
+
+    /// The keys of the taints that keep new pods away, of each node that has any. Not of cordoned ones: the scheduler tells those apart.
+    pub(crate) fn taints(&self) -> Vec<Vec<String>> {
+        let nodes = self.nodes.state();
+        let specs = nodes.iter().filter_map(|node| node.spec.as_ref());
+        let open = specs.filter(|spec| !spec.unschedulable.unwrap_or_default());
+        let keys = open.map(|spec| {
+            let taints = spec.taints.iter().flatten();
+            let keep_away = taints.filter(|taint| taint.effect != "PreferNoSchedule");
+            let keys = keep_away.map(|taint| taint.key.clone());
+            keys.collect::<Vec<String>>()
+        });
+        keys.filter(|keys| !keys.is_empty()).collect()
     }
 
     pub(crate) fn newest(warnings: &Store<Event>, uid: &str) -> Option<Arc<Event>> {
@@ -265,6 +284,11 @@ impl Watches<'_> {
         self.keep(stream)
     }
 
+    fn nodes(&self) -> Store<Node> {
+        let api = Api::<Node>::all(self.client.clone());
+        self.keep(watcher(api, watcher::Config::default()).modify(slim_node))
+    }
+
     fn warnings(&self, which: &str) -> Store<Event> {
         let api = Api::<Event>::all(self.client.clone());
         let config = watcher::Config::default().fields(&format!("type=Warning,{which}"));
@@ -336,6 +360,14 @@ fn slim_replicas(set: &mut ReplicaSet) {
     let spec = set.spec.take();
     let hash = spec.and_then(|spec| spec.template?.metadata?.annotations?.remove(key::HASH));
     set.metadata.annotations = hash.map(|hash| [(key::HASH.to_owned(), hash)].into());
+}
+
+fn slim_node(node: &mut Node) {
+    node.metadata = ObjectMeta {
+        name: node.metadata.name.take(),
+        ..ObjectMeta::default()
+    };
+    node.status = None;
 }
 
 /// What nobody asks about would be most of the memory.

@@ -191,7 +191,7 @@ pub(crate) fn of_pod(cache: &Cache, component: &Name, pod: &Pod) -> Option<Probl
         );
     }
     let why = unscheduled(pod)?;
-    Some(scheduler::no_room(component, why).path(path))
+    Some(scheduler::no_room(component, why, &cache.taints()).path(path))
 }
 
 /// Why no node takes it, in the scheduler's words. What failed in the scheduler itself, such as a lost race, is tried again by it.

@@ -2,6 +2,8 @@
 //! `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …`
 //! (Source: `FitError.Error` in k8s.io/kubernetes/pkg/scheduler/framework/types.go; the reasons are its plugins' own.)
 
+use std::collections::BTreeMap;
+
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
 
@@ -12,9 +14,8 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("Insufficient memory", "with too little memory left", RESOURCES),
     ("Insufficient ephemeral-storage", "with too little disk left", RESOURCES),
     ("Too many pods", "with as many pods as they take", ANOTHER),
-    ("node(s) had untolerated taint", "kept for others by a taint", TAINT),
-    ("node(s) had taints that the pod didn't tolerate", "kept for others by a taint", TAINT),
-    ("node(s) were unschedulable", "closed for new pods (cordoned)", "Open one again: `kubectl uncordon NODE`."),
+    ("node(s) had taints that the pod didn't tolerate", RESERVED, TAINT),
+    ("node(s) were unschedulable", CORDONED, UNCORDON),
     ("node(s) didn't match Pod's node affinity/selector", "without the labels it asks for", LABELS),
     ("node(s) didn't match scheduler-enforced node affinity", "without the labels it asks for", LABELS),
     ("node(s) didn't match pod topology spread constraints", "where no more of it may be", SPREAD),
@@ -31,18 +32,38 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod", "while another pod has its volume", "It starts when the other pod is gone."),
 ];
 
+/// Taints that the cluster itself gives a node that is not well, behind `node.kubernetes.io/`. No pod is for such a node: `reserved`
+/// would start it where it is thrown out again. (Source: kubernetes.io/docs/reference/labels-annotations-taints.)
+#[rustfmt::skip]
+const UNWELL: &[(&str, &str, &str)] = &[
+    ("disk-pressure", "short of disk space", "Free disk space on the node (images that nobody uses, logs), or give it a larger disk; it takes pods again by itself."),
+    ("memory-pressure", "short of memory", "End something on the node, or give the cluster another one; it takes pods again by itself."),
+    ("pid-pressure", "short of process ids", "End what starts so many processes on the node; it takes pods again by itself."),
+    ("not-ready", "not ready", "See what `kubectl describe node NODE` says: its kubelet, its container runtime or its network plugin does not run."),
+    ("unreachable", "not reached by the cluster", "Bring the node back: its machine is off, its kubelet does not run, or its network is cut."),
+    ("network-unavailable", "without a network yet", "Look at the cluster's network plugin on that node (`kubectl get pods -A -o wide`)."),
+    ("out-of-service", "marked as out of service", "When it is back, take the mark away: `kubectl taint nodes NODE node.kubernetes.io/out-of-service-`."),
+    ("unschedulable", CORDONED, UNCORDON),
+];
+
+const CORDONED: &str = "closed for new pods (cordoned)";
+const UNCORDON: &str = "Open one again: `kubectl uncordon NODE`.";
 const RESOURCES: &str =
     "Ask for less under `resources`, end something else, or give the cluster a node that fits.";
 const ANOTHER: &str = "Give the cluster another node, or run less on it.";
 const TAINT: &str = "Name the taint's key under `placement.reserved`, take it away (`kubectl taint nodes NODE KEY-`), or give the cluster a node without.";
+const RESERVED: &str = "kept for others by a taint";
+const OTHERWISE: &str = "marked as unwell by the cluster";
+const DESCRIBE: &str = "See what `kubectl describe node NODE` says under Taints and Conditions.";
 const LABELS: &str = "Take node labels out of `placement`, or label a node so: `kubectl label nodes NODE KEY=VALUE`.";
 const SPREAD: &str = "Ask for fewer instances, or give the cluster another node.";
 const VOLUME: &str = "Bring a node back that reaches the volume (its zone, its disk), or move the data into a new volume.";
 const GENERAL: &str =
     "Ask for less under `resources`, take node labels out, or give the cluster a node that fits.";
 
-/// What a user is told of a pod that no node takes. The scheduler's own words are the evidence.
-pub(crate) fn no_room(component: &Name, message: &str) -> Problem {
+/// What a user is told of a pod that no node takes. The scheduler's own words are the evidence. `taints`: the keys of each node that has
+/// some, for the versions that do not name them.
+pub(crate) fn no_room(component: &Name, message: &str, taints: &[Vec<String>]) -> Problem {
     let message = message.trim_end_matches('.');
     let Some((count, reasons)) = message.split_once(" nodes are available: ") else {
         return told(component, message, GENERAL);
@@ -51,8 +72,8 @@ pub(crate) fn no_room(component: &Name, message: &str) -> Problem {
     let reasons = before(before(reasons, " preemption:"), " no new claims");
     let mut remedies: Vec<&str> = Vec::new();
     let mut words: Vec<String> = Vec::new();
-    for reason in parts(reasons.trim_end_matches(['.', ' ', ','])) {
-        let (word, help) = worded(reason);
+    let reasons = parts(reasons.trim_end_matches(['.', ' ', ',']));
+    for (word, help) in reasons.into_iter().flat_map(|one| worded(one, taints)) {
         // Of several, each that is mended lets it start somewhere.
         remedies.extend(help.filter(|help| !remedies.contains(help)));
         words.push(word);
@@ -90,29 +111,75 @@ fn parts(reasons: &str) -> Vec<&str> {
     parts
 }
 
+/// A reason in plain words, and what helps.
+type Worded = (String, Option<&'static str>);
+
 /// `2 Insufficient cpu`
-fn worded(reason: &str) -> (String, Option<&'static str>) {
+fn worded(reason: &str, taints: &[Vec<String>]) -> Vec<Worded> {
     if reason.contains("unbound immediate PersistentVolumeClaims") {
         let help = "`kubectl describe pvc` tells what the volume waits for.";
-        return (
+        return vec![(
             "all wait for its volume, which is not there yet".to_owned(),
             Some(help),
-        );
+        )];
     }
     let counted = reason.split_once(' ');
-    let Some((count, why)) = counted.filter(|(count, _)| count.parse::<u32>().is_ok()) else {
-        return (reason.to_owned(), None);
+    let counted = counted.and_then(|(count, why)| Some((count.parse::<usize>().ok()?, why)));
+    let Some((count, why)) = counted else {
+        return vec![(reason.to_owned(), None)];
     };
-    if let Some((_, words, help)) = REASONS.iter().find(|(begin, ..)| why.starts_with(begin)) {
-        return (format!("{count} {words}"), Some(help));
+    if let Some(which) = why.strip_prefix("node(s) had untolerated taint") {
+        return tainted(count, which, taints);
     }
-    match why.strip_prefix("Insufficient ") {
+    if let Some((_, words, help)) = REASONS.iter().find(|(begin, ..)| why.starts_with(begin)) {
+        return vec![(format!("{count} {words}"), Some(*help))];
+    }
+    vec![match why.strip_prefix("Insufficient ") {
         Some(resource) => (
             format!("{count} with too little {resource} left"),
             Some(RESOURCES),
         ),
         None => (format!("{count} {why}"), None),
+    }]
+}
+
+/// `which`: ` {node.kubernetes.io/disk-pressure: }` where the scheduler names the taint, and `(s)` where it does not.
+fn tainted(count: usize, which: &str, taints: &[Vec<String>]) -> Vec<Worded> {
+    let named = which.trim_start().strip_prefix('{');
+    if let Some(named) = named.and_then(|named| named.strip_suffix('}')) {
+        let keys = named.split(", ").map(|one| before(one, ":"));
+        return vec![match unwell(keys) {
+            Some((words, help)) => (format!("{count} {words}"), Some(help)),
+            None => (format!("{count} {RESERVED}"), Some(TAINT)),
+        }];
     }
+    let mut by_words: BTreeMap<(&'static str, &'static str), usize> = BTreeMap::new();
+    for keys in taints {
+        if let Some(found) = unwell(keys.iter().map(String::as_str)) {
+            *by_words.entry(found).or_default() += 1;
+        }
+    }
+    let (mut all, mut left) = (Vec::new(), count);
+    for ((words, help), there) in by_words {
+        let there = there.min(left);
+        left -= there;
+        if there > 0 {
+            all.push((format!("{there} {words}"), Some(help)));
+        }
+    }
+    if left > 0 {
+        all.push((format!("{left} {RESERVED}"), Some(TAINT)));
+    }
+    all
+}
+
+/// What the first of the cluster's own taints among these says of a node.
+fn unwell<'a>(mut keys: impl Iterator<Item = &'a str>) -> Option<(&'static str, &'static str)> {
+    keys.find_map(|key| {
+        let kind = key.strip_prefix("node.kubernetes.io/")?;
+        let known = UNWELL.iter().find(|(one, ..)| *one == kind);
+        Some(known.map_or((OTHERWISE, DESCRIBE), |(_, words, help)| (*words, *help)))
+    })
 }
 
 #[cfg(test)]
@@ -122,7 +189,15 @@ mod tests {
     use super::no_room;
 
     fn check(message: &str, expected: Expect) {
-        let problem = no_room(&"web".parse().unwrap(), message);
+        check_with(message, &[], expected);
+    }
+
+    /// Where each node has those taints.
+    fn check_with(message: &str, taints: &[&[&str]], expected: Expect) {
+        let owned =
+            |keys: &&[&str]| -> Vec<String> { keys.iter().map(|key| (*key).to_owned()).collect() };
+        let taints: Vec<Vec<String>> = taints.iter().map(owned).collect();
+        let problem = no_room(&"web".parse().unwrap(), message, &taints);
         expected.assert_eq(&format!("{}\n{}\n", problem.cause, problem.remedy));
     }
 
@@ -162,6 +237,39 @@ mod tests {
             No node of the cluster takes web: no nodes available to schedule pods.
             Ask for less under `resources`, take node labels out, or give the cluster a node that fits.
         "#]],
+        );
+    }
+
+    #[test]
+    fn a_node_that_is_not_well_is_not_one_to_be_reserved() {
+        check(
+            "0/2 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+            expect![[r#"
+                No node of the cluster takes web: of 2, 1 short of disk space, 1 closed for new pods (cordoned).
+                Free disk space on the node (images that nobody uses, logs), or give it a larger disk; it takes pods again by itself. Or: Open one again: `kubectl uncordon NODE`.
+            "#]],
+        );
+        check(
+            "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/something-new: }.",
+            expect![[r#"
+                No node of the cluster takes web: of 1, 1 marked as unwell by the cluster.
+                See what `kubectl describe node NODE` says under Taints and Conditions.
+            "#]],
+        );
+        // Newer schedulers name no taint.
+        let unnamed = "0/3 nodes are available: 3 node(s) had untolerated taint(s).";
+        let unwell: [&[&str]; 3] = [
+            &["team", "node.kubernetes.io/memory-pressure"],
+            &["node.kubernetes.io/unreachable"],
+            &["team"],
+        ];
+        check_with(
+            unnamed,
+            &unwell,
+            expect![[r#"
+                No node of the cluster takes web: of 3, 1 not reached by the cluster, 1 short of memory, 1 kept for others by a taint.
+                Bring the node back: its machine is off, its kubelet does not run, or its network is cut. Or: End something on the node, or give the cluster another one; it takes pods again by itself. Or: Name the taint's key under `placement.reserved`, take it away (`kubectl taint nodes NODE KEY-`), or give the cluster a node without.
+            "#]],
         );
     }
 }
