@@ -235,10 +235,11 @@ impl Removal {
 
     /// Objects that people added to their applications may be of any kind, and anywhere.
     async fn what_notes_name(&self, books: &[Book]) -> Result<(), Problem> {
-        let made = books.iter().flat_map(|book| {
-            let made = book.notes.inventory.values();
-            made.map(move |made| (book.stage.application, &made.object))
-        });
+        let mut made = Vec::new();
+        for book in books {
+            let inventory = book.notes.inventory.values();
+            made.extend(inventory.map(|made| (book.stage.application, &made.object)));
+        }
         for (application, object) in made {
             let is_known = KINDS.contains(&(object.api_version.as_str(), object.kind.as_str()));
             let is_data = matches!(

@@ -68,7 +68,7 @@ fn what_others_described_is_started_again_for_a_while_as_compose_would() {
 #[test]
 fn what_ended_before_it_was_asked_for_is_tried_again() {
     let ended = |when: i64| {
-        let mut case = Case::web();
+        let case = Case::web();
         let mut fallen = case.instance("web", 0, BackOff { until: at(20) });
         fallen.restarts = 5;
         fallen.last_exit = exit(1, false).map(|exit| ExitRecord {
