@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pluvio_formats::compose::{self, Entry, Surroundings};
+use pluvio_formats::yaml;
 
 /// The largest file that is taken along as text.
 const TEXT_MAX: u64 = 1 << 20;
@@ -195,6 +196,15 @@ impl Surroundings for Beside {
         self.place(path)
             .and_then(|place| fs::metadata(place).ok())
             .is_some_and(|data| data.permissions().mode() & 0o111 != 0)
+    }
+
+    fn broken_at(&self, path: &str) -> Option<yaml::Position> {
+        let place = self.place(path)?;
+        let data = fs::metadata(&place).ok()?;
+        if !data.is_file() || data.len() > TEXT_MAX {
+            return None;
+        }
+        yaml::text_of(fs::read(place).ok()?).err()
     }
 
     fn outside(&self) -> String {

@@ -111,6 +111,28 @@ fn by_lines(text: &str, file: &str) -> Option<Problem> {
             "Paste the `docker run` lines or the compose file in it; a script is not run.",
         ));
     }
+    let command: Vec<&str> = first
+        .split_whitespace()
+        .skip_while(|word| matches!(*word, "$" | "sudo"))
+        .take(3)
+        .collect();
+    match command.as_slice() {
+        ["docker", "service", "create" | "update"] => {
+            return Some(is(
+                file,
+                "a line that makes a service of Docker Swarm",
+                "Write `docker run` in place of `docker service create`: most flags are alike, and `--replicas` is `instances` in app.yaml. Or write it as a service of a compose file.",
+            ));
+        }
+        ["docker", "stack", "deploy"] => {
+            return Some(is(
+                file,
+                "a line that gives a compose file to Docker Swarm",
+                "Name the compose file: `pluvio deploy -f FILE`.",
+            ));
+        }
+        _ => {}
+    }
     if word == "FROM" || (word == "ARG" && starts("FROM ")) {
         return Some(part_of_source(file, "a Dockerfile"));
     }
@@ -222,6 +244,19 @@ fn by_json(text: &str, file: &str) -> Option<Problem> {
             "the package.json of a Node.js program",
         ));
     }
+    let templates = root.get("templates").and_then(|templates| templates.get(0));
+    let template = templates.unwrap_or(first);
+    let in_template = |key: &str| template.get(key).is_some();
+    if in_template("type")
+        && in_template("title")
+        && (in_template("image") || in_template("repository"))
+    {
+        return Some(is(
+            file,
+            "a list of templates of Portainer's",
+            "Write the `image`, `ports`, `volumes` and `env` of the one that is meant as a service of a compose file; where it has a `repository`, name the compose file in that.",
+        ));
+    }
     if has(&["containerDefinitions"]) {
         return Some(is(
             file,
@@ -310,4 +345,34 @@ fn later(file: &str, what: &str) -> Problem {
         format!("{file} is {what}; reading these comes later."),
         "Until then, write app.yaml: each part that runs is a component, with `image` or `source`. `pluvio schema app` describes it.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_of_portainers_and_lines_of_swarm_are_named() {
+        for (text, want) in [
+            (
+                r#"{"version": "2", "templates": [{"type": 1, "title": "A", "image": "a"}]}"#,
+                "templates of Portainer's",
+            ),
+            (
+                r#"[{"type": 3, "title": "A", "repository": {"url": "b"}}]"#,
+                "templates of Portainer's",
+            ),
+            (
+                "$ sudo docker service create --name a nginx\n",
+                "a service of Docker Swarm",
+            ),
+            (
+                "docker stack deploy -c compose.yaml a\n",
+                "a compose file to Docker Swarm",
+            ),
+        ] {
+            let problem = foreign_text(text, "The text").expect("it is none of ours");
+            assert!(problem.cause.contains(want), "{}", problem.cause);
+        }
+    }
 }

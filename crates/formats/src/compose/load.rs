@@ -403,6 +403,24 @@ impl<'l> Loader<'l> {
                 None
             }
             Entry::Other => {
+                if let Some(broken) = self.around.broken_at(path) {
+                    let at = Place {
+                        file: self.number(path),
+                        line: broken.line,
+                        column: broken.column,
+                    };
+                    self.told.error(
+                        problem::SPEC_SYNTAX,
+                        at,
+                        key,
+                        format!(
+                            "{path} holds bytes on line {} that are no UTF-8 text.",
+                            at.line
+                        ),
+                        "Save it as UTF-8.",
+                    );
+                    return None;
+                }
                 self.told.error(
                     problem::SPEC_SYNTAX,
                     at,

@@ -64,6 +64,10 @@ pub trait Surroundings {
     fn takes_along(&self, _path: &str) -> bool {
         false
     }
+    /// Where a file holds bytes that are no text, if that is what is wrong with it.
+    fn broken_at(&self, _path: &str) -> Option<crate::yaml::Position> {
+        None
+    }
     /// What to do where something is built from outside of what is at hand.
     fn outside(&self) -> String {
         "Name the file on the command line, where the folders above it are at hand, or give the whole folder or repository with it; or move the context below.".to_owned()

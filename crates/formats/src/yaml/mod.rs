@@ -133,6 +133,20 @@ impl Node {
     }
 }
 
+/// Bytes as a text; else where they are none.
+pub fn text_of(bytes: Vec<u8>) -> Result<String, Position> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let good = String::from_utf8_lossy(&error.as_bytes()[..good]);
+        let last = good.rsplit('\n').next().unwrap_or_default();
+        let count = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);
+        Position {
+            line: count(good.matches('\n').count()),
+            column: count(last.chars().count()),
+        }
+    })
+}
+
 /// `components.web.routes[0].host`
 pub fn show_path(path: &[Step]) -> String {
     let mut out = String::new();
@@ -148,4 +162,16 @@ pub fn show_path(path: &[Step]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_have_a_place() {
+        assert_eq!(text_of(b"a: \xc3\xa9\n".to_vec()).as_deref(), Ok("a: é\n"));
+        let at = text_of(b"a: 1\nb: \xc3\xa9\xe9\n".to_vec());
+        assert_eq!(at, Err(Position { line: 2, column: 5 }));
+    }
 }

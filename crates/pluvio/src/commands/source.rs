@@ -8,7 +8,7 @@ use pluvio_build::plan_source::{self, Planned};
 use pluvio_formats::heroku;
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::name::Name;
-use pluvio_model::problem::{self, Problem};
+use pluvio_model::problem::{self, Location, Problem};
 use pluvio_model::spec::GitSource;
 
 use super::{Done, pair};
@@ -192,11 +192,27 @@ pub(crate) fn plan_here_as(
         }
         Named::Archive(file) => Some(UnpackedHere::new(file)?.plan(None, name, asked)?.0),
         Named::File(file) => {
-            let text = std::fs::read_to_string(file).map_err(|e| {
+            let bytes = std::fs::read(file).map_err(|e| {
                 problem::SOURCE_MISSING.problem(
                     format!("{} cannot be read: {e}.", file.display()),
                     "Name a readable text file.",
                 )
+            })?;
+            let text = pluvio_formats::yaml::text_of(bytes).map_err(|at| {
+                let shown = file.display().to_string();
+                let cause = format!(
+                    "{shown} holds bytes on line {} that are no UTF-8 text.",
+                    at.line
+                );
+                let place = Location {
+                    file: Some(shown),
+                    line: Some(at.line),
+                    column: Some(at.column),
+                    path: String::new(),
+                };
+                problem::SPEC_SYNTAX
+                    .problem(cause, "Save it as UTF-8.")
+                    .at(place)
             })?;
             if pluvio_formats::caprover::is_template(&text) {
                 let asked = Asked {
