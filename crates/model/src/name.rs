@@ -151,7 +151,8 @@ pub fn numbered(base: &Name, number: u32) -> Name {
     Name(derived(&[&format!("{base}-{number}")]).into())
 }
 
-/// The name of an environment variable or a secret: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 256 bytes.
+/// The name of an environment variable or a secret: `[A-Za-z_][A-Za-z0-9_.:-]*`, at most 256 bytes. Engines take any name;
+/// with colons .NET names what is nested (`ConnectionStrings:Default`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct EnvName(Box<str>);
@@ -169,7 +170,7 @@ impl FromStr for EnvName {
             && !text.as_bytes()[0].is_ascii_digit()
             && text
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':'));
         if ok {
             return Ok(EnvName(text.into()));
         }
@@ -197,7 +198,7 @@ impl std::borrow::Borrow<str> for EnvName {
 }
 text_newtype!(
     EnvName,
-    Some("^[A-Za-z_][A-Za-z0-9_.-]{0,255}$"),
+    Some("^[A-Za-z_][A-Za-z0-9_.:-]{0,255}$"),
     "the name of an environment variable or secret"
 );
 
@@ -224,6 +225,16 @@ mod tests {
                 suggestion,
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn a_variable_may_be_called_as_programs_nest_them() {
+        for good in ["A", "_a", "a.b", "a-b", "ConnectionStrings:Default"] {
+            assert!(good.parse::<EnvName>().is_ok(), "{good}");
+        }
+        for bad in ["", "1A", "A=B", "A B"] {
+            assert!(bad.parse::<EnvName>().is_err(), "{bad}");
         }
     }
 

@@ -183,6 +183,19 @@ fn publish(spec: &AppSpec, found: &mut Found) {
 }
 
 fn secrets_and_settings(spec: &AppSpec, found: &mut Found) {
+    let secrets = spec.secrets.keys().map(|name| ("secrets", name));
+    let settings = spec.settings.keys().map(|name| ("settings", name));
+    for (section, name) in secrets.chain(settings) {
+        if name.as_str().contains(':') {
+            found.invalid(
+                format!("{section}.{name}"),
+                format!(
+                    "`${{{section}.{name}}}` could not be written: a colon ends a reference's name."
+                ),
+                "Write it without the colon; a variable may have one.",
+            );
+        }
+    }
     for (name, secret) in &spec.secrets {
         let path = format!("secrets.{name}");
         match secret.length {

@@ -261,3 +261,24 @@ volumes: { data: {} }
         );
     }
 }
+
+#[test]
+fn variables_are_called_as_programs_nest_them() {
+    let import = read_text(
+        "
+services:
+  web:
+    image: localhost/web:1
+    environment: { 'ConnectionStrings:Default': 'Host=db', Logging.Level: a }
+  job: { image: 'localhost/job:1', environment: ['A:B-C=d'] }
+",
+    );
+    assert_eq!(import.errors, []);
+    let components = import.spec.components.values();
+    let names = components.flat_map(|component| component.env.keys());
+    let names: Vec<&str> = names.map(|name| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["ConnectionStrings:Default", "Logging.Level", "A:B-C"]
+    );
+}

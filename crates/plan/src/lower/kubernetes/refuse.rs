@@ -404,6 +404,17 @@ fn container(
             "Write the number, `1000` or `1000:1000`.",
         );
     }
+    let with_colon = container
+        .env
+        .keys()
+        .filter(|name| name.as_str().contains(':'));
+    for name in with_colon {
+        refuse(
+            format!("{path}.env.{name}"),
+            "Clusters before 1.34 take no colon in a variable's name.",
+            "Write two underscores in its place, `A__B`, which .NET reads alike.",
+        );
+    }
     let no_command = container.command.as_ref().is_none_or(Vec::is_empty);
     if container.entrypoint.as_deref().is_some_and(is_left_out) && no_command {
         refuse(

@@ -258,6 +258,7 @@ fn what_no_pod_can_have_is_refused_by_name() {
             "files",
         ),
         (json!({ "user": "3000000000" }), "user"),
+        (json!({ "env": { "A:B": "c" } }), "env.A:B"),
         (
             json!({ "options": { "groups": ["3000000000"] } }),
             "options.groups",
