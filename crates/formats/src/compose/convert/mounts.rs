@@ -449,12 +449,7 @@ impl Convert<'_> {
     pub(super) fn volume_section(&mut self, path: &str, item: &Item) {
         let mut fields = Fields::new(path, item);
         if let Some(external) = fields.take("external") {
-            self.told.advised(
-                external.at,
-                &external.path,
-                "It is a volume of the application's own, and begins empty: those of others are not mounted.",
-                "Copy the data in once it runs: `pluvio exec`, or a job that mounts both.",
-            );
+            self.volume_of_others(path, item, &external);
         }
         if let Some(driver) = fields.take("driver") {
             match driver.item.as_text() {

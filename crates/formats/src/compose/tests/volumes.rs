@@ -128,3 +128,38 @@ configs: { one: { content: a } }
     }
     assert_eq!(read_text(&written).spec, import.spec);
 }
+
+#[test]
+fn a_volume_of_others_is_refused_where_something_mounts_it() {
+    let import = read_text(
+        "
+services:
+  web: { image: 'localhost/web:1', volumes: ['kept:/a', 'old:/b', 'own:/c'] }
+volumes:
+  kept: { external: true, name: shop_data }
+  old: { external: { name: legacy } }
+  own: { external: false }
+  nobodys: { external: true }
+",
+    );
+    assert_eq!(import.errors, []);
+    let rows = import
+        .report
+        .iter()
+        .filter(|row| row.at.ends_with(".external"));
+    let rows: Vec<String> = rows
+        .map(|row| format!("{} {}", row.outcome.as_str(), row.at))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "refused volumes.kept.external",
+            "refused volumes.old.external",
+            "ignored volumes.own.external",
+        ]
+    );
+    for name in ["volume shop_data", "volume legacy"] {
+        let told = import.report.iter().any(|row| row.message.contains(name));
+        assert!(told, "{name}");
+    }
+}
