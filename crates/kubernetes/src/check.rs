@@ -256,21 +256,13 @@ async fn identity(
 }
 
 fn refused(credential: &Credential) -> CheckStep {
-    let name = CheckName::Identity;
-    match expiry::of(credential).filter(|at| *at < Timestamp::now()) {
-        Some(at) => failed(
-            name,
-            format!("The kubeconfig's certificate or token expired at {at}."),
-        )
-        .remedy("Take a new kubeconfig from the cluster (`kubeadm kubeconfig user`, or from its provider)."),
-        None => failed(name, "The cluster does not accept the kubeconfig's certificate or token.")
-            .remedy("Check that it is this cluster's, and that its user or service account was not deleted."),
-    }
+    let (cause, remedy) = expiry::why_refused(credential, Timestamp::now());
+    failed(CheckName::Identity, cause).remedy(remedy)
 }
 
 /// Within a month.
 fn ends_soon(credential: &Credential) -> Option<Timestamp> {
-    let end = expiry::of(credential)?;
+    let end = expiry::of(credential).to?;
     let month = Timestamp::now() + jiff::SignedDuration::from_hours(30 * 24);
     (end < month).then_some(end)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
@@ -11,7 +12,7 @@ use pluvio_model::problem::{self, Problem};
 use crate::again::asking_again;
 use crate::failure::told;
 use crate::reach::Unreached;
-use crate::requests;
+use crate::{expiry, requests};
 
 /// How to reach a cluster.
 #[derive(Clone)]
@@ -57,7 +58,16 @@ impl Connection {
     /// # Errors
     /// A kubeconfig that cannot be read, a cluster that does not answer or does not know the credential.
     pub async fn open(credential: &Credential) -> Result<Connection, Problem> {
-        Connection::identified(client(credential).await?).await
+        let client = client(credential).await?;
+        // What a check of it would say.
+        let problem_of = |error: &kube::Error| match error {
+            kube::Error::Api(status) if status.code == 401 => {
+                let (cause, remedy) = expiry::why_refused(credential, Timestamp::now());
+                problem::REFUSED.problem(cause, remedy)
+            }
+            error => unreachable(error),
+        };
+        Connection::ask(client, problem_of).await
     }
 
     /// Over a client that is there already.
@@ -66,14 +76,18 @@ impl Connection {
     }
 
     pub(crate) async fn identified(client: Client) -> Result<Connection, Problem> {
-        let version = client
-            .apiserver_version()
-            .await
-            .map_err(|error| unreachable(&error))?;
-        let system = Api::<Namespace>::all(client.clone())
-            .get("kube-system")
-            .await
-            .map_err(|error| unreachable(&error))?;
+        Connection::ask(client, unreachable).await
+    }
+
+    async fn ask(
+        client: Client,
+        problem_of: impl Fn(&kube::Error) -> Problem,
+    ) -> Result<Connection, Problem> {
+        let version = client.apiserver_version().await;
+        let version = version.map_err(|error| problem_of(&error))?;
+        let system = Api::<Namespace>::all(client.clone());
+        let system = system.get("kube-system").await;
+        let system = system.map_err(|error| problem_of(&error))?;
         let identity = system
             .metadata
             .uid

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use kube::config::Kubeconfig;
-use pluvio_kubernetes::Credential;
 use pluvio_kubernetes::check::{SUPPORTED, check};
+use pluvio_kubernetes::{Connection, Credential};
 use pluvio_model::cluster::{CheckName, CheckReport, CheckState, PolicyEnforcement};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -160,13 +160,30 @@ async fn expired_certificates_are_told() {
         .and_then(|path| Some(path.parent()?.join("pki")))
         .unwrap_or_else(|| "/var/tmp/pluvio-kubernetes/pki".into());
     let own = Keys::new(&[folder.join("ca.crt"), folder.join("ca.key")]);
-    let (certificate, key) = own.expired("/O=system:masters/CN=late");
-    let late = changed(|_, user| {
-        *user = json!({ "client-certificate-data": certificate, "client-key-data": key });
-    });
-    let report = fails(&late, CheckName::Identity, "expired at").await;
-    let step = report.step(CheckName::Identity).expect("a step");
-    assert!(step.found.contains("2020-01-02"), "{}", step.found);
+    let of = |(certificate, key): (String, String)| {
+        changed(|_, user| {
+            *user = json!({ "client-certificate-data": certificate, "client-key-data": key });
+        })
+    };
+    let late = of(own.expired("/O=system:masters/CN=late"));
+    let early = of(own.dated("/O=system:masters/CN=early", "400101", "410101"));
+    for (credential, word, date) in [
+        (late, "expired at", "2020-01-02"),
+        (early, "not valid yet", "2040-01-01"),
+    ] {
+        let report = fails(&credential, CheckName::Identity, word).await;
+        let step = report.step(CheckName::Identity).expect("a step");
+        assert!(step.found.contains(date), "{}", step.found);
+        // Whoever adds it without looking first is told the same.
+        let problem = Connection::open(&credential)
+            .await
+            .expect_err("it is refused");
+        assert_eq!(
+            (problem.code.as_str(), &problem.cause),
+            ("refused", &step.found)
+        );
+        assert_eq!(Some(problem.remedy), step.remedy);
+    }
 }
 
 /// What is said to be supported is what is run.
@@ -305,6 +322,11 @@ impl Keys {
 
     /// Certificate and key of somebody, of one day in 2020.
     fn expired(&self, subject: &str) -> (String, String) {
+        self.dated(subject, "200101", "200102")
+    }
+
+    /// Of somebody, from one day to another.
+    fn dated(&self, subject: &str, from: &str, to: &str) -> (String, String) {
         self.shell(&format!(
             "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout old.key -out old.csr -subj {subject}
              mkdir -p db; : > db/index; echo 01 > db/serial
@@ -327,7 +349,7 @@ organizationName = optional
 extendedKeyUsage = clientAuth, serverAuth
 subjectAltName = IP:127.0.0.1
 END
-             openssl ca -batch -notext -config db/cnf -cert ca.crt -keyfile ca.key -in old.csr -out old.crt -startdate 200101000000Z -enddate 200102000000Z"
+             openssl ca -batch -notext -config db/cnf -cert ca.crt -keyfile ca.key -in old.csr -out old.crt -startdate {from}000000Z -enddate {to}000000Z"
         ));
         (self.base64("old.crt"), self.base64("old.key"))
     }
