@@ -18,7 +18,7 @@ use pluvio_model::problem;
 
 use crate::Config;
 use crate::account;
-use crate::connect::{Connection, Credential, client, minified};
+use crate::connect::{Connection, Credential, client, is_unchecked, minified};
 use crate::permissions::{self, Question, RULES, TO_MAKE_AN_ACCOUNT};
 use crate::reach::Unreached;
 use crate::survey;
@@ -86,13 +86,12 @@ async fn look(credential: &Credential, home: &str, report: &mut CheckReport) {
             return;
         }
     };
-    report.steps.push(passed(
-        CheckName::Kubeconfig,
-        format!(
-            "It leads to {}.",
-            report.server.as_deref().unwrap_or("a server")
-        ),
-    ));
+    let server = report.server.as_deref().unwrap_or("a server");
+    let step = match is_unchecked(credential) {
+        true => unchecked(server),
+        false => passed(CheckName::Kubeconfig, format!("It leads to {server}.")),
+    };
+    report.steps.push(step);
     // A server that refuses the credential even here is one that answers.
     let version = match within(client.apiserver_version()).await {
         Ok(info) => Some(info),
@@ -143,6 +142,15 @@ async fn look(credential: &Credential, home: &str, report: &mut CheckReport) {
     found.architectures = seen.findings.architectures;
     found.nodes = seen.findings.nodes;
     found.ready_nodes = seen.findings.ready_nodes;
+}
+
+fn unchecked(server: &str) -> CheckStep {
+    let found = format!(
+        "It leads to {server}, and does not ask whether that is the cluster (`insecure-skip-tls-verify`)."
+    );
+    warning(CheckName::Kubeconfig, found).remedy(
+        "Whoever is in between can pretend to be the cluster and take the credential. Put the authority of the cluster's certificate there instead: `certificate-authority-data`.",
+    )
 }
 
 /// How a request ended that was given a time.

@@ -10,9 +10,8 @@ use pluvio_model::id::ClusterId;
 use pluvio_model::problem::{self, Problem};
 
 use crate::again::asking_again;
-use crate::failure::told;
 use crate::reach::Unreached;
-use crate::{expiry, requests};
+use crate::{expiry, kubeconfig, requests};
 
 /// How to reach a cluster.
 #[derive(Clone)]
@@ -106,8 +105,7 @@ impl Connection {
 
 /// A client of a kubeconfig; nothing is asked yet.
 pub(crate) async fn client(credential: &Credential) -> Result<Client, Problem> {
-    let kubeconfig = Kubeconfig::from_yaml(&credential.kubeconfig)
-        .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
+    let kubeconfig = kubeconfig::read(&credential.kubeconfig)?;
     if let Some(named) = names_a_file(&kubeconfig) {
         return Err(unusable(format!(
             "The kubeconfig names {named} of the machine that reads it, which Pluvio does not follow."
@@ -118,48 +116,51 @@ pub(crate) async fn client(credential: &Credential) -> Result<Client, Problem> {
             "The kubeconfig gets its credential from the program {program:?}, which Pluvio does not run."
         )));
     }
+    let chosen = kubeconfig::chosen(&kubeconfig, credential.context.as_deref())?;
+    kubeconfig::readable(&kubeconfig, &chosen)?;
     let options = KubeConfigOptions {
         context: credential.context.clone(),
         ..KubeConfigOptions::default()
     };
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|error| unusable(format!("The kubeconfig cannot be used: {error}.")))?;
+        .map_err(|error| {
+            let cause = format!("The kubeconfig cannot be used: {error}.");
+            kubeconfig::wrong(cause, kubeconfig::ANEW)
+        })?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
     // Its own way of asking again knows neither what may be asked twice nor for how long.
     config.default_retry = false;
     requests::counting(config)
         .map(asking_again)
-        .map_err(|error| unusable(format!("The kubeconfig cannot be used: {}.", told(&error))))
+        .map_err(|error| kubeconfig::unfit(&error))
 }
 
 /// The kubeconfig with nothing in it but the context that is used, and its API server's URL.
 pub(crate) fn minified(credential: &Credential) -> Result<(String, String), Problem> {
-    let mut all = Kubeconfig::from_yaml(&credential.kubeconfig)
-        .map_err(|error| unusable(format!("The kubeconfig cannot be read: {error}.")))?;
-    let wanted = credential.context.clone().or(all.current_context.take());
-    all.contexts
-        .retain(|context| Some(&context.name) == wanted.as_ref());
-    let context = all.contexts.first().and_then(|named| named.context.clone());
-    let context = context.ok_or_else(|| {
-        unusable("The kubeconfig has no context of that name, or no current one.".to_owned())
-    })?;
-    all.current_context = wanted;
-    all.clusters
-        .retain(|cluster| cluster.name == context.cluster);
+    let mut all = kubeconfig::read(&credential.kubeconfig)?;
+    let chosen = kubeconfig::chosen(&all, credential.context.as_deref())?;
+    let (name, server) = (chosen.name.to_owned(), chosen.server.to_owned());
+    let context = chosen.context.clone();
+    all.contexts.retain(|one| one.name == name);
+    all.current_context = Some(name);
+    all.clusters.retain(|one| one.name == context.cluster);
     all.auth_infos
-        .retain(|user| Some(&user.name) == context.user.as_ref());
-    let server = all
-        .clusters
-        .first()
-        .and_then(|named| named.cluster.as_ref()?.server.clone());
-    let server = server
-        .ok_or_else(|| unusable("The kubeconfig's context leads to no server.".to_owned()))?;
+        .retain(|one| Some(&one.name) == context.user.as_ref());
     // JSON is YAML.
     let text = serde_json::to_string(&all)
         .map_err(|error| unusable(format!("The kubeconfig cannot be written: {error}.")))?;
     Ok((text, server))
+}
+
+/// Whether nobody checks that the server is the one that is meant.
+pub(crate) fn is_unchecked(credential: &Credential) -> bool {
+    let Ok(all) = kubeconfig::read(&credential.kubeconfig) else {
+        return false;
+    };
+    let chosen = kubeconfig::chosen(&all, credential.context.as_deref());
+    chosen.is_ok_and(|chosen| chosen.cluster.insecure_skip_tls_verify == Some(true))
 }
 
 /// A kubeconfig may name files and proxies. Followed here, a kubeconfig from elsewhere would read this machine's files, and send
@@ -211,7 +212,7 @@ fn runs_a_program(kubeconfig: &Kubeconfig) -> Option<String> {
 }
 
 fn unusable(cause: String) -> Problem {
-    problem::REQUEST_INVALID.problem(
+    kubeconfig::wrong(
         cause,
         "Give a kubeconfig with a client certificate or a token, such as a service account's; `kubectl config view --raw --minify --flatten` writes one.",
     )

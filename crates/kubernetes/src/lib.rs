@@ -25,6 +25,7 @@ mod failure;
 pub mod gateway;
 mod hands;
 mod instances;
+mod kubeconfig;
 mod last_words;
 mod logs;
 mod meetings;

@@ -106,7 +106,21 @@ async fn kubeconfigs_that_cannot_be_used_are_told_apart() {
         context: Some("none".to_owned()),
         ..given(&administrator())
     };
-    fails(&elsewhere, Kubeconfig, "cannot be used").await;
+    fails(&elsewhere, Kubeconfig, "no context none").await;
+    let (one, two) = (Keys::new(&[]), Keys::new(&[]));
+    let ((certificate, _), (_, key)) = (one.expired("/CN=one"), two.expired("/CN=two"));
+    let apart = changed(|_, user| {
+        *user = json!({ "client-certificate-data": certificate, "client-key-data": key });
+    });
+    fails(&apart, Kubeconfig, "do not belong together").await;
+    let unchecked = changed(|cluster, _| {
+        cluster["insecure-skip-tls-verify"] = true.into();
+        cluster["certificate-authority-data"] = Value::Null;
+    });
+    let report = check(&unchecked).await;
+    let step = report.step(Kubeconfig).expect("a step");
+    assert_eq!(step.state, CheckState::Warning, "{step:?}");
+    assert!(report.is_usable(), "{report:#?}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
