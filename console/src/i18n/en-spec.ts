@@ -117,6 +117,7 @@ export const spec = {
   'field.gid': 'Group, by number',
   'field.exec': 'Programs in it may be started',
   'field.hostPath': 'Folder of the machine',
+  'field.hostVolume': 'Volume that the engine has',
   'field.class': 'Storage class',
   'field.probes': 'Probes',
   'field.startup': 'Startup',

@@ -118,6 +118,7 @@ export const spec: Record<keyof typeof en, string> = {
   'field.gid': '用户组编号',
   'field.exec': '允许启动其中的程序',
   'field.hostPath': '机器目录',
+  'field.hostVolume': '引擎已有的卷',
   'field.class': '存储类',
   'field.probes': '探针',
   'field.startup': '启动',

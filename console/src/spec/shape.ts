@@ -94,6 +94,7 @@ const volumes = f('volumes', {
     f('size', text('1Gi')),
     f('readOnly', flag),
     f('hostPath', text('/srv/data')),
+    f('hostVolume', text('shop_data')),
     f('class', text()),
     f('mode', text('1777')),
     f('uid', number('1000')),

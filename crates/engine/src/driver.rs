@@ -293,6 +293,10 @@ impl Driver for DockerDriver {
             .await
     }
 
+    async fn has_volume(&self, name: &str) -> Result<bool, DriverError> {
+        Ok(self.engine.volume(name).await?.is_some())
+    }
+
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError> {
         self.engine.remove_volume(name).await
     }

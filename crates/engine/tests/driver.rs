@@ -413,8 +413,10 @@ async fn volumes_are_made_once(name: &str) {
         id: VolumeId(uuid::Uuid::nil()),
         labels: labels(&driver),
     };
+    assert!(!driver.has_volume("pvtest-nobodys").await.unwrap());
     driver.ensure_volume(&plan).await.unwrap();
     driver.ensure_volume(&plan).await.unwrap();
+    assert!(driver.has_volume("pvtest-volume").await.unwrap());
     let mut user = container(
         &driver,
         "pvtest-volume",

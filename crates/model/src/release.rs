@@ -10,9 +10,9 @@ use crate::quantity::{Bytes, Cpu, Span};
 use crate::revision::SourceRecord;
 use crate::route::Route;
 use crate::spec::{
-    AbsolutePath, ContainerOptions, Database, FileMode, HostOptions, Kind, OutsideAddress,
-    PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec, ScheduleIn, Unhealthy,
-    VolumeAccess, VolumeKind, default_network, memory_options,
+    AbsolutePath, ContainerOptions, Database, EngineVolume, FileMode, HostOptions, Kind,
+    OutsideAddress, PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec,
+    ScheduleIn, Unhealthy, VolumeAccess, VolumeKind, default_network, memory_options,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -223,6 +223,9 @@ pub struct DecidedMount {
     pub read_only: bool,
     pub size: Option<Bytes>,
     pub host_path: Option<AbsolutePath>,
+    /// For `host`, in place of a path: a volume that the engine has already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_volume: Option<EngineVolume>,
     /// For `memory`, as the other three.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<FileMode>,

@@ -172,6 +172,9 @@ impl Driver for BoundEngine {
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
         pass_on!(self.ensure_volume(volume))
     }
+    async fn has_volume(&self, name: &str) -> Result<bool, DriverError> {
+        pass_on!(self.has_volume(name))
+    }
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError> {
         pass_on!(self.remove_volume(name))
     }

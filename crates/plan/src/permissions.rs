@@ -215,6 +215,10 @@ mod tests {
                 json!({ "volumes": { "/a": { "type": "host", "hostPath": "/etc" } } }),
             ),
             (
+                json!({ "volumes": { "/a": { "type": "host", "hostVolume": "shop_data" } } }),
+                json!({ "volumes": { "/a": { "type": "host", "hostVolume": "other_data" } } }),
+            ),
+            (
                 json!({ "host": { "capabilities": ["NET_ADMIN"] } }),
                 json!({ "host": { "capabilities": ["SYS_ADMIN"] } }),
             ),

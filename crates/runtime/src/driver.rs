@@ -34,6 +34,11 @@ pub trait Driver: Send + Sync + 'static {
         address: Option<IpAddr>,
     ) -> Result<(), DriverError>;
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError>;
+    /// Whether it has a volume of that name, whoever made it. By default: one of this installation's.
+    async fn has_volume(&self, name: &str) -> Result<bool, DriverError> {
+        let volumes = self.volumes().await?;
+        Ok(volumes.iter().any(|volume| volume.name == name))
+    }
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError>;
 
     /// Creates, does not start. `AlreadyExists` when the name is taken by one of ours; look before creating.

@@ -200,7 +200,7 @@ components:
                 Remove `name`.
             11:7 components.a.volumes./home spec.invalid
                 It does not say which folder of the machine.
-                Add `hostPath: /…`.
+                Add `hostPath: /…`, or `hostVolume` for a volume that the engine has.
             12:7 components.a.volumes./lost spec.invalid
                 The volume has no name, so a later release could not find its data.
                 Add `name: …`.

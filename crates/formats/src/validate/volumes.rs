@@ -26,11 +26,12 @@ pub(super) fn of_container(
                 "Only volumes of `type: disk` have names.",
                 "Remove `name`.",
             ),
-            VolumeKind::Host if mount.host_path.is_none() => found.invalid(
-                &path,
-                "It does not say which folder of the machine.",
-                "Add `hostPath: /…`.",
-            ),
+            VolumeKind::Host if mount.host_path.is_none() && mount.host_volume.is_none() => found
+                .invalid(
+                    &path,
+                    "It does not say which folder of the machine.",
+                    "Add `hostPath: /…`, or `hostVolume` for a volume that the engine has.",
+                ),
             _ => {}
         }
         if mount.kind != VolumeKind::Memory {
@@ -55,6 +56,21 @@ pub(super) fn of_container(
                 "`hostPath` is for `type: host`.",
                 "Add `type: host`, or remove `hostPath`.",
             );
+        }
+        if mount.host_volume.is_some() {
+            if mount.kind != VolumeKind::Host {
+                found.conflict(
+                    format!("{path}.hostVolume"),
+                    "`hostVolume` is for `type: host`.",
+                    "Add `type: host`, or remove `hostVolume`.",
+                );
+            } else if mount.host_path.is_some() {
+                found.conflict(
+                    format!("{path}.hostVolume"),
+                    "It names a folder of the machine and a volume of the engine.",
+                    "Keep one of `hostPath` and `hostVolume`.",
+                );
+            }
         }
     }
 }
@@ -137,6 +153,23 @@ pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found
     let several = count.is_some_and(|count| count > 1);
     let overlap =
         matches!(&component.schedule, Some(ScheduleSpec::In(schedule)) if schedule.overlap);
+    // One that the engine has already is the same for each instance of whatever kind.
+    let engines = component.volumes.values().find_map(|mount| {
+        let alone = mount.access == VolumeAccess::Exclusive && !mount.read_only;
+        mount.host_volume.as_ref().filter(|_| alone)
+    });
+    if let Some(volume) = engines
+        && ((several && matches!(component.kind, Kind::Service | Kind::Stateful))
+            || (overlap && component.kind == Kind::Cron))
+    {
+        found.conflict(
+            path,
+            format!(
+                "Several instances cannot share the engine's volume `{volume}`, which is exclusive."
+            ),
+            "Write `access: shared` if the program can share it, or let one instance of it run.",
+        );
+    }
     let exclusive = component.volumes.values().find(|mount| {
         mount.kind == VolumeKind::Disk
             && mount.access == VolumeAccess::Exclusive

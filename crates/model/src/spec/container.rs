@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::EngineVolume;
 use crate::name::{EnvName, Name};
 use crate::quantity::{Bytes, Cpu, Span};
 use crate::text::{ScalarText, text_newtype};
@@ -221,6 +222,9 @@ pub struct MountSpec {
     /// `host` only: the path on the machine (needs a permission).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_path: Option<AbsolutePath>,
+    /// `host` only, on an engine and in place of `hostPath`: the engine's name of a volume that it has already (needs a permission).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_volume: Option<EngineVolume>,
     /// Kubernetes: the StorageClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
@@ -267,7 +271,7 @@ pub enum VolumeKind {
     Disk,
     /// A tmpfs, gone with the instance.
     Memory,
-    /// A folder of the machine.
+    /// A folder of the machine, or a volume that its engine has already.
     Host,
 }
 

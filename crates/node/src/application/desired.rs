@@ -29,6 +29,8 @@ pub(crate) struct Desired {
     pub(crate) components: IndexMap<Name, Wanted>,
     pub(crate) networks: Vec<NetworkPlan>,
     pub(crate) volumes: Vec<VolumePlan>,
+    /// Volumes that are none of Pluvio's and must be there.
+    pub(crate) volumes_of_others: Vec<String>,
     pub(crate) tasks: Vec<TaskPlan>,
     /// Why nothing may be started.
     pub(crate) problem: Option<Problem>,
@@ -67,6 +69,7 @@ impl Desired {
             components: IndexMap::new(),
             networks: Vec::new(),
             volumes: Vec::new(),
+            volumes_of_others: Vec::new(),
             tasks: Vec::new(),
             problem: None,
         };
@@ -108,6 +111,7 @@ impl Desired {
         if let Some(plan) = plans.remove(&kept.stage.generation) {
             desired.networks = plan.networks;
             desired.volumes = plan.volumes;
+            desired.volumes_of_others = plan.volumes_of_others;
             desired.tasks = plan.tasks;
         }
         desired

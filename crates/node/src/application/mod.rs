@@ -349,6 +349,7 @@ impl Application {
                         .iter()
                         .any(|network| network.number_of(what).is_some())
                     || desired.volumes.iter().any(|volume| volume.name == *what)
+                    || desired.volumes_of_others.contains(what)
                     || self
                         .part
                         .networks

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use pluvio_model::id::Generation;
+use pluvio_model::problem;
 use pluvio_plan::lower::engine::label;
 use pluvio_runtime::driver::DriverError;
 use tokio::time::Instant;
@@ -16,6 +18,8 @@ pub(crate) struct Ensured {
     buried: bool,
     /// Networks that would be larger if there was room, since when.
     pub(super) cramped: HashMap<String, Instant>,
+    /// Volumes of others that were there, and the newest generation that they were asked for.
+    found: HashMap<String, Generation>,
 }
 
 impl Application {
@@ -62,7 +66,37 @@ impl Application {
         if made {
             self.look().await;
         }
-        ready
+        self.find_volumes(desired).await && ready
+    }
+
+    /// True when the volumes are there that others made. An engine would make empty ones, and a program begin anew with them.
+    async fn find_volumes(&mut self, desired: &Desired) -> bool {
+        let generation = desired.kept.stage.generation;
+        let mut all = true;
+        for name in &desired.volumes_of_others {
+            if self.ensured.found.get(name) == Some(&generation) {
+                continue;
+            }
+            if self.rests(name) {
+                all = false;
+                continue;
+            }
+            let problem = match self.shared.engine.driver.has_volume(name).await {
+                Ok(true) => {
+                    self.troubles.remove(name);
+                    self.ensured.found.insert(name.clone(), generation);
+                    continue;
+                }
+                Ok(false) => problem::SPEC_UNKNOWN_REFERENCE.problem(
+                    format!("The engine has no volume {name}, which is to be there already."),
+                    format!("See what there is with `docker volume ls`, or make it: `docker volume create {name}`."),
+                ),
+                Err(error) => error.to_problem(),
+            };
+            self.fail(name, problem);
+            all = false;
+        }
+        all
     }
 
     async fn look(&mut self) {

@@ -52,12 +52,12 @@ impl<'a> Volumes<'a> {
                     VolumeKind::Disk => self.disk(component, target, mount, &path, problems),
                     VolumeKind::Memory => None,
                     VolumeKind::Host => {
-                        if mount.host_path.is_none() {
+                        if mount.host_path.is_none() && mount.host_volume.is_none() {
                             problems.push(
                                 SPEC_INVALID
                                     .problem(
                                         "A volume of type `host` names no `hostPath`.",
-                                        "Write which folder of the machine is meant.",
+                                        "Write which folder of the machine is meant, or the engine's volume as `hostVolume`.",
                                     )
                                     .path(&path),
                             );
@@ -71,6 +71,7 @@ impl<'a> Volumes<'a> {
                     read_only: mount.read_only,
                     size: mount.size.filter(|_| mount.kind == VolumeKind::Memory),
                     host_path: mount.host_path.clone(),
+                    host_volume: mount.host_volume.clone(),
                     mode: mount.mode,
                     uid: mount.uid,
                     gid: mount.gid,
@@ -232,7 +233,10 @@ pub(super) fn exclusive(component: &ComponentSpec) -> Option<&AbsolutePath> {
         .iter()
         .chain(further.flat_map(|container| &container.volumes))
         .filter(|(_, mount)| {
-            mount.kind == VolumeKind::Disk && mount.access == VolumeAccess::Exclusive
+            // The engine's own has data as well, which two programs at once may spoil.
+            let has_data =
+                mount.kind == VolumeKind::Disk || (mount.host_volume.is_some() && !mount.read_only);
+            has_data && mount.access == VolumeAccess::Exclusive
         });
     found.next().map(|(target, _)| target)
 }

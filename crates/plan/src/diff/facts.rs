@@ -386,7 +386,10 @@ fn mount(release: &Release, mount: &DecidedMount) -> String {
         VolumeKind::Memory => said.push("memory".to_owned()),
         VolumeKind::Host => {
             let path = mount.host_path.as_ref().map(ToString::to_string);
-            said.push(format!("the machine's {}", path.unwrap_or_default()));
+            said.push(match &mount.host_volume {
+                Some(volume) => format!("the engine's volume {volume}"),
+                None => format!("the machine's {}", path.unwrap_or_default()),
+            });
         }
         VolumeKind::Disk => {
             let volume = mount

@@ -85,6 +85,11 @@ fn file() -> BoxedStrategy<FileSpec> {
         })
         .boxed()
 }
+fn engine_volume() -> BoxedStrategy<EngineVolume> {
+    "[A-Za-z0-9][A-Za-z0-9_.-]{0,8}"
+        .prop_map(|text| text.parse().unwrap())
+        .boxed()
+}
 fn mount() -> BoxedStrategy<MountSpec> {
     let kind = prop_oneof![
         Just(VolumeKind::Disk),
@@ -98,7 +103,7 @@ fn mount() -> BoxedStrategy<MountSpec> {
         access,
         of(bytes()),
         any::<bool>(),
-        of(path()),
+        (of(path()), of(engine_volume())),
         of(text()),
         (
             of(0u16..0o7777),
@@ -108,7 +113,16 @@ fn mount() -> BoxedStrategy<MountSpec> {
         ),
     )
         .prop_map(
-            |(name, kind, access, size, read_only, host_path, class, (mode, uid, gid, exec))| {
+            |(
+                name,
+                kind,
+                access,
+                size,
+                read_only,
+                (host_path, host_volume),
+                class,
+                (mode, uid, gid, exec),
+            )| {
                 MountSpec {
                     name,
                     kind,
@@ -116,6 +130,7 @@ fn mount() -> BoxedStrategy<MountSpec> {
                     size,
                     read_only,
                     host_path,
+                    host_volume,
                     class,
                     mode: mode.map(FileMode),
                     uid,

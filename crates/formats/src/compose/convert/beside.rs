@@ -3,7 +3,7 @@
 use pluvio_model::spec::{AbsolutePath, FileSpec, VolumeKind};
 
 use super::super::Entry;
-use super::super::item::{Item, Place, Taken};
+use super::super::item::Place;
 use super::super::rebase::join;
 use super::Convert;
 use super::making::{Making, WholeDisk};
@@ -226,24 +226,6 @@ impl Convert<'_> {
         let mut spec = mount(VolumeKind::Host, read_only);
         spec.host_path = Some(host_path);
         making.component.volumes.insert(target, spec);
-    }
-
-    /// A volume that the file does not make: its data are what is asked for, and are not there.
-    pub(super) fn volume_of_others(&mut self, path: &str, declared: &Item, external: &Taken) {
-        if external.item.as_text() == Some("false") {
-            self.told
-                .ignored(external.at, &external.path, "It is so anyway.");
-            return;
-        }
-        let named = external.item.get("name").or_else(|| declared.get("name"));
-        let plain = path.strip_prefix("volumes.").unwrap_or(path);
-        let theirs = named.and_then(Item::as_text).unwrap_or(plain);
-        self.told.refused(
-            external.at,
-            &external.path,
-            format!("The engine's volume {theirs} is not mounted: in its place is one of the application's own, which begins empty."),
-            format!("Mount the folder that `docker volume inspect -f '{{{{.Mountpoint}}}}' {theirs}` prints. Or deploy it so, and copy the data in: `docker run --rm -v {theirs}:/from:ro -v NEW:/to busybox cp -a /from/. /to`, where `docker volume ls` shows NEW."),
-        );
     }
 
     /// Says what became of a [`Propagation`], once the rest is mounted.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
-    ComponentSpec, ContainerSpec, Kind, PortSpec, RestartPolicy, Use, VolumeKind,
+    ComponentSpec, ContainerSpec, Kind, MountSpec, PortSpec, RestartPolicy, Use, VolumeKind,
 };
 
 use super::super::item::{Item, Map, Place};
@@ -305,14 +305,22 @@ fn add_port(host: &mut ComponentSpec, name: Name, port: PortSpec) {
     host.ports.insert(free, port);
 }
 
-/// Names of the volumes of a component and of what runs beside it.
-pub(super) fn volumes_of(component: &ComponentSpec) -> impl Iterator<Item = &Name> {
+/// What tells a volume from all others: its name, behind a slash where it is the engine's own.
+pub(super) fn volume_of(mount: &MountSpec) -> Option<String> {
+    match mount.kind {
+        VolumeKind::Disk => mount.name.as_ref().map(ToString::to_string),
+        VolumeKind::Host => mount.host_volume.as_ref().map(|name| format!("/{name}")),
+        VolumeKind::Memory => None,
+    }
+}
+
+/// The volumes of a component and of what runs beside it.
+pub(super) fn volumes_of(component: &ComponentSpec) -> impl Iterator<Item = String> {
     let beside = component.sidecars.values().map(|sidecar| &sidecar.volumes);
     std::iter::once(&component.volumes)
         .chain(beside)
         .flat_map(|volumes| volumes.values())
-        .filter(|mount| mount.kind == VolumeKind::Disk)
-        .filter_map(|mount| mount.name.as_ref())
+        .filter_map(volume_of)
 }
 
 /// Texts with references in them, of a component and of what runs beside it.

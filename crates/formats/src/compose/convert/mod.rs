@@ -20,6 +20,7 @@ mod ports;
 mod program;
 mod relations;
 mod take;
+mod volumes;
 mod whole;
 #[cfg(test)]
 pub(crate) use making::KEYS as SERVICE_KEYS;

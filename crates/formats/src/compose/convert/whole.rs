@@ -9,34 +9,30 @@ use pluvio_model::spec::{
 
 use super::super::item::{Item, Map, Value};
 use super::Convert;
-use super::followers::volumes_of;
+use super::followers::{volume_of, volumes_of};
 use super::ports::Published;
 
 impl Convert<'_> {
     /// A volume that more than one instance mounts is shared.
     pub(super) fn share_volumes(&mut self) {
-        let mut users: HashMap<Name, u32> = HashMap::new();
+        let mut users: HashMap<String, u32> = HashMap::new();
         for component in self.spec.components.values() {
             let count = match component.kind {
                 Kind::Daemon => 2,
                 _ => component.instances.unwrap_or(1).min(2),
             };
-            let mut own: Vec<&Name> = volumes_of(component).collect();
+            let mut own: Vec<String> = volumes_of(component).collect();
             own.sort();
             own.dedup();
             for name in own {
-                *users.entry(name.clone()).or_default() += count;
+                *users.entry(name).or_default() += count;
             }
         }
         for component in self.spec.components.values_mut() {
             let beside = component.sidecars.values_mut();
             let beside = beside.flat_map(|sidecar| sidecar.volumes.values_mut());
             for mount in component.volumes.values_mut().chain(beside) {
-                if mount
-                    .name
-                    .as_ref()
-                    .is_some_and(|name| users.get(name) > Some(&1))
-                {
+                if volume_of(mount).is_some_and(|volume| users.get(&volume) > Some(&1)) {
                     mount.access = VolumeAccess::Shared;
                 }
             }

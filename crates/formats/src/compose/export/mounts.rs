@@ -1,6 +1,6 @@
 //! What is mounted: volumes, folders of the machine, memory.
 
-use pluvio_model::spec::{AbsolutePath, ComponentSpec, VolumeKind};
+use pluvio_model::spec::{AbsolutePath, ComponentSpec, EngineVolume, VolumeKind};
 use serde_json::{Map, Value, json};
 
 use super::Writer;
@@ -40,11 +40,14 @@ impl Writer<'_> {
             let (kind, source) = match mount.kind {
                 VolumeKind::Disk => ("volume", mount.name.as_ref().map(ToString::to_string)),
                 VolumeKind::Memory => ("tmpfs", None),
-                VolumeKind::Host => ("bind", mount.host_path.as_ref().map(ToString::to_string)),
+                VolumeKind::Host => match &mount.host_volume {
+                    Some(volume) => ("volume", Some(self.external(volume))),
+                    None => ("bind", mount.host_path.as_ref().map(ToString::to_string)),
+                },
             };
             one.insert("type".into(), kind.into());
             if let Some(source) = source {
-                if kind == "volume" {
+                if mount.kind == VolumeKind::Disk {
                     self.volumes.insert(source.clone(), json!({}));
                 }
                 one.insert("source".into(), source.into());
@@ -64,6 +67,27 @@ impl Writer<'_> {
         if !memory.is_empty() {
             out.insert("tmpfs".into(), memory.into());
         }
+    }
+
+    /// What the file calls a volume of the engine: its own name, unless a volume of the application's has that.
+    fn external(&mut self, volume: &EngineVolume) -> String {
+        let declared = json!({ "external": true, "name": volume });
+        let mut key = volume.to_string();
+        while self.is_own(&key) || self.volumes.get(&key).is_some_and(|met| *met != declared) {
+            key.push_str("-external");
+        }
+        self.volumes.insert(key.clone(), declared);
+        key
+    }
+
+    fn is_own(&self, key: &str) -> bool {
+        let components = self.spec.components.values();
+        let mut mounts = components.flat_map(|component| {
+            let beside = component.sidecars.values();
+            let beside = beside.flat_map(|sidecar| sidecar.volumes.values());
+            component.volumes.values().chain(beside)
+        });
+        mounts.any(|mount| mount.name.as_ref().is_some_and(|name| name.as_str() == key))
     }
 }
 

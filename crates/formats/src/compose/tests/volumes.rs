@@ -130,15 +130,17 @@ configs: { one: { content: a } }
 }
 
 #[test]
-fn a_volume_of_others_is_refused_where_something_mounts_it() {
+fn a_volume_of_the_engine_is_mounted_as_it_is() {
     let import = read_text(
         "
 services:
-  web: { image: 'localhost/web:1', volumes: ['kept:/a', 'old:/b', 'own:/c'] }
+  web: { image: 'localhost/web:1', volumes: ['kept:/a', 'old:/b:ro', 'own:/c', 'odd:/d'] }
+  log: { image: 'localhost/log:1', volumes: ['kept:/a'] }
 volumes:
-  kept: { external: true, name: shop_data }
+  kept: { external: true, name: shop_data, labels: { a: b } }
   old: { external: { name: legacy } }
   own: { external: false }
+  odd: { external: true, name: 'no name' }
   nobodys: { external: true }
 ",
     );
@@ -146,20 +148,65 @@ volumes:
     let rows = import
         .report
         .iter()
-        .filter(|row| row.at.ends_with(".external"));
+        .filter(|row| row.at.starts_with("volumes."));
     let rows: Vec<String> = rows
         .map(|row| format!("{} {}", row.outcome.as_str(), row.at))
         .collect();
     assert_eq!(
         rows,
         [
-            "refused volumes.kept.external",
-            "refused volumes.old.external",
+            "adapted volumes.kept.external",
+            "ignored volumes.kept.labels",
+            "adapted volumes.old.external",
             "ignored volumes.own.external",
+            "refused volumes.odd.external",
+            "ignored volumes.nobodys",
         ]
     );
-    for name in ["volume shop_data", "volume legacy"] {
-        let told = import.report.iter().any(|row| row.message.contains(name));
-        assert!(told, "{name}");
-    }
+    let shown = |component: &str| {
+        let mounts = import.spec.components[component].volumes.iter();
+        let shown = mounts.map(|(target, mount)| {
+            let engines = mount.host_volume.as_ref().map(ToString::to_string);
+            let own = mount.name.as_ref().map(ToString::to_string);
+            format!(
+                "{target} {engines:?} {own:?} {:?} {}",
+                mount.access, mount.read_only
+            )
+        });
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        shown("web"),
+        [
+            "/a Some(\"shop_data\") None Shared false",
+            "/b Some(\"legacy\") None Exclusive true",
+            "/c None Some(\"own\") Exclusive false",
+            "/d None Some(\"odd\") Exclusive false",
+        ]
+    );
+    assert_eq!(shown("log"), ["/a Some(\"shop_data\") None Shared false"]);
+}
+
+#[test]
+fn a_volume_of_the_engine_is_exported_as_external() {
+    let import = read_text(
+        "
+name: shop
+services:
+  web: { image: 'localhost/web:1', volumes: ['theirs:/a', 'data:/b'] }
+volumes:
+  theirs: { external: true, name: data }
+  data: {}
+",
+    );
+    assert_eq!(import.errors, []);
+    let (written, rows) = export::write(&import.spec);
+    assert_eq!(rows, []);
+    assert_eq!(read_text(&written).spec, import.spec);
+    // As compose itself reads it.
+    let (plain, _) = written.split_once("x-pluvio").unwrap();
+    let again = read_text(plain);
+    assert_eq!(again.errors, []);
+    let mounts = |spec: &pluvio_model::spec::AppSpec| spec.components["web"].volumes.clone();
+    assert_eq!(mounts(&again.spec), mounts(&import.spec), "{plain}");
 }

@@ -209,3 +209,22 @@ fn a_volume_that_comes_back_is_the_same_volume() {
     let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
     assert_eq!(release.volumes["one"].id, kept);
 }
+
+#[test]
+fn two_programs_at_once_do_not_write_to_a_volume_of_the_engine_unasked() {
+    let web = |more: Value| {
+        let mut mount = json!({ "type": "host", "hostVolume": "shop_data" });
+        mount
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let web = json!({ "image": "localhost/shop:1", "volumes": { "/data": mount } });
+        let release = sample::decide(1, &sample::shop(json!({ "web": web })), None).unwrap();
+        assert!(release.volumes.is_empty());
+        release.components["web"].rollout.strategy
+    };
+    assert_eq!(web(json!({})), Strategy::StopThenStart);
+    for more in [json!({ "access": "shared" }), json!({ "readOnly": true })] {
+        assert!(matches!(web(more), Strategy::Surge { .. }));
+    }
+}

@@ -160,6 +160,15 @@ impl Owner<'_> {
                 let options: Vec<String> = options.collect();
                 config.tmpfs.insert(target.to_owned(), options.join(","));
             }
+            VolumeKind::Host if mount.host_volume.is_some() => {
+                let source = mount.host_volume.as_ref().map(ToString::to_string);
+                config.mounts.push(Mount {
+                    r#type: "volume".to_owned(),
+                    source: source.unwrap_or_default(),
+                    target: target.to_owned(),
+                    read_only: mount.read_only,
+                });
+            }
             VolumeKind::Host => {
                 let source = mount.host_path.as_ref().map(AbsolutePath::as_str);
                 let source = source.unwrap_or_default();

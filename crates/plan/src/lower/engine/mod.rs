@@ -78,6 +78,8 @@ pub struct EnginePlan {
     /// The application's own first, if a component is on it.
     pub networks: Vec<NetworkPlan>,
     pub volumes: Vec<VolumePlan>,
+    /// The engine's names of volumes that must be there already: an engine makes an empty one of what is missing.
+    pub volumes_of_others: Vec<String>,
     /// The components that the stage names.
     pub components: Vec<ComponentPlan>,
     /// The tasks that it names.
@@ -163,6 +165,13 @@ pub fn engine(
     Ok(EnginePlan {
         networks: owner.networks(),
         volumes: owner.volumes(),
+        volumes_of_others: volumes_of_others(
+            named.iter().copied().chain(
+                wish.tasks
+                    .iter()
+                    .filter_map(|task| release.components.get(&task.component)),
+            ),
+        ),
         components: named
             .into_iter()
             .map(|component| owner.component(component))
@@ -176,6 +185,19 @@ pub fn engine(
             })
             .collect(),
     })
+}
+
+fn volumes_of_others<'r>(components: impl Iterator<Item = &'r DecidedComponent>) -> Vec<String> {
+    let mounts = components
+        .flat_map(|component| component.content.containers())
+        .flat_map(|container| container.mounts.values());
+    let mut names: Vec<String> = mounts
+        .filter_map(|mount| mount.host_volume.as_ref())
+        .map(ToString::to_string)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The name of the application's own network.

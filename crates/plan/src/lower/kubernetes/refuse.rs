@@ -423,6 +423,17 @@ fn container(
             "Write the program and its words into `command`.",
         );
     }
+    let of_engines = container.mounts.iter().filter_map(|(target, mount)| {
+        let volume = mount.host_volume.as_ref()?;
+        Some((target, volume))
+    });
+    for (target, volume) in of_engines {
+        refuse(
+            format!("{path}.volumes.{target}.hostVolume"),
+            &format!("{volume} is a volume of an engine, and a cluster has none of them."),
+            "Name a volume of the application's own, `name: …`, which a PersistentVolumeClaim is made for, and copy the data into it; or deploy to the engine that has it.",
+        );
+    }
     modes(path, container.files.iter(), refuse);
     for target in container.files.keys() {
         if container.mounts.contains_key(target) {

@@ -112,3 +112,21 @@ fn an_instance_is_made_on_what_stands_in_for_a_network_that_was_outgrown() {
     // Podman does not tell which network's address is its own.
     assert_eq!(body["Labels"][label::HOME], json!(further));
 }
+
+#[test]
+fn a_volume_of_the_engine_is_mounted_by_its_name_and_must_be_there() {
+    let web = json!({
+        "image": "localhost/shop:1",
+        "volumes": { "/data": { "type": "host", "hostVolume": "shop_data", "readOnly": true } },
+    });
+    let plan = plan(json!({ "web": web, "log": web }));
+    assert!(plan.volumes.is_empty());
+    assert_eq!(plan.volumes_of_others, ["shop_data"]);
+    let made = plan.components[0]
+        .instance
+        .create(&InstancePlace::default(), &|_| None);
+    assert_eq!(
+        made.unwrap()[0].body["HostConfig"]["Mounts"],
+        json!([{ "Type": "volume", "Source": "shop_data", "Target": "/data", "ReadOnly": true }])
+    );
+}

@@ -348,3 +348,17 @@ fn who_may_start_as_root_gets_what_engines_give_as_far_as_baseline_allows() {
         )
     );
 }
+
+#[test]
+fn a_cluster_has_no_volume_of_an_engine() {
+    let volumes = json!({ "/data": { "type": "host", "hostVolume": "shop_data" } });
+    let spec = sample::shop(json!({
+        "web": { "image": "registry.test/shop:1", "volumes": volumes },
+    }));
+    let problems = lower(&spec).unwrap_err();
+    let told = serde_json::to_string(&problems).unwrap();
+    assert!(
+        told.contains("components.web.volumes./data.hostVolume") && told.contains("shop_data"),
+        "{told}"
+    );
+}
