@@ -96,6 +96,10 @@ const volumes = f('volumes', {
     f('hostPath', text('/srv/data')),
     f('hostVolume', text('shop_data')),
     f('class', text()),
+    f(
+      'options',
+      group([f('type', text('nfs')), f('device', text(':/export')), f('o', text('addr=10.0.0.2,rw'))]),
+    ),
     f('mode', text('1777')),
     f('uid', number('1000')),
     f('gid', number('1000')),

@@ -289,7 +289,7 @@ impl Driver for DockerDriver {
 
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError> {
         self.engine
-            .ensure_volume(&volume.name, &volume.labels)
+            .ensure_volume_with(&volume.name, &volume.labels, &volume.options)
             .await
     }
 

@@ -64,6 +64,8 @@ struct VolumeAnswer {
     name: String,
     #[serde(default)]
     labels: Option<IndexMap<String, String>>,
+    #[serde(default)]
+    options: Option<IndexMap<String, String>>,
 }
 
 impl Engine {
@@ -166,10 +168,37 @@ impl Engine {
         name: &str,
         labels: &IndexMap<String, String>,
     ) -> Result<(), DriverError> {
-        if self.volume(name).await?.is_some() {
-            return Ok(());
+        match self.volume(name).await? {
+            Some(_) => Ok(()),
+            None => self.make_volume(name, labels, &IndexMap::new()).await,
         }
-        let body = json!({ "Name": name, "Labels": labels });
+    }
+
+    /// One with other options is refused: an engine changes none of a volume that is there.
+    pub(crate) async fn ensure_volume_with(
+        &self,
+        name: &str,
+        labels: &IndexMap<String, String>,
+        options: &IndexMap<String, String>,
+    ) -> Result<(), DriverError> {
+        match self.volume(name).await? {
+            Some(seen) if seen.options == *options => Ok(()),
+            Some(_) => Err(DriverError::OtherOptions(name.to_owned())),
+            None => self.make_volume(name, labels, options).await,
+        }
+    }
+
+    async fn make_volume(
+        &self,
+        name: &str,
+        labels: &IndexMap<String, String>,
+        options: &IndexMap<String, String>,
+    ) -> Result<(), DriverError> {
+        let mut body = json!({ "Name": name, "Labels": labels });
+        if !options.is_empty() {
+            body["Driver"] = "local".into();
+            body["DriverOpts"] = json!(options);
+        }
         match self.post::<Value>("/volumes/create", &body).await {
             Ok(_) => Ok(()),
             Err(failure) => {
@@ -207,9 +236,13 @@ impl Engine {
 
 impl VolumeAnswer {
     fn seen(self) -> SeenVolume {
+        let mut options = self.options.unwrap_or_default();
+        // Podman adds others of its own.
+        options.retain(|key, _| matches!(key.as_str(), "type" | "device" | "o"));
         SeenVolume {
             name: self.name,
             labels: self.labels.unwrap_or_default(),
+            options,
         }
     }
 }

@@ -412,11 +412,31 @@ async fn volumes_are_made_once(name: &str) {
         volume: "data".parse().unwrap(),
         id: VolumeId(uuid::Uuid::nil()),
         labels: labels(&driver),
+        options: IndexMap::new(),
     };
     assert!(!driver.has_volume("pvtest-nobodys").await.unwrap());
     driver.ensure_volume(&plan).await.unwrap();
     driver.ensure_volume(&plan).await.unwrap();
     assert!(driver.has_volume("pvtest-volume").await.unwrap());
+    let elsewhere = VolumePlan {
+        options: [("type", "nfs"), ("device", ":/a"), ("o", "addr=192.0.2.1")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        ..plan.clone()
+    };
+    let other = driver.ensure_volume(&elsewhere).await;
+    assert!(
+        matches!(other, Err(DriverError::OtherOptions(_))),
+        "{other:?}"
+    );
+    // Nothing is mounted before a program asks for it.
+    let share = VolumePlan {
+        name: "pvtest-share".to_owned(),
+        ..elsewhere
+    };
+    driver.ensure_volume(&share).await.unwrap();
+    driver.ensure_volume(&share).await.unwrap();
+    driver.remove_volume("pvtest-share").await.unwrap();
     let mut user = container(
         &driver,
         "pvtest-volume",

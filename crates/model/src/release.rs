@@ -12,7 +12,8 @@ use crate::route::Route;
 use crate::spec::{
     AbsolutePath, ContainerOptions, Database, EngineVolume, FileMode, HostOptions, Kind,
     OutsideAddress, PatchSpec, PortProtocol, PublishSpec, Reload, RestartPolicy, ScaleSpec,
-    ScheduleIn, Unhealthy, VolumeAccess, VolumeKind, default_network, memory_options,
+    ScheduleIn, Unhealthy, VolumeAccess, VolumeKind, VolumeOptions, default_network,
+    memory_options,
 };
 use crate::template::{Rendered, SecretRef};
 
@@ -363,6 +364,9 @@ pub struct DecidedVolume {
     pub access: VolumeAccess,
     pub size: Option<Bytes>,
     pub class: Option<String>,
+    /// What an engine mounts in place of a folder of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<VolumeOptions>,
     /// The runtime's own name of a volume that was made under another name, or for another application. `None`: its name
     /// follows from the application's, its own and its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

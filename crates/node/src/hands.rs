@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use pluvio_model::id::ApplicationId;
 use pluvio_model::image::ContentHash;
 use pluvio_model::problem::{self, Problem};
@@ -157,6 +158,7 @@ impl Hands {
                     &copy.name,
                     copy.id,
                 ),
+                options: IndexMap::new(),
             };
             driver.ensure_volume(&volume).await?;
             let mounts = json!([

@@ -179,7 +179,7 @@ impl Wishes {
             }
         }
         for (target, mount) in mounts {
-            if mount.kind == VolumeKind::Host {
+            if mount.kind == VolumeKind::Host || mount.options.is_some() {
                 let what = json!([mount, program]);
                 self.setting(format!("{path}.volumes.{target}"), what);
             }
@@ -217,6 +217,10 @@ mod tests {
             (
                 json!({ "volumes": { "/a": { "type": "host", "hostVolume": "shop_data" } } }),
                 json!({ "volumes": { "/a": { "type": "host", "hostVolume": "other_data" } } }),
+            ),
+            (
+                json!({ "volumes": { "/a": { "name": "a", "options": { "type": "nfs", "device": ":/a" } } } }),
+                json!({ "volumes": { "/a": { "name": "a", "options": { "type": "nfs", "device": ":/b" } } } }),
             ),
             (
                 json!({ "host": { "capabilities": ["NET_ADMIN"] } }),

@@ -136,7 +136,7 @@ fn pinned(container: &DecidedContainer) -> PinnedImage {
     }
 }
 
-/// A volume never shrinks and never changes its class: its data is today's.
+/// A volume never shrinks, never changes its class nor where it leads: its data is today's.
 fn keep_size_and_class(mount: &mut MountSpec, unnamed: Option<&Name>, current: &Release) {
     let today = mount
         .name
@@ -146,6 +146,7 @@ fn keep_size_and_class(mount: &mut MountSpec, unnamed: Option<&Name>, current: &
     if let Some(today) = today {
         mount.size = mount.size.max(today.size);
         mount.class.clone_from(&today.class);
+        mount.options.clone_from(&today.options);
     }
 }
 

@@ -33,6 +33,7 @@ pub trait Driver: Send + Sync + 'static {
         network: &str,
         address: Option<IpAddr>,
     ) -> Result<(), DriverError>;
+    /// [`DriverError::OtherOptions`] where it is there and leads elsewhere.
     async fn ensure_volume(&self, volume: &VolumePlan) -> Result<(), DriverError>;
     /// Whether it has a volume of that name, whoever made it. By default: one of this installation's.
     async fn has_volume(&self, name: &str) -> Result<bool, DriverError> {
@@ -151,6 +152,8 @@ pub struct SeenNetwork {
 pub struct SeenVolume {
     pub name: String,
     pub labels: IndexMap<String, String>,
+    /// Those of its driver that say what is mounted: `type`, `device`, `o`.
+    pub options: IndexMap<String, String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +170,8 @@ pub enum DriverError {
     NoSpace(String),
     #[error("the port {0} of the machine is in use")]
     PortTaken(String),
+    #[error("the volume {0} is there with other options")]
+    OtherOptions(String),
     #[error("the engine refused to {attempt}: {message}")]
     Refused { attempt: String, message: String },
 }
@@ -177,6 +182,7 @@ impl DriverError {
         match self {
             DriverError::NoSpace(_) => problem::DISK_FULL.problem(self.to_string(), "Free space on the engine's disk (`docker system df` shows what takes it), then Pluvio goes on by itself."),
             DriverError::PortTaken(port) => problem::PORT_TAKEN.problem(self.to_string(), format!("Choose another port under `publish`, or end what listens on {port}.")),
+            DriverError::OtherOptions(volume) => problem::SPEC_CONFLICT.problem(self.to_string(), format!("Delete it (`docker volume rm {volume}`; what a share has stays), write the options that it has, or give the volume another name.")),
             DriverError::Unreachable(_) => problem::ENGINE_MISSING.problem(self.to_string(), "Start the engine; running applications go on. `pluvio doctor` shows which socket is tried."),
             DriverError::Foreign(_) => problem::ENGINE_FOREIGN.problem(self.to_string(), "Start the engine that was used before, or move to this one with `pluvio cluster rebind`: its applications are made anew there."),
             _ => problem::ENGINE_FAILED.problem(self.to_string(), "Read the engine's words above; `pluvio doctor` checks the engine."),

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
     AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec, ScheduleSpec, VolumeAccess, VolumeKind,
+    VolumeOptions,
 };
 
 use super::Found;
@@ -57,6 +58,9 @@ pub(super) fn of_container(
                 "Add `type: host`, or remove `hostPath`.",
             );
         }
+        if let Some(options) = &mount.options {
+            share(&format!("{path}.options"), mount.kind, options, found);
+        }
         if mount.host_volume.is_some() {
             if mount.kind != VolumeKind::Host {
                 found.conflict(
@@ -72,6 +76,36 @@ pub(super) fn of_container(
                 );
             }
         }
+    }
+}
+
+fn share(path: &str, kind: VolumeKind, options: &VolumeOptions, found: &mut Found) {
+    let texts = [&options.kind, &options.device];
+    let mut all = texts.into_iter().chain(&options.o);
+    if kind != VolumeKind::Disk {
+        found.conflict(
+            path,
+            "Only volumes of `type: disk` have options.",
+            "Remove `options`.",
+        );
+    } else if texts.into_iter().any(|text| text.trim().is_empty()) {
+        found.invalid(
+            path,
+            "It does not say what is mounted.",
+            "Write `type` and `device`: `{ type: nfs, device: ':/export', o: 'addr=10.0.0.2' }`.",
+        );
+    } else if !options.is_elsewhere() {
+        found.invalid(
+            path,
+            "It is a folder or the memory of the machine.",
+            "Write `type: host` with `hostPath`, or `type: memory`.",
+        );
+    } else if all.any(|text| text.contains("${")) {
+        found.invalid(
+            path,
+            "References are not read here.",
+            "Write the value itself.",
+        );
     }
 }
 
@@ -126,6 +160,7 @@ pub(super) fn across_components(spec: &AppSpec, found: &mut Found) {
             for (key, differ) in [
                 ("size", differ(&earlier.size, &mount.size)),
                 ("class", differ(&earlier.class, &mount.class)),
+                ("options", differ(&earlier.options, &mount.options)),
             ] {
                 if differ {
                     found.conflict(
@@ -153,19 +188,25 @@ pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found
     let several = count.is_some_and(|count| count > 1);
     let overlap =
         matches!(&component.schedule, Some(ScheduleSpec::In(schedule)) if schedule.overlap);
-    // One that the engine has already is the same for each instance of whatever kind.
-    let engines = component.volumes.values().find_map(|mount| {
-        let alone = mount.access == VolumeAccess::Exclusive && !mount.read_only;
-        mount.host_volume.as_ref().filter(|_| alone)
+    // What is there already, or elsewhere, is the same for each instance of whatever kind.
+    let alone = component
+        .volumes
+        .values()
+        .filter(|mount| mount.access == VolumeAccess::Exclusive && !mount.read_only);
+    let mut one_for_all = alone.filter_map(|mount| {
+        let engines = mount.host_volume.as_ref().map(ToString::to_string);
+        let leads_away = mount.options.is_some() && component.kind == Kind::Stateful;
+        let share = mount.name.as_ref().filter(|_| leads_away);
+        engines.or_else(|| share.map(ToString::to_string))
     });
-    if let Some(volume) = engines
+    if let Some(volume) = one_for_all.next()
         && ((several && matches!(component.kind, Kind::Service | Kind::Stateful))
             || (overlap && component.kind == Kind::Cron))
     {
         found.conflict(
             path,
             format!(
-                "Several instances cannot share the engine's volume `{volume}`, which is exclusive."
+                "Several instances cannot share the volume `{volume}`, which is exclusive and one for all of them."
             ),
             "Write `access: shared` if the program can share it, or let one instance of it run.",
         );

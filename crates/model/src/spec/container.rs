@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::EngineVolume;
+use super::{EngineVolume, VolumeOptions};
 use crate::name::{EnvName, Name};
 use crate::quantity::{Bytes, Cpu, Span};
 use crate::text::{ScalarText, text_newtype};
@@ -228,6 +228,9 @@ pub struct MountSpec {
     /// Kubernetes: the StorageClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// `disk` on an engine: what it mounts in place of a folder of its own, such as a share (needs a permission).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<VolumeOptions>,
     /// `memory` on an engine: octal permission bits, `"1777"` when absent. On Kubernetes it is open to every user of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<FileMode>,

@@ -14,6 +14,7 @@ mod parameters;
 mod paths;
 mod scale;
 mod source;
+mod volume_options;
 
 pub use backups::*;
 pub use component::*;
@@ -24,6 +25,7 @@ pub use external::*;
 pub use parameters::*;
 pub use scale::*;
 pub use source::*;
+pub use volume_options::*;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;

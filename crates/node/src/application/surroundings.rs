@@ -1,7 +1,8 @@
 //! What instances need around them: networks and volumes, before any of them starts; and removing what nobody wants.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
+use indexmap::IndexMap;
 use pluvio_model::id::Generation;
 use pluvio_model::problem;
 use pluvio_plan::lower::engine::label;
@@ -33,7 +34,10 @@ impl Application {
         self.ensured.buried &= desired.is_gone();
         // Also those that were made for another application.
         let view = self.shared.engine.view();
-        let volumes: BTreeSet<&str> = view.volumes().map(|(_, v)| v.name.as_str()).collect();
+        let volumes: BTreeMap<&str, &IndexMap<String, String>> = view
+            .volumes()
+            .map(|(_, v)| (v.name.as_str(), &v.options))
+            .collect();
         if desired.problem.is_some() {
             // What cannot be run as a whole is not begun.
             return false;
@@ -46,7 +50,7 @@ impl Application {
         for volume in desired
             .volumes
             .iter()
-            .filter(|v| !volumes.contains(v.name.as_str()))
+            .filter(|v| volumes.get(v.name.as_str()) != Some(&&v.options))
         {
             if self.rests(&volume.name) {
                 ready = false;

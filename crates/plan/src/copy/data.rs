@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use pluvio_model::name::Name;
-use pluvio_model::problem::{NOT_FOUND, Problem};
+use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::quantity::size;
 use pluvio_model::release::{DecidedComponent, Release};
 
@@ -22,6 +22,13 @@ pub(super) struct Chosen {
 
 pub(super) fn chosen(from: &Original, data: &Data) -> Result<Chosen, Problem> {
     let databases: Vec<&DecidedComponent> = databases(from.release).collect();
+    let shared = |one: &&&DecidedComponent| volumes(one).any(|name| is_share(from.release, name));
+    if let Some(database) = databases.iter().find(shared) {
+        return Err(SPEC_CONFLICT.problem(
+            format!("The database {0} has its data on a share, which a copy of {0} would write to as well.", database.name),
+            "Give it a volume of its own, without `options`, and copy then.",
+        ));
+    }
     let of_databases: BTreeSet<&Name> = databases.iter().flat_map(|one| volumes(one)).collect();
     let is_plain = |name: &&Name| !of_databases.contains(name);
     let (names, wanted): (Vec<&Name>, Vec<&DecidedComponent>) = match data {
@@ -75,7 +82,8 @@ pub(super) fn chosen(from: &Original, data: &Data) -> Result<Chosen, Problem> {
         .release
         .volumes
         .keys()
-        .filter(|name| names.contains(name) || files.contains(name));
+        .filter(|name| names.contains(name) || files.contains(name))
+        .filter(|name| !is_share(from.release, name));
     let named = |all: Vec<&DecidedComponent>| all.into_iter().map(|one| one.name.clone()).collect();
     Ok(Chosen {
         clones: clones.cloned().collect(),
@@ -89,6 +97,12 @@ fn databases(release: &Release) -> impl Iterator<Item = &DecidedComponent> {
         .components
         .values()
         .filter(|one| one.database.is_some())
+}
+
+/// Whether a volume leads to what another one with the same options leads to: there is nothing to clone.
+fn is_share(release: &Release, volume: &Name) -> bool {
+    let volume = release.volumes.get(volume);
+    volume.is_some_and(|volume| volume.options.is_some())
 }
 
 /// Those that a component mounts, by name.
@@ -125,6 +139,7 @@ pub(super) fn rows(from: &Original, copy: &Copy) -> Vec<(What, Name, String, Str
         let restored = database.is_some_and(|one| copy.restores.contains(&one.name));
         let after = match (copy.clones.contains(name), restored) {
             (true, _) => "cloned",
+            _ if is_share(from.release, name) => "the same share",
             (false, true) => "restored",
             (false, false) => "empty",
         };
@@ -165,6 +180,13 @@ pub(super) fn notes(from: &Original, copy: &Copy) -> Vec<String> {
             notes.push(format!(
                 "{volume} is copied while {} may write to it: each file as it is when it is read. For a copy of one moment, stop it first.",
                 users.join(", ")
+            ));
+        }
+    }
+    for name in from.release.volumes.keys() {
+        if is_share(from.release, name) {
+            notes.push(format!(
+                "{name} of the copy leads to the same share: what one of the two writes is the other's too. Write other `options` in the copy where that is wrong."
             ));
         }
     }

@@ -360,3 +360,54 @@ fn bx03_a_promotion_brings_images_and_keeps_what_belongs_to_the_place() {
     let image = &images.images["web"].image;
     assert_eq!(image.to_string(), "localhost/web:2");
 }
+
+#[test]
+fn a_share_is_not_cloned_onto_itself() {
+    let with = |component: Value| {
+        let mut spec = shop();
+        for (name, mount) in component.as_object().unwrap() {
+            let mount = serde_json::from_value(mount.clone()).unwrap();
+            let volumes = &mut spec.components[name.as_str()].volumes;
+            volumes.clear();
+            volumes.insert("/var/lib/postgresql/data".parse().unwrap(), mount);
+        }
+        spec
+    };
+    let share = json!({ "type": "nfs", "device": ":/media" });
+    let of = |spec: &AppSpec| {
+        let release = decide(spec, "production", 1, None);
+        let original = Original {
+            spec,
+            release: &release,
+            secrets: &BTreeSet::new(),
+            at_rest: &BTreeSet::new(),
+            sizes: &BTreeMap::new(),
+        };
+        let wishes = Wishes {
+            data: Data::All,
+            ..Wishes::default()
+        };
+        let made = copy(&original, &wishes, &place())?;
+        let rows = table(&original, &made, &place(), &release);
+        let after = rows
+            .iter()
+            .find(|row| row.what == What::Volume && row.about == "uploads")
+            .map(|row| row.after.clone());
+        Ok::<_, Problem>((after, notes(&original, &made, &release)))
+    };
+    let uploads = json!({ "name": "uploads", "access": "shared", "options": share });
+    let (after, notes) = of(&with(json!({ "web": uploads }))).unwrap();
+    assert_eq!(after.as_deref(), Some("the same share"));
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("uploads of the copy leads"))
+    );
+    let data = json!({ "name": "db-data", "options": share });
+    let refused = of(&with(json!({ "db": data }))).unwrap_err();
+    assert!(
+        refused
+            .cause
+            .starts_with("The database db has its data on a share")
+    );
+}

@@ -127,7 +127,12 @@ impl<'a> Volumes<'a> {
                     )
                     .path(path),
             ),
-            Some(met) => met.size = met.size.max(mount.size),
+            Some(met) => {
+                met.size = met.size.max(mount.size);
+                if met.options.is_none() {
+                    met.options.clone_from(&mount.options);
+                }
+            }
             None => {
                 let id = self.id_of(&name, problems)?;
                 let decided = DecidedVolume {
@@ -138,6 +143,7 @@ impl<'a> Volumes<'a> {
                         .class
                         .clone()
                         .or_else(|| before.and_then(|b| b.class.clone())),
+                    options: mount.options.clone(),
                     handle: before.and_then(|before| before.handle.clone()),
                 };
                 self.decided.insert(name.clone(), decided);

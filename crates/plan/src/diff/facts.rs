@@ -10,6 +10,7 @@ use pluvio_model::release::{
 use pluvio_model::route::Route;
 use pluvio_model::spec::{
     Command, Kind, PortProtocol, PortRef, Reload, ScaleSpec, VolumeAccess, VolumeKind,
+    VolumeOptions,
 };
 use pluvio_model::template::Rendered;
 use serde::Serialize;
@@ -404,6 +405,7 @@ fn mount(release: &Release, mount: &DecidedMount) -> String {
                 });
                 said.extend(volume.size.map(|size| size.to_string()));
                 said.extend(volume.class.clone());
+                said.extend(volume.options.as_ref().map(VolumeOptions::shown));
             }
         }
     }

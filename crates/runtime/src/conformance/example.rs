@@ -49,6 +49,7 @@ impl Example {
             access: VolumeAccess::Shared,
             size: None,
             class: None,
+            options: None,
             handle: None,
         };
         self.wrap(Wish::Run(Box::new(RunWish {

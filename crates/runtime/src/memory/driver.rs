@@ -321,9 +321,13 @@ impl Driver for MemoryDriver {
         let seen = SeenVolume {
             name: volume.name.clone(),
             labels: volume.labels.clone(),
+            options: volume.options.clone(),
         };
-        state.volumes.entry(volume.name.clone()).or_insert(seen);
-        Ok(())
+        let there = state.volumes.entry(volume.name.clone()).or_insert(seen);
+        match there.options == volume.options {
+            true => Ok(()),
+            false => Err(DriverError::OtherOptions(volume.name.clone())),
+        }
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), DriverError> {

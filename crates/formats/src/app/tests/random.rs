@@ -85,6 +85,11 @@ fn file() -> BoxedStrategy<FileSpec> {
         })
         .boxed()
 }
+fn volume_options() -> BoxedStrategy<VolumeOptions> {
+    (text(), text(), of(text()))
+        .prop_map(|(kind, device, o)| VolumeOptions { kind, device, o })
+        .boxed()
+}
 fn engine_volume() -> BoxedStrategy<EngineVolume> {
     "[A-Za-z0-9][A-Za-z0-9_.-]{0,8}"
         .prop_map(|text| text.parse().unwrap())
@@ -104,7 +109,7 @@ fn mount() -> BoxedStrategy<MountSpec> {
         of(bytes()),
         any::<bool>(),
         (of(path()), of(engine_volume())),
-        of(text()),
+        (of(text()), of(volume_options())),
         (
             of(0u16..0o7777),
             of(any::<u32>()),
@@ -120,7 +125,7 @@ fn mount() -> BoxedStrategy<MountSpec> {
                 size,
                 read_only,
                 (host_path, host_volume),
-                class,
+                (class, options),
                 (mode, uid, gid, exec),
             )| {
                 MountSpec {
@@ -132,6 +137,7 @@ fn mount() -> BoxedStrategy<MountSpec> {
                     host_path,
                     host_volume,
                     class,
+                    options,
                     mode: mode.map(FileMode),
                     uid,
                     gid,

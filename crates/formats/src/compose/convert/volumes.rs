@@ -1,6 +1,6 @@
 //! Volumes that the file declares: the application's own, the engine's, and those that stand for something else.
 
-use pluvio_model::spec::{AbsolutePath, EngineVolume, VolumeKind};
+use pluvio_model::spec::{AbsolutePath, EngineVolume, VolumeKind, VolumeOptions};
 
 use super::super::item::{Fields, Item, Place, Taken};
 use super::Convert;
@@ -16,6 +16,29 @@ pub(super) fn external_name(plain: &str, declared: &Item) -> Option<String> {
     }
     let named = external.get("name").or_else(|| declared.get("name"));
     Some(named.and_then(Item::as_text).unwrap_or(plain).to_owned())
+}
+
+/// What the engine's local driver is asked to mount, where that is neither a folder of the machine nor its memory.
+fn share(declared: &Item) -> Option<VolumeOptions> {
+    let driver = declared.get("driver").and_then(Item::as_text);
+    let options = declared.get("driver_opts")?;
+    let known = |key: &String| matches!(key.as_str(), "type" | "device" | "o");
+    if !matches!(driver, None | Some("" | "local")) || !options.as_map()?.keys().all(known) {
+        return None;
+    }
+    let text = |key: &str| {
+        let text = options.get(key).and_then(Item::as_text)?.trim();
+        (!text.is_empty() && !text.contains("${")).then(|| text.to_owned())
+    };
+    let share = VolumeOptions {
+        kind: text("type")?,
+        device: text("device")?,
+        o: match options.get("o") {
+            Some(o) if !o.is_null() && o.as_text() != Some("") => Some(text("o")?),
+            _ => None,
+        },
+    };
+    share.is_elsewhere().then_some(share)
 }
 
 impl Convert<'_> {
@@ -66,6 +89,7 @@ impl Convert<'_> {
             self.memory_at(target, &options, at, path, making);
             return;
         }
+        let options = share(&declared);
         let name = self.volume_name(VolumeOf::Named(volume.to_owned()));
         if name.as_str() != volume {
             self.told
@@ -73,6 +97,7 @@ impl Convert<'_> {
         }
         let mut spec = mount(VolumeKind::Disk, read_only);
         spec.name = Some(name);
+        spec.options = options;
         making.component.volumes.insert(target, spec);
     }
 
@@ -128,6 +153,13 @@ impl Convert<'_> {
             if text("type") == Some("tmpfs") {
                 self.told
                     .adapted(options.at, &options.path, "It lies in memory.");
+            } else if let Some(share) = share(item) {
+                self.told.advised(
+                    options.at,
+                    &options.path,
+                    format!("{} is mounted by the engine, and by engines alone: deploying it needs the permission for host access.", share.shown()),
+                    "For a Kubernetes cluster name the class of a PersistentVolume for it in place of `options`.",
+                );
             } else if bind && text("device").is_some() {
                 self.told.adapted(
                     options.at,
@@ -138,7 +170,7 @@ impl Convert<'_> {
                 self.told.refused(
                     options.at,
                     &options.path,
-                    "Options of a volume's driver are not given; the volume is a local one.",
+                    "Such options of a volume's driver are not given; the volume is a local one.",
                     "Mount that storage on the machine, and name its folder.",
                 );
             }

@@ -1,6 +1,6 @@
 //! What is mounted: volumes, folders of the machine, memory.
 
-use pluvio_model::spec::{AbsolutePath, ComponentSpec, EngineVolume, VolumeKind};
+use pluvio_model::spec::{AbsolutePath, ComponentSpec, EngineVolume, VolumeKind, VolumeOptions};
 use serde_json::{Map, Value, json};
 
 use super::Writer;
@@ -48,7 +48,12 @@ impl Writer<'_> {
             one.insert("type".into(), kind.into());
             if let Some(source) = source {
                 if mount.kind == VolumeKind::Disk {
-                    self.volumes.insert(source.clone(), json!({}));
+                    let options = mount.options.as_ref().map(VolumeOptions::driver_options);
+                    let declared = self.volumes.entry(source.clone());
+                    let declared = declared.or_insert_with(|| json!({}));
+                    if let Some(options) = options {
+                        *declared = json!({ "driver": "local", "driver_opts": options });
+                    }
                 }
                 one.insert("source".into(), source.into());
             }

@@ -210,3 +210,60 @@ volumes:
     let mounts = |spec: &pluvio_model::spec::AppSpec| spec.components["web"].volumes.clone();
     assert_eq!(mounts(&again.spec), mounts(&import.spec), "{plain}");
 }
+
+#[test]
+fn a_share_is_a_volume_with_options_and_is_exported_as_one() {
+    let import = read_text(
+        "
+name: shop
+services:
+  web: { image: 'localhost/web:1', volumes: ['media:/a', 'files:/b', 'other:/c', 'folder:/d'] }
+volumes:
+  media: { driver: local, driver_opts: { type: nfs, o: 'addr=10.0.0.2,rw', device: ':/media' } }
+  files: { driver_opts: { type: cifs, o: 'username=a,password=hidden', device: //nas/files } }
+  other: { driver: rclone, driver_opts: { type: sftp, device: here } }
+  folder: { driver_opts: { type: none, o: bind, device: /srv/folder } }
+",
+    );
+    assert_eq!(import.errors, []);
+    let rows = import.report.iter();
+    let rows: Vec<String> = rows
+        .filter(|row| row.at.ends_with(".driver_opts"))
+        .map(|row| format!("{} {}", row.outcome.as_str(), row.at))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "adapted volumes.media.driver_opts",
+            "adapted volumes.files.driver_opts",
+            "refused volumes.other.driver_opts",
+            "adapted volumes.folder.driver_opts",
+        ]
+    );
+    let shows = |text: &str| import.report.iter().any(|row| row.message.contains(text));
+    assert!(shows("nfs :/media (addr=10.0.0.2,rw)") && !shows("hidden"));
+    let mounts = import.spec.components["web"].volumes.values();
+    let shown: Vec<Option<String>> = mounts
+        .map(|mount| {
+            mount
+                .options
+                .as_ref()
+                .map(pluvio_model::spec::VolumeOptions::shown)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            Some("nfs :/media (addr=10.0.0.2,rw)".to_owned()),
+            Some("cifs //nas/files (username=a,password=…)".to_owned()),
+            None,
+            None,
+        ]
+    );
+    let (written, rows) = export::write(&import.spec);
+    assert_eq!(rows, []);
+    assert_eq!(read_text(&written).spec, import.spec);
+    let (plain, _) = written.split_once("x-pluvio").unwrap();
+    let again = read_text(plain).spec.components["web"].volumes.clone();
+    assert_eq!(again, import.spec.components["web"].volumes, "{plain}");
+}

@@ -370,6 +370,7 @@ impl Scene {
                     access: VolumeAccess::Exclusive,
                     size: None,
                     class: None,
+                    options: None,
                     handle: None,
                 },
             );

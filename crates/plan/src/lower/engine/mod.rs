@@ -31,7 +31,8 @@ use pluvio_model::release::{
     Release,
 };
 use pluvio_model::spec::{
-    AbsolutePath, Kind, RestartPolicy, ScaleSpec, ScheduleIn, VolumeAccess, default_network,
+    AbsolutePath, Kind, RestartPolicy, ScaleSpec, ScheduleIn, VolumeAccess, VolumeOptions,
+    default_network,
 };
 use pluvio_model::stage::RunWish;
 use serde_json::{Value, json};
@@ -107,6 +108,8 @@ pub struct VolumePlan {
     pub volume: Name,
     pub id: VolumeId,
     pub labels: IndexMap<String, String>,
+    /// Of the engine's local driver: `type`, `device`, `o`; none for a folder of its own.
+    pub options: IndexMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -353,6 +356,11 @@ impl Owner<'_> {
                     (label::VOLUME, name.to_string()),
                     (label::VOLUME_ID, volume.id.to_string()),
                 ]),
+                options: volume
+                    .options
+                    .as_ref()
+                    .map(VolumeOptions::driver_options)
+                    .unwrap_or_default(),
             })
             .collect()
     }
@@ -439,9 +447,13 @@ impl EnginePlan {
             "networks": self.networks.iter().map(|n| json!({
                 "Name": n.name, "Internal": n.internal, "Labels": n.labels,
             })).collect::<Vec<_>>(),
-            "volumes": self.volumes.iter().map(|v| json!({
-                "Name": v.name, "Labels": v.labels,
-            })).collect::<Vec<_>>(),
+            "volumes": self.volumes.iter().map(|v| {
+                let mut one = json!({ "Name": v.name, "Labels": v.labels });
+                if !v.options.is_empty() {
+                    one["DriverOpts"] = json!(v.options);
+                }
+                one
+            }).collect::<Vec<_>>(),
             "containers": containers,
         })
     }

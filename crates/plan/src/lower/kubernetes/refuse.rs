@@ -81,6 +81,7 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
             main.stop_signal = None;
         }
         container(&path, &main, &mut refuse);
+        shares(release, &path, &content.main, &mut refuse);
         pod_options(component, &path, &mut refuse);
         let mut names = vec![&component.name];
         for (what, containers) in [("sidecars", &content.sidecars), ("init", &content.init)] {
@@ -95,6 +96,7 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
                 }
                 names.push(name);
                 container(&path, each, &mut refuse);
+                shares(release, &path, each, &mut refuse);
                 let options = each.options.as_ref();
                 for (option, asked) in [
                     ("hostname", options.is_some_and(|of| of.hostname.is_some())),
@@ -318,6 +320,26 @@ fn published_twice(
                 format!("{path}.publish.{index}"),
                 "Kubernetes leads one port of a machine to each port of a pod, and this one has another.",
                 "Keep one of them.",
+            );
+        }
+    }
+}
+
+/// Volumes that only an engine knows how to mount.
+fn shares(
+    release: &Release,
+    path: &str,
+    container: &DecidedContainer,
+    refuse: &mut impl FnMut(String, &str, &str),
+) {
+    for (target, mount) in &container.mounts {
+        let volume = mount.volume.as_ref();
+        let volume = volume.and_then(|name| release.volumes.get(name));
+        if let Some(options) = volume.and_then(|volume| volume.options.as_ref()) {
+            refuse(
+                format!("{path}.volumes.{target}.options"),
+                &format!("{} is mounted by an engine alone.", options.shown()),
+                "Make a PersistentVolume for the share, with a class of its own, and name that as `class` in place of `options`.",
             );
         }
     }

@@ -130,3 +130,16 @@ fn a_volume_of_the_engine_is_mounted_by_its_name_and_must_be_there() {
         json!([{ "Type": "volume", "Source": "shop_data", "Target": "/data", "ReadOnly": true }])
     );
 }
+
+#[test]
+fn a_share_is_made_a_volume_of_with_its_options() {
+    let share = json!({ "type": "nfs", "device": ":/media", "o": "addr=10.0.0.2" });
+    let plan = plan(json!({ "web": {
+        "image": "localhost/shop:1",
+        "volumes": { "/data": { "name": "media", "options": share } },
+    } }));
+    let manifests = plan.manifests();
+    assert_eq!(manifests["volumes"][0]["DriverOpts"], share);
+    let mounts = &manifests["containers"][0]["body"]["HostConfig"]["Mounts"];
+    assert_eq!(mounts[0]["Source"], manifests["volumes"][0]["Name"]);
+}

@@ -362,3 +362,18 @@ fn a_cluster_has_no_volume_of_an_engine() {
         "{told}"
     );
 }
+
+#[test]
+fn a_cluster_mounts_no_share_by_options() {
+    let share = json!({ "type": "nfs", "device": ":/media", "o": "addr=10.0.0.2" });
+    let volumes = json!({ "/data": { "name": "media", "options": share } });
+    let spec = sample::shop(json!({
+        "web": { "image": "registry.test/shop:1", "volumes": volumes },
+    }));
+    let problems = lower(&spec).unwrap_err();
+    let told = serde_json::to_string(&problems).unwrap();
+    assert!(
+        told.contains("components.web.volumes./data.options") && told.contains("PersistentVolume"),
+        "{told}"
+    );
+}
