@@ -103,10 +103,13 @@ fn another_application_cannot_reach_a_component(engine: Engine) {
         .cli(&["delete", "-a", &passing, "--yes", "--json"])
         .ok();
     let containers = pluvio.engine.containers(pluvio.installation());
-    let of_api = containers.iter().filter(|container| {
-        let label = |key: &str| &container["Labels"][key];
-        label("io.pluvio.component") == "api" && label("io.pluvio.app") == name.as_str()
-    });
+    let prefix = format!("/{name}--api--");
+    let is_api = |container: &&Value| {
+        let names = container["Names"].as_array().into_iter().flatten();
+        let mut names = names.filter_map(Value::as_str);
+        names.any(|one| format!("/{}", one.trim_start_matches('/')).starts_with(&prefix))
+    };
+    let of_api = containers.iter().filter(is_api);
     let mut asked = 0;
     for container in of_api {
         for network in container["NetworkSettings"]["Networks"]

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize as _;
-
 use crate::text::text_newtype;
 
 /// The engine's name of a volume: letters, digits, `_`, `.` and `-`; begins with a letter or digit, so it is no path.

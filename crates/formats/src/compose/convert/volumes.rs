@@ -104,21 +104,21 @@ impl Convert<'_> {
     /// The keys of a declared volume.
     pub(super) fn volume_section(&mut self, path: &str, item: &Item) {
         let mut fields = Fields::new(path, item);
-        if let Some(external) = fields.take("external") {
-            if self.volume_of_others(path, item, &external) {
-                fields.take("name");
-                for key in ["driver", "driver_opts", "labels"] {
-                    if let Some(taken) = fields.take(key) {
-                        self.told.ignored(
-                            taken.at,
-                            &taken.path,
-                            "The volume is there already, with its own.",
-                        );
-                    }
+        if let Some(external) = fields.take("external")
+            && self.volume_of_others(path, item, &external)
+        {
+            fields.take("name");
+            for key in ["driver", "driver_opts", "labels"] {
+                if let Some(taken) = fields.take(key) {
+                    self.told.ignored(
+                        taken.at,
+                        &taken.path,
+                        "The volume is there already, with its own.",
+                    );
                 }
-                fields.finish(&mut self.told, &[]);
-                return;
             }
+            fields.finish(&mut self.told, &[]);
+            return;
         }
         if let Some(driver) = fields.take("driver") {
             match driver.item.as_text() {
