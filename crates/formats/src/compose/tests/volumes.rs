@@ -161,6 +161,7 @@ volumes:
             "ignored volumes.own.external",
             "refused volumes.odd.external",
             "ignored volumes.nobodys",
+            "ignored volumes.kept.labels.a",
         ]
     );
     let shown = |component: &str| {
