@@ -144,6 +144,17 @@ pub fn first(problems: Vec<Problem>) -> Problem {
     first
 }
 
+/// What was taken when it was deployed stays taken, whatever is refused since: refused is what a change makes wrong.
+pub(crate) fn no_worse(before: &AppSpec, after: &AppSpec) -> Result<(), Problem> {
+    let known = pluvio_formats::validate(before);
+    let mut problems = pluvio_formats::validate(after);
+    problems.retain(|problem| !known.contains(problem));
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(first(problems)),
+    }
+}
+
 pub(crate) fn waiting(names: &[StepName]) -> Vec<Step> {
     names.iter().map(|name| Step::waiting(*name)).collect()
 }
@@ -230,6 +241,7 @@ impl Control {
             self.images_served()?;
         }
         let existing = self.find(&deploy.scope, deploy.spec.name.as_str()).await?;
+        let own = existing.as_ref().map(|application| application.id);
         // A repetition is told from a second application by its key, which the store looks at first.
         if let (Some(_), true, None) = (&existing, deploy.create_only, &by.idempotency) {
             return Err(problem::NAME_TAKEN.problem(
@@ -248,7 +260,7 @@ impl Control {
                 display_name: deploy.spec.display_name.clone(),
             }),
         };
-        self.hosts_are_free(&deploy, &whose).await?;
+        self.hosts_are_free(&deploy, own).await?;
         let mut steps = if builds {
             waiting(&[StepName::Fetch, StepName::Build, StepName::Keep])
         } else {
@@ -290,11 +302,11 @@ impl Control {
     }
 
     /// Hosts that the specification names are asked for before anything is built or pulled; they are claimed with the decision.
-    async fn hosts_are_free(&self, deploy: &DeployAsk, whose: &Whose) -> Result<(), Problem> {
-        let own = match whose {
-            Whose::Existing(id) => Some(*id),
-            Whose::New(_) => None,
-        };
+    async fn hosts_are_free(
+        &self,
+        deploy: &DeployAsk,
+        own: Option<ApplicationId>,
+    ) -> Result<(), Problem> {
         let cluster = self.cluster_id_at(deploy.scope.cluster).await?;
         for (name, component) in &deploy.spec.components {
             for (number, route) in component.routes.iter().flatten().enumerate() {
@@ -416,17 +428,13 @@ impl Control {
             },
             _ => Origin::Patch { what: patch.title },
         };
-        let change = |spec: &AppSpec| {
-            let mut spec = spec.clone();
+        let change = |before: &AppSpec| {
+            let mut spec = before.clone();
             for one in &patch.patches {
                 spec = one.apply(&spec)?;
             }
-            let problems = pluvio_formats::validate(&spec);
-            if problems.is_empty() {
-                Ok(spec)
-            } else {
-                Err(first(problems))
-            }
+            no_worse(before, &spec)?;
+            Ok(spec)
         };
         self.inner
             .store

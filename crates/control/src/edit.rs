@@ -17,7 +17,7 @@ use pluvio_runtime::Images;
 use pluvio_store::{Application, Asked, Deciding, Whose};
 
 use crate::Control;
-use crate::asks::{Asker, DeployAsk, ROLLOUT, first, waiting};
+use crate::asks::{Asker, DeployAsk, ROLLOUT, first, no_worse, waiting};
 
 /// What an edit would do.
 #[derive(Debug, Clone)]
@@ -51,10 +51,7 @@ impl Control {
                 "The specification is what runs already.",
             ));
         }
-        let problems = pluvio_formats::validate(&spec);
-        if !problems.is_empty() {
-            return Err(first(problems));
-        }
+        no_worse(&base.spec, &spec)?;
         let origin = Origin::Patch {
             what: title.clone(),
         };

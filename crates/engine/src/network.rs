@@ -183,7 +183,10 @@ impl Engine {
     ) -> Result<(), DriverError> {
         match self.volume(name).await? {
             Some(seen) if seen.options == *options => Ok(()),
-            Some(_) => Err(DriverError::OtherOptions(name.to_owned())),
+            Some(seen) => Err(DriverError::OtherOptions {
+                volume: name.to_owned(),
+                plain: seen.options.is_empty(),
+            }),
             None => self.make_volume(name, labels, options).await,
         }
     }

@@ -170,8 +170,9 @@ pub enum DriverError {
     NoSpace(String),
     #[error("the port {0} of the machine is in use")]
     PortTaken(String),
-    #[error("the volume {0} is there with other options")]
-    OtherOptions(String),
+    /// `plain`: it is there without any, and holds its data itself.
+    #[error("the volume {volume} is there with other options")]
+    OtherOptions { volume: String, plain: bool },
     #[error("the engine refused to {attempt}: {message}")]
     Refused { attempt: String, message: String },
 }
@@ -182,7 +183,8 @@ impl DriverError {
         match self {
             DriverError::NoSpace(_) => problem::DISK_FULL.problem(self.to_string(), "Free space on the engine's disk (`docker system df` shows what takes it), then Pluvio goes on by itself."),
             DriverError::PortTaken(port) => problem::PORT_TAKEN.problem(self.to_string(), format!("Choose another port under `publish`, or end what listens on {port}.")),
-            DriverError::OtherOptions(volume) => problem::SPEC_CONFLICT.problem(self.to_string(), format!("Delete it (`docker volume rm {volume}`; what a share has stays), write the options that it has, or give the volume another name.")),
+            DriverError::OtherOptions { plain: true, .. } => problem::SPEC_CONFLICT.problem(self.to_string(), "It has data of its own: give the one that leads to a share another name, and carry over what is needed."),
+            DriverError::OtherOptions { volume, .. } => problem::SPEC_CONFLICT.problem(self.to_string(), format!("Delete it (`docker volume rm {volume}`; what a share has stays), write the options that it has, or give the volume another name.")),
             DriverError::Unreachable(_) => problem::ENGINE_MISSING.problem(self.to_string(), "Start the engine; running applications go on. `pluvio doctor` shows which socket is tried."),
             DriverError::Foreign(_) => problem::ENGINE_FOREIGN.problem(self.to_string(), "Start the engine that was used before, or move to this one with `pluvio cluster rebind`: its applications are made anew there."),
             _ => problem::ENGINE_FAILED.problem(self.to_string(), "Read the engine's words above; `pluvio doctor` checks the engine."),

@@ -11,6 +11,7 @@ use pluvio_model::stage::RunWish;
 
 use super::Worker;
 use crate::cache::Held;
+use crate::failure::is_not_found;
 use crate::{instances, obstacle};
 
 /// An instance that does not serve for a moment only is none that is stuck.
@@ -22,12 +23,9 @@ impl Worker {
     /// (Source: kubernetes.io/docs/concepts/workloads/controllers/statefulset, "Forced rollback".)
     pub(super) async fn free_stuck(&mut self, wish: &RunWish, held: &Held) {
         let asked = self.book().stage.generation;
-        if self
-            .turned_to
-            .replace(asked)
-            .is_some_and(|before| before < asked)
-        {
-            self.begin_again(wish, held).await;
+        let before = self.turned_to.replace(asked);
+        if before.is_some_and(|before| before < asked) && !self.begin_again(wish, held).await {
+            self.turned_to = before;
         }
         let components = wish.release.components.values();
         let components = components.filter(|one| {
@@ -45,11 +43,15 @@ impl Worker {
 
     /// A program that ends again and again is started after pauses of up to five minutes. Once something is asked for anew, what it
     /// lacked may be there: such pods are taken away, and their followers begin at once.
-    async fn begin_again(&self, wish: &RunWish, held: &Held) {
+    /// True when none is left that was seen to rest.
+    async fn begin_again(&self, wish: &RunWish, held: &Held) -> bool {
+        let mut done = true;
         let wanted = wish.release.components.values();
         let wanted = wanted.filter(|one| {
-            matches!(one.kind, Kind::Service | Kind::Stateful | Kind::Daemon)
-                && wish.is_on(&one.name)
+            matches!(
+                one.kind,
+                Kind::Service | Kind::Stateful | Kind::Daemon | Kind::Database
+            ) && wish.is_on(&one.name)
         });
         for component in wanted {
             let of_it = held.pods.iter().filter(|pod| {
@@ -59,17 +61,15 @@ impl Worker {
                     && obstacle::statuses(pod).any(rests)
             });
             for pod in of_it {
-                self.take_away(
-                    pod,
-                    "it rests after its program ended, and is asked for anew",
-                )
-                .await;
+                let why = "it rests after its program ended, and is asked for anew";
+                done &= self.take_away(pod, why).await;
             }
         }
+        done
     }
 
-    /// Unless it has changed since it was seen.
-    async fn take_away(&self, pod: &Pod, why: &str) {
+    /// Unless it has changed since it was seen. False: it is there still.
+    async fn take_away(&self, pod: &Pod, why: &str) -> bool {
         let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
         let params = DeleteParams {
             preconditions: Some(Preconditions {
@@ -80,9 +80,16 @@ impl Worker {
         };
         let pods: Api<Pod> = Api::namespaced(self.client().clone(), &namespace);
         match pods.delete(&name, &params).await {
-            Ok(_) => tracing::info!(%name, why, "a pod was taken away"),
+            Ok(_) => {
+                tracing::info!(%name, why, "a pod was taken away");
+                true
+            }
+            Err(error) if is_not_found(&error) => true,
             // With the next look.
-            Err(error) => tracing::debug!(%name, %error, why, "a pod could not be taken away"),
+            Err(error) => {
+                tracing::debug!(%name, %error, why, "a pod could not be taken away");
+                false
+            }
         }
     }
 }

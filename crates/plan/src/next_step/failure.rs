@@ -21,9 +21,10 @@ const EXITS: u32 = 3;
 const NOT_STARTED: [i64; 2] = [126, 127];
 
 /// What the runtime may say that no waiting heals.
-const FINAL: [problem::Code; 14] = [
+const FINAL: [problem::Code; 15] = [
     problem::SPEC_UNSUPPORTED,
     problem::SPEC_INVALID,
+    problem::SPEC_CONFLICT,
     problem::SPEC_UNKNOWN_REFERENCE,
     problem::SECRET_MISSING,
     problem::IMAGE_NOT_FOUND,

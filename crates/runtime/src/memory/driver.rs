@@ -326,7 +326,10 @@ impl Driver for MemoryDriver {
         let there = state.volumes.entry(volume.name.clone()).or_insert(seen);
         match there.options == volume.options {
             true => Ok(()),
-            false => Err(DriverError::OtherOptions(volume.name.clone())),
+            false => Err(DriverError::OtherOptions {
+                volume: volume.name.clone(),
+                plain: there.options.is_empty(),
+            }),
         }
     }
 
