@@ -360,7 +360,7 @@ impl Run<'_> {
         let behind = &words[index + 1..];
         if let Some(word) = behind
             .iter()
-            .find(|word| shell::has_one_of(&word.text, self.unset))
+            .find(|word| shell::has_one_of(&word.marked, self.unset))
         {
             told.advised(
                 word.at,
@@ -406,7 +406,7 @@ fn dashed(word: &str) -> String {
 fn flags_of(words: &[Word], service: &mut Service, told: &mut Told) -> Option<usize> {
     let mut index = 0;
     while let Some(word) = words.get(index) {
-        let text = &dashed(&word.text);
+        let text = &dashed(&word.marked);
         if text == "--" {
             index += 1;
             break;
@@ -432,7 +432,7 @@ fn flags_of(words: &[Word], service: &mut Service, told: &mut Told) -> Option<us
                 };
                 told.refused(
                     word.at,
-                    &format!("--{name}"),
+                    &format!("--{}", shell::plain(name)),
                     "There is no such flag.",
                     remedy,
                 );
@@ -442,7 +442,7 @@ fn flags_of(words: &[Word], service: &mut Service, told: &mut Told) -> Option<us
                 (_, Some(value)) => value,
                 (Takes::Switch, None) => "true".to_owned(),
                 (Takes::Value, None) => {
-                    let value = words.get(index).map(|word| word.text.clone());
+                    let value = words.get(index).map(|word| word.marked.clone());
                     index += 1;
                     match value {
                         Some(value) => value,
@@ -465,6 +465,9 @@ fn flags_of(words: &[Word], service: &mut Service, told: &mut Told) -> Option<us
         let mut rest = &text[1..];
         while let Some(letter) = rest.chars().next() {
             rest = &rest[letter.len_utf8()..];
+            if letter == shell::LITERAL {
+                continue;
+            }
             let Some(flag) = flags::short(letter) else {
                 told.refused(
                     word.at,
@@ -484,7 +487,7 @@ fn flags_of(words: &[Word], service: &mut Service, told: &mut Told) -> Option<us
             }
             let value = match rest.strip_prefix('=').unwrap_or(rest) {
                 "" => {
-                    let value = words.get(index).map(|word| word.text.clone());
+                    let value = words.get(index).map(|word| word.marked.clone());
                     index += 1;
                     value
                 }

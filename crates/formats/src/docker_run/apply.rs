@@ -62,7 +62,7 @@ pub(super) fn finish(service: &mut Service, at: Place, told: &mut Told) {
     network::finish(service, at, told);
 }
 
-/// A value in which the shell would have put something.
+/// A value, with marks, in which the shell would have put something.
 ///
 /// `None` where a program would have to answer: the flag is then left out.
 fn expanded(
@@ -76,7 +76,7 @@ fn expanded(
     let begins = matches!(flag.key, "volumes" | "mount" | "env_file" | "label_file");
     let mut value = here(value, begins, name, at, service, told);
     // Rules of proxies are between backticks: ``Host(`a`)``.
-    if value.contains("$(") || value.contains('`') && flag.key != "labels" {
+    if shell::runs_a_command(&value, flag.key != "labels") {
         told.refused(
             at,
             name,
@@ -93,6 +93,7 @@ fn expanded(
             "Write the value, or give it: `--env NAME=…`.",
         );
     }
+    value = shell::plain(&value);
     let parts = value.split(['=', ':']);
     let is_open = |part: &&str| part.len() > 2 && part.starts_with('<') && part.ends_with('>');
     if let Some(part) = parts.into_iter().find(is_open) {
@@ -120,7 +121,7 @@ const HERE: [&str; 9] = [
 /// Where that folder is in the container, if it is not known where it is on the machine.
 const UNKNOWN: &str = "/work";
 
-/// Where the folder is named first, and how.
+/// Where a text with marks names the folder first, and how.
 fn named_here(text: &str) -> Option<(usize, &'static str)> {
     fn goes_on(c: char) -> bool {
         c.is_ascii_alphanumeric() || c == '_'
@@ -128,15 +129,19 @@ fn named_here(text: &str) -> Option<(usize, &'static str)> {
     let all = HERE.into_iter().flat_map(|word| {
         let found = text.match_indices(word).map(|(at, _)| at);
         let found = found.filter(move |at| {
-            let behind = &text[at + word.len()..];
-            !word.ends_with(goes_on) || !behind.starts_with(goes_on)
+            let (before, behind) = (&text[..*at], &text[at + word.len()..]);
+            // Inside of a text `%cd%` is more often a format of dates.
+            let begins = before.is_empty() || before.ends_with([':', '=']);
+            (!word.ends_with(goes_on) || !behind.starts_with(goes_on))
+                && !before.ends_with(shell::LITERAL)
+                && (begins || !word.starts_with('%'))
         });
         found.map(move |at| (at, word))
     });
     all.min_by_key(|(at, _)| *at)
 }
 
-/// A value with the folder put in. Where it `begins` a path of the machine, the path is relative to it.
+/// A value with the folder put in, both with marks. Where it `begins` a path of the machine, the path is relative to it.
 fn here(
     value: &str,
     begins: bool,
@@ -145,6 +150,13 @@ fn here(
     service: &Service,
     told: &mut Told,
 ) -> String {
+    let unquoted = shell::plain(value);
+    // Such a path can begin with nothing else that is written so.
+    let is_meant = begins && named_here(&unquoted).is_some_and(|(at, _)| at == 0);
+    let value = match is_meant {
+        true => unquoted.as_str(),
+        false => value,
+    };
     let (mut out, mut rest) = (String::new(), value);
     let mut said = false;
     while let Some((start, word)) = named_here(rest) {
@@ -178,6 +190,7 @@ fn here(
     out
 }
 
+/// `value`: with the marks of what was quoted.
 pub(super) fn apply(flag: &Flag, value: &str, at: Place, service: &mut Service, told: &mut Told) {
     let name = format!("--{}", flag.long());
     let value = match flag.key {
@@ -429,20 +442,22 @@ fn mount(value: &str, at: Place, service: &mut Service, told: &mut Told) {
     outer.insert("type", "volume".to_owned());
     for part in fields(value) {
         let (key, value) = part.split_once('=').unwrap_or((&part, "true"));
-        let value = value.to_owned();
+        let marked = value;
+        let value = shell::plain(marked);
         match key {
             "type" => {
                 outer.insert("type", value);
             }
             "src" | "source" => {
                 let flag = super::flags::long("mount").expect("it is documented");
-                let Some(value) = expanded(&value, flag, at, service, told) else {
+                let Some(value) = expanded(marked, flag, at, service, told) else {
                     return;
                 };
                 outer.insert("source", value);
             }
             "dst" | "target" | "destination" => {
-                outer.insert("target", here(&value, false, "--mount", at, service, told));
+                let target = here(marked, false, "--mount", at, service, told);
+                outer.insert("target", shell::plain(&target));
             }
             "ro" | "readonly" => {
                 let on = matches!(value.as_str(), "true" | "1");

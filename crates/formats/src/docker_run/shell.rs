@@ -7,7 +7,25 @@ use crate::compose::item::Place;
 #[derive(Debug, Clone)]
 pub(super) struct Word {
     pub(super) text: String,
+    /// The text with [`LITERAL`] before what stands for itself. Empty until all is read.
+    pub(super) marked: String,
     pub(super) at: Place,
+}
+
+/// Before a `$`, a backtick or a `%` that quotes kept from the shell. No word can have one of its own.
+pub(super) const LITERAL: char = '\0';
+
+/// A text as it is written, from one with marks.
+pub(super) fn plain(marked: &str) -> String {
+    marked.replace(LITERAL, "")
+}
+
+/// A letter that the shell takes as it is.
+fn literal(c: char, word: &mut String) {
+    if matches!(c, '$' | '`' | '%') {
+        word.push(LITERAL);
+    }
+    word.push(c);
 }
 
 /// What the shell would have made of a text.
@@ -34,6 +52,7 @@ pub(super) fn commands(
     given: &[(String, String)],
     windows: bool,
 ) -> Result<Read, (u32, &'static str)> {
+    let text = &plain(text);
     let mut read = Read::default();
     let mut filled = 0;
     let mut commands: Vec<Vec<Word>> = Vec::new();
@@ -51,6 +70,7 @@ pub(super) fn commands(
         () => {
             word.get_or_insert_with(|| Word {
                 text: String::new(),
+                marked: String::new(),
                 at: place(line),
             })
             .text
@@ -65,7 +85,7 @@ pub(super) fn commands(
                     let value = given.iter().rfind(|(known, _)| *known == name);
                     let set = known.get(&name).map(|at| &read.set[*at]);
                     let value = value
-                        .map(|(_, value)| value.clone())
+                        .map(|(_, value)| marked(value))
                         .or_else(|| set.map(|(_, value, _)| value.clone()))
                         .or(default);
                     let home = name == "HOME" && value.is_none() && begins_path(&word!(), command.last());
@@ -161,7 +181,7 @@ pub(super) fn commands(
                         Some('\'' | '\u{2018}' | '\u{2019}') => break,
                         Some(c) => {
                             line += u32::from(c == '\n');
-                            word!().push(c);
+                            literal(c, &mut word!());
                         }
                         None => return Err((opened, "a single quote is not closed")),
                     }
@@ -174,7 +194,7 @@ pub(super) fn commands(
                     match letters.next() {
                         Some('"' | '\u{201c}' | '\u{201d}') => break,
                         Some('\\') => match letters.next() {
-                            Some(c @ ('"' | '\\' | '$' | '`')) => word!().push(c),
+                            Some(c @ ('"' | '\\' | '$' | '`')) => literal(c, &mut word!()),
                             Some('\n') => line += 1,
                             Some(c) => word!().extend(['\\', c]),
                             None => return Err((opened, "a double quote is not closed")),
@@ -191,7 +211,7 @@ pub(super) fn commands(
             '\\' if windows => word!().push('\\'),
             '\\' => {
                 if let Some(c) = letters.next() {
-                    word!().push(c);
+                    literal(c, &mut word!());
                 }
             }
             // `<your key>` is a place for a value; other signs of that kind lead a program's input and output elsewhere.
@@ -211,9 +231,12 @@ pub(super) fn commands(
                 let mut shown = word.take().map(|word| word.text).unwrap_or_default();
                 shown.push(c);
                 target(&mut letters, &mut shown);
-                let at = place(line);
-                read.redirected
-                    .push((commands.len(), Word { text: shown, at }));
+                let word = Word {
+                    marked: shown.clone(),
+                    text: shown,
+                    at: place(line),
+                };
+                read.redirected.push((commands.len(), word));
             }
             '$' if letters.peek() == Some(&'(') => {
                 // `$(id -u)` is one word, whatever is in it.
@@ -246,8 +269,24 @@ pub(super) fn commands(
         }
     }
     ends!();
+    for (_, value, _) in &mut read.set {
+        *value = plain(value);
+    }
+    for word in commands.iter_mut().flatten() {
+        word.marked = std::mem::take(&mut word.text);
+        word.text = plain(&word.marked);
+    }
     read.commands = commands;
     Ok(read)
+}
+
+/// A value that the shell puts in, and does not look into.
+fn marked(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        literal(c, &mut out);
+    }
+    out
 }
 
 /// What a command sets that is `A=1`, or `export A=1`, and nothing else; not where a program would have to answer.
@@ -378,11 +417,25 @@ fn ends_line(letters: &Letters) -> bool {
     false
 }
 
-/// Whether a text has one of these variables in it.
-pub(super) fn has_one_of(text: &str, names: &[String]) -> bool {
-    text.match_indices('$').any(|(at, _)| {
-        let rest = &text[at + 1..];
+/// Whether a text, with marks, has one of these variables in it.
+pub(super) fn has_one_of(marked: &str, names: &[String]) -> bool {
+    marked.match_indices('$').any(|(at, _)| {
+        let rest = &marked[at + 1..];
         let rest = rest.strip_prefix('{').unwrap_or(rest);
-        names.iter().any(|name| rest.starts_with(name.as_str()))
+        !marked[..at].ends_with(LITERAL) && names.iter().any(|name| rest.starts_with(name.as_str()))
+    })
+}
+
+/// Whether the shell would run a command in a text with marks.
+pub(super) fn runs_a_command(marked: &str, backticks: bool) -> bool {
+    let mut begins = marked
+        .char_indices()
+        .filter(|(_, c)| matches!(c, '$' | '`'));
+    begins.any(|(at, c)| {
+        let is_one = match c {
+            '$' => marked[at + 1..].starts_with('('),
+            _ => backticks,
+        };
+        is_one && !marked[..at].ends_with(LITERAL)
     })
 }

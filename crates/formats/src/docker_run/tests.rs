@@ -424,6 +424,42 @@ fn the_folder_that_one_is_in_is_named_anywhere_in_a_value() {
 }
 
 #[test]
+fn what_is_quoted_stays_as_it_is_written() {
+    let value = |words: &str| {
+        let component = alone(&format!("docker run {words} img"));
+        component.env.values().next().unwrap().0.clone()
+    };
+    for (words, want) in [
+        ("-e 'A=cd $PWD && x'", "cd $$PWD && x"),
+        ("-e A=\\$PWD", "$$PWD"),
+        ("-e A=\"\\$PWD is $PWD\"", "$$PWD is /work"),
+        ("-e 'A=$(pwd) `pwd`'", "$$(pwd) `pwd`"),
+        ("-e \"A=%h%cd%x\"", "%h%cd%x"),
+        ("-e A=%cd%/x", "/work/x"),
+        ("-e A='%cd%/x'", "%cd%/x"),
+    ] {
+        assert_eq!(value(words), want, "{words}");
+    }
+    // A value of a variable is not looked into, except where the text itself sets it.
+    let given = [("B".to_owned(), "$PWD".to_owned())];
+    let line = "C=$PWD/c\ndocker run -e A=$B -e D=$C img";
+    let import = read_alone(line, None, &given);
+    let env = import.spec.components[0].env.values();
+    let env: Vec<&str> = env.map(|value| &*value.0).collect();
+    assert_eq!(env, ["$$PWD", "/work/c"]);
+    let probe = alone("docker run --health-cmd 'test -f $PWD/ok && [ $(id -u) = 0 ]' img").probes;
+    let probe = serde_json::to_string(&probe).unwrap();
+    assert!(
+        probe.contains("$PWD/ok") && probe.contains("$(id -u)"),
+        "{probe}"
+    );
+    // What can be nothing else in a path of the machine is meant, however it is quoted.
+    let import = read_alone("docker run -v '$PWD/data:/d' img", None, &[]);
+    assert_eq!(import.errors, []);
+    assert_eq!(refused(&import.report), [""; 0]);
+}
+
+#[test]
 fn what_compose_hands_to_the_engine_a_line_does_as_well() {
     let component = alone(
         "docker run --storage-opt size=20G --blkio-weight 300 --device-read-bps /dev/sda:1mb --device-read-bps /dev/sdb:2mb --blkio-weight-device /dev/sda:200 --cpuset-mems 0,1 --volume-driver local img",
