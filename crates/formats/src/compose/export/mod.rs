@@ -388,7 +388,7 @@ impl Writer<'_> {
             self.configs
                 .insert(key.clone(), json!({ "content": content }));
             let mode = file.mode.unwrap_or(FileMode(0o644)).to_string();
-            let mode = match mode.starts_with('0') {
+            let mode = match self.before || mode.starts_with('0') {
                 true => mode,
                 false => format!("0{mode}"),
             };

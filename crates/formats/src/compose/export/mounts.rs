@@ -1,9 +1,10 @@
 //! What is mounted: volumes, folders of the machine, memory.
 
+use indexmap::IndexMap;
 use pluvio_model::spec::{AbsolutePath, ComponentSpec, EngineVolume, VolumeKind, VolumeOptions};
 use serde_json::{Map, Value, json};
 
-use super::Writer;
+use super::{Writer, escaped};
 use crate::report::{Outcome, Row};
 
 impl Writer<'_> {
@@ -49,6 +50,11 @@ impl Writer<'_> {
             if let Some(source) = source {
                 if mount.kind == VolumeKind::Disk {
                     let options = mount.options.as_ref().map(VolumeOptions::driver_options);
+                    let options = options.map(|options| {
+                        let each = options.into_iter();
+                        each.map(|(key, text)| (key, escaped(&text)))
+                            .collect::<IndexMap<_, _>>()
+                    });
                     let declared = self.volumes.entry(source.clone());
                     let declared = declared.or_insert_with(|| json!({}));
                     if let Some(options) = options {
