@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
-    AbsolutePath, AppSpec, ComponentSpec, Kind, MountSpec, ScheduleSpec, VolumeAccess, VolumeKind,
-    VolumeOptions,
+    AbsolutePath, AppSpec, ComponentSpec, EngineVolume, Kind, MountSpec, ScheduleSpec,
+    VolumeAccess, VolumeKind, VolumeOptions,
 };
 
 use super::Found;
@@ -109,11 +109,25 @@ fn share(path: &str, kind: VolumeKind, options: &VolumeOptions, found: &mut Foun
     }
 }
 
-/// Every mount of a named volume in a component, with the path of its keys.
-fn named_mounts<'s>(
+/// Whether a volume is the engine's own, and what it is called: two of one name may be there.
+type Volume<'s> = (bool, &'s str);
+
+fn volume_of(mount: &MountSpec) -> Option<Volume<'_>> {
+    let name = match mount.kind {
+        VolumeKind::Disk => mount.name.as_ref().map(Name::as_str),
+        // Who reads what somebody else keeps spoils nothing.
+        VolumeKind::Host if mount.read_only => None,
+        VolumeKind::Host => mount.host_volume.as_ref().map(EngineVolume::as_str),
+        VolumeKind::Memory => None,
+    };
+    Some((mount.kind == VolumeKind::Host, name?))
+}
+
+/// Every mount of a volume in a component, with the path of its keys.
+fn mounts<'s>(
     name: &'s Name,
     component: &'s ComponentSpec,
-) -> impl Iterator<Item = (String, &'s Name, &'s MountSpec)> {
+) -> impl Iterator<Item = (String, Volume<'s>, &'s MountSpec)> {
     let main = component
         .volumes
         .iter()
@@ -131,19 +145,19 @@ fn named_mounts<'s>(
             })
         });
     main.chain(others)
-        .filter(|(_, mount)| mount.kind == VolumeKind::Disk)
-        .filter_map(|(path, mount)| Some((path, mount.name.as_ref()?, mount)))
+        .filter_map(|(path, mount)| Some((path, volume_of(mount)?, mount)))
 }
 
 /// A volume is one thing wherever it is mounted, and an exclusive one belongs to one component.
 pub(super) fn across_components(spec: &AppSpec, found: &mut Found) {
-    let mut first: IndexMap<&Name, (&Name, &MountSpec)> = IndexMap::new();
+    let mut first: IndexMap<Volume, (&Name, &MountSpec)> = IndexMap::new();
     for (component_name, component) in &spec.components {
-        for (path, volume, mount) in named_mounts(component_name, component) {
-            let Some((owner, earlier)) = first.get(volume) else {
-                first.insert(volume, (component_name, mount));
+        for (path, key, mount) in mounts(component_name, component) {
+            let Some((owner, earlier)) = first.get(&key) else {
+                first.insert(key, (component_name, mount));
                 continue;
             };
+            let (is_engines, volume) = key;
             if earlier.access != mount.access {
                 found.conflict(
                     &path,
@@ -154,7 +168,10 @@ pub(super) fn across_components(spec: &AppSpec, found: &mut Found) {
                 found.conflict(
                     &path,
                     format!("The volume `{volume}` is exclusive, and component `{owner}` has it already."),
-                    "Write `access: shared` in both, or give this one a volume of its own.",
+                    match is_engines {
+                        true => "Write `access: shared` in both, or `readOnly: true` where it is read only.",
+                        false => "Write `access: shared` in both, or give this one a volume of its own.",
+                    },
                 );
             }
             for (key, differ) in [
@@ -232,5 +249,46 @@ pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found
             format!("Several instances cannot share the volume `{name}`, which is exclusive."),
             "Write `access: shared` if the program can share it, `kind: stateful` for a volume for each instance, or `instances: 1`.",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exclusive_volume_of_the_engine_belongs_to_one_component() {
+        let conflicts = |a: &str, b: &str| {
+            let text = format!(
+                "
+name: shop
+components:
+  a: {{ image: a, volumes: {{ /d: {a} }} }}
+  b: {{ image: b, sidecars: {{ c: {{ image: c, volumes: {{ /d: {b} }} }} }} }}
+"
+            );
+            let (_, problems) = crate::app::check(&text, "app.yaml");
+            let paths = problems
+                .into_iter()
+                .map(|one| one.at.unwrap_or_default().path);
+            paths.collect::<Vec<_>>()
+        };
+        let engines = "{ type: host, hostVolume: data }";
+        let shared = "{ type: host, hostVolume: data, access: shared }";
+        let read = "{ type: host, hostVolume: data, readOnly: true }";
+        for (a, b, is_conflict) in [
+            (engines, engines, true),
+            (engines, shared, true),
+            (shared, shared, false),
+            (engines, read, false),
+            (engines, "{ name: data }", false),
+            (engines, "{ type: host, hostVolume: other }", false),
+        ] {
+            let want: &[&str] = match is_conflict {
+                true => &["components.b.sidecars.c.volumes./d"],
+                false => &[],
+            };
+            assert_eq!(conflicts(a, b), want, "{a} {b}");
+        }
     }
 }

@@ -4,12 +4,13 @@
 //! at work is never copied so: it is dumped, which is of one moment, and the dump restored into the copy's own. One that is
 //! stopped has its volume copied, and with it the password that its data were made with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pluvio_model::name::Name;
 use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::quantity::size;
-use pluvio_model::release::{DecidedComponent, Release};
+use pluvio_model::release::{DecidedComponent, DecidedMount, Release};
+use pluvio_model::spec::EngineVolume;
 
 use super::{Copy, Data, Original, What};
 
@@ -107,12 +108,26 @@ fn is_share(release: &Release, volume: &Name) -> bool {
 
 /// Those that a component mounts, by name.
 fn volumes(component: &DecidedComponent) -> impl Iterator<Item = &Name> {
+    all_mounts(component).filter_map(|mount| mount.volume.as_ref())
+}
+
+fn all_mounts(component: &DecidedComponent) -> impl Iterator<Item = &DecidedMount> {
     let content = &component.content;
     std::iter::once(&content.main)
         .chain(content.sidecars.values())
         .chain(content.init.values())
         .flat_map(|container| container.mounts.values())
-        .filter_map(|mount| mount.volume.as_ref())
+}
+
+/// The engine's own, and whether anything writes to each.
+fn of_the_engine(release: &Release) -> BTreeMap<&EngineVolume, bool> {
+    let mut all: BTreeMap<&EngineVolume, bool> = BTreeMap::new();
+    for mount in release.components.values().flat_map(all_mounts) {
+        if let Some(volume) = &mount.host_volume {
+            *all.entry(volume).or_default() |= !mount.read_only;
+        }
+    }
+    all
 }
 
 /// Whether a volume is the component's: one of several instances has its number behind the name.
@@ -128,7 +143,7 @@ fn mounts(component: &DecidedComponent, release: &Release, volume: &Name) -> boo
 }
 
 /// What happens with each volume and database: what, name, before, after.
-pub(super) fn rows(from: &Original, copy: &Copy) -> Vec<(What, Name, String, String)> {
+pub(super) fn rows(from: &Original, copy: &Copy) -> Vec<(What, String, String, String)> {
     let mut rows = Vec::new();
     let held = |name: &Name| match from.sizes.get(name) {
         Some(bytes) => size(*bytes),
@@ -143,7 +158,16 @@ pub(super) fn rows(from: &Original, copy: &Copy) -> Vec<(What, Name, String, Str
             (false, true) => "restored",
             (false, false) => "empty",
         };
-        rows.push((What::Volume, name.clone(), held(name), after.to_owned()));
+        rows.push((What::Volume, name.to_string(), held(name), after.to_owned()));
+    }
+    for volume in of_the_engine(from.release).into_keys() {
+        let (before, after) = ("the machine's own", "the same volume");
+        rows.push((
+            What::Volume,
+            volume.to_string(),
+            before.to_owned(),
+            after.to_owned(),
+        ));
     }
     for database in databases(from.release) {
         let cloned = || volumes(database).any(|name| copy.clones.contains(name));
@@ -158,7 +182,7 @@ pub(super) fn rows(from: &Original, copy: &Copy) -> Vec<(What, Name, String, Str
         let before = bytes.map_or_else(|| "data".to_owned(), size);
         rows.push((
             What::Database,
-            database.name.clone(),
+            database.name.to_string(),
             before,
             after.to_owned(),
         ));
@@ -187,6 +211,13 @@ pub(super) fn notes(from: &Original, copy: &Copy) -> Vec<String> {
         if is_share(from.release, name) {
             notes.push(format!(
                 "{name} of the copy leads to the same share: what one of the two writes is the other's too. Write other `options` in the copy where that is wrong."
+            ));
+        }
+    }
+    for (volume, is_written) in of_the_engine(from.release) {
+        if is_written {
+            notes.push(format!(
+                "{volume} is the machine's own volume, and the copy writes to it as well. Name another `hostVolume` in the copy where that is wrong."
             ));
         }
     }

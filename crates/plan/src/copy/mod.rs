@@ -398,7 +398,7 @@ pub fn table(from: &Original, copy: &Copy, place: &Place, decided: &Release) -> 
         }
     }
     for (what, name, before, after) in data::rows(from, copy) {
-        row(what, name.as_str(), String::new(), before, after);
+        row(what, &name, String::new(), before, after);
     }
     for (name, origin) in &copy.secrets {
         let after = match origin {

@@ -411,3 +411,34 @@ fn a_share_is_not_cloned_onto_itself() {
             .starts_with("The database db has its data on a share")
     );
 }
+
+#[test]
+fn a_volume_of_the_machines_own_is_the_copys_as_well() {
+    let of = |read_only: bool| {
+        let mut spec = shop();
+        let mount = json!({ "type": "host", "hostVolume": "shop_data", "access": "shared", "readOnly": read_only });
+        let volumes = &mut spec.components["web"].volumes;
+        volumes.insert(
+            "/shared".parse().unwrap(),
+            serde_json::from_value(mount).unwrap(),
+        );
+        let release = decide(&spec, "production", 1, None);
+        let original = Original {
+            spec: &spec,
+            release: &release,
+            secrets: &BTreeSet::new(),
+            at_rest: &BTreeSet::new(),
+            sizes: &BTreeMap::new(),
+        };
+        let made = copy(&original, &Wishes::default(), &place()).unwrap();
+        let rows = table(&original, &made, &place(), &release);
+        let row = "Volume shop_data: the machine's own → the same volume\n";
+        assert!(shown(&rows).contains(row), "{rows:?}");
+        let notes = notes(&original, &made, &release);
+        notes
+            .iter()
+            .any(|note| note.starts_with("shop_data is the machine's own volume"))
+    };
+    assert!(of(false));
+    assert!(!of(true));
+}
