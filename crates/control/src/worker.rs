@@ -149,6 +149,11 @@ async fn build(
         pluvio_plan::refuse_other_data(&revision.spec, release)?;
     }
     let (mut sayer, notes) = Sayer::open(control, &operation).await;
+    if let Some((_, release)) = &parent {
+        for text in pluvio_plan::preview::given_up(release, &revision.spec) {
+            let _ = notes.send(Note::Build(LogEntry::line(text)));
+        }
+    }
     let mut images = BTreeMap::new();
     let of_parent = parent.as_ref().map(|(spec, release)| (spec, release));
     let mut needs = images_needed(&revision.spec, &revision.origin, of_parent);

@@ -3,7 +3,7 @@
 use pluvio_model::name::{Name, numbered};
 use pluvio_model::release::{DecidedComponent, Release, Strategy};
 use pluvio_model::route::BackendState;
-use pluvio_model::spec::{VolumeAccess, VolumeKind};
+use pluvio_model::spec::{AppSpec, VolumeAccess, VolumeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::diff::check_text;
@@ -105,6 +105,34 @@ pub fn preview(current: Option<&Release>, next: &Release) -> Preview {
         preview.departures(current, next);
     }
     preview
+}
+
+/// Where a volume of the engine's takes the place of one of the application's own, whose data nobody sees there any more.
+pub fn given_up(current: &Release, next: &AppSpec) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, component) in &next.components {
+        let Some(before) = current.components.get(name) else {
+            continue;
+        };
+        let before = &before.content;
+        let beside = component.sidecars.iter();
+        let beside = beside
+            .filter_map(|(name, sidecar)| Some((before.sidecars.get(name)?, &sidecar.volumes)));
+        let containers = std::iter::once((&before.main, &component.volumes)).chain(beside);
+        for (before, volumes) in containers {
+            for (target, mount) in volumes {
+                let was = before.mounts.get(target);
+                let was = was.and_then(|was| was.volume.as_ref());
+                let (Some(own), Some(engines)) = (was, &mount.host_volume) else {
+                    continue;
+                };
+                told.push(format!(
+                    "At {target} {name} has the engine's own volume {engines} now, with other data than the volume {own} that was there. {own} is kept until it is deleted by name: to have it there again, take `external` out of the compose file, or write `name: {own}` in place of `type: host` and `hostVolume`."
+                ));
+            }
+        }
+    }
+    told
 }
 
 /// Whether there are moments in which nothing can answer.
@@ -286,6 +314,20 @@ mod tests {
                 VolumeKept: The volume data-2 is no longer used. It is kept until it is deleted by name.
             "#]],
         );
+    }
+
+    #[test]
+    fn a_volume_of_the_engine_in_place_of_an_own_one_is_told() {
+        let web = |mount: Value| json!({ "web": { "image": "localhost/shop:1", "volumes": { "/data": mount } } });
+        let engines = web(json!({ "type": "host", "hostVolume": "shop_data" }));
+        let next = sample::shop(engines.clone());
+        let told = given_up(&sample::release(web(json!({ "name": "data" }))), &next);
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with("At /data web has the engine's own volume shop_data now, with other data than the volume data"),
+            "{told:?}"
+        );
+        assert_eq!(given_up(&sample::release(engines), &next), [""; 0]);
     }
 
     #[test]
