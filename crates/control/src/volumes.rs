@@ -44,13 +44,15 @@ pub struct Attach {
 pub(crate) type Measuring = Mutex<HashMap<VolumeId, Option<Instant>>>;
 
 impl Control {
-    /// Mounts a volume in a component, as a change of the application's specification like any other.
+    /// Mounts a volume in a component, as a change of the application's specification like any other. `may` refuses it, given
+    /// today's specification and the one that comes.
     pub async fn attach_volume(
         &self,
         by: Asker,
         application: &Application,
         volume: &VolumeRow,
         attach: Attach,
+        may: impl FnOnce(&AppSpec, &AppSpec) -> Result<(), Problem>,
     ) -> Result<Asked, Problem> {
         let bindings = self.inner.store.volume_bindings(&[volume.id]).await?;
         let own = bindings
@@ -74,6 +76,11 @@ impl Control {
                 ..MountSpec::default()
             },
         };
+        let today = self.target_revision(application).await?.spec;
+        // What cannot be applied is refused below, unless it was asked for before.
+        if let Ok(next) = patch.apply(&today) {
+            may(&today, &next)?;
+        }
         let ask = PatchAsk {
             kind: OperationKind::Configure,
             title,

@@ -1,11 +1,16 @@
 //! What a specification asks for beyond its own containers, and the permission each needs.
 
+use indexmap::IndexMap;
+use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::spec::{
-    AppSpec, ComponentSpec, HostOptions, MountSpec, VolumeKind, only_tightens,
+    AbsolutePath, AppSpec, ComponentSpec, HostOptions, MountSpec, VolumeKind, VolumeOptions,
+    only_tightens,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::decide::{mount_data, volume_of};
 
 /// A permission, and a place in the specification that needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +26,20 @@ pub struct Needed {
 /// Permissions that deploying this specification needs besides the one to deploy: one row for each place, in its order.
 pub fn permissions_needed(spec: &AppSpec) -> Vec<Needed> {
     let mut wishes = Wishes(Vec::new());
+    let spec = &with_data_mounts(spec);
+    let shares = Shares::of(spec);
     for (name, component) in &spec.components {
         let path = format!("components.{name}");
         let program = component_program(spec, component);
-        wishes.container(
-            &path,
-            component.host.as_ref(),
-            component.volumes.iter(),
-            &program,
-        );
+        wishes.host(&path, component.host.as_ref(), &program);
+        wishes.mounts(&path, shares.among(name, &component.volumes), &program);
         for (kind, containers) in [("sidecars", &component.sidecars), ("init", &component.init)] {
             for (each, of) in containers {
                 let path = format!("{path}.{kind}.{each}");
                 // Without an image of its own it has the component's.
                 let program = json!([program_in(of), of.image.is_none().then_some(&program)]);
-                wishes.container(&path, of.host.as_ref(), of.volumes.iter(), &program);
+                wishes.host(&path, of.host.as_ref(), &program);
+                wishes.mounts(&path, shares.among(name, &of.volumes), &program);
             }
         }
         for (index, publish) in component.publish.iter().enumerate() {
@@ -120,6 +124,58 @@ fn component_program(spec: &AppSpec, component: &ComponentSpec) -> Value {
     json!([program_in(component), groups])
 }
 
+/// Databases mount a volume that nobody wrote, and its name may be another mount's.
+fn with_data_mounts(spec: &AppSpec) -> AppSpec {
+    let mut spec = spec.clone();
+    for (name, component) in &mut spec.components {
+        if let Some(database) = component.database() {
+            mount_data(name, component, &database);
+        }
+    }
+    spec
+}
+
+/// What the engine mounts as a volume, by the volume's name. A mount that says nothing of it has what another one of that name says.
+struct Shares(IndexMap<Name, Vec<VolumeOptions>>);
+
+/// A mount, where it is, and what the engine mounts there.
+type Mount<'s> = (&'s AbsolutePath, &'s MountSpec, Vec<&'s VolumeOptions>);
+
+impl Shares {
+    fn of(spec: &AppSpec) -> Self {
+        let mut all: IndexMap<Name, Vec<VolumeOptions>> = IndexMap::new();
+        for (name, component) in &spec.components {
+            let beside = component.sidecars.values().chain(component.init.values());
+            let beside = beside.flat_map(|container| &container.volumes);
+            for (target, mount) in component.volumes.iter().chain(beside) {
+                let volume = volume_of(name, target, mount);
+                if let (Some(volume), Some(options)) = (volume, &mount.options) {
+                    let said = all.entry(volume).or_default();
+                    if !said.contains(options) {
+                        said.push(options.clone());
+                    }
+                }
+            }
+        }
+        Shares(all)
+    }
+
+    fn among<'s>(
+        &'s self,
+        component: &Name,
+        mounts: &'s IndexMap<AbsolutePath, MountSpec>,
+    ) -> impl Iterator<Item = Mount<'s>> {
+        mounts.iter().map(move |(target, mount)| {
+            let named = volume_of(component, target, mount).and_then(|name| self.0.get(&name));
+            let options = match named {
+                Some(said) => said.iter().collect(),
+                None => mount.options.iter().collect(),
+            };
+            (target, mount, options)
+        })
+    }
+}
+
 struct Wishes(Vec<Needed>);
 
 impl Wishes {
@@ -141,13 +197,7 @@ impl Wishes {
         });
     }
 
-    fn container<'a>(
-        &mut self,
-        path: &str,
-        host: Option<&HostOptions>,
-        mounts: impl Iterator<Item = (&'a pluvio_model::spec::AbsolutePath, &'a MountSpec)>,
-        program: &Value,
-    ) {
+    fn host(&mut self, path: &str, host: Option<&HostOptions>, program: &Value) {
         if let Some(host) = host {
             for (option, asked) in [
                 ("privileged", host.privileged),
@@ -178,9 +228,19 @@ impl Wishes {
                 self.element(list, key, json!([key, value]));
             }
         }
-        for (target, mount) in mounts {
-            if mount.kind == VolumeKind::Host || mount.options.is_some() {
-                let what = json!([mount, program]);
+    }
+
+    fn mounts<'s>(&mut self, path: &str, mounts: impl Iterator<Item = Mount<'s>>, program: &Value) {
+        for (target, mount, options) in mounts {
+            if mount.kind == VolumeKind::Host || !options.is_empty() {
+                // Which of the mounts says it, and how large it is, changes nothing of what is reached.
+                let mount = MountSpec {
+                    options: None,
+                    size: None,
+                    class: None,
+                    ..mount.clone()
+                };
+                let what = json!([options, mount, program]);
                 self.setting(format!("{path}.volumes.{target}"), what);
             }
         }
@@ -240,6 +300,92 @@ mod tests {
             assert_eq!(widened(Some(&had), &had), []);
             assert_ne!(widened(Some(&had), &asks), [], "{other}");
         }
+    }
+
+    #[test]
+    fn who_mounts_a_share_by_its_name_asks_wherever_its_options_are_said() {
+        let share = json!({ "name": "media", "access": "shared", "options": { "type": "nfs", "device": ":/a" } });
+        let bare = json!({ "name": "media", "access": "shared" });
+        let with = |further: &Value| {
+            let web = json!({ "image": "localhost/a:1", "volumes": { "/a": share } });
+            let mut components = json!({ "web": web });
+            if let Some(further) = further.as_object() {
+                components["further"] = json!(further);
+            }
+            sample::spec(json!({ "name": "shop", "components": components }))
+        };
+        let without = with(&json!(null));
+        let mounts = |image: &str| json!({ "image": image, "volumes": { "/m": bare } });
+        for (further, path) in [
+            (mounts("localhost/b:1"), "volumes./m"),
+            (
+                json!({ "image": "localhost/b:1", "sidecars": { "log": mounts("localhost/c:1") } }),
+                "sidecars.log.volumes./m",
+            ),
+            (
+                json!({ "image": "localhost/b:1", "init": { "copy": mounts("localhost/c:1") } }),
+                "init.copy.volumes./m",
+            ),
+        ] {
+            let asks = widened(Some(&without), &with(&further));
+            let paths: Vec<&str> = asks.iter().map(|one| one.path.as_str()).collect();
+            assert_eq!(paths, [format!("components.further.{path}")]);
+            assert_eq!(widened(Some(&with(&further)), &without), []);
+        }
+        let (had, asks) = (
+            with(&mounts("localhost/b:1")),
+            with(&mounts("localhost/c:1")),
+        );
+        assert_eq!(widened(Some(&had), &had), []);
+        assert_ne!(widened(Some(&had), &asks), [], "another program");
+
+        let attach = crate::patch::Patch::AttachVolume {
+            component: "further".parse().unwrap(),
+            path: "/m".parse().unwrap(),
+            mount: serde_json::from_value(bare.clone()).unwrap(),
+        };
+        let before = with(&json!({ "image": "localhost/b:1" }));
+        let attached = attach.apply(&before).unwrap();
+        assert_eq!(widened(Some(&before), &attached).len(), 1);
+    }
+
+    #[test]
+    fn a_database_has_its_data_on_a_share_of_its_volume_s_name() {
+        let with = |database: &Value| {
+            let web = json!({ "image": "localhost/a:1", "volumes": { "/a": { "name": "db-postgres-17", "options": { "type": "nfs", "device": ":/a" } } } });
+            sample::spec(json!({ "name": "shop", "components": { "web": web, "db": database } }))
+        };
+        let database = |command: &str| json!({ "kind": "database", "database": "postgres@17", "command": command });
+        let asks = widened(Some(&with(&database("a"))), &with(&database("b")));
+        let paths: Vec<&str> = asks.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(paths, ["components.db.volumes./var/lib/postgresql/data"]);
+    }
+
+    #[test]
+    fn an_engine_s_volume_is_asked_for_in_every_container() {
+        let mount = json!({ "/v": { "type": "host", "hostVolume": "pluvio--other--data" } });
+        let spec = of(&json!({
+            "image": "localhost/a:1",
+            "release": { "command": "migrate" },
+            "volumes": mount,
+            "sidecars": { "log": { "image": "localhost/b:1", "volumes": mount } },
+            "init": { "copy": { "image": "localhost/c:1", "volumes": mount } },
+        }));
+        let paths = |before: Option<&AppSpec>| -> Vec<String> {
+            let asks = widened(before, &spec).into_iter();
+            asks.map(|one| one.path).collect()
+        };
+        let all = [
+            "components.web.volumes./v",
+            "components.web.sidecars.log.volumes./v",
+            "components.web.init.copy.volumes./v",
+        ];
+        assert_eq!(paths(None), all, "the first deploy");
+        let before = of(&json!({ "image": "localhost/a:1" }));
+        assert_eq!(paths(Some(&before)), all, "an edit");
+        // A release task has the mounts of its component, and nothing else of its own.
+        let before = of(&json!({ "image": "localhost/a:1", "volumes": mount }));
+        assert!(paths(Some(&before)).contains(&all[0].to_owned()));
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub(crate) fn volume(name: &Name, database: &Database) -> Name {
     Name::suggest(&text).unwrap_or_else(|| name.clone())
 }
 
+/// Its data lie in a volume, also where none is written.
+pub(crate) fn mount_data(name: &Name, component: &mut ComponentSpec, database: &Database) {
+    let target = path(data(database.engine));
+    let mount = component.volumes.entry(target).or_default();
+    mount.name.get_or_insert_with(|| volume(name, database));
+}
+
 /// Whom a database of ours or an official image runs as, where neither specification nor image says it by number: the official
 /// ones start as root to change to this user, and start as it just as well. On a cluster that makes an ordinary pod of it.
 pub(super) fn user(component: &ComponentSpec, of_image: Option<&str>) -> Option<String> {
@@ -115,8 +122,7 @@ fn write_out(name: &Name, component: &mut ComponentSpec, database: &Database) {
         // Ends the connections; SIGTERM would wait for programs that hold them for ever.
         component.stop_signal = Some("SIGINT".to_owned());
     }
-    let mount = component.volumes.entry(path(data(engine))).or_default();
-    mount.name.get_or_insert_with(|| volume(name, database));
+    mount_data(name, component, database);
     let port = PortSpec {
         port: engine.port(),
         protocol: PortProtocol::Tcp,

@@ -14,13 +14,13 @@ use pluvio_model::operation::Operation;
 use pluvio_model::permission::Permission;
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::{DecidedComponent, DecidedMount, Release, Strategy};
-use pluvio_model::spec::AbsolutePath;
+use pluvio_model::spec::{AbsolutePath, AppSpec};
 use pluvio_store::{Application, Scope, Store, StoreError, VolumeBinding, VolumeRow};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::changes::{accepted, component_name};
+use super::changes::{accepted, check_reach, component_name};
 use super::{Paging, asker};
 use crate::App;
 use crate::access::Caller;
@@ -196,9 +196,12 @@ async fn attach(
         access: request.access.as_deref().map(access).transpose()?,
         read_only: request.read_only,
     };
+    let may = |today: &AppSpec, next: &AppSpec| {
+        check_reach(&caller, application.team, Some(today), next).map_err(|refusal| refusal.0)
+    };
     let asked = app
         .control
-        .attach_volume(by, &application, &row, attach)
+        .attach_volume(by, &application, &row, attach, may)
         .await?;
     Ok(accepted(asked))
 }
