@@ -23,6 +23,8 @@ use crate::hands::HAND;
 use crate::resources::Resources;
 use crate::{MANAGER, deletion, pull};
 
+mod foreign;
+
 /// What applications are made of, in the order in which it goes: first who makes others.
 const KINDS: [(&str, &str); 13] = [
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
@@ -43,8 +45,6 @@ const KINDS: [(&str, &str); 13] = [
 pub(crate) const HOME: &str = "pluvio.io/home";
 /// Label of a claim that stays, by Pluvio's namespace: who asks again after that has gone still learns of it.
 const LEFT_BY: &str = "pluvio.io/left-by";
-/// What the cluster itself puts into each namespace.
-const MADE_BY_CLUSTER: [&str; 2] = ["kube-root-ca.crt", "openshift-service-ca.crt"];
 /// How long pods may take to end, and namespaces to go after that.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(500);
@@ -77,7 +77,8 @@ pub async fn remove(connection: &Connection, home: &str) -> Result<Vec<LeftVolum
     let mut going = Vec::new();
     for namespace in &namespaces {
         let holds_data = left.iter().any(|volume| volume.namespace == *namespace);
-        if !holds_data && removal.foreign(namespace, &ids).await?.is_empty() {
+        let is_named = books.iter().any(|book| book.notes.namespace == *namespace);
+        if !holds_data && removal.foreign(namespace, &ids, is_named).await?.is_empty() {
             removal.end_namespace(namespace).await?;
             going.push(namespace.clone());
         }
@@ -120,10 +121,20 @@ impl Removal {
 
     async fn list(
         &self,
-        (api_version, kind): (&str, &str),
+        of_kind: (&str, &str),
         namespace: &str,
         selector: Option<&str>,
     ) -> Result<Vec<PartialObjectMeta<DynamicObject>>, Problem> {
+        let listed = self.listed(of_kind, namespace, selector).await;
+        listed.map_err(|error| of_object(&format!("what is there of {}", of_kind.1), &error))
+    }
+
+    async fn listed(
+        &self,
+        (api_version, kind): (&str, &str),
+        namespace: &str,
+        selector: Option<&str>,
+    ) -> Result<Vec<PartialObjectMeta<DynamicObject>>, kube::Error> {
         let listed = async {
             let api = self
                 .resources
@@ -149,10 +160,9 @@ impl Removal {
             }
         };
         match listed.await {
-            Ok(all) => Ok(all),
             // A kind that the cluster does not know has no objects.
             Err(error) if is_unknown(&error) => Ok(Vec::new()),
-            Err(error) => Err(of_object(&format!("what is there of {kind}"), &error)),
+            listed => listed,
         }
     }
 
@@ -332,40 +342,6 @@ impl Removal {
         Ok(kept)
     }
 
-    /// What somebody else put into one of our namespaces, of the kinds that Pluvio can see.
-    async fn foreign(
-        &self,
-        namespace: &str,
-        ids: &BTreeSet<String>,
-    ) -> Result<Vec<String>, Problem> {
-        let mut foreign = Vec::new();
-        for of_kind in KINDS {
-            for object in self.list(of_kind, namespace, None).await? {
-                let name = object.name_any();
-                let is_clusters = of_kind.1 == "ConfigMap" && MADE_BY_CLUSTER.contains(&&*name);
-                let is_home = namespace == self.home
-                    && object
-                        .labels()
-                        .get("app.kubernetes.io/managed-by")
-                        .is_some_and(|by| by == MANAGER);
-                let is_pull =
-                    of_kind.1 == "Secret" && name == pull::SECRET && is_managed(object.labels());
-                if !is_clusters
-                    && !is_home
-                    && !is_pull
-                    && !is_ours(object.labels(), ids)
-                    && !object.labels().contains_key(HAND)
-                    && object.owner_references().is_empty()
-                    // Slices that nobody owns lead to what Services without a selector name.
-                    && of_kind.1 != "EndpointSlice"
-                {
-                    foreign.push(format!("{} {name}", of_kind.1));
-                }
-            }
-        }
-        Ok(foreign)
-    }
-
     async fn wait_until_gone(&self, namespaces: &[String]) -> Result<(), Problem> {
         let all = Api::<Namespace>::all(self.client.clone());
         let gone = async {
@@ -404,7 +380,7 @@ impl Removal {
             return Ok(());
         };
         if home.metadata.deletion_timestamp.is_none() {
-            let mut foreign = self.foreign(&self.home, &BTreeSet::new()).await?;
+            let mut foreign = self.foreign(&self.home, &BTreeSet::new(), true).await?;
             let claims = ("v1", "PersistentVolumeClaim");
             let claims = self.list(claims, &self.home, None).await?;
             foreign.extend(

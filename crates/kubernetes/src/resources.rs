@@ -8,8 +8,8 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
 
-/// What every cluster has and Pluvio writes: kind, plural, whether it belongs to a namespace.
-const KNOWN: [(&str, &str, &str, bool); 14] = [
+/// What every cluster has and Pluvio writes or looks for: kind, plural, whether it belongs to a namespace.
+const KNOWN: [(&str, &str, &str, bool); 19] = [
     ("v1", "Namespace", "namespaces", false),
     ("v1", "Service", "services", true),
     ("v1", "Secret", "secrets", true),
@@ -42,6 +42,21 @@ const KNOWN: [(&str, &str, &str, bool); 14] = [
         "networking.k8s.io/v1",
         "NetworkPolicy",
         "networkpolicies",
+        true,
+    ),
+    ("networking.k8s.io/v1", "Ingress", "ingresses", true),
+    (
+        "policy/v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        true,
+    ),
+    ("apps/v1", "ReplicaSet", "replicasets", true),
+    ("rbac.authorization.k8s.io/v1", "Role", "roles", true),
+    (
+        "rbac.authorization.k8s.io/v1",
+        "RoleBinding",
+        "rolebindings",
         true,
     ),
 ];
