@@ -106,7 +106,7 @@ async fn bring_gateway(connection: &Connection, link: &Link) -> Result<(), Probl
     };
     let team = pulls.home();
     let image = pulls.program(&team).await?;
-    let pull = pull::bring(client, pulls, &team, home).await;
+    let pull = pull::bring(client, pulls, &team, home, home).await;
     let pull =
         pull.map_err(|error| of_object("the Secret with which images are pulled", &error))?;
     let exposure = exposure(&link.settings);

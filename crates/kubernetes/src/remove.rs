@@ -239,7 +239,7 @@ impl Removal {
             self.delete(jobs, &job).await?;
         }
         // Nor is what images are pulled with.
-        let ended = pull::end(&self.client, namespace).await;
+        let ended = pull::end(&self.client, namespace, &self.home).await;
         ended.map_err(|error| of_object("the Secret with which images are pulled", &error))
     }
 

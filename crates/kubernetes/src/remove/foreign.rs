@@ -76,7 +76,9 @@ impl Removal {
             let is_clusters = MADE_BY_CLUSTER.contains(&(kind, &*name))
                 || (kind == "RoleBinding" && name.starts_with("system:"));
             let is_home = namespace == self.home && is_managed(object.labels());
-            let is_pull = kind == "Secret" && name == pull::SECRET && is_managed(object.labels());
+            let is_pull = kind == "Secret"
+                && name == pull::SECRET
+                && pull::is_of(object.labels(), &self.home);
             !is_clusters
                 && !is_home
                 && !is_pull

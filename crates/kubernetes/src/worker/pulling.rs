@@ -21,7 +21,8 @@ impl Worker {
             return Ok(());
         };
         let client = &self.shared.client;
-        let brought = pull::bring(client, &*pulls, &wish.release.team, &options.namespace).await;
+        let (team, home) = (&wish.release.team, &self.shared.config.namespace);
+        let brought = pull::bring(client, &*pulls, team, &options.namespace, home).await;
         brought.map(drop).map_err(|error| {
             self.is_pulling = false;
             Box::new(of_object("the Secret with which images are pulled", &error))
@@ -44,7 +45,8 @@ impl Worker {
             return Ok(());
         }
         self.is_pulling = false;
-        let ended = pull::end(&self.shared.client, &namespace).await;
+        let home = &self.shared.config.namespace;
+        let ended = pull::end(&self.shared.client, &namespace, home).await;
         ended
             .map_err(|error| Box::new(of_object("the Secret with which images are pulled", &error)))
     }
