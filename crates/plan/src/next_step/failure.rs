@@ -156,7 +156,8 @@ fn has_ended_for_good(instance: &ObservedInstance, asked: Timestamp, retried: bo
 
 /// Whether it ended after it was asked for: what it lacked before may be there now, and it is tried again.
 fn has_ended_since(exit: Option<&ExitRecord>, asked: Timestamp) -> bool {
-    exit.is_some_and(|exit| exit.at >= asked)
+    // A cluster tells whole seconds, begun ones as if they had just begun.
+    exit.is_some_and(|exit| exit.at.as_second() >= asked.as_second())
 }
 
 fn exits(instance: &ObservedInstance) -> u32 {
