@@ -136,7 +136,8 @@ mod tests {
             resources: Resources::default(),
             home: "pluvio-system".to_owned(),
         };
-        let found = removal.foreign("crew--old", &BTreeSet::new(), is_named);
+        let ids = BTreeSet::new();
+        let found = removal.foreign("crew--old", &ids, is_named);
         found.await.expect("an answer")
     }
 
