@@ -254,7 +254,6 @@ pub(super) fn instances(path: &str, component: &ComponentSpec, found: &mut Found
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn an_exclusive_volume_of_the_engine_belongs_to_one_component() {
