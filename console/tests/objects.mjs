@@ -17,6 +17,10 @@ export async function objects({ check, open, target, accessible }) {
     await row(/exporter-x8k2p monitoring Failed its program ends again and again 0\/1/).waitFor()
     await page.getByRole('button', { name: 'Ours' }).click()
     await row(/exporter/).waitFor({ state: 'detached' })
+    // While they are fetched there are none at all.
+    await row(/storefront/)
+      .first()
+      .waitFor()
     assert.equal(await page.getByRole('row').count(), 3)
     await page.getByRole('button', { name: 'All', exact: true }).click()
     await page.getByLabel('Namespace').selectOption('monitoring')
