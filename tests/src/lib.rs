@@ -29,12 +29,7 @@ pub use pluvio::{Answer, Pluvio};
 #[macro_export]
 macro_rules! both_engines {
     ($($name:ident),* $(,)?) => {
-        mod docker {
-            $(#[test] fn $name() { super::$name($crate::Engine::docker()); })*
-        }
-        mod podman {
-            $(#[test] fn $name() { super::$name($crate::Engine::podman()); })*
-        }
+        $crate::engines!(both: [$($name),*], docker: [], podman: []);
     };
 }
 

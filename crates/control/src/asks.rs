@@ -9,7 +9,6 @@ use pluvio_model::operation::{Operation, OperationKind, Step, StepName};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, SourceRecord};
-use pluvio_model::route::{PathMatch, RoutePath};
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::SecretValue;
 use pluvio_plan::patch::Patch;
@@ -311,14 +310,12 @@ impl Control {
         for (name, component) in &deploy.spec.components {
             for (number, route) in component.routes.iter().flatten().enumerate() {
                 let Some(host) = &route.host else { continue };
-                let of = route.path.clone().unwrap_or_else(RoutePath::root);
-                let of = match route.exact {
-                    true => PathMatch::Exact(of),
-                    false => PathMatch::Prefix(of),
-                };
                 let (store, team) = (&self.inner.store, deploy.scope.team);
                 let host = host.to_string();
-                if store.is_claimed(cluster, (&host, &of), team, own).await? {
+                if store
+                    .is_claimed(cluster, (&host, &route.path_match()), team, own)
+                    .await?
+                {
                     let taken = Problem::from(StoreError::HostTaken { host });
                     return Err(taken.path(format!("components.{name}.routes[{number}].host")));
                 }

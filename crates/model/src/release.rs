@@ -449,6 +449,12 @@ impl Content {
             .chain(self.init.values())
     }
 
+    /// What all of these mount, and where.
+    pub fn mounts(&self) -> impl Iterator<Item = (&AbsolutePath, &DecidedMount)> {
+        self.containers()
+            .flat_map(|container| container.mounts.iter())
+    }
+
     /// The networks that it is on: the application's own unless others are named. The first is where its address is.
     pub fn joined(&self) -> Vec<Name> {
         if self.offline {

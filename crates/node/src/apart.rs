@@ -48,13 +48,21 @@ pub(crate) async fn keep(shared: Arc<Shared>, pool: Pool) {
         let needed =
             |facts: Facts| facts.runtime == RuntimeKind::Podman && facts.reach == Reach::Bridge;
         let bridged = sees_bridged();
-        let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK) || before != Some(bridged);
+        let changed = before.is_some_and(|before| before != bridged);
+        let is_due = changed || looked.is_none_or(|at| at.elapsed() >= LOOK);
         if is_due && facts.is_some_and(needed) {
-            (before, looked) = (Some(bridged), Some(Instant::now()));
-            if let Err(why) = put(pool, bridged).await
-                && !std::mem::replace(&mut told, true)
-            {
-                tracing::warn!(%pool, why, "networks are kept apart by the engine alone");
+            looked = Some(Instant::now());
+            match put(pool, bridged).await {
+                Ok(()) if before != Some(bridged) => {
+                    // What an earlier look, or an earlier node, made for the other case.
+                    take_out(pool, !bridged).await;
+                    before = Some(bridged);
+                }
+                Ok(()) => {}
+                Err(why) if !std::mem::replace(&mut told, true) => {
+                    tracing::warn!(%pool, why, "networks are kept apart by the engine alone");
+                }
+                Err(_) => {}
             }
         }
         tokio::time::sleep(GLANCE).await;
@@ -65,19 +73,16 @@ fn sees_bridged() -> bool {
     std::fs::read_to_string(BRIDGED).is_ok_and(|text| text.trim() != "0")
 }
 
-/// Puts the rule first, unless it is there, and takes out the one for a kernel that shows bridged packets when this does not.
+/// Puts the rule first, unless it is there.
 async fn put(pool: Pool, bridged: bool) -> Result<(), String> {
     match iptables("-C", pool, bridged).await? {
-        Ended::Well => {}
-        Ended::With(ABSENT, _) => {
-            if let Ended::With(_, said) = iptables("-I", pool, bridged).await? {
-                return Err(said);
-            }
-        }
-        Ended::With(_, said) => return Err(said),
+        Ended::Well => Ok(()),
+        Ended::With(ABSENT, _) => match iptables("-I", pool, bridged).await? {
+            Ended::Well => Ok(()),
+            Ended::With(_, said) => Err(said),
+        },
+        Ended::With(_, said) => Err(said),
     }
-    take_out(pool, !bridged).await;
-    Ok(())
 }
 
 async fn take_out(pool: Pool, bridged: bool) {

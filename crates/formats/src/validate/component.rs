@@ -1,5 +1,6 @@
 //! One component for itself: whether its kind and its parts fit together.
 
+use pluvio_model::clock;
 use pluvio_model::name::{Name, is_host_name};
 use pluvio_model::spec::{
     BuilderChoice, ComponentSpec, ContainerOptions, Kind, PortProtocol, PortSpec, ScheduleSpec,
@@ -148,7 +149,7 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
                     "Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).",
                 );
             }
-            if let Some(zone) = zone.filter(|zone| !cron::is_zone(zone)) {
+            if let Some(zone) = zone.filter(|zone| !clock::is_time_zone(zone)) {
                 found.invalid(
                     format!("{path}.schedule.timeZone"),
                     format!("`{zone}` is not a time zone's name."),

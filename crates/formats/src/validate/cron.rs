@@ -78,11 +78,6 @@ fn has_no_day(days: &[u8], months: &[u8]) -> bool {
     days.iter().copied().min() > months.iter().map(length).max()
 }
 
-/// Whether the time zone database has it, as the one who fires by it asks.
-pub(super) fn is_zone(zone: &str) -> bool {
-    pluvio_model::clock::is_time_zone(zone)
-}
-
 #[cfg(test)]
 mod tests {
     #[test]

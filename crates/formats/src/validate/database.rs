@@ -1,5 +1,6 @@
 //! A component of kind `database`: which one, and what its kind leaves to its writer.
 
+use pluvio_model::clock;
 use pluvio_model::spec::{
     Command, ComponentSpec, Database, DatabaseEngine, VolumeAccess, VolumeKind,
 };
@@ -167,7 +168,7 @@ fn backups(path: &str, component: &ComponentSpec, found: &mut Found) {
         );
     }
     if let Some(zone) = schedule.time_zone.as_deref()
-        && !cron::is_zone(zone)
+        && !clock::is_time_zone(zone)
     {
         found.invalid(
             format!("{path}.backups.schedule.timeZone"),

@@ -1,5 +1,6 @@
 //! `scale`: whether its bounds make sense, and whether what it goes by can be measured.
 
+use pluvio_model::clock;
 use pluvio_model::spec::{ComponentSpec, Kind, ScaleSpec};
 
 use super::component::kind_word;
@@ -170,7 +171,11 @@ fn times(at: &str, scale: &ScaleSpec, found: &mut Found) {
                 "Write five fields: minute (0-59), hour (0-23), day (1-31), month (1-12), weekday (0-7).",
             );
         }
-        if let Some(zone) = time.time_zone.as_ref().filter(|zone| !cron::is_zone(zone)) {
+        if let Some(zone) = time
+            .time_zone
+            .as_ref()
+            .filter(|zone| !clock::is_time_zone(zone))
+        {
             found.invalid(
                 format!("{at}.timeZone"),
                 format!("`{zone}` is not a time zone's name."),

@@ -15,7 +15,7 @@ use super::source::*;
 use crate::image::ImageReference;
 use crate::name::{EnvName, Name};
 use crate::quantity::Span;
-use crate::route::{HostPattern, RoutePath};
+use crate::route::{HostPattern, PathMatch, RoutePath};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -296,6 +296,17 @@ pub struct RouteSpec {
     /// A port's name; the first HTTP port when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Name>,
+}
+
+impl RouteSpec {
+    /// Which paths it takes: all where it names none.
+    pub fn path_match(&self) -> PathMatch {
+        let path = self.path.clone().unwrap_or_else(RoutePath::root);
+        match self.exact {
+            true => PathMatch::Exact(path),
+            false => PathMatch::Prefix(path),
+        }
+    }
 }
 
 /// A port of the machine: `{ host: 5432, port: db }`.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pluvio_model::name::Name;
 use pluvio_model::problem::{NOT_FOUND, Problem, SPEC_CONFLICT};
 use pluvio_model::quantity::size;
-use pluvio_model::release::{DecidedComponent, DecidedMount, Release};
+use pluvio_model::release::{DecidedComponent, Release};
 use pluvio_model::spec::EngineVolume;
 
 use super::{Copy, Data, Original, What};
@@ -108,21 +108,15 @@ fn is_share(release: &Release, volume: &Name) -> bool {
 
 /// Those that a component mounts, by name.
 fn volumes(component: &DecidedComponent) -> impl Iterator<Item = &Name> {
-    all_mounts(component).filter_map(|mount| mount.volume.as_ref())
-}
-
-fn all_mounts(component: &DecidedComponent) -> impl Iterator<Item = &DecidedMount> {
-    let content = &component.content;
-    std::iter::once(&content.main)
-        .chain(content.sidecars.values())
-        .chain(content.init.values())
-        .flat_map(|container| container.mounts.values())
+    let mounts = component.content.mounts();
+    mounts.filter_map(|(_, mount)| mount.volume.as_ref())
 }
 
 /// The engine's own, and whether anything writes to each.
 fn of_the_engine(release: &Release) -> BTreeMap<&EngineVolume, bool> {
     let mut all: BTreeMap<&EngineVolume, bool> = BTreeMap::new();
-    for mount in release.components.values().flat_map(all_mounts) {
+    let components = release.components.values();
+    for (_, mount) in components.flat_map(|component| component.content.mounts()) {
         if let Some(volume) = &mount.host_volume {
             *all.entry(volume).or_default() |= !mount.read_only;
         }

@@ -9,7 +9,7 @@ use pluvio_model::problem::{
 };
 use pluvio_model::route::{
     BackendId, BackendPart, BackendProtocol, HostPattern, PathMatch, Route, RouteLimits,
-    RouteMatch, RoutePath, WeightedBackend,
+    RouteMatch, WeightedBackend,
 };
 use pluvio_model::spec::{AppSpec, Kind, PortProtocol, RouteSpec};
 
@@ -241,12 +241,7 @@ impl Deciding<'_> {
                 )
                 .path(format!("{path}.host")));
         }
-        let of = asked.path.clone().unwrap_or_else(RoutePath::root);
-        let path_match = if asked.exact {
-            PathMatch::Exact(of)
-        } else {
-            PathMatch::Prefix(of)
-        };
+        let path_match = asked.path_match();
         // The same route has the same id in every release, so that its metrics go on.
         let digits = ContentHash::of(&(name, port_name, &host, &path_match));
         let id = format!("{name}-{}", &digits.as_str()[..8]);

@@ -340,7 +340,9 @@ pub(super) async fn summaries(
 
 fn uses(row: &VolumeRow, binding: &VolumeBinding, release: &Release) -> Vec<VolumeUse> {
     let found = release.components.values().flat_map(|component| {
-        mounts(component)
+        component
+            .content
+            .mounts()
             .filter(|(_, mount)| has(release, component, mount, row))
             .map(|(path, mount)| VolumeUse {
                 application: binding.application_name.to_string(),
@@ -374,14 +376,6 @@ fn has(
     };
     let mut volumes = (0..count).filter_map(|ordinal| release.volume_of(component, name, ordinal));
     volumes.any(|(_, volume)| volume.id == row.id)
-}
-
-fn mounts(component: &DecidedComponent) -> impl Iterator<Item = (&AbsolutePath, &DecidedMount)> {
-    let content = &component.content;
-    std::iter::once(&content.main)
-        .chain(content.sidecars.values())
-        .chain(content.init.values())
-        .flat_map(|container| container.mounts.iter())
 }
 
 fn summary(row: &VolumeRow, used_by: Vec<VolumeUse>) -> VolumeSummary {

@@ -191,11 +191,9 @@ pub fn engine(
 }
 
 fn volumes_of_others<'r>(components: impl Iterator<Item = &'r DecidedComponent>) -> Vec<String> {
-    let mounts = components
-        .flat_map(|component| component.content.containers())
-        .flat_map(|container| container.mounts.values());
+    let mounts = components.flat_map(|component| component.content.mounts());
     let mut names: Vec<String> = mounts
-        .filter_map(|mount| mount.host_volume.as_ref())
+        .filter_map(|(_, mount)| mount.host_volume.as_ref())
         .map(ToString::to_string)
         .collect();
     names.sort();
