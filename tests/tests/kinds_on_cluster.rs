@@ -49,6 +49,12 @@ components:
     host: {{ security: [\"no-new-privileges:true\"] }}
     command: [sh, -c, \"hostname; echo $HOSTNAME; grep mail.example.org /etc/hosts | tr '\\\\t' ' '; df -k /dev/shm | tail -n 1 | tr -s ' ' | cut -d ' ' -f 2; grep -c -e corp.example -e 192.0.2.1 -e attempts:1 /etc/resolv.conf; wget -qO- http://each:8080/\"]
     uses: [each]
+  clerk:
+    kind: job
+    image: {IMAGE}
+    user: clerk:archive
+    volumes: {{ /papers: {{ name: papers }} }}
+    command: [sh, -c, \"id -u; id -g; echo filed > /papers/note; cat /papers/note\"]
   first:
     kind: job
     once: true
@@ -154,6 +160,11 @@ fn components_of_each_kind_run_on_a_cluster_as_on_the_engine() {
     for (at, want) in want.iter().enumerate() {
         assert_eq!(told[at], *want, "{told}");
     }
+
+    // A user and a group that only the image knows, who owns its volume.
+    let clerk = runs(&place, "clerk", "job");
+    let told = &clerk[0]["exit"]["last_lines"];
+    assert_eq!(*told, serde_json::json!(["4321", "4400", "filed"]), "{clerk:#?}");
 
     // Names and volumes of their own.
     for ordinal in 0..2 {

@@ -4,6 +4,7 @@
 //! both are pure. Fetching and executing follow the plan and choose nothing. Only this crate and `engine` talk to an
 //! engine's API.
 
+mod accounts;
 mod authorities;
 mod base;
 mod build;

@@ -230,6 +230,7 @@ impl Control {
                 team: &ask.to.team_name,
                 application: &plan.place.name,
                 cluster: ask.to.cluster,
+                names_users: !pluvio_plan::named_users(&plan.copy.spec).is_empty(),
             };
             let mut plan = plan.clone();
             plan.images = self.for_cluster(&images_for, plan.images).await?;
@@ -360,7 +361,7 @@ impl Control {
                 )
                 .evidence(more));
         }
-        let images_for = pulls::Whose::of(to);
+        let images_for = pulls::Whose::of(to, plan.spec());
         let images = self.for_cluster(&images_for, plan.images).await?;
         let other_images = self
             .others_for_cluster(&images_for, plan.other_images)

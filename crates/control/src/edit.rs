@@ -12,7 +12,7 @@ use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, Revision, SourceRecord};
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::SecretValue;
-use pluvio_plan::{ImageNeed, images_needed};
+use pluvio_plan::{ImageNeed, images_needed, named_users};
 use pluvio_runtime::Images;
 use pluvio_store::{Application, Asked, Deciding, Whose};
 
@@ -61,6 +61,7 @@ impl Control {
         if parent.is_none()
             || !needs.values().all(at_hand)
             || others_of(&spec) != others_of(&base.spec)
+            || (application.cluster.is_some() && named_users(&spec) != named_users(&base.spec))
         {
             let deploy = DeployAsk {
                 scope: self.scope_of(application),

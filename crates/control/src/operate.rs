@@ -102,7 +102,7 @@ impl Control {
         let number = stored.number;
         let images = self.pinned(&back.images, number).await?;
         let other_images = self.pinned_others(&back.other_images).await?;
-        let images_for = pulls::Whose::of(application);
+        let images_for = pulls::Whose::of(application, &back.spec);
         let images = self.for_cluster(&images_for, images).await?;
         let other_images = self.others_for_cluster(&images_for, other_images).await?;
         let mut surroundings = self

@@ -8,7 +8,10 @@ use pluvio_model::id::ClusterId;
 use pluvio_model::image::{ImageReference, InvalidImage};
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Problem};
+use pluvio_model::release::is_named_user;
+use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::SecretValue;
+use pluvio_plan::named_users;
 use pluvio_runtime::{Pull, Pulls};
 use pluvio_store::Application;
 
@@ -50,14 +53,17 @@ pub(crate) struct Whose<'a> {
     pub(crate) team: &'a Name,
     pub(crate) application: &'a Name,
     pub(crate) cluster: Option<ClusterId>,
+    /// Whether the specification tells users by names that its images know.
+    pub(crate) names_users: bool,
 }
 
 impl<'a> Whose<'a> {
-    pub(crate) fn of(application: &'a Application) -> Whose<'a> {
+    pub(crate) fn of(application: &'a Application, spec: &AppSpec) -> Whose<'a> {
         Whose {
             team: &application.team_name,
             application: &application.name,
             cluster: application.cluster,
+            names_users: !named_users(spec).is_empty(),
         }
     }
 }
@@ -103,8 +109,13 @@ impl Control {
         &self,
         whose: &Whose<'_>,
         component: &Name,
-        image: ImageAtHand,
+        mut image: ImageAtHand,
     ) -> Result<ImageAtHand, Problem> {
+        let own = image.facts.user.as_deref();
+        if whose.names_users || own.is_some_and(is_named_user) {
+            let accounts = self.builder().accounts(&image.facts.id).await;
+            image.facts.accounts = accounts?;
+        }
         let Some(host) = self.images_host() else {
             // Nobody else has what was built here.
             if image.built.is_some() {

@@ -225,7 +225,7 @@ async fn build(
             .await;
     }
     crash::point("decide");
-    let whose = Whose::of(&application);
+    let whose = Whose::of(&application, &revision.spec);
     let images = control.for_cluster(&whose, images).await?;
     other_images.extend(payload.other_pinned.clone());
     let other_images = control.others_for_cluster(&whose, other_images).await?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::Accounts;
 use crate::id::{ApplicationId, ClusterId, VolumeId};
 use crate::image::ImageReference;
 use crate::name::{EnvName, Name};
@@ -68,6 +69,9 @@ pub struct ImageFacts {
     pub env: IndexMap<String, String>,
     #[serde(default)]
     pub size: u64,
+    /// Whom it knows by name; `None` where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Accounts>,
 }
 
 /// Everything `decide` reads besides the revision and its parent. Fetched first; `decide` asks nothing.

@@ -51,6 +51,9 @@ impl ImageReference {
     }
 }
 
+/// Of registry and repository, written out. (Source: github.com/distribution/reference, `RepositoryNameTotalLengthMax`.)
+const LONGEST_NAME: usize = 255;
+
 impl FromStr for ImageReference {
     type Err = InvalidImage;
     fn from_str(text: &str) -> Result<Self, InvalidImage> {
@@ -129,6 +132,11 @@ impl FromStr for ImageReference {
         if !repository.split('/').all(segment_ok) {
             return Err(fail(
                 "the repository may hold lower-case letters, digits and . _ - between them",
+            ));
+        }
+        if registry.len() + 1 + repository.len() > LONGEST_NAME {
+            return Err(fail(
+                "registry and repository together are longer than 255 characters",
             ));
         }
         let tag = match (tag, digest) {
@@ -230,5 +238,9 @@ mod tests {
         ] {
             assert!(bad.parse::<ImageReference>().is_err(), "{bad}");
         }
+        let longest = "a".repeat(255 - "docker.io/library/".len());
+        let written = longest.parse::<ImageReference>().unwrap().to_string();
+        assert!(written.parse::<ImageReference>().is_ok());
+        assert!(format!("{longest}a").parse::<ImageReference>().is_err());
     }
 }

@@ -8,6 +8,7 @@
 //! Start with [`spec`], then [`release`], then [`stage`]. Values that come from people are newtypes that only parsing
 //! builds ([`name::Name`], [`quantity::Cpu`], [`image::ImageReference`] …), so code behind them need not validate.
 
+pub mod accounts;
 pub mod clock;
 pub mod cluster;
 pub mod database;

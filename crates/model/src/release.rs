@@ -190,14 +190,28 @@ pub struct DecidedContainer {
     /// Whom the image starts as where `user` does not say it: on a cluster, where it is told by number and not root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_user: Option<String>,
+    /// Whom `user`, or the image where that says nothing, means by a name: `UID:GID`, as the image knows it. On a cluster alone,
+    /// where users have numbers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_user: Option<String>,
 }
 
 impl DecidedContainer {
     /// The user, and the group where one is told, that it runs as, if that is known and not root.
     pub fn ordinary_user(&self) -> Option<(u32, Option<u32>)> {
-        let told = self.user.as_deref().or(self.image_user.as_deref())?;
-        numeric_user(told).filter(|(user, _)| *user != 0)
+        let told = self.numbered_user().or(self.image_user.as_deref());
+        numeric_user(told?).filter(|(user, _)| *user != 0)
     }
+
+    /// The user that it is told to run as, by number if that is known.
+    pub fn numbered_user(&self) -> Option<&str> {
+        self.named_user.as_deref().or(self.user.as_deref())
+    }
+}
+
+/// Whether a user is told by a name, for itself or its group, that only its image knows.
+pub fn is_named_user(user: &str) -> bool {
+    numeric_user(user).is_none()
 }
 
 /// `1000` or `1000:1000`.

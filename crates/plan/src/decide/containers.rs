@@ -86,6 +86,7 @@ pub(super) fn decide(parts: Parts, problems: &mut Vec<Problem>) -> DecidedContai
         host: parts.host.cloned(),
         options,
         image_user: parts.image.user.clone().filter(|_| parts.user.is_none()),
+        named_user: parts.image.number_of(parts.user),
     }
 }
 

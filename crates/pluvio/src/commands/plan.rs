@@ -167,6 +167,13 @@ fn manifests(
         }
     };
     let wish = decide(planned, kubernetes)?;
+    if kubernetes {
+        for (path, user) in pluvio_plan::named_users(&planned.spec) {
+            context.out.say(format!(
+                "{path}.user: the number of {user} is looked up in the image when it is deployed."
+            ));
+        }
+    }
     let facts = facts(kubernetes);
     let objects = if kubernetes {
         let options = pluvio_plan::lower::kubernetes::Options::for_reading(&wish.release);

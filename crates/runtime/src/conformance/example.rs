@@ -133,6 +133,7 @@ impl Example {
                 host: None,
                 options: None,
                 image_user: None,
+                named_user: None,
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),

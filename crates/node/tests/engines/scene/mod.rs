@@ -289,6 +289,7 @@ impl Scene {
                 host: None,
                 options: None,
                 image_user: None,
+                named_user: None,
             },
             sidecars: IndexMap::new(),
             init: IndexMap::new(),

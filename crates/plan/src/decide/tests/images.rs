@@ -111,3 +111,57 @@ fn a_deploy_resolves_anew_and_a_patch_inherits() {
         ]
     );
 }
+
+#[test]
+fn on_a_cluster_users_names_have_the_numbers_that_the_image_gives_them() {
+    let with = |user: serde_json::Value| {
+        sample::shop(json!({ "web": { "image": "localhost/shop:1", "user": user } }))
+    };
+    let facts = |spec: &AppSpec, own: Option<&str>| {
+        let mut facts = sample::facts(spec);
+        facts.runtime.runtime = RuntimeKind::Kubernetes;
+        for image in facts.images.values_mut() {
+            image.facts.user = own.map(str::to_owned);
+            image.facts.accounts = Some(pluvio_model::accounts::Accounts::parse(
+                "root:x:0:0::/:\napp:x:1001:1002::/:\nweb:x:7:8::/:\n",
+                "staff:x:50:\n",
+            ));
+        }
+        facts
+    };
+    let decide = |spec: &AppSpec, parent: Option<&Release>, facts: &DecideFacts| {
+        let revision = sample::revision(1, spec, Origin::Deploy);
+        let release = crate::decide(&revision, parent, facts, &mut sample::volume_ids()).unwrap();
+        let main = release.components["web"].content.main.clone();
+        (release, main.named_user)
+    };
+    for (told, own, number) in [
+        (json!("app"), None, Some("1001:1002")),
+        (json!("app:staff"), Some("web"), Some("1001:50")),
+        (json!(null), Some("web"), Some("7:8")),
+        (json!("root"), None, Some("0:0")),
+        (json!(null), Some("root"), None),
+        (json!(null), None, None),
+        (json!("1001:1002"), Some("web"), None),
+        (json!("nobody"), None, None),
+    ] {
+        let spec = with(told.clone());
+        let (_, named) = decide(&spec, None, &facts(&spec, own));
+        assert_eq!(named.as_deref(), number, "{told} of {own:?}");
+    }
+
+    // Without a look at the image, whom the same words meant stays.
+    let spec = with(json!("app"));
+    let (first, _) = decide(&spec, None, &facts(&spec, None));
+    let mut unseen = facts(&spec, None);
+    unseen.images.clear();
+    let (_, again) = decide(&spec, Some(&first), &unseen);
+    assert_eq!(again.as_deref(), Some("1001:1002"));
+    let (_, other) = decide(&with(json!("web")), Some(&first), &unseen);
+    assert_eq!(other, None);
+
+    // An engine looks itself.
+    let mut engine = facts(&spec, None);
+    engine.runtime.runtime = RuntimeKind::Docker;
+    assert_eq!(decide(&spec, None, &engine).1, None);
+}

@@ -7,6 +7,7 @@ mod routes;
 mod volumes;
 
 use expect_test::{Expect, expect};
+use pluvio_model::facts::{DecideFacts, RuntimeKind};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::Origin;

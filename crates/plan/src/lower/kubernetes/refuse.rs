@@ -417,14 +417,22 @@ fn container(
         );
     }
     let is_id = |(user, group): (u32, Option<u32>)| user.max(group.unwrap_or(0)) <= GREATEST_ID;
-    if let Some(user) = &container.user
-        && !numeric_user(user).is_some_and(is_id)
-    {
-        refuse(
-            format!("{path}.user"),
-            "Kubernetes knows users by number only, up to 2147483647.",
-            "Write the number, `1000` or `1000:1000`.",
-        );
+    // A plan looks into no image: the number is found when it is deployed.
+    let is_planned = container.image_id == container.image.to_string();
+    if let Some(user) = container.numbered_user() {
+        match numeric_user(user) {
+            Some(numbers) if !is_id(numbers) => refuse(
+                format!("{path}.user"),
+                "Kubernetes knows users by number only, up to 2147483647.",
+                "Write a smaller number.",
+            ),
+            None if !is_planned || user.split(':').any(str::is_empty) => refuse(
+                format!("{path}.user"),
+                &format!("Kubernetes knows users by number only, and the image does not say the number of {user}."),
+                "Write one that its /etc/passwd and /etc/group have, or the number, `1000` or `1000:1000`.",
+            ),
+            _ => {}
+        }
     }
     let with_colon = container
         .env

@@ -100,7 +100,7 @@ const UNCONFINED: Profile = Profile {
 /// the like that rights can be gained.
 pub(super) fn of_container(container: &DecidedContainer) -> Security {
     let host = container.host.clone().unwrap_or_default();
-    let user = container.user.as_deref().and_then(numeric_user);
+    let user = container.numbered_user().and_then(numeric_user);
     let may_be_root = container.ordinary_user().is_none();
     Security {
         privileged: host.privileged,

@@ -241,6 +241,42 @@ fn an_image_that_names_an_ordinary_user_is_taken_at_its_word() {
 }
 
 #[test]
+fn a_user_by_name_runs_by_the_number_that_the_image_gives_it() {
+    let spec = sample::shop(json!({ "web": {
+        "image": "registry.test/shop:1", "user": "app", "volumes": { "/data": {} },
+    } }));
+    let mut wish = wish(&spec);
+    let options = options();
+    let lower =
+        |wish: &RunWish| kubernetes(wish, sample::application(), Generation(7), &options);
+    let problems = lower(&wish).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].cause.contains("the number of app"), "{problems:?}");
+
+    let pod = |wish: &RunWish| {
+        let objects = lower(wish).unwrap();
+        conform(&objects);
+        let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+        workload.body["spec"]["template"]["spec"].clone()
+    };
+    let web = wish.release.components.get_mut("web").unwrap();
+    web.content.main.named_user = Some("1001:50".to_owned());
+    let told = pod(&wish);
+    let security = &told["containers"][0]["securityContext"];
+    assert_eq!(security["runAsUser"], 1001);
+    assert_eq!(security["runAsGroup"], 50);
+    assert_eq!(security["runAsNonRoot"], true);
+    assert_eq!(told["securityContext"]["fsGroup"], 50);
+
+    // A plan has looked into no image.
+    let web = wish.release.components.get_mut("web").unwrap();
+    web.content.main.named_user = None;
+    web.content.main.image_id = web.content.main.image.to_string();
+    let planned = pod(&wish);
+    assert_eq!(planned["containers"][0]["securityContext"]["runAsUser"], json!(null));
+}
+
+#[test]
 fn security_options_of_engines_have_pods_words() {
     let security = |options: serde_json::Value| {
         let spec =
