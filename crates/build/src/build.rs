@@ -39,7 +39,7 @@ impl Builder {
             presence: Arc::new(Presence::announce(&settings.work)),
             settings: Arc::new(settings),
             clearing,
-            accounts: Arc::default(),
+            looked: Arc::default(),
         }
     }
 

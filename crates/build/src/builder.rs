@@ -177,5 +177,5 @@ pub struct Builder {
     pub(crate) presence: std::sync::Arc<crate::presence::Presence>,
     /// Removing what finished builds need no more: nobody waits for it but [`Builder::settled`].
     pub(crate) clearing: tokio_util::task::TaskTracker,
-    pub(crate) accounts: std::sync::Arc<crate::accounts::Known>,
+    pub(crate) looked: std::sync::Arc<crate::inside::Looked>,
 }

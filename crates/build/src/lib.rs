@@ -4,7 +4,6 @@
 //! both are pure. Fetching and executing follow the plan and choose nothing. Only this crate and `engine` talk to an
 //! engine's API.
 
-mod accounts;
 mod authorities;
 mod base;
 mod build;
@@ -14,6 +13,7 @@ mod dockerfile;
 pub mod fetch;
 pub mod glob;
 mod host;
+mod inside;
 mod job;
 pub mod plan;
 pub mod plan_beside;

@@ -226,11 +226,12 @@ impl Control {
         let upload = self.last_upload(from).await;
         let store = &self.inner.store;
         let asked = if pinned && !with_data {
+            let spec = plan.copy.spec.clone();
             let images_for = pulls::Whose {
                 team: &ask.to.team_name,
                 application: &plan.place.name,
                 cluster: ask.to.cluster,
-                names_users: !pluvio_plan::named_users(&plan.copy.spec).is_empty(),
+                spec: &spec,
             };
             let mut plan = plan.clone();
             plan.images = self.for_cluster(&images_for, plan.images).await?;
@@ -361,7 +362,8 @@ impl Control {
                 )
                 .evidence(more));
         }
-        let images_for = pulls::Whose::of(to, plan.spec());
+        let spec = plan.spec().clone();
+        let images_for = pulls::Whose::of(to, &spec);
         let images = self.for_cluster(&images_for, plan.images).await?;
         let other_images = self
             .others_for_cluster(&images_for, plan.other_images)

@@ -12,7 +12,7 @@ use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, Revision, SourceRecord};
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::SecretValue;
-use pluvio_plan::{ImageNeed, images_needed, named_users};
+use pluvio_plan::{ImageNeed, LookedFor, asked_inside, images_needed, named_users};
 use pluvio_runtime::Images;
 use pluvio_store::{Application, Asked, Deciding, Whose};
 
@@ -61,7 +61,7 @@ impl Control {
         if parent.is_none()
             || !needs.values().all(at_hand)
             || others_of(&spec) != others_of(&base.spec)
-            || (application.cluster.is_some() && named_users(&spec) != named_users(&base.spec))
+            || (application.cluster.is_some() && looks(&spec) != looks(&base.spec))
         {
             let deploy = DeployAsk {
                 scope: self.scope_of(application),
@@ -219,6 +219,13 @@ fn others_of(spec: &AppSpec) -> BTreeSet<String> {
     containers
         .filter_map(|container| Some(container.image.as_ref()?.to_string()))
         .collect()
+}
+
+/// What images have to be looked into for, on a cluster.
+fn looks(spec: &AppSpec) -> (BTreeMap<String, String>, BTreeMap<Name, LookedFor>, LookedFor) {
+    let components = spec.components.keys();
+    let each = components.map(|name| (name.clone(), asked_inside(spec, Some(name))));
+    (named_users(spec), each.collect(), asked_inside(spec, None))
 }
 
 /// What an edit does, in a few words: `Add cache; web uses cache; change worker`. Empty if it does nothing.

@@ -11,7 +11,7 @@ use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::is_named_user;
 use pluvio_model::spec::AppSpec;
 use pluvio_model::stage::SecretValue;
-use pluvio_plan::named_users;
+use pluvio_plan::asked_inside;
 use pluvio_runtime::{Pull, Pulls};
 use pluvio_store::Application;
 
@@ -53,17 +53,16 @@ pub(crate) struct Whose<'a> {
     pub(crate) team: &'a Name,
     pub(crate) application: &'a Name,
     pub(crate) cluster: Option<ClusterId>,
-    /// Whether the specification tells users by names that its images know.
-    pub(crate) names_users: bool,
+    pub(crate) spec: &'a AppSpec,
 }
 
 impl<'a> Whose<'a> {
-    pub(crate) fn of(application: &'a Application, spec: &AppSpec) -> Whose<'a> {
+    pub(crate) fn of(application: &'a Application, spec: &'a AppSpec) -> Whose<'a> {
         Whose {
             team: &application.team_name,
             application: &application.name,
             cluster: application.cluster,
-            names_users: !named_users(spec).is_empty(),
+            spec,
         }
     }
 }
@@ -81,7 +80,7 @@ impl Control {
         }
         let mut named = BTreeMap::new();
         for (component, image) in images {
-            let image = self.named_for_cluster(whose, &component, image).await?;
+            let image = self.named_for_cluster(whose, Some(&component), image).await?;
             named.insert(component, image);
         }
         Ok(named)
@@ -96,25 +95,26 @@ impl Control {
         if whose.cluster.is_none() {
             return Ok(images);
         }
-        let beside: Name = "beside".parse().expect("a name");
         let mut named = BTreeMap::new();
         for (reference, image) in images {
-            let image = self.named_for_cluster(whose, &beside, image).await?;
+            let image = self.named_for_cluster(whose, None, image).await?;
             named.insert(reference, image);
         }
         Ok(named)
     }
 
+    /// `component`: whose image it is; `None` of sidecars and init steps.
     async fn named_for_cluster(
         &self,
         whose: &Whose<'_>,
-        component: &Name,
+        component: Option<&Name>,
         mut image: ImageAtHand,
     ) -> Result<ImageAtHand, Problem> {
         let own = image.facts.user.as_deref();
-        if whose.names_users || own.is_some_and(is_named_user) {
-            let accounts = self.builder().accounts(&image.facts.id).await;
-            image.facts.accounts = accounts?;
+        let asked = asked_inside(whose.spec, component);
+        if asked.users || !asked.paths.is_empty() || own.is_some_and(is_named_user) {
+            let inside = self.builder().inside(&image.facts.id, &asked.paths).await;
+            image.facts.inside = inside?;
         }
         let Some(host) = self.images_host() else {
             // Nobody else has what was built here.
@@ -126,6 +126,8 @@ impl Control {
         if image.reference.registry() == host && image.reference.digest().is_some() {
             return Ok(image);
         }
+        let beside: Name = "beside".parse().expect("a name");
+        let component = component.unwrap_or(&beside);
         let published = self.publish(whose.team, whose.application, component, &image.facts.id);
         let reference = published.await?.parse::<ImageReference>();
         let reference = reference.map_err(|error: InvalidImage| {

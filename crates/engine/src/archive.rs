@@ -131,6 +131,26 @@ impl Engine {
         Ok(Some(content))
     }
 
+    /// Whether a path is a folder with something in it.
+    pub async fn holds_something(&self, container: &str, path: &str) -> Result<bool, DriverError> {
+        /// The folder's own entry and the next one's, with what extends their headers.
+        const HEAD: u64 = 64 * 1024;
+        let Some(body) = self.get_archive(container, path).await? else {
+            return Ok(false);
+        };
+        let mut head = Vec::new();
+        let read = body.take(HEAD).read_to_end(&mut head).await;
+        read.map_err(|error| {
+            let why = Failure::Body(error.to_string());
+            named(why, &format!("look into {path} of"), container)
+        })?;
+        let mut archive = tar::Archive::new(&head[..]);
+        let entries = archive.entries().into_iter().flatten();
+        let kinds = entries.map_while(Result::ok).map(|entry| entry.header().entry_type());
+        let kinds: Vec<tar::EntryType> = kinds.take(2).collect();
+        Ok(kinds.len() == 2 && kinds[0].is_dir())
+    }
+
     pub async fn path_exists(&self, container: &str, path: &str) -> Result<bool, DriverError> {
         let query = format!("/containers/{container}/archive?path={}", escape(path));
         match self.tell(Method::HEAD, &query).await {

@@ -330,6 +330,23 @@ impl Engine {
         Ok(created.id)
     }
 
+    /// A container to read an image's files from, which is never started. What the image declares as volumes is none there:
+    /// Podman fills one only when its container starts.
+    pub async fn create_to_look(&self, name: &str, image: &str) -> Result<(), DriverError> {
+        if !self.is_podman() {
+            let body = serde_json::json!({
+                "Image": image, "Cmd": ["true"], "HostConfig": { "NetworkMode": "none" },
+            });
+            return self.create_container(name, &body).await.map(drop);
+        }
+        let body = serde_json::json!({
+            "name": name, "image": image, "command": ["true"],
+            "image_volume_mode": "ignore", "netns": { "nsmode": "none" },
+        });
+        let made: Result<Value, Failure> = self.post("/libpod/containers/create", &body).await;
+        made.map(drop).map_err(|f| named(f, "create", name))
+    }
+
     pub async fn start_container(&self, container: &str) -> Result<(), DriverError> {
         self.tell(Method::POST, &format!("/containers/{container}/start"))
             .await

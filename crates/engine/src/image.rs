@@ -124,7 +124,7 @@ impl Engine {
             volumes: config.volumes.unwrap_or_default().into_keys().collect(),
             env: env.iter().filter_map(pair).collect(),
             size: answer.size,
-            accounts: None,
+            inside: None,
         }))
     }
 

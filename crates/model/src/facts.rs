@@ -69,9 +69,17 @@ pub struct ImageFacts {
     pub env: IndexMap<String, String>,
     #[serde(default)]
     pub size: u64,
-    /// Whom it knows by name; `None` where nobody looked.
+    /// What its own files tell; `None` where nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accounts: Option<Accounts>,
+    pub inside: Option<Inside>,
+}
+
+/// What an image's own files tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    pub accounts: Accounts,
+    /// Of the folders that were asked for, those in which it has something, if it can copy that by itself.
+    pub filled: BTreeSet<String>,
 }
 
 /// Everything `decide` reads besides the revision and its parent. Fetched first; `decide` asks nothing.

@@ -56,7 +56,8 @@ pub(super) fn begins(words: &[&str]) -> usize {
             _ => break,
         }
     }
-    at
+    // `sudo -u` may be all that there is.
+    at.min(words.len())
 }
 
 /// After how many words `run` has been said.

@@ -6,7 +6,7 @@ use pluvio_model::problem::{Problem, SPEC_CONFLICT, SPEC_UNSUPPORTED};
 use pluvio_model::release::{DecidedContainer, DecidedFile, DecidedMount, DecidedProbes};
 use pluvio_model::spec::{
     AbsolutePath, Command, ContainerOptions, CpuRange, FileMode, FileSpec, HostOptions,
-    MemoryRange, Resources,
+    MemoryRange, Resources, VolumeKind,
 };
 use pluvio_model::template::Rendered;
 
@@ -76,7 +76,7 @@ pub(super) fn decide(parts: Parts, problems: &mut Vec<Problem>) -> DecidedContai
         stop_signal: parts.stop_signal.cloned(),
         env: parts.env,
         files: parts.files,
-        mounts: parts.mounts,
+        mounts: seeded(parts.mounts, parts.image),
         cpu_request,
         cpu_limit,
         memory_request,
@@ -86,8 +86,19 @@ pub(super) fn decide(parts: Parts, problems: &mut Vec<Problem>) -> DecidedContai
         host: parts.host.cloned(),
         options,
         image_user: parts.image.user.clone().filter(|_| parts.user.is_none()),
-        named_user: parts.image.number_of(parts.user),
+        named_user: parts.image.inside.number_of(parts.user),
     }
+}
+
+/// Marks the volumes that begin with what the image has at their places.
+fn seeded(
+    mut mounts: IndexMap<AbsolutePath, DecidedMount>,
+    image: &Image,
+) -> IndexMap<AbsolutePath, DecidedMount> {
+    for (target, mount) in &mut mounts {
+        mount.seed = mount.kind == VolumeKind::Disk && image.inside.is_filled(target);
+    }
+    mounts
 }
 
 /// A program that will be process 1 itself gets none in front of it: `s6-overlay` and its like refuse to run otherwise.

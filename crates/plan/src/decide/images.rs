@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pluvio_model::accounts::Accounts;
 use pluvio_model::facts::{DecideFacts, ImageAtHand, RuntimeKind};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{IMAGE_NOT_FOUND, Problem, SOURCE_MISSING};
-use pluvio_model::release::{BuildRecord, DecidedContainer, DecidedPort, Release, is_named_user, numeric_user};
+use pluvio_model::release::{BuildRecord, DecidedContainer, DecidedPort, Release, numeric_user};
 use pluvio_model::revision::Origin;
 use pluvio_model::spec::{AppSpec, ComponentSpec, Database, Kind};
 
 use indexmap::IndexMap;
+
+use super::inside::Seen;
 
 /// Where a component's image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,26 +90,6 @@ pub fn other_images_needed(
         .collect()
 }
 
-/// Users of a specification that are told by name, by the path of what runs as them.
-pub fn named_users(spec: &AppSpec) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut note = |path: String, user: &Option<String>| {
-        let named = user.as_ref().filter(|user| is_named_user(user));
-        found.extend(named.map(|user| (path, user.clone())));
-    };
-    for (name, component) in &spec.components {
-        let path = format!("components.{name}");
-        for (each, container) in &component.sidecars {
-            note(format!("{path}.sidecars.{each}"), &container.user);
-        }
-        for (each, container) in &component.init {
-            note(format!("{path}.init.{each}"), &container.user);
-        }
-        note(path, &component.user);
-    }
-    found
-}
-
 /// Whether a component of this kind is a container of an image that its specification names.
 pub(super) fn has_container(kind: Kind) -> bool {
     match kind {
@@ -128,50 +109,9 @@ pub(super) struct Image {
     pub(super) program: Program,
     /// Whom it starts as, where that matters.
     pub(super) user: Option<String>,
-    pub(super) names: Names,
+    pub(super) inside: Seen,
     /// Paths at which it declares data; `None` where nothing was looked up.
     pub(super) volumes: Option<Vec<String>>,
-}
-
-/// Who is meant by users' names, where that matters.
-pub(super) enum Names {
-    /// As the image knows them, and whom it starts as.
-    Known(Accounts, Option<String>),
-    /// Nothing was looked up: what the parent was told, and whom that meant.
-    AsBefore {
-        told: Option<String>,
-        meant: Option<String>,
-    },
-    Unknown,
-}
-
-impl Names {
-    fn of_before(before: &DecidedContainer) -> Names {
-        Names::AsBefore {
-            told: before.user.clone(),
-            meant: before.named_user.clone(),
-        }
-    }
-}
-
-impl Image {
-    /// `UID:GID` of a user by name, told by the specification or else by the image.
-    pub(super) fn number_of(&self, told: Option<&String>) -> Option<String> {
-        match &self.names {
-            Names::Known(accounts, own) => {
-                let user = told.or(own.as_ref());
-                let named = user.filter(|user| is_named_user(user));
-                let numbers = accounts.numbers(named?);
-                // An image of root's says no more than one that names nobody.
-                numbers.filter(|numbers| told.is_some() || !numbers.starts_with("0:"))
-            }
-            Names::AsBefore {
-                told: before,
-                meant,
-            } if before.as_ref() == told => meant.clone(),
-            Names::AsBefore { .. } | Names::Unknown => None,
-        }
-    }
 }
 
 /// What the image runs, where its container is not told.
@@ -253,7 +193,7 @@ pub(super) fn of_component(
             ports: ImagePorts::AsBefore(before.content.ports.clone()),
             program: Program::of_before(&before.content.main),
             user: before.content.main.image_user.clone(),
-            names: Names::of_before(&before.content.main),
+            inside: Seen::of_before(&before.content.main),
             volumes: None,
         }),
         (None, None, None) if component.kind == Kind::Database => Err(IMAGE_NOT_FOUND
@@ -303,7 +243,7 @@ pub(super) fn of_other(
             ports: ImagePorts::Exposed(Vec::new()),
             program: Program::of_before(container),
             user: container.image_user.clone(),
-            names: Names::of_before(container),
+            inside: Seen::of_before(container),
             volumes: None,
         }),
         None => Err(IMAGE_NOT_FOUND
@@ -336,11 +276,9 @@ fn at_hand(image: &ImageAtHand, facts: &DecideFacts) -> Image {
     // An engine looks itself: there its releases stay as they are.
     let matters = facts.runtime.runtime == RuntimeKind::Kubernetes;
     let is_ordinary = |user: &String| numeric_user(user).is_some_and(|(user, _)| user != 0);
-    let accounts = image.facts.accounts.clone().filter(|_| matters);
-    let own = image.facts.user.clone();
     Image {
         user: user.filter(|user| matters && is_ordinary(user)),
-        names: accounts.map_or(Names::Unknown, |accounts| Names::Known(accounts, own)),
+        inside: Seen::of(image, matters),
         reference: image.reference.clone(),
         id: image.facts.id.clone(),
         built: image.built.clone(),

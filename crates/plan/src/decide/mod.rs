@@ -10,6 +10,7 @@ mod database;
 mod environment;
 mod external;
 mod images;
+mod inside;
 mod order;
 mod placement;
 mod ports;
@@ -20,7 +21,8 @@ mod volumes;
 
 pub use database::refuse_other_data;
 pub(crate) use database::{mount_data, volume as database_volume};
-pub use images::{ImageNeed, images_inherited, images_needed, named_users, other_images_needed};
+pub use images::{ImageNeed, images_inherited, images_needed, other_images_needed};
+pub use inside::{LookedFor, asked_inside, named_users};
 pub use placement::is_out_of_use;
 pub use volumes::volume_of;
 

@@ -76,6 +76,7 @@ impl<'a> Volumes<'a> {
                     uid: mount.uid,
                     gid: mount.gid,
                     exec: mount.exec,
+                    seed: false,
                 };
                 (target.clone(), decided)
             })

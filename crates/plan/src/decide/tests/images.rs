@@ -1,5 +1,8 @@
 //! Which images stay.
 
+use pluvio_model::accounts::Accounts;
+use pluvio_model::facts::Inside;
+
 use super::*;
 
 #[test]
@@ -122,10 +125,11 @@ fn on_a_cluster_users_names_have_the_numbers_that_the_image_gives_them() {
         facts.runtime.runtime = RuntimeKind::Kubernetes;
         for image in facts.images.values_mut() {
             image.facts.user = own.map(str::to_owned);
-            image.facts.accounts = Some(pluvio_model::accounts::Accounts::parse(
-                "root:x:0:0::/:\napp:x:1001:1002::/:\nweb:x:7:8::/:\n",
-                "staff:x:50:\n",
-            ));
+            let passwd = "root:x:0:0::/:\napp:x:1001:1002::/:\nweb:x:7:8::/:\n";
+            image.facts.inside = Some(Inside {
+                accounts: Accounts::parse(passwd, "staff:x:50:\n"),
+                filled: ["/srv/www".to_owned()].into(),
+            });
         }
         facts
     };
@@ -164,4 +168,36 @@ fn on_a_cluster_users_names_have_the_numbers_that_the_image_gives_them() {
     let mut engine = facts(&spec, None);
     engine.runtime.runtime = RuntimeKind::Docker;
     assert_eq!(decide(&spec, None, &engine).1, None);
+}
+
+#[test]
+fn on_a_cluster_a_volume_begins_with_what_the_image_has_there() {
+    let spec = sample::shop(json!({ "web": {
+        "image": "localhost/shop:1",
+        "volumes": { "/srv/www": { "name": "www" }, "/srv/empty": { "name": "empty" }, "/srv/www2": { "type": "memory" } },
+    } }));
+    let mut facts = sample::facts(&spec);
+    facts.runtime.runtime = RuntimeKind::Kubernetes;
+    let asked = crate::asked_inside(&spec, Some(&"web".parse().unwrap()));
+    assert_eq!(asked.paths.len(), 2, "{asked:?}");
+    assert_eq!(crate::asked_inside(&spec, None), crate::LookedFor::default());
+    for image in facts.images.values_mut() {
+        image.facts.inside = Some(Inside {
+            filled: ["/srv/www".to_owned(), "/srv/www2".to_owned()].into(),
+            ..Inside::default()
+        });
+    }
+    let mut ids = sample::volume_ids();
+    let mut decide = |parent: Option<&Release>, facts: &DecideFacts| {
+        let revision = sample::revision(1, &spec, Origin::Deploy);
+        let release = crate::decide(&revision, parent, facts, &mut ids).unwrap();
+        let mounts = &release.components["web"].content.main.mounts;
+        let seeded: Vec<_> = mounts.iter().filter(|(_, mount)| mount.seed).collect();
+        assert_eq!(seeded.len(), 1);
+        assert_eq!(seeded[0].0.as_str(), "/srv/www");
+        release
+    };
+    let first = decide(None, &facts);
+    facts.images.clear();
+    decide(Some(&first), &facts);
 }

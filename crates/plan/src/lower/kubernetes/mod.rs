@@ -28,6 +28,7 @@ mod pod;
 mod refuse;
 mod scale;
 mod security;
+mod seed;
 mod workload;
 
 use indexmap::IndexMap;

@@ -15,7 +15,7 @@ use super::super::ORDINAL;
 use super::api::*;
 use super::config::{self, env_key, file_key, hot_key};
 use super::hosts::host_aliases;
-use super::{Lowering, key, labels, names, security};
+use super::{Lowering, key, labels, names, security, seed};
 
 /// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
 const PRE_STOP: u64 = 5;
@@ -51,6 +51,15 @@ impl Lowering<'_> {
         for (name, init) in &content.init {
             before.push(self.container(component, name.as_str(), init, &mut volumes));
         }
+        let steps = {
+            let all = || before.iter().chain([&main]);
+            let mounts = |name: &str| {
+                let found = all().find(|one: &&Container| one.name == name)?;
+                Some(&found.volume_mounts[..])
+            };
+            seed::steps(content, mounts, name)
+        };
+        before.splice(0..0, steps);
         let mut labels = self.metadata("", Some(component)).labels;
         for shared in names::shared_names(self.release, component) {
             labels.insert(names::shared_label(shared), "true".to_owned());
@@ -358,7 +367,7 @@ fn pod_volume(kind: &str, of: &str) -> String {
 }
 
 /// What the nodes pull. An engine's image id is no digest that a registry knows, so only what the reference itself pins is pinned.
-fn image(container: &DecidedContainer) -> String {
+pub(super) fn image(container: &DecidedContainer) -> String {
     container.image.to_string()
 }
 
@@ -459,7 +468,7 @@ pub(super) fn protocol(protocol: PortProtocol) -> &'static str {
     }
 }
 
-fn resources(container: &DecidedContainer) -> Resources {
+pub(super) fn resources(container: &DecidedContainer) -> Resources {
     let mut resources = Resources::default();
     let cpu = |millis: u32| format!("{millis}m");
     let mut set = |limit: bool, what, value: Option<String>| {

@@ -241,6 +241,34 @@ fn an_image_that_names_an_ordinary_user_is_taken_at_its_word() {
 }
 
 #[test]
+fn a_step_before_all_others_copies_what_a_volume_begins_with() {
+    let spec = sample::shop(json!({ "web": {
+        "image": "registry.test/shop:1", "user": "1000",
+        "volumes": { "/srv/www": { "name": "www" }, "/srv/data": { "name": "data" } },
+        "sidecars": { "log": { "command": ["tail"], "volumes": { "/srv/www": { "name": "www", "readOnly": true } } } },
+    } }));
+    let mut wish = wish(&spec);
+    let content = &mut wish.release.components.get_mut("web").unwrap().content;
+    let log = &mut content.sidecars["log"];
+    for container in [&mut content.main, log] {
+        container.mounts[0].seed = true;
+    }
+    let objects = kubernetes(&wish, sample::application(), Generation(7), &options()).unwrap();
+    conform(&objects);
+    let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+    let pod = &workload.body["spec"]["template"]["spec"];
+    let before = pod["initContainers"].as_array().unwrap();
+    let names: Vec<_> = before.iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(names, [json!("pluvio-seed-0"), json!("log")]);
+    let step = &before[0];
+    assert_eq!(step["volumeMounts"][0]["name"], pod["containers"][0]["volumeMounts"][0]["name"]);
+    assert_eq!(step["volumeMounts"][0]["readOnly"], json!(null));
+    assert_eq!(step["command"][4], "/srv/www");
+    assert_eq!(step["image"], "registry.test/shop:1");
+    assert_eq!(step["securityContext"]["runAsUser"], 1000);
+}
+
+#[test]
 fn a_user_by_name_runs_by_the_number_that_the_image_gives_it() {
     let spec = sample::shop(json!({ "web": {
         "image": "registry.test/shop:1", "user": "app", "volumes": { "/data": {} },
