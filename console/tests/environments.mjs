@@ -29,6 +29,7 @@ export async function environments({ check, open, target, accessible }) {
     await page.keyboard.type('preview')
     await page.keyboard.press('Enter')
     await page.waitForURL(/\/e\/production$/)
+    await page.getByRole('status').getByText('preview is deleted').waitFor()
     await page.done()
     server.close()
   })

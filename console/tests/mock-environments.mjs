@@ -96,11 +96,11 @@ export function environments(method, path, body, placed, begin) {
   }
   const entry = new RegExp(`^${list}/([^/]+)$`).exec(path)
   if (entry && method === 'DELETE') {
-    all.splice(
-      all.findIndex((known) => known.name === entry[1]),
-      1,
-    )
-    return [204]
+    const at = all.findIndex((known) => known.name === entry[1])
+    const [{ name, cluster }] = all.splice(at, 1)
+    const holds = ['PersistentVolumeClaim data']
+    const left = cluster === 'local' ? undefined : { cluster, name: `${team}--${name}`, holds }
+    return [200, { deleted: name, left }]
   }
   const what = /\/applications\/([^/]+)\/(copy|promote)(\/preview)?$/.exec(path)
   if (!what) return undefined

@@ -6,6 +6,7 @@ import { invalidate, useResource } from './resource'
 import type {
   CopyPreview,
   CopyRequest,
+  EnvironmentDeleted,
   EnvironmentSummary,
   Operation,
   Page,
@@ -40,8 +41,9 @@ export async function createEnvironment(team: string, name: string, cluster?: st
 }
 
 export async function deleteEnvironment(team: string, name: string) {
-  await remove(`${list(team)}/${name}?confirm=${name}`)
+  const deleted = await remove<EnvironmentDeleted>(`${list(team)}/${name}?confirm=${name}`)
   await refresh(team)
+  return deleted
 }
 
 const refresh = (team: string) => get(list(team)).then(() => invalidate(list(team)))

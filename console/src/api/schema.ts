@@ -641,6 +641,12 @@ export type EnvRow = {
   origin: string
 }
 
+/** An environment that was deleted, and what stays of it for now. */
+export type EnvironmentDeleted = {
+  deleted: string
+  left?: NamespaceLeft | null
+}
+
 export type EnvironmentRequest = {
   name: string
   /** The cluster that its applications run on; the engine when absent. */
@@ -967,6 +973,15 @@ export type MountRow = {
 
 /** A slug: `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 bytes, without `--` (which joins derived names). */
 export type Name = string
+
+/** A namespace that stays on a cluster after its environment, until nothing is in it. */
+export type NamespaceLeft = {
+  cluster: string
+  name: string
+  /** What is in it, each as `PersistentVolumeClaim data`; nothing while that is not known. */
+  holds: string[]
+  problem?: Problem | null
+}
 
 /** A permission that deploying a plan needs besides the one to deploy. */
 export type NeededPermission = {
@@ -2654,13 +2669,13 @@ export type Operations = {
     body: EnvironmentRequest
     answer: EnvironmentSummary
   }
-  /** Deletes an environment that no application is in. */
+  /** Deletes an environment that no application is in; answers what stays of it on its cluster. */
   'DELETE /api/v1/teams/{team}/environments/{environment}': {
     query: {
       confirm: string
     }
     body: undefined
-    answer: string
+    answer: EnvironmentDeleted
   }
   /** What its cluster has for choice: storage classes, labels of nodes, machines that are kept for some use. */
   'GET /api/v1/teams/{team}/environments/{environment}/choices': {

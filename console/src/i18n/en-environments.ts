@@ -12,6 +12,10 @@ export const environments = {
   'place.deleteTitle': 'Delete the environment {name}?',
   'place.deleteText': 'Nothing runs in it. Its history stays to be read in the audit log.',
   'place.deleteAction': 'Delete environment',
+  'place.deleted': '{name} is deleted',
+  'place.stays': 'Its namespace {namespace} on {cluster} stays until nothing is in it any more: {holds}',
+  'place.goes': 'Its namespace {namespace} on {cluster} goes in a moment',
+  'place.goesLater': 'Its namespace {namespace} on {cluster} goes later: {why}',
   'place.applications': '{n, plural, =0 {empty} one {# application} other {# applications}}',
 
   'batch.pick': 'Choose {name}',

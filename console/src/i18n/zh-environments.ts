@@ -13,6 +13,10 @@ export const environments: Record<keyof typeof en, string> = {
   'place.deleteTitle': '删除环境 {name}？',
   'place.deleteText': '其中没有运行任何应用。历史仍可在审计日志中查看。',
   'place.deleteAction': '删除环境',
+  'place.deleted': '{name} 已删除',
+  'place.stays': '它在 {cluster} 上的命名空间 {namespace} 会保留，直到其中不再有任何内容：{holds}',
+  'place.goes': '它在 {cluster} 上的命名空间 {namespace} 即将删除',
+  'place.goesLater': '它在 {cluster} 上的命名空间 {namespace} 稍后删除：{why}',
   'place.applications': '{n, plural, =0 {空} other {# 个应用}}',
 
   'batch.pick': '选择 {name}',

@@ -7,17 +7,19 @@ import { useClusters } from '../api/clusters'
 import { createEnvironment, deleteEnvironment, useEnvironments } from '../api/environments'
 import { Problem } from '../api/problem'
 import { useMay } from '../api/queries'
+import type { NamespaceLeft } from '../api/types'
 import { useI18n } from '../i18n'
 import { Button, Field, Input, Mark, Select } from '../ui/controls'
 import { ConfirmByName, Dialog } from '../ui/dialog'
 import { ProblemLine } from '../ui/panels'
+import { toast } from '../ui/toast'
 import { usePlace } from './place'
 
 const item =
   'touch flex min-h-8 cursor-default items-center gap-2 rounded-md px-2 text-sm outline-none data-[highlighted]:bg-hover'
 
 export function PlaceSwitcher({ size }: { size: 26 | 28 }) {
-  const { t } = useI18n()
+  const { t, list } = useI18n()
   const place = usePlace()
   const navigate = useNavigate()
   const environments = useEnvironments()
@@ -29,6 +31,11 @@ export function PlaceSwitcher({ size }: { size: 26 | 28 }) {
   // Where all is on the engine, nothing needs to be said of it.
   const several = new Set(all.map((one) => one.cluster)).size > 1
   const go = (env: string) => void navigate({ to: '/t/$team/e/$env', params: { team: place.team, env } })
+  const stays = ({ cluster, name: namespace, holds, problem }: NamespaceLeft) => {
+    if (problem) return t('place.goesLater', { namespace, cluster, why: problem.cause })
+    if (holds.length === 0) return t('place.goes', { namespace, cluster })
+    return t('place.stays', { namespace, cluster, holds: list(holds) })
+  }
   return (
     <>
       <Menu.Root>
@@ -105,8 +112,9 @@ export function PlaceSwitcher({ size }: { size: 26 | 28 }) {
         action={t('place.deleteAction')}
         onConfirm={async () => {
           if (!going) return
-          await deleteEnvironment(place.team, going)
+          const { left } = await deleteEnvironment(place.team, going)
           setGoing(undefined)
+          toast('ok', t('place.deleted', { name: going }), left && stays(left))
           const first = all.find((one) => one.first)
           if (first) go(first.name)
         }}

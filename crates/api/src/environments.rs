@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pluvio_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,6 +25,27 @@ pub struct EnvironmentSummary {
     /// The cluster that its applications run on; `local` is the engine.
     pub cluster: String,
     pub created_at: jiff::Timestamp,
+}
+
+/// An environment that was deleted, and what stays of it for now.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EnvironmentDeleted {
+    pub deleted: String,
+    /// Its namespace, where it was on a cluster and something is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<NamespaceLeft>,
+}
+
+/// A namespace that stays on a cluster after its environment, until nothing is in it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NamespaceLeft {
+    pub cluster: String,
+    pub name: String,
+    /// What is in it, each as `PersistentVolumeClaim data`; nothing while that is not known.
+    pub holds: Vec<String>,
+    /// Why it was not looked at; it is, once that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// What the machines behind an environment have, for choice. Empty for an engine, which is one machine.

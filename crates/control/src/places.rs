@@ -15,7 +15,7 @@ use pluvio_runtime::{Connector, Link, Linked, Place};
 use pluvio_store::Cluster;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Control, reconcile};
+use crate::{Control, namespaces, reconcile};
 
 /// Between two looks at the list of clusters when nothing hints.
 const LOOK: Duration = Duration::from_secs(10);
@@ -60,6 +60,8 @@ pub enum Reached {
 #[derive(Default)]
 pub(crate) struct Places {
     all: Mutex<BTreeMap<ClusterId, Entry>>,
+    /// Grows whenever a volume's data are gone.
+    freed: tokio::sync::watch::Sender<u64>,
 }
 
 struct Entry {
@@ -136,6 +138,15 @@ impl Places {
             let problem = Box::new(problem.clone());
             entry.reached = Reached::No { since, problem };
         });
+    }
+
+    /// Tells that a volume's data are gone: what held them may be empty now.
+    pub(crate) fn free(&self) {
+        self.freed.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn freed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.freed.subscribe()
     }
 
     /// Ends the loops of one that is taken out, or whose credential changed; the next look begins anew.
@@ -345,6 +356,7 @@ async fn look_after(control: &Control, connector: &dyn Connector, cluster: &Clus
                 tracing::info!(cluster = %cluster.name, "connected");
                 tokio::select! {
                     () = reconcile::run(control.clone(), Some(bound.clone())) => {}
+                    () = namespaces::run(control.clone(), cluster.id) => {}
                     () = watch(control, &bound, &link.kubeconfig) => {}
                 }
                 control
@@ -390,7 +402,7 @@ async fn connect(
     })
 }
 
-fn silent() -> Problem {
+pub(crate) fn silent() -> Problem {
     problem::CLUSTER_UNREACHABLE.problem(
         "The cluster does not answer in time.",
         "Check that its API server runs and that this machine reaches it.",

@@ -508,6 +508,7 @@ async fn end(control: &Control, row: &VolumeRow, actor: &str) -> Result<(), Prob
             .map_err(RuntimeError::into_problem)?;
     }
     crash::point("volume-end");
+    control.inner.places.free();
     match control
         .inner
         .store

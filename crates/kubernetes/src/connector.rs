@@ -266,6 +266,7 @@ impl Connector for Clusters {
         Ok(Linked {
             identity,
             place: runtime.clone(),
+            namespaces: runtime.clone(),
             overview: runtime,
             trouble,
         })

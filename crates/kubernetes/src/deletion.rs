@@ -36,11 +36,41 @@ pub(crate) async fn seen<K>(
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
+    let only = Preconditions {
+        uid: there.uid(),
+        resource_version: None,
+    };
+    on(api, there, only, params).await
+}
+
+/// Deletes the object as it was seen. True when nothing is left of it; refused as a conflict when somebody has written it since, or
+/// another has its name by now.
+pub(crate) async fn unchanged<K>(
+    api: &Api<K>,
+    there: &PartialObjectMeta<K>,
+    params: DeleteParams,
+) -> Result<bool, kube::Error>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let only = Preconditions {
+        uid: there.uid(),
+        resource_version: there.resource_version(),
+    };
+    on(api, there, only, params).await
+}
+
+async fn on<K>(
+    api: &Api<K>,
+    there: &PartialObjectMeta<K>,
+    only: Preconditions,
+    params: DeleteParams,
+) -> Result<bool, kube::Error>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
     let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: there.uid(),
-            resource_version: None,
-        }),
+        preconditions: Some(only),
         ..params
     };
     match api.delete(&there.name_any(), &params).await {

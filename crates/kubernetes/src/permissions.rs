@@ -85,6 +85,8 @@ pub(crate) const RULES: &[Rule] = &[
         &["namespaces"],
         &["get", "list", "create", "patch", "delete"],
     ),
+    everywhere("", &["resourcequotas", "limitranges"], &["list"])
+        .only_for("seeing that a namespace holds some before it is deleted"),
     // What applications are made of.
     everywhere(
         "",

@@ -23,7 +23,10 @@ use crate::hands::HAND;
 use crate::resources::Resources;
 use crate::{MANAGER, deletion, pull};
 
+mod abandoned;
 mod foreign;
+
+pub(crate) use abandoned::{LEAVING, STAYS};
 
 /// What applications are made of, in the order in which it goes: first who makes others.
 const KINDS: [(&str, &str); 13] = [

@@ -9,7 +9,7 @@ use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client};
 
 /// What every cluster has and Pluvio writes or looks for: kind, plural, whether it belongs to a namespace.
-const KNOWN: [(&str, &str, &str, bool); 19] = [
+const KNOWN: [(&str, &str, &str, bool); 21] = [
     ("v1", "Namespace", "namespaces", false),
     ("v1", "Service", "services", true),
     ("v1", "Secret", "secrets", true),
@@ -21,6 +21,8 @@ const KNOWN: [(&str, &str, &str, bool); 19] = [
         true,
     ),
     ("v1", "ServiceAccount", "serviceaccounts", true),
+    ("v1", "ResourceQuota", "resourcequotas", true),
+    ("v1", "LimitRange", "limitranges", true),
     ("apps/v1", "Deployment", "deployments", true),
     ("apps/v1", "StatefulSet", "statefulsets", true),
     ("apps/v1", "DaemonSet", "daemonsets", true),

@@ -112,6 +112,8 @@ pub(crate) struct Shared {
     pub(crate) readings: Readings,
     masks: Mutex<BTreeMap<ApplicationId, Masks>>,
     pub(crate) meetings: Meetings,
+    /// Held while namespaces are swept: two at once would take each other's marks for somebody's work.
+    pub(crate) sweeping: tokio::sync::Mutex<()>,
     hint: Arc<watch::Sender<u64>>,
     tracker: TaskTracker,
 }
@@ -147,6 +149,7 @@ impl KubernetesRuntime {
             security: Mutex::default(),
             masks: Mutex::default(),
             meetings: Meetings::new(),
+            sweeping: tokio::sync::Mutex::default(),
             readings: Readings::default(),
             hint: sender,
             tracker: tracker.clone(),

@@ -1,5 +1,6 @@
 //! A runtime with all that is asked of it, and how one is come by.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,6 +113,7 @@ pub struct Linked {
     pub identity: ClusterId,
     pub place: Arc<dyn Place>,
     pub overview: Arc<dyn Overview>,
+    pub namespaces: Arc<dyn Namespaces>,
     /// What does not go as the settings ask, while applications go on: a gateway that cannot be brought there.
     pub trouble: watch::Receiver<Option<Problem>>,
 }
@@ -134,6 +136,26 @@ pub trait Overview: Send + Sync {
         namespace: Option<&str>,
         name: &str,
     ) -> Result<ObjectSeen, Problem>;
+}
+
+/// What environments have on a cluster beside their applications: a namespace each.
+#[async_trait]
+pub trait Namespaces: Send + Sync {
+    /// Takes those away that were made for environments that are there no more and that hold nothing of anybody's; `kept` names
+    /// those of the environments that there are. Answers the ones that stay. Idempotent, and harmless to an application that is
+    /// deployed meanwhile.
+    ///
+    /// # Errors
+    /// The cluster does not answer or refuses. What could be taken away is.
+    async fn sweep(&self, kept: &BTreeSet<String>) -> Result<Vec<LeftNamespace>, Problem>;
+}
+
+/// A namespace that stays on a cluster after its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftNamespace {
+    pub name: String,
+    /// What is in it, each as `PersistentVolumeClaim data`; nothing where it was changed while it was looked at.
+    pub holds: Vec<String>,
 }
 
 impl std::fmt::Debug for Linked {

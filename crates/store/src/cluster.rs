@@ -201,8 +201,8 @@ impl Store {
         })
     }
 
-    /// The environments that are on a cluster, as TEAM/NAME. Those that name none are on the engine.
-    pub async fn cluster_environments(&self, cluster: ClusterId) -> Result<Vec<String>> {
+    /// The environments that are on a cluster, each as its team and its name. Those that name none are on the engine.
+    pub async fn cluster_environments(&self, cluster: ClusterId) -> Result<Vec<(Name, Name)>> {
         let query = sqlx::query(ENVIRONMENTS).bind(cluster.to_string());
         self.read_all(query).await?.iter().map(full_name).collect()
     }
@@ -214,7 +214,11 @@ impl Store {
             let cluster = read(&tx.one("cluster", row).await?)?;
             let there = tx.all(sqlx::query(ENVIRONMENTS).bind(cluster.id.to_string())).await?;
             if !there.is_empty() {
-                let names = there.iter().map(full_name).collect::<Result<Vec<_>>>()?;
+                let names = there.iter().map(|row| {
+                    let (team, name) = full_name(row)?;
+                    Ok(format!("{team}/{name}"))
+                });
+                let names = names.collect::<Result<Vec<_>>>()?;
                 return Err(StoreError::Refused(Box::new(problem::REFUSED.problem(
                     format!("Environments are on {}: {}.", cluster.name, names.join(", ")),
                     "Delete their applications, then the environments: `pluvio environment delete NAME`.",
@@ -260,12 +264,8 @@ const ENVIRONMENTS: &str = "SELECT t.name AS team_name, e.name AS environment_na
      OR (e.cluster IS NULL AND EXISTS (SELECT 1 FROM clusters c WHERE c.id = $1 AND c.kind <> 'kubernetes')) \
      ORDER BY t.name, e.name";
 
-fn full_name(row: &AnyRow) -> Result<String> {
-    Ok(format!(
-        "{}/{}",
-        row.text("team_name")?,
-        row.text("environment_name")?
-    ))
+fn full_name(row: &AnyRow) -> Result<(Name, Name)> {
+    Ok((row.parsed("team_name")?, row.parsed("environment_name")?))
 }
 
 fn place(cluster: ClusterId) -> String {

@@ -13,20 +13,30 @@ use crate::hands::HAND;
 use crate::pull;
 
 /// Kinds that Pluvio makes no application of.
-const FURTHER: [(&str, &str); 7] = [
+const FURTHER: [(&str, &str); 9] = [
     ("networking.k8s.io/v1", "Ingress"),
     ("gateway.networking.k8s.io/v1", "Gateway"),
     ("policy/v1", "PodDisruptionBudget"),
     ("apps/v1", "ReplicaSet"),
+    ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
     ("v1", "ServiceAccount"),
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
 ];
-/// Those of them that Pluvio's own account may not list in an environment's namespace: seen by whoever may more.
-const SELDOM_SEEN: [&str; 3] = ["ServiceAccount", "Role", "RoleBinding"];
-/// What the cluster itself puts into each namespace; OpenShift does the most.
-const MADE_BY_CLUSTER: [(&str, &str); 5] = [
+/// Those of them that Pluvio's own account may not list in an environment's namespace, or not one that was made before it needed to:
+/// seen by whoever may more.
+const SELDOM_SEEN: [&str; 5] = [
+    "ResourceQuota",
+    "LimitRange",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+];
+/// What the cluster itself puts into each namespace, or a mesh into it; OpenShift does the most.
+const MADE_BY_CLUSTER: [(&str, &str); 6] = [
     ("ConfigMap", "kube-root-ca.crt"),
+    ("ConfigMap", "istio-ca-root-cert"),
     ("ConfigMap", "openshift-service-ca.crt"),
     ("ServiceAccount", "default"),
     ("ServiceAccount", "builder"),
@@ -148,6 +158,8 @@ mod tests {
             ("poddisruptionbudgets", "PodDisruptionBudget"),
             ("networkpolicies", "NetworkPolicy"),
             ("configmaps", "ConfigMap"),
+            ("resourcequotas", "ResourceQuota"),
+            ("limitranges", "LimitRange"),
             ("serviceaccounts", "ServiceAccount"),
             ("roles", "Role"),
             ("rolebindings", "RoleBinding"),

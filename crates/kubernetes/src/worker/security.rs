@@ -5,7 +5,7 @@ use pluvio_plan::lower::kubernetes::{Level, Object};
 use serde_json::json;
 
 use super::Worker;
-use crate::remove::HOME;
+use crate::remove::{HOME, LEAVING, STAYS};
 
 impl Worker {
     /// What the most demanding of the namespace's applications needs, and whose namespace it is.
@@ -24,6 +24,8 @@ impl Worker {
         }
         // Whoever leaves the cluster finds it, also when no application is in it any more.
         object.body["metadata"]["labels"][HOME] = json!(self.shared.config.namespace);
+        // Whoever is about to delete it finds it changed.
+        object.body["metadata"]["annotations"][LEAVING] = json!(STAYS);
     }
 
     /// What is gone needs nothing.

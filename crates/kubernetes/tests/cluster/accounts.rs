@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{self, Steps};
 
-fn suffix() -> String {
+pub(crate) fn suffix() -> String {
     uuid::Uuid::now_v7().to_string()[24..].to_owned()
 }
 
@@ -38,16 +38,16 @@ fn given() -> Value {
 }
 
 /// An administrator's credential, and a namespace of its own for Pluvio.
-struct Place {
+pub(crate) struct Place {
     given: Credential,
-    connection: Connection,
+    pub(crate) connection: Connection,
     /// The test's own.
     hands: Client,
-    home: String,
+    pub(crate) home: String,
 }
 
 impl Place {
-    async fn new() -> Place {
+    pub(crate) async fn new() -> Place {
         let given = Credential {
             kubeconfig: given().to_string(),
             context: None,
@@ -62,11 +62,11 @@ impl Place {
         }
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.hands.clone()
     }
 
-    async fn account(&self) -> Kept {
+    pub(crate) async fn account(&self) -> Kept {
         let kept = account::make(&self.connection, &self.given, &self.home).await;
         let kept = kept.expect("an account");
         let user = format!("system:serviceaccount:{}:pluvio", self.home);
@@ -263,7 +263,7 @@ async fn limited(place: &Place, name: &str) -> Credential {
     }
 }
 
-async fn make<K>(api: Api<K>, body: serde_json::Value)
+pub(crate) async fn make<K>(api: Api<K>, body: serde_json::Value)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + serde::Serialize + std::fmt::Debug,
 {
@@ -356,7 +356,7 @@ async fn the_account_grants_the_gateways_rights_and_no_others() {
 }
 
 /// Runs an application in an environment of that name, and waits until it stands.
-async fn run(place: &Place, runtime: &KubernetesRuntime, team: &str) -> ApplicationId {
+pub(crate) async fn run(place: &Place, runtime: &KubernetesRuntime, team: &str) -> ApplicationId {
     let image = (
         scene::image().await.to_owned(),
         "pluvio.invalid/busybox:1".to_owned(),
@@ -384,7 +384,7 @@ async fn run(place: &Place, runtime: &KubernetesRuntime, team: &str) -> Applicat
 }
 
 /// Deletes an application, and waits until it is gone.
-async fn end(place: &Place, runtime: &KubernetesRuntime, application: ApplicationId) {
+pub(crate) async fn end(place: &Place, runtime: &KubernetesRuntime, application: ApplicationId) {
     let stage = Stage {
         cluster: place.connection.identity,
         application,

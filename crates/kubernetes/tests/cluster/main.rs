@@ -8,6 +8,7 @@ mod cut_off;
 mod faults;
 mod gateway;
 mod http_routes;
+mod namespaces;
 mod objects;
 mod overview;
 mod own;

@@ -173,17 +173,38 @@ pub(crate) async fn run(context: &Context, command: &EnvironmentCommand) -> Done
         EnvironmentCommand::Delete { name } => {
             let name = escape(name);
             let path = format!("{path}/{name}?confirm={name}");
-            context.client()?.delete::<()>(&path).await?;
+            let deleted: EnvironmentDeleted = context.client()?.delete(&path).await?;
             if context.out.json {
-                context
-                    .out
-                    .document(&serde_json::json!({ "deleted": name }));
-            } else {
-                context.out.line(format!("{name} is deleted."));
+                context.out.document(&deleted);
+                return Ok(());
+            }
+            context.out.line(format!("{} is deleted.", deleted.deleted));
+            if let Some(left) = &deleted.left {
+                context.out.line(stays(left));
             }
         }
     }
     Ok(())
+}
+
+fn stays(left: &NamespaceLeft) -> String {
+    let NamespaceLeft {
+        cluster,
+        name,
+        holds,
+        problem,
+    } = left;
+    match problem {
+        Some(problem) => format!(
+            "Its namespace {name} on {cluster} goes later, since it cannot be looked at now: {}",
+            problem.cause
+        ),
+        None if holds.is_empty() => format!("Its namespace {name} on {cluster} goes in a moment."),
+        None => format!(
+            "Its namespace {name} on {cluster} stays until nothing is in it any more: {}.",
+            holds.join(", ")
+        ),
+    }
 }
 
 fn pairs(texts: &[String]) -> Result<BTreeMap<String, String>, Problem> {

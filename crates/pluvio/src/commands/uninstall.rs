@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use pluvio_api::applications::{ApplicationSummary, Page};
 use pluvio_api::clusters::{ClusterRemoved, ClusterState, ClusterSummary};
-use pluvio_api::environments::EnvironmentSummary;
+use pluvio_api::environments::{EnvironmentDeleted, EnvironmentSummary};
 use pluvio_api::volumes::VolumeSummary;
 use pluvio_model::facts::RuntimeKind;
-use pluvio_model::name::derived;
 use pluvio_model::operation::{Operation, Outcome};
 use pluvio_model::problem::{self, Problem};
+use pluvio_plan::lower::kubernetes::namespace;
 
 use super::up::end;
 use super::{Done, apps, confirm};
@@ -199,7 +199,7 @@ async fn leave_clusters(
         for environment in all.iter().filter(|one| one.cluster == cluster.name) {
             let name = escape(&environment.name);
             let path = format!("{environments}/{name}?confirm={name}");
-            client.delete::<()>(&path).await?;
+            let _: EnvironmentDeleted = client.delete(&path).await?;
         }
         let name = escape(&cluster.name);
         let path = format!("/api/v1/clusters/{name}?confirm={name}");
@@ -274,7 +274,7 @@ fn left_behind(
     for (cluster, why) in unreached.values() {
         let on_it = all.iter().filter(|one| one.cluster == cluster.name);
         let mut spaces = vec![cluster.settings.home().to_owned()];
-        spaces.extend(on_it.map(|one| derived(&[&context.global.team, &one.name])));
+        spaces.extend(on_it.map(|one| namespace(&context.global.team, &one.name)));
         let name = &cluster.name;
         lines.push(format!("{name} ({}): {}", cluster.address, why.cause));
         lines.push(format!("{name} keeps the namespaces {}", spaces.join(", ")));

@@ -44,8 +44,11 @@ async fn summary(app: &App, cluster: Cluster) -> Result<ClusterSummary, Refusal>
         _ if facts.is_some() => (ClusterState::Connected, None, None),
         _ => (ClusterState::Away, None, None),
     };
+    let environments = control.store().cluster_environments(cluster.id).await?;
+    let environments = environments.into_iter();
+    let environments = environments.map(|(team, name)| format!("{team}/{name}"));
     Ok(ClusterSummary {
-        environments: control.store().cluster_environments(cluster.id).await?,
+        environments: environments.collect(),
         name: cluster.name.to_string(),
         kind: cluster.kind,
         address: cluster.address,

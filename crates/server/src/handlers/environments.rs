@@ -6,7 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pluvio_api::applications::Page;
-use pluvio_api::environments::{EnvironmentRequest, EnvironmentSummary, PlaceChoices};
+use pluvio_api::environments::{
+    EnvironmentDeleted, EnvironmentRequest, EnvironmentSummary, NamespaceLeft, PlaceChoices,
+};
 use pluvio_model::cluster::ClusterOverview;
 use pluvio_model::id::ClusterId;
 use pluvio_model::permission::Permission;
@@ -105,22 +107,31 @@ fn no_cluster(named: &str) -> Refusal {
     ))
 }
 
-/// Deletes an environment that no application is in.
+/// Deletes an environment that no application is in; answers what stays of it on its cluster.
 #[utoipa::path(delete, path = "/teams/{team}/environments/{environment}", tag = "environments", params(("team" = String, Path), ("environment" = String, Path), Confirm),
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)), extensions(("x-permission" = json!("team:manage"))))]
+    responses((status = 200, body = EnvironmentDeleted), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)), extensions(("x-permission" = json!("team:manage"))))]
 async fn delete_environment(
     State(app): State<App>,
     caller: Caller,
     Path((team, environment)): Path<(String, String)>,
     Query(query): Query<Confirm>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<Json<EnvironmentDeleted>, Refusal> {
     let scope = caller
         .enter(&app, &team, &environment, Permission::TeamManage)
         .await?;
     query.is(&environment)?;
-    let store = app.control.store();
-    store.delete_environment(&scope, &caller.actor()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let actor = caller.actor();
+    let stays = app.control.delete_environment(&scope, &actor).await?;
+    let left = stays.map(|stays| NamespaceLeft {
+        cluster: stays.cluster.to_string(),
+        name: stays.name,
+        holds: stays.holds,
+        problem: stays.problem,
+    });
+    Ok(Json(EnvironmentDeleted {
+        deleted: environment,
+        left,
+    }))
 }
 
 /// What its cluster has for choice: storage classes, labels of nodes, machines that are kept for some use.

@@ -28,7 +28,8 @@ pub(crate) async fn an_environment_is_made_and_deleted_when_nothing_is_in_it(wor
     );
     // Those that name no cluster are on the engine.
     let on_engine = store.cluster_environments(world.cluster.id).await.unwrap();
-    assert_eq!(on_engine, ["main/production", "main/staging"]);
+    let main = |environment: &str| (name("main"), name(environment));
+    assert_eq!(on_engine, [main("production"), main("staging")]);
     let again = store
         .create_environment(team, &name("staging"), None, "owner")
         .await;

@@ -76,7 +76,7 @@ impl Options {
     /// For people to read before there is a cluster: usual names, secrets as references.
     pub fn for_reading(release: &Release) -> Options {
         Options {
-            namespace: derived(&[release.team.as_str(), release.environment.as_str()]),
+            namespace: namespace(release.team.as_str(), release.environment.as_str()),
             make_namespace: true,
             gateway: Some(GatewayRef {
                 name: "pluvio".to_owned(),
@@ -195,6 +195,11 @@ pub fn kubernetes(
     } else {
         Err(problems)
     }
+}
+
+/// The namespace of a team's environment: `TEAM--ENVIRONMENT`.
+pub fn namespace(team: &str, environment: &str) -> String {
+    derived(&[team, environment])
 }
 
 /// The name of what an application has once: `APP`.
