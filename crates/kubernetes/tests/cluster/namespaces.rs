@@ -80,8 +80,9 @@ impl Scene {
         let claims = Api::<PersistentVolumeClaim>::namespaced(self.place.client(), &self.namespace);
         let all = claims.list(&ListParams::default()).await.expect("a list");
         for claim in all.items {
-            let gone = claims.delete(&claim.name_any(), &DeleteParams::default());
-            gone.await.expect("it goes");
+            let name = claim.name_any();
+            let gone = claims.delete(&name, &DeleteParams::default()).await;
+            gone.expect("it goes");
         }
     }
 
@@ -123,8 +124,8 @@ async fn a_deleted_environments_namespace_goes_once_nothing_is_in_it() {
     assert_eq!(both.len(), 2, "{both:?}");
     scene.let_data_go().await;
     scene.until(Some("ConfigMap mine")).await;
-    let mine = foreign.delete("mine", &DeleteParams::default());
-    mine.await.expect("it goes");
+    let mine = foreign.delete("mine", &DeleteParams::default()).await;
+    mine.expect("it goes");
 
     // Of an environment that there is nothing goes.
     let kept = BTreeSet::from([scene.namespace.clone()]);
