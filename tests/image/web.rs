@@ -4,12 +4,13 @@
 //!
 //! `GREETING` is the page. `FAIL` breaks it on purpose: `exit`, `probe`, `port`. `OWNS` names a file that only one
 //! instance at a time may hold; a second one notes it in `FILE.conflict` and ends. `/ask?HOST:PORT/PATH` asks another server,
-//! over a connection that is kept, and passes its answer on.
+//! over a connection that is kept, and passes its answer on. `DATAGRAMS` is a port of UDP where what comes goes back behind the
+//! greeting; `/tell?HOST:PORT/WORD` sends one to another.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ fn main() {
         }
         "probe" => println!("schema is not migrated"),
         _ => {}
+    }
+    if let Ok(port) = variable("DATAGRAMS").parse() {
+        std::thread::spawn(move || datagrams(port));
     }
     let listener = TcpListener::bind("0.0.0.0:8080").expect("port 8080");
     for stream in listener.incoming().flatten() {
@@ -136,6 +140,10 @@ fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {
             Ok(text) => (200, text),
             Err(error) => (502, format!("{query}: {error}\n")),
         },
+        (_, "/tell") => match tell(query) {
+            Ok(text) => (200, text),
+            Err(error) => (502, format!("{query}: {error}\n")),
+        },
         ("PUT", "/file") => match std::fs::write(query, body) {
             Ok(()) => (200, "written\n".to_owned()),
             Err(error) => (500, format!("{error}\n")),
@@ -148,15 +156,41 @@ fn answer(method: &str, target: &str, body: &[u8]) -> (u16, String) {
     }
 }
 
+fn datagrams(port: u16) {
+    let socket = UdpSocket::bind(("0.0.0.0", port)).expect("a port of UDP");
+    let mut word = [0; 1500];
+    while let Ok((length, from)) = socket.recv_from(&mut word) {
+        let text = String::from_utf8_lossy(&word[..length]);
+        let _ = socket.send_to(format!("{} {text}", variable("GREETING")).as_bytes(), from);
+    }
+}
+
+/// As an API server writes it that passes a query on.
+fn plain(target: &str) -> String {
+    let target = target.replace("%3A", ":").replace("%2F", "/");
+    target.trim_end_matches('=').to_owned()
+}
+
+/// What comes back for a datagram.
+fn tell(target: &str) -> std::io::Result<String> {
+    let target = plain(target);
+    let (server, word) = target.split_once('/').unwrap_or((&target, ""));
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    socket.connect(server)?;
+    socket.send(word.as_bytes())?;
+    let mut answer = [0; 1500];
+    let length = socket.recv(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
 /// Connections to other servers, kept as ordinary clients keep them.
 static KEPT: Mutex<Vec<(String, BufReader<TcpStream>)>> = Mutex::new(Vec::new());
 
 /// What another server answers. One attempt: a kept connection that fails is an error.
 fn ask(target: &str) -> std::io::Result<String> {
-    // As an API server writes it that passes a query on.
-    let target = target.replace("%3A", ":").replace("%2F", "/");
-    let target = target.trim_end_matches('=');
-    let (server, path) = target.split_once('/').unwrap_or((target, ""));
+    let target = plain(target);
+    let (server, path) = target.split_once('/').unwrap_or((&target, ""));
     let mut kept = KEPT.lock().expect("no panic while held");
     let found = kept.iter().position(|(name, _)| name == server);
     let connection = found.map(|at| kept.swap_remove(at).1);

@@ -17,8 +17,8 @@ components:
   {called}:
     image: {IMAGE}
     command: [/serve]
-    env: {{ GREETING: {app} }}
-    ports: {{ http: {{ port: 8080, protocol: http }} }}
+    env: {{ GREETING: {app}, DATAGRAMS: \"8081\" }}
+    ports: {{ http: {{ port: 8080, protocol: http }}, words: {{ port: 8081, protocol: udp }} }}
     aliases: [{called}-too]
     probes: {{ ready: {{ http: {{ path: /healthz }}, period: 1s }} }}
     rollout: {{ drain: 1s, grace: 1s }}
@@ -96,5 +96,45 @@ fn applications_that_share_a_network_find_each_other_on_a_cluster() {
     });
     assert_eq!(pods(), before);
     delete("far");
+    place.end();
+}
+
+#[test]
+fn what_compose_would_call_anothers_network_leads_there_on_a_cluster_and_datagrams_go_that_way() {
+    let place = Place::start("ours");
+    let asks = |service: &str, path: &str| {
+        let service = format!("{service}:8080");
+        place.cluster.get(&place.namespace, &service, path)
+    };
+    let answers = |service: &str, path: &str, expected: &str| {
+        let end = Instant::now() + SOON;
+        loop {
+            let said = asks(service, path);
+            if matches!(&said, Ok(text) if text.trim() == expected) {
+                return;
+            }
+            assert!(Instant::now() < end, "{service} {path}: {said:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    // It shares nothing, and comes last.
+    place
+        .deploy(&spec("ours", "web", "shared: bank_default"))
+        .ok();
+    place.deploy(&spec("far", "web", "")).ok();
+    place.deploy(&spec("bank", "vault", "")).ok();
+    answers("ours--web", "/ask?vault:8080/", "bank");
+    answers("ours--web", "/tell?vault:8081/money", "bank money");
+    // Inside an application as well.
+    answers("bank--vault", "/tell?vault-too:8081/self", "bank self");
+    // Who was not asked for asks nobody back, and nobody else asks him.
+    assert!(asks("bank--vault", "/ask?web:8080/").is_err());
+    assert!(asks("far--web", "/ask?vault:8080/").is_err());
+    // Once it is deleted its name is.
+    let words = ["delete", "-a", "bank", "-e", &place.environment, "--yes"];
+    place.pluvio.cli(&[&words[..], &["--json"]].concat()).ok();
+    wait::until_true("no name any more", SOON * 3, || {
+        asks("ours--web", "/ask?vault:8080/").is_err_and(|why| why.contains("lookup"))
+    });
     place.end();
 }

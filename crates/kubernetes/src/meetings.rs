@@ -1,14 +1,14 @@
-//! Names on networks that applications of one namespace share: each tells what it has there, and has the others' in its own
-//! names. So nothing of the cluster belongs to two applications.
+//! Names on networks of applications of one namespace: each tells what it has there, and has those in its own names that it shares a
+//! network with. So nothing of the cluster belongs to two applications.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use pluvio_model::id::ApplicationId;
 use pluvio_model::release::{DecidedNetwork, Release};
 use pluvio_model::stage::{Stage, Wish};
-use pluvio_plan::lower::kubernetes::Options;
+use pluvio_plan::lower::kubernetes::{Options, inner_names};
 use tokio::time::Instant;
 
 use crate::worker::Application;
@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is found by a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// What the network is called by all of them.
-    pub(crate) shared: String,
+    /// Whoever shares a network by this name finds it.
+    pub(crate) known_as: String,
     pub(crate) host: String,
     pub(crate) address: String,
 }
@@ -30,17 +30,21 @@ pub(crate) struct Meetings {
     members: Mutex<BTreeMap<ApplicationId, Member>>,
 }
 
-/// An application with a network that it shares.
+/// An application, by its stage.
 struct Member {
     namespace: String,
+    /// What it calls the networks that it shares: it finds what others have on one of such a name.
     shares: Vec<String>,
+    /// What others find its own by.
+    known_as: BTreeSet<String>,
     /// Whom to wake when others' names change; none before its loop has told its own.
     told: Option<(Arc<Application>, Vec<Found>)>,
 }
 
 impl Member {
-    fn meets(&self, namespace: &str, shares: &[String]) -> bool {
-        self.namespace == namespace && self.shares.iter().any(|name| shares.contains(name))
+    fn finds(&self, other: &Member) -> bool {
+        self.namespace == other.namespace
+            && self.shares.iter().any(|name| other.known_as.contains(name))
     }
 }
 
@@ -65,33 +69,27 @@ impl Meetings {
 
     /// Takes in what a stage says, before its application's loop does anything for it.
     pub(crate) fn learn(&self, stage: &Stage) {
-        let (namespace, shares) = match &stage.wish {
-            Wish::Run(wish) => (
-                Options::for_reading(&wish.release).namespace,
-                shares(&wish.release),
-            ),
-            Wish::Gone => (String::new(), Vec::new()),
-        };
         let mut members = self.members();
         let before = members.remove(&stage.application);
-        if !shares.is_empty() {
-            let told = before.as_ref().and_then(|member| member.told.clone());
+        if let Wish::Run(wish) = &stage.wish {
+            let names = inner_names(&wish.release).into_iter();
             let member = Member {
-                namespace,
-                shares,
-                told,
+                namespace: Options::for_reading(&wish.release).namespace,
+                shares: shares(&wish.release),
+                known_as: names.flat_map(|name| name.known_as).collect(),
+                told: before.as_ref().and_then(|member| member.told.clone()),
             };
             members.insert(stage.application, member);
         }
         if let Some(before) = before {
             let now = members.get(&stage.application);
-            if now.is_none_or(|now| now.shares != before.shares) {
+            if now.is_none_or(|now| now.known_as != before.known_as) {
                 wake(&members, stage.application, &before);
             }
         }
     }
 
-    /// What an application has on the networks that it shares, from now on. Wakes those that it meets when that is new.
+    /// What an application has on its networks, from now on. Wakes those that find it when that is new.
     pub(crate) fn tell(&self, application: &Arc<Application>, found: Vec<Found>) {
         let mut members = self.members();
         let Some(member) = members.get_mut(&application.id) else {
@@ -118,12 +116,14 @@ impl Meetings {
         let mut waits = None;
         let mut all = Vec::new();
         for (id, other) in members.iter() {
-            if *id == application || !other.meets(&own.namespace, &own.shares) {
+            if *id == application || !own.finds(other) {
                 continue;
             }
             match &other.told {
                 Some((_, found)) => {
-                    let there = found.iter().filter(|one| own.shares.contains(&one.shared));
+                    let there = found
+                        .iter()
+                        .filter(|one| own.shares.contains(&one.known_as));
                     all.extend(there.map(|one| (one.host.clone(), one.address.clone())));
                 }
                 None => {
@@ -136,11 +136,11 @@ impl Meetings {
     }
 }
 
-/// Wakes those that an application meets, or met.
+/// Wakes those that find what an application has, or had.
 fn wake(members: &BTreeMap<ApplicationId, Member>, of: ApplicationId, member: &Member) {
     let others = members.iter().filter(|(id, _)| **id != of);
-    let met = others.filter(|(_, other)| other.meets(&member.namespace, &member.shares));
-    for (application, _) in met.filter_map(|(_, other)| other.told.as_ref()) {
+    let finders = others.filter(|(_, other)| other.finds(member));
+    for (application, _) in finders.filter_map(|(_, other)| other.told.as_ref()) {
         application.wake.notify_one();
     }
 }

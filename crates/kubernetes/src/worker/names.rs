@@ -33,8 +33,8 @@ impl Worker {
             let Some(address) = self.writer.address(&object) else {
                 continue;
             };
-            found.extend(inner.shared.into_iter().map(|shared| Found {
-                shared,
+            found.extend(inner.known_as.into_iter().map(|known_as| Found {
+                known_as,
                 host: inner.host.clone(),
                 address: address.to_owned(),
             }));

@@ -107,7 +107,8 @@ async fn where_policies_are_enforced_only_what_is_declared_is_reached() {
     };
     install(&client, &installation).await.expect("it installs");
 
-    // Two applications of two environments; one has parts that are kept from each other, and one without a way out.
+    // Two applications of two environments; one has parts that are kept from each other, and one without a way out. A third is
+    // beside the first, which knows its network by the name that docker compose would give it.
     let mut shop = Shop::new(identity, json!({}));
     let on = |greeting: &str, networks: &[&str]| {
         let mut page = page(greeting);
@@ -115,7 +116,7 @@ async fn where_policies_are_enforced_only_what_is_declared_is_reached() {
         page
     };
     shop.components = json!({
-        "web": on("web", &["front"]),
+        "web": on("web", &["front", "far"]),
         "api": on("api", &["front", "back"]),
         "db": on("db", &["back"]),
         "open": on("open", &["front"]),
@@ -123,7 +124,12 @@ async fn where_policies_are_enforced_only_what_is_declared_is_reached() {
     shop.components["web"]["routes"] = json!([{}]);
     shop.components["open"]["publish"] =
         json!([{ "host": 18080, "port": "http", "address": "0.0.0.0" }]);
-    shop.networks = json!({ "front": {}, "back": { "internal": true } });
+    shop.networks = json!({
+        "front": {}, "back": { "internal": true }, "far": { "shared": "bank_default" },
+    });
+    let mut bank = Shop::new(identity, json!({ "vault": page("vault") }));
+    bank.name = "bank".to_owned();
+    bank.team.clone_from(&shop.team);
     // Open to all, and where a resolver would listen.
     let answer = r"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nname";
     let program = format!("head -n 3 >/dev/null; printf '{answer}'");
@@ -142,6 +148,7 @@ async fn where_policies_are_enforced_only_what_is_declared_is_reached() {
     );
     shop.bring(&runtime).await;
     other.bring(&runtime).await;
+    bank.bring(&runtime).await;
     let client = &client;
     let ours = Place {
         client,
@@ -156,6 +163,7 @@ async fn where_policies_are_enforced_only_what_is_declared_is_reached() {
     ours.reaches("web", "api:8080", "api").await;
     ours.reaches("api", "db:8080", "db").await;
     ours.reaches("db", "api:8080", "api").await;
+    ours.reaches("web", "vault:8080", "vault").await;
     let open = format!("{}:8080", ours.address("open").await);
     theirs.reaches("stranger", &open, "open").await;
     let whole = || async {
@@ -179,6 +187,11 @@ async fn where_policies_are_enforced_only_what_is_declared_is_reached() {
     }
     let db = ours.address("db").await;
     ours.does_not_reach("web", &format!("{db}:8080")).await;
+    // Nor of another application that was not asked for, nor by one that did not ask.
+    let vault = ours.address("vault").await;
+    ours.does_not_reach("api", &format!("{vault}:8080")).await;
+    let web = ours.address("web").await;
+    ours.does_not_reach("vault", &format!("{web}:8080")).await;
     let stranger = theirs.address("stranger").await;
     ours.does_not_reach("web", &format!("{stranger}:8080"))
         .await;

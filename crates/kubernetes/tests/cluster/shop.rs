@@ -16,6 +16,7 @@ use serde_json::Value;
 pub(crate) struct Shop {
     pub(crate) cluster: ClusterId,
     pub(crate) application: ApplicationId,
+    pub(crate) name: String,
     pub(crate) team: String,
     pub(crate) components: Value,
     pub(crate) networks: Value,
@@ -30,6 +31,7 @@ impl Shop {
         Shop {
             cluster,
             application: ApplicationId(application),
+            name: "shop".to_owned(),
             team: format!("t{}", &application.simple().to_string()[24..]),
             components,
             networks: serde_json::json!({}),
@@ -75,7 +77,7 @@ impl Shop {
 
     fn decide(&self) -> Release {
         let spec = serde_json::json!({
-            "name": "shop", "components": self.components, "networks": self.networks,
+            "name": self.name, "components": self.components, "networks": self.networks,
         });
         let spec: pluvio_model::spec::AppSpec =
             serde_json::from_value(spec).expect("a specification");

@@ -1,5 +1,6 @@
 //! By which names components are found, in their own application and on networks that it shares with others.
 
+use indexmap::IndexSet;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::release::{DecidedComponent, Release};
@@ -15,34 +16,32 @@ pub struct InnerName {
     pub host: String,
     /// The Service whose address it leads to.
     pub service: String,
-    /// What the networks on which it is found are called beyond the application.
-    pub shared: Vec<String>,
+    /// Whoever shares a network by one of these names finds it.
+    pub known_as: Vec<String>,
 }
 
 /// Every name inside an application, each once: components and their aliases, instances with names of their own, what is outside.
 /// All pods of a namespace are on one network, so an alias holds wherever it is asked for.
 pub fn inner_names(release: &Release) -> Vec<InnerName> {
     let mut all: Vec<InnerName> = Vec::new();
-    let mut add = |host: &str, service: &str, shared: &[String]| {
+    let mut add = |host: &str, service: &str, known_as: &[String]| {
         let host = host.to_ascii_lowercase();
         if let Some(known) = all.iter_mut().find(|one| one.host == host) {
             // Once more, on another network.
             if known.service == service {
-                known.shared.extend_from_slice(shared);
+                known.known_as.extend_from_slice(known_as);
             }
         } else if is_label(&host) {
             all.push(InnerName {
                 host,
                 service: service.to_owned(),
-                shared: shared.to_vec(),
+                known_as: known_as.to_vec(),
             });
         }
     };
     for (name, component) in &release.components {
-        let shared: Vec<String> = shared_names(release, component)
-            .map(str::to_owned)
-            .collect();
-        add(name.as_str(), &component_object(release, name), &shared);
+        let known_as = known_names(release, component);
+        add(name.as_str(), &component_object(release, name), &known_as);
         for ordinal in 0..named_instances(component) {
             let service = instance_object(release, name, ordinal);
             add(&format!("{name}-{ordinal}"), &service, &[]);
@@ -55,10 +54,9 @@ pub fn inner_names(release: &Release) -> Vec<InnerName> {
     for (name, component) in &release.components {
         let service = component_object(release, name);
         for network in component.content.joined() {
-            let shared = shared_name(release, &network).map(str::to_owned);
-            let shared: Vec<String> = shared.into_iter().collect();
+            let known_as = known_as(release, &network);
             for alias in component.content.aliases_on(&network) {
-                add(alias, &service, &shared);
+                add(alias, &service, &known_as);
             }
         }
     }
@@ -100,7 +98,7 @@ pub(super) fn told_hostname<'c>(
     hostname.filter(|name| component.kind == Kind::Stateful || !is_label(name))
 }
 
-/// What the networks of an application that a component is on are called beyond it.
+/// What the networks that a component is on are called by all that share them.
 pub(super) fn shared_names<'r>(
     release: &'r Release,
     component: &'r DecidedComponent,
@@ -111,6 +109,28 @@ pub(super) fn shared_names<'r>(
 
 fn shared_name<'r>(release: &'r Release, network: &Name) -> Option<&'r str> {
     release.networks.get(network)?.shared_name()
+}
+
+/// By which names the environment knows the networks that a component is on, each once.
+pub(super) fn known_names(release: &Release, component: &DecidedComponent) -> Vec<String> {
+    let joined = component.content.joined().into_iter();
+    let all: IndexSet<String> = joined
+        .flat_map(|network| known_as(release, &network))
+        .collect();
+    all.into_iter().collect()
+}
+
+/// What an environment knows a network by: the name that it shares, and the one that docker compose would give it, which other
+/// people's files name as external. One without a way out is nobody else's.
+fn known_as(release: &Release, network: &Name) -> Vec<String> {
+    let decided = release.networks.get(network);
+    if decided.is_some_and(|network| network.internal) {
+        return Vec::new();
+    }
+    let compose = format!("{}_{network}", release.application_name);
+    let shared = shared_name(release, network).map(str::to_owned);
+    let shared = shared.filter(|shared| *shared != compose);
+    shared.into_iter().chain([compose]).collect()
 }
 
 /// The label of pods on a network that applications share. Its name holds what a label's key can; one that is cut or altered for that

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::api::{Capabilities, Profile, Security, Spec};
-use super::names::{shared_label, shared_names};
+use super::names::{known_names, shared_label};
 use super::pod::{protocol, published_port};
 use super::{Lowering, component_object, key};
 
@@ -278,18 +278,21 @@ impl Lowering<'_> {
                 "podSelector": { "matchLabels": { "app.kubernetes.io/name": "pluvio-gateway" } },
             }] }));
         }
+        // Of another application, those who share a network by a name that one of this is known by.
+        let known = release.components.values();
+        let known: Vec<Vec<String>> = known.map(|one| known_names(release, one)).collect();
+        let mut of_all = known.first().cloned().unwrap_or_default();
+        of_all.retain(|name| known.iter().all(|names| names.contains(name)));
+        rules.extend(of_all.iter().map(|name| sharers(name)));
         let name = release.application_name.as_str();
         self.policy(None, name, &all, rules, None);
-        for component in release.components.values() {
+        for (component, known) in release.components.values().zip(&known) {
             let mut rules = Vec::new();
             if separated {
                 rules.push(json!({ "from": [self.peers(component)] }));
             }
-            for shared in shared_names(release, component) {
-                let on_it = json!({ "key": shared_label(shared), "operator": "Exists" });
-                let from = json!({ "podSelector": { "matchExpressions": [on_it] } });
-                rules.push(json!({ "from": [from] }));
-            }
+            let of_it = known.iter().filter(|name| !of_all.contains(name));
+            rules.extend(of_it.map(|name| sharers(name)));
             let mut ports = published(component);
             if self.options.own_gateway.is_none() {
                 // Where the pods are that serve routes, only the cluster knows.
@@ -370,6 +373,11 @@ impl Lowering<'_> {
             component,
         );
     }
+}
+
+fn sharers(name: &str) -> Value {
+    let on_it = json!({ "key": shared_label(name), "operator": "Exists" });
+    json!({ "from": [{ "podSelector": { "matchExpressions": [on_it] } }] })
 }
 
 fn share(one: &DecidedComponent, other: &DecidedComponent) -> bool {

@@ -1,11 +1,12 @@
 //! By which names pods find each other.
 
+use super::super::names::shared_label;
 use super::*;
 
 fn names(spec: &AppSpec) -> Vec<String> {
     let all = super::super::inner_names(&decided(spec));
     all.iter()
-        .map(|one| format!("{} {} {:?}", one.host, one.service, one.shared))
+        .map(|one| format!("{} {} {}", one.host, one.service, one.known_as.join(",")))
         .collect()
 }
 
@@ -23,12 +24,12 @@ fn aliases_lead_where_their_component_does() {
     assert_eq!(
         names(&spec),
         [
-            "web shop--web []",
-            "db shop--db [\"corporate\"]",
-            "db-0 shop--db--0 []",
-            "front shop--web []",
-            "sql shop--db [\"corporate\"]",
-            "store shop--db [\"corporate\"]",
+            "web shop--web shop_default",
+            "db shop--db shop_default,corporate,shop_back",
+            "db-0 shop--db--0 ",
+            "front shop--web shop_default",
+            "sql shop--db shop_default,corporate,shop_back",
+            "store shop--db corporate,shop_back",
         ]
     );
 }
@@ -63,6 +64,10 @@ fn a_network_that_is_shared_is_a_label_by_which_others_are_let_in() {
         json!([{ "podSelector": { "matchExpressions": [{ "key": label, "operator": "Exists" }] } }])
     );
     assert!(body("NetworkPolicy", "shop--web").is_none());
+    // By the name that docker compose would give a network it is found without sharing it.
+    let known = |name: &str| body("NetworkPolicy", name).unwrap().to_string();
+    assert!(known("shop").contains(&shared_label("shop_default")));
+    assert!(known("shop--db").contains(&shared_label("shop_back")));
     // What is no label is told by its hash, and stays one.
     let long = lower(&spec(&format!("a_{}", "b".repeat(100)))).unwrap();
     let text = json!(long.iter().map(|object| &object.body).collect::<Vec<_>>()).to_string();
