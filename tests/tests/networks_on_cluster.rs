@@ -138,3 +138,54 @@ fn what_compose_would_call_anothers_network_leads_there_on_a_cluster_and_datagra
     });
     place.end();
 }
+
+#[test]
+fn a_name_with_dots_leads_to_its_component_on_a_cluster() {
+    let place = Place::start("dotted");
+    let name = "orderer0.example.com";
+    let server = format!(
+        "    image: {IMAGE}
+    command: [/serve]
+    ports: {{ http: {{ port: 8080, protocol: http }} }}
+    probes: {{ ready: {{ http: {{ path: /healthz }}, period: 1s }} }}
+    rollout: {{ drain: 1s, grace: 1s }}
+    routes: []
+"
+    );
+    let ask = format!("wget -qO- http://{name}:8080/ | grep orders");
+    let spec = format!(
+        "apiVersion: pluvio/v1
+name: dotted
+components:
+  orderer:
+{server}    env: {{ GREETING: orders }}
+    aliases: [{name}]
+  web:
+{server}    env: {{ ORDERER: \"{name}:8080\" }}
+  check:
+    kind: job
+    image: {IMAGE}
+    uses: [orderer]
+    command: [sh, -c, \"{ask}\"]
+"
+    );
+    // The job has asked by then, or it would have failed.
+    place.deploy(&spec).ok();
+    let asks = || {
+        let path = format!("/ask?{name}:8080/");
+        place
+            .cluster
+            .get(&place.namespace, "dotted--web:8080", &path)
+            .is_ok_and(|said| said.trim() == "orders")
+    };
+    wait::until_true("it is found by its name", SOON, asks);
+    // A Service that is made anew has another address, which pods are told.
+    let delete = ["delete", "service", "dotted--orderer", "--wait=false"];
+    let words = [&delete[..], &["-n", &place.namespace]].concat();
+    place.cluster.kubectl(&words);
+    wait::until_true("it is found again", SOON * 3, || {
+        let of = ["get", "service", "dotted--orderer", "-n", &place.namespace];
+        place.cluster.try_kubectl(&of).is_ok() && asks()
+    });
+    place.end();
+}

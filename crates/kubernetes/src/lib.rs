@@ -24,6 +24,7 @@ mod expiry;
 mod failure;
 pub mod gateway;
 mod hands;
+mod hosts;
 mod instances;
 mod kubeconfig;
 mod last_words;

@@ -20,7 +20,7 @@ use crate::cache::Held;
 use crate::failure::runtime_error;
 use crate::instances::{exit_record, main_status};
 use crate::runtime::Shared;
-use crate::{KubernetesRuntime, MANAGER, observe};
+use crate::{KubernetesRuntime, MANAGER, hosts, observe};
 
 #[async_trait]
 impl Runs for KubernetesRuntime {
@@ -61,7 +61,9 @@ impl Runs for KubernetesRuntime {
             let Wish::Run(wish) = &book.stage.wish else {
                 return Err(missing());
             };
-            let job = asked_job(shared, &book.stage, wish, component, &suffix)?;
+            let mut job = asked_job(shared, &book.stage, wish, component, &suffix)?;
+            let led = hosts::lead(&shared.client, &mut job, |_| None).await;
+            led.map_err(runtime_error)?;
             let name = name_of(&job);
             let run = RunOf {
                 component: component.clone(),

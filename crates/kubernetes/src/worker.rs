@@ -1,5 +1,6 @@
 //! The loop that brings one application to what its stage says, and keeps it there.
 
+mod hosts;
 mod names;
 mod prune;
 mod pulling;
@@ -264,6 +265,8 @@ impl Worker {
             let kept = self.keep_class(object).await;
             kept.map_err(|error| of_object(&named, &error))?;
             self.secure(wish, object);
+            let led = self.lead(object).await;
+            led.map_err(|error| of_object(&named, &error))?;
             let handing = self.hand_replicas(wish, object).await;
             is_handing |= handing.map_err(|error| of_object(&named, &error))?;
             let writing = self.writer.bring(

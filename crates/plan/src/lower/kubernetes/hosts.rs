@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use pluvio_model::release::Content;
-use pluvio_model::spec::ContainerOptions;
+use pluvio_model::release::{Content, DecidedComponent, Release};
+use pluvio_model::spec::{ContainerOptions, OutsideHost};
 
 use super::api::HostAlias;
-use super::refuse::is_label;
+use super::component_object;
+use super::refuse::{is_label, words_of};
 
 /// What engines put the address of their machine in for.
 const MACHINE: &str = "host-gateway";
@@ -73,4 +74,55 @@ pub(super) fn unsupported(
 
 fn is_name(host: &str) -> bool {
     host.to_ascii_lowercase().split('.').all(is_label)
+}
+
+/// A name by which no cluster's DNS leads to a Service, but which `/etc/hosts` may have.
+pub(super) fn is_dotted(alias: &str) -> bool {
+    alias.contains('.') && is_name(alias)
+}
+
+/// Names with dots that a component's programs are told to ask, each with the Service that it leads to. Only who asks is told: all
+/// others would be replaced whenever there is one more. A name of its own `extraHosts` leads where that says.
+pub(super) fn dotted_names(
+    release: &Release,
+    component: &DecidedComponent,
+) -> IndexMap<String, String> {
+    let mut all = dotted(release);
+    if !all.is_empty() {
+        let words = words_of(component);
+        let extra = &component.content.extra_hosts;
+        all.retain(|host, _| {
+            let mut own = extra.keys();
+            words.contains(host) && !own.any(|one| one.eq_ignore_ascii_case(host))
+        });
+    }
+    all
+}
+
+/// All of an application whose component has a Service with an address; of two that have one name, the first one's.
+fn dotted(release: &Release) -> IndexMap<String, String> {
+    let inside = release.components.values();
+    let inside = inside.filter(|component| !component.content.ports.is_empty());
+    let inside = inside.flat_map(|component| {
+        let content = &component.content;
+        let on_networks = content.network_aliases.values().flatten();
+        let all = content.aliases.iter().chain(on_networks);
+        all.map(move |alias| (alias, &component.name))
+    });
+    let outside = release.externals.values().filter(|external| {
+        let mut addresses = external.addresses.iter();
+        addresses.all(|address| matches!(address.host, OutsideHost::Address(_)))
+    });
+    let outside = outside.flat_map(|external| {
+        let all = external.aliases.iter();
+        all.map(move |alias| (alias, &external.name))
+    });
+    let mut names = IndexMap::new();
+    for (alias, name) in inside.chain(outside).filter(|(alias, _)| is_dotted(alias)) {
+        let service = || component_object(release, name);
+        names
+            .entry(alias.to_ascii_lowercase())
+            .or_insert_with(service);
+    }
+    names
 }

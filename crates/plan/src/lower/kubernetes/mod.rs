@@ -12,6 +12,7 @@
 //! | who reaches pods | NetworkPolicies: the application itself, whoever serves routes, ports of the machine |
 //! | routes | an HTTPRoute for each |
 //! | inner names | a headless Service without selector, `APP`; whoever applies writes its EndpointSlice, whose addresses are observed |
+//! | inner names with dots | an annotation of the pods that ask for them; whoever applies writes `hostAliases` |
 //!
 //! Deliberately absent: handing `replicas` over to an autoscaler, pruning and drift, which belong to whoever applies; limits on the number
 //! of processes, which are a node's setting on Kubernetes.
@@ -126,6 +127,9 @@ pub mod key {
     pub const SHARED: &str = "network.pluvio.io/";
     /// Annotation of pods: those of the component's own labels that Kubernetes has no form for, as a JSON object.
     pub const LABELS: &str = "pluvio.io/labels";
+    /// Annotation of pods: names with dots that their programs ask, each with the Service that it leads to, as a JSON object. Whoever
+    /// applies writes them into `/etc/hosts`, with addresses that are known once the Services are there.
+    pub const HOSTS: &str = "pluvio.io/hosts";
     /// Annotations, for people.
     pub const RELEASE: &str = "pluvio.io/release";
     pub const GENERATION: &str = "pluvio.io/generation";

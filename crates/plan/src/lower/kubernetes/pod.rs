@@ -14,7 +14,7 @@ use serde_json::json;
 use super::super::ORDINAL;
 use super::api::*;
 use super::config::{self, env_key, file_key, hot_key};
-use super::hosts::host_aliases;
+use super::hosts::{dotted_names, host_aliases};
 use super::{Lowering, key, labels, names, security, seed};
 
 /// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
@@ -70,6 +70,11 @@ impl Lowering<'_> {
             annotations: [(key::HASH.to_owned(), hash)].into(),
         };
         labels::add(&content.labels, &mut metadata);
+        let dotted = dotted_names(self.release, component);
+        if !dotted.is_empty() {
+            let told = json!(dotted).to_string();
+            metadata.annotations.insert(key::HOSTS.to_owned(), told);
+        }
         let host = content.main.host.clone().unwrap_or_default();
         let options = content.main.options.clone().unwrap_or_default();
         let rollout = &component.rollout;

@@ -21,7 +21,10 @@ const MOST_HELD: usize = 1 << 20;
 
 pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -> Vec<Problem> {
     let mut found = Vec::new();
-    let words = LazyCell::new(|| words_of(release));
+    let words = LazyCell::new(|| {
+        let all = release.components.values().flat_map(words_of);
+        all.collect::<HashSet<String>>()
+    });
     for component in components {
         let content = &component.content;
         let path = format!("components.{}", component.name);
@@ -63,6 +66,19 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
         let nowhere = names_that_no_pod_finds(component);
         let is_asked = |name: &str| words.contains(&name.to_ascii_lowercase());
         for (at, alias) in nowhere.filter(|(_, alias)| is_asked(alias)) {
+            if hosts::is_dotted(alias) {
+                // Those of a Service are written into `/etc/hosts`.
+                if content.ports.is_empty() {
+                    refuse(
+                        format!("{path}.{at}"),
+                        &format!(
+                            "`{alias}` is named where the application is told whom to ask, and nothing leads to a component without a port."
+                        ),
+                        "Write the port that it is asked at under `ports`.",
+                    );
+                }
+                continue;
+            }
             refuse(
                 format!("{path}.{at}"),
                 &format!(
@@ -130,7 +146,8 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
 }
 
 /// Aliases that are no label of a DNS name, such as `my_db`, with where they stand. Where nothing in the application asks for
-/// one, it was a name for people.
+/// one, it was a name for people. `/etc/hosts` of a pod takes those with dots, and no underscore either (ValidateHostAliases of
+/// Kubernetes' validation).
 fn names_that_no_pod_finds(component: &DecidedComponent) -> impl Iterator<Item = (String, &str)> {
     let content = &component.content;
     let own = content.aliases.iter();
@@ -143,37 +160,35 @@ fn names_that_no_pod_finds(component: &DecidedComponent) -> impl Iterator<Item =
     all.filter(|(_, alias)| !is_label(&alias.to_ascii_lowercase()))
 }
 
-/// Whatever could be a name in what containers are told, in small letters.
-fn words_of(release: &Release) -> HashSet<String> {
+/// Whatever could be a name in what a component's containers are told, in small letters.
+pub(super) fn words_of(component: &DecidedComponent) -> HashSet<String> {
     let mut words = HashSet::new();
     let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let mut add = |text: &str| {
         let all = text.split(|c| !in_name(c));
         words.extend(all.map(|word| word.trim_matches('.').to_ascii_lowercase()));
     };
-    for component in release.components.values() {
-        let content = &component.content;
-        let files = component.hot_files.values();
+    let content = &component.content;
+    let files = component.hot_files.values();
+    files.for_each(|file| add(&file.content.masked()));
+    let task = content.release_task.iter().flat_map(|task| &task.command);
+    task.for_each(|word| add(word));
+    for container in content.containers() {
+        container
+            .env
+            .values()
+            .for_each(|value| add(&value.masked()));
+        let files = container.files.values();
         files.for_each(|file| add(&file.content.masked()));
-        let task = content.release_task.iter().flat_map(|task| &task.command);
-        task.for_each(|word| add(word));
-        for container in content.containers() {
-            container
-                .env
-                .values()
-                .for_each(|value| add(&value.masked()));
-            let files = container.files.values();
-            files.for_each(|file| add(&file.content.masked()));
-            let program = [&container.entrypoint, &container.command];
-            program
-                .into_iter()
-                .flatten()
-                .flatten()
-                .for_each(|word| add(word));
-            for (_, probe) in container.probes.each() {
-                if let Check::Command(command) = &probe.check {
-                    command.iter().for_each(|word| add(word));
-                }
+        let program = [&container.entrypoint, &container.command];
+        program
+            .into_iter()
+            .flatten()
+            .flatten()
+            .for_each(|word| add(word));
+        for (_, probe) in container.probes.each() {
+            if let Check::Command(command) = &probe.check {
+                command.iter().for_each(|word| add(word));
             }
         }
     }

@@ -77,6 +77,62 @@ fn a_network_that_is_shared_is_a_label_by_which_others_are_let_in() {
 }
 
 #[test]
+fn a_name_with_dots_is_told_to_the_pods_that_ask_for_it() {
+    let spec = |web: serde_json::Value, ports: serde_json::Value| {
+        let mut whole = json!({ "image": "registry.test/a:1" });
+        merge(&mut whole, &web);
+        sample::spec(json!({
+            "name": "shop",
+            "components": {
+                "web": whole,
+                "other": { "image": "registry.test/a:1" },
+                "orderer": {
+                    "image": "registry.test/a:1", "ports": ports,
+                    "aliases": ["Orderer0.example.com", "orderer1.example.com"],
+                },
+            },
+        }))
+    };
+    let port = json!({ "http": { "port": 7050, "protocol": "tcp" } });
+    let told = |web: serde_json::Value| {
+        let objects = lower(&spec(web, port.clone())).unwrap();
+        conform(&objects);
+        let of = |name: &str| {
+            let mut all = objects.iter().filter(|one| one.kind == "Deployment");
+            let workload = all.find(|one| one.name == name).unwrap();
+            let template = &workload.body["spec"]["template"];
+            template["metadata"]["annotations"]["pluvio.io/hosts"].clone()
+        };
+        assert_eq!(of("shop--other"), json!(null));
+        of("shop--web")
+    };
+    let asks = json!({ "env": { "ORDERER": "grpcs://orderer0.EXAMPLE.com:7050" } });
+    assert_eq!(
+        told(asks.clone()),
+        r#"{"orderer0.example.com":"shop--orderer"}"#
+    );
+    assert_eq!(
+        told(json!({ "env": { "ORDERER": "example.com" } })),
+        json!(null)
+    );
+    // Its own word comes first.
+    let mut own = asks.clone();
+    own["extraHosts"] = json!({ "orderer0.example.com": "10.0.0.9" });
+    assert_eq!(told(own), json!(null));
+    // Without a port there is no Service.
+    let mut portless = wish(&spec(asks, port));
+    let orderer = portless.release.components.get_mut("orderer").unwrap();
+    orderer.content.ports.clear();
+    let lowered = kubernetes(&portless, sample::application(), Generation(7), &options());
+    let problems = lowered.unwrap_err();
+    assert!(
+        json!(problems)
+            .to_string()
+            .contains("components.orderer.aliases")
+    );
+}
+
+#[test]
 fn a_name_that_no_cluster_leads_by_is_refused_where_something_asks_for_it() {
     let spec = |env: &str| {
         sample::spec(json!({
