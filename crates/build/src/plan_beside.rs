@@ -20,6 +20,8 @@ pub enum Reach {
     /// To whatever is on this machine: it is of whoever asks.
     #[default]
     Machine,
+    /// The same, and the application runs elsewhere, on a cluster or another machine: what lies here is taken along, or is not there.
+    Elsewhere,
     /// Somebody else's folder: nothing outside of it is read or named.
     Folder,
     /// The same, where the folder lies in a larger source, such as a repository: nothing outside of that.
@@ -43,6 +45,8 @@ pub(crate) struct Beside {
     folder: PathBuf,
     /// What is not left, links followed.
     bound: Option<PathBuf>,
+    /// Whether the application finds this machine's folders where it runs.
+    is_there: bool,
     /// See [`Surroundings::outside`].
     pub(crate) remedy: String,
 }
@@ -51,13 +55,14 @@ impl Beside {
     pub(crate) fn new(folder: &Path, reach: &Reach) -> Beside {
         let folder = real(folder);
         let bound = match reach {
-            Reach::Machine => None,
+            Reach::Machine | Reach::Elsewhere => None,
             Reach::Folder => Some(folder.clone()),
             Reach::Source(source) => Some(real(source)),
         };
         Beside {
             folder,
             bound,
+            is_there: *reach == Reach::Machine,
             remedy: compose::Nothing.outside(),
         }
     }
@@ -185,7 +190,7 @@ impl Surroundings for Beside {
     }
 
     fn absolute(&self, path: &str) -> Option<String> {
-        if self.bound.is_some() {
+        if !self.is_there {
             return None;
         }
         let place = self.place(path)?;

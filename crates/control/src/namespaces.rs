@@ -17,6 +17,8 @@ use crate::{Control, crash};
 
 /// Between two looks: after what may let one go, and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+/// Until a cluster is asked again that did not answer.
+const UNANSWERED: Duration = Duration::from_secs(15);
 /// Bursts of hints make one look.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long whoever deletes an environment waits to be told what stays, and a look may take that nobody waits for.
@@ -82,7 +84,8 @@ pub(crate) async fn run(control: Control, cluster: ClusterId) {
             pause = if is_new { AGAIN.0 } else { pause };
             swept = there;
             let looked = timeout(PATIENCE.1, sweep(&control, cluster)).await;
-            let stays = match looked.unwrap_or_else(|_| Err(silent())) {
+            due = Instant::now() + AGAIN.1;
+            match looked.unwrap_or_else(|_| Err(silent())) {
                 Ok(left) => {
                     if left != told {
                         tracing::info!(
@@ -91,7 +94,10 @@ pub(crate) async fn run(control: Control, cluster: ClusterId) {
                         );
                     }
                     told = left;
-                    !told.is_empty()
+                    if !told.is_empty() {
+                        due = Instant::now() + pause;
+                        pause = (pause * 2).min(AGAIN.1);
+                    }
                 }
                 Err(problem) => {
                     tracing::debug!(
@@ -99,11 +105,10 @@ pub(crate) async fn run(control: Control, cluster: ClusterId) {
                         cause = problem.cause,
                         "a cluster's namespaces were not looked at"
                     );
-                    true
+                    // It may answer at any moment.
+                    due = Instant::now() + UNANSWERED;
                 }
-            };
-            due = Instant::now() + if stays { pause } else { AGAIN.1 };
-            pause = (pause * 2).min(AGAIN.1);
+            }
         }
         tokio::select! {
             () = tokio::time::sleep_until(due) => {}

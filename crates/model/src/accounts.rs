@@ -54,13 +54,20 @@ impl Accounts {
                 let mut same = self.users.values().filter(|(one, _)| *one == number);
                 (number, same.next().map_or(0, |(_, group)| *group))
             }
-            Err(_) => *self.users.get(user)?,
+            // Also where there is no table.
+            Err(_) => match self.users.get(user) {
+                None if user == "root" => (0, 0),
+                known => *known?,
+            },
         };
         let group = match group.filter(|group| !group.is_empty()) {
             None => own,
             Some(group) => match group.parse() {
                 Ok(number) => number,
-                Err(_) => *self.groups.get(group)?,
+                Err(_) => match self.groups.get(group) {
+                    None if group == "root" => 0,
+                    known => *known?,
+                },
             },
         };
         Some(format!("{user}:{group}"))
@@ -92,5 +99,8 @@ mod tests {
         ] {
             assert_eq!(accounts.numbers(user).as_deref(), numbers, "{user}");
         }
+        let none = Accounts::default();
+        assert_eq!(none.numbers("root:root").as_deref(), Some("0:0"));
+        assert_eq!(none.numbers("app"), None);
     }
 }

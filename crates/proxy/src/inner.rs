@@ -3,7 +3,8 @@
 //! A component's inner name leads to a virtual address that the machine has, and a gateway listens there for each of the
 //! component's TCP ports. HTTP passes request by request, as through the front door, so that a client's kept connection
 //! outlives the instances behind it; what the client says in its headers is passed on as it is. Other protocols pass as bytes,
-//! each connection to one instance, which is not drained before it ends.
+//! each connection to one instance, which is not drained before it ends; so does what a client says at a port of HTTP that is
+//! none ([`speech`]).
 //!
 //! Who may enter is told by the range that a listener names: an address of the machine is reached from every network that the
 //! machine routes for, and applications must not reach each other's components.
@@ -30,8 +31,9 @@ use crate::{
     near,
     offers::Offers,
     pass,
+    speech::{self, Reached, Speech},
     table::{CompiledRoute, Lasting},
-    worker::{Present, Worker},
+    worker::{Present, Worker, serve},
 };
 
 /// How long an instance may take to accept a connection.
@@ -98,10 +100,6 @@ impl Door {
     pub(crate) fn admits(&self, client: IpAddr) -> bool {
         let mut networks = self.told.networks.iter();
         networks.any(|network| network.contains(client))
-    }
-
-    pub(crate) fn is_http(&self) -> bool {
-        self.told.protocol != InnerProtocol::Tcp
     }
 
     /// The way from a client to this door's backend. `series` gives the counters of a way that is new.
@@ -259,7 +257,8 @@ impl Worker {
 
     fn enter(self: &Arc<Self>, door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
         let edge = self.shared.edge(door, peer.ip());
-        if door.is_http() {
+        let protocol = door.told.protocol;
+        if protocol == InnerProtocol::Http2 {
             return self.take(stream, peer, Some((door.told.address, edge)));
         }
         let Some((client, present)) = self.admit(peer, Some((door.told.address, edge.clone())))
@@ -268,15 +267,27 @@ impl Worker {
         };
         pass::prepare(&stream);
         tokio::spawn(async move {
+            let mut reached = None;
+            if protocol == InnerProtocol::Http1 {
+                let speech = tokio::select! {
+                    speech = speech::of(&stream, &edge) => speech,
+                    // Who serves HTTP knows what is to be done.
+                    () = told(&client, Command::Finish) => Speech::Http,
+                };
+                match speech {
+                    Speech::Http => return serve(stream, client, present).await,
+                    Speech::Bytes(instance) => reached = instance,
+                }
+            }
             client.become_tunnel();
-            carry(&client, stream, &edge).await;
+            carry(&client, stream, &edge, reached).await;
             drop::<Arc<Present>>(present);
         });
     }
 }
 
 /// Carries one connection to an instance and back. Its bytes are counted as they pass: it may last for days.
-async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
+async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute, reached: Reached) {
     let Some(choice) = edge.choose() else { return };
     let backend = &choice.backend;
     edge.series.begin();
@@ -289,7 +300,11 @@ async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
         sent: 0,
         latency: Duration::ZERO,
     };
-    if let Some((lease, instance)) = reach(backend).await {
+    let reached = match reached {
+        Some(reached) => Some(reached),
+        None => reach(backend).await,
+    };
+    if let Some((lease, instance)) = reached {
         passed.latency = began.elapsed();
         passed.status = 200;
         pass::prepare(&instance);
@@ -301,7 +316,8 @@ async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
         });
         tokio::select! {
             _ = passes => {}
-            () = told_to_end(client) => {}
+            // Nobody here knows the protocol: it cannot be finished, only cut.
+            () = told(client, Command::Cut) => {}
         }
         drop(lease);
     }
@@ -310,7 +326,7 @@ async fn carry(client: &Arc<Client>, stream: TcpStream, edge: &CompiledRoute) {
 }
 
 /// A connection to a ready instance. Waits where the backend holds what comes.
-async fn reach(backend: &Arc<Backend>) -> Option<(crate::upstream::Lease, TcpStream)> {
+pub(crate) async fn reach(backend: &Arc<Backend>) -> Option<(crate::upstream::Lease, TcpStream)> {
     let mut offers = Offers::default();
     loop {
         let lease = offers.next(backend).await.ok()?;
@@ -322,13 +338,13 @@ async fn reach(backend: &Arc<Backend>) -> Option<(crate::upstream::Lease, TcpStr
     }
 }
 
-async fn told_to_end(client: &Arc<Client>) {
+/// Until this or something graver is to be done about a client.
+async fn told(client: &Arc<Client>, least: Command) {
     std::future::poll_fn(|cx| {
         client.listen(cx);
-        match client.command() {
-            // Nobody here knows the protocol: it cannot be finished, only cut.
-            Command::Cut => Poll::Ready(()),
-            Command::Go | Command::Finish | Command::Close => Poll::Pending,
+        match client.command() >= least {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     })
     .await;

@@ -35,6 +35,7 @@ mod outgoing;
 mod pass;
 mod refusal;
 mod snapshot;
+mod speech;
 mod table;
 mod tunnel;
 mod upstream;

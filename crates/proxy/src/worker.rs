@@ -280,7 +280,7 @@ impl Drop for Present {
     }
 }
 
-async fn serve(stream: TcpStream, client: Arc<Client>, present: Arc<Present>) {
+pub(crate) async fn serve(stream: TcpStream, client: Arc<Client>, present: Arc<Present>) {
     let limits = &client.worker.shared.config.limits;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

@@ -55,7 +55,7 @@ pub trait Surroundings {
     fn entry(&self, path: &str) -> Entry;
     /// The files below a folder, relative to it; `None` where there are too many to take along.
     fn below(&self, path: &str) -> Option<Vec<String>>;
-    /// Where a path is on the machine, if that is known.
+    /// Where a path is on the machine that the application runs on, if that is known and it is there.
     fn absolute(&self, path: &str) -> Option<String>;
     fn is_program(&self, _path: &str) -> bool {
         false

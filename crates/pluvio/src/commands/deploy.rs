@@ -7,6 +7,7 @@ use pluvio_api::applications::{
     ApplicationDetail, DeployRequest, GitRequest, PlanReport, PlanRequest, SourceNote,
     SourceRequest, UploadReceipt,
 };
+use pluvio_build::plan_compose::Asked;
 use pluvio_build::plan_source::Planned;
 use pluvio_formats::report::Row;
 use pluvio_model::name::Name;
@@ -17,8 +18,8 @@ use tokio_util::io::ReaderStream;
 
 use super::openings::send_mended;
 use super::source::{
-    Named, UnpackedHere, asked_of, parse_name, plan_here, plan_here_as, refuse_refused, repository,
-    source_folder,
+    Named, UnpackedHere, asked_of, parse_name, plan_here, plan_here_as, reach_of, refuse_refused,
+    repository, source_folder,
 };
 use super::{Done, pair};
 use crate::cli::DeployArgs;
@@ -46,6 +47,10 @@ pub(crate) async fn deploy(context: &Context, args: &DeployArgs) -> Done {
     let wanted = args.name.as_deref().or(context.global.app.as_deref());
     let name = wanted.map(parse_name).transpose()?;
     let client = context.client()?;
+    let asked = Asked {
+        reach: reach_of(context, &client).await,
+        ..asked
+    };
     let mut secrets = std::collections::BTreeMap::new();
     let mut is_compose = false;
     let (mut spec, upload, note) = match &named {

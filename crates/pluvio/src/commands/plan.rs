@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pluvio_build::plan_beside;
 use pluvio_build::plan_compose::Asked;
 use pluvio_build::plan_source::Planned;
 use pluvio_model::facts::{DecideFacts, Facts, ImageAtHand, ImageFacts, Reach, RuntimeKind};
@@ -25,7 +26,11 @@ pub(crate) async fn plan(context: &Context, args: &PlanArgs) -> Done {
         .or(context.global.app.as_deref())
         .map(parse_name)
         .transpose()?;
-    let (named, asked) = asked_of(Some(&args.source), &args.compose, &args.env, &args.env_file)?;
+    let (named, mut asked) =
+        asked_of(Some(&args.source), &args.compose, &args.env, &args.env_file)?;
+    if args.runtime.as_deref() == Some("kubernetes") {
+        asked.reach = plan_beside::Reach::Elsewhere;
+    }
     let mut planned = match &named {
         Named::Git(url) => {
             let work = tempfile::tempdir().map_err(|e| {

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use pluvio_api::client::{Address, Client};
+use pluvio_api::environments::EnvironmentSummary;
+use pluvio_build::plan_beside::Reach;
 use pluvio_build::plan_compose::{self, Asked};
 use pluvio_build::plan_fetched;
 use pluvio_build::plan_source::{self, Planned};
@@ -13,7 +16,10 @@ use pluvio_model::spec::GitSource;
 
 use super::{Done, pair};
 use crate::cli::ComposeArgs;
-use crate::context::Context;
+use crate::context::{Context, escape};
+
+/// The engine's name among clusters.
+const LOCAL: &str = "local";
 
 /// What a word on the command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -369,6 +375,35 @@ pub(crate) fn asked_of(
         ..Asked::default()
     };
     Ok((named, asked))
+}
+
+/// How far what is named here reaches: whether the environment's applications run on this very machine.
+pub(crate) async fn reach_of(context: &Context, client: &Client) -> Reach {
+    let is_here = match client.address() {
+        Address::Socket(_) => true,
+        Address::Tcp(address) | Address::Tls(address) => {
+            let host = address.rsplit_once(':').map_or(&**address, |(host, _)| host);
+            let host = host.trim_matches(['[', ']']);
+            let address = host.parse::<std::net::IpAddr>();
+            host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
+    };
+    if !is_here {
+        return Reach::Elsewhere;
+    }
+    let path = format!(
+        "/api/v1/teams/{}/environments",
+        escape(&context.global.team)
+    );
+    // Who may not look is told so by what comes next.
+    let all: Vec<EnvironmentSummary> = super::apps::all(context, &path).await.unwrap_or_default();
+    let own = all
+        .iter()
+        .find(|one| one.name == context.global.environment);
+    match own {
+        Some(own) if own.cluster != LOCAL => Reach::Elsewhere,
+        _ => Reach::Machine,
+    }
 }
 
 /// What the plan refuses is not left out unless that is said.

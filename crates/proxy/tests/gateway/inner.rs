@@ -252,6 +252,32 @@ async fn d1_a_connection_of_bytes_keeps_its_instance_which_drains_when_it_ends()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_http_passes_as_bytes_at_a_port_of_http() {
+    let one = echo("1:").await;
+    let address = free();
+    let _gateway = Arc::new(gateway_at(address, InnerProtocol::Http1, &[&one]));
+    // As Kafka's clients begin.
+    let mut kafka = TcpStream::connect(address).await.unwrap();
+    assert_eq!(say(&mut kafka, "\0\0\0\u{1}a").await, "1:\0\0\0\u{1}a");
+    assert_eq!(say(&mut kafka, "b").await, "1:b");
+
+    // A server that speaks first, as those of mail do.
+    let greets = Origin::raw(|mut stream| async move {
+        let _ = stream.write_all(b"220 here\r\n").await;
+        let mut buffer = [0; 64];
+        while let Ok(1..) = stream.read(&mut buffer).await {
+            let _ = stream.write_all(b"250 well\r\n").await;
+        }
+    })
+    .await;
+    let address = free();
+    let _gateway = Arc::new(gateway_at(address, InnerProtocol::Http1, &[&greets]));
+    let mut mail = TcpStream::connect(address).await.unwrap();
+    assert_eq!(say(&mut mail, "").await, "220 here\r\n");
+    assert_eq!(say(&mut mail, "EHLO there\r\n").await, "250 well\r\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_of_an_open_connection_are_counted_as_they_pass() {
     let instance = echo("1:").await;
     let address = free();

@@ -101,20 +101,36 @@ impl Convert<'_> {
             return;
         }
         // What the program may write must not be lost with an instance.
-        if (read_only || self.around.takes_along(inside))
+        let is_there = self.around.absolute(inside).is_some();
+        if (read_only || !is_there || self.around.takes_along(inside))
             && let Some(names) = names.filter(|names| names.len() <= FILES_MAX)
             && let Some(files) = self.all_texts(inside, &names)
         {
-            self.told.adapted(
-                at,
-                path,
-                format!(
-                    "The texts of the {} files in {inside} are taken into the specification; nothing else is at {target}.",
-                    files.len()
-                ),
-            );
             // What the image has there is hidden, as by the folder itself.
-            let hiding = mount(VolumeKind::Memory, false);
+            let hiding = if read_only || is_there || self.around.takes_along(inside) {
+                self.told.adapted(
+                    at,
+                    path,
+                    format!(
+                        "The texts of the {} files in {inside} are taken into the specification; nothing else is at {target}.",
+                        files.len()
+                    ),
+                );
+                mount(VolumeKind::Memory, false)
+            } else {
+                let name = self.volume_name(VolumeOf::Folder(inside.to_owned()));
+                self.told.adapted(
+                    at,
+                    path,
+                    format!(
+                        "The folder {inside} is not where the application runs: it becomes the volume `{name}`, into which the texts of its {} files are written with each start.",
+                        files.len()
+                    ),
+                );
+                let mut spec = mount(VolumeKind::Disk, false);
+                spec.name = Some(name);
+                spec
+            };
             making
                 .component
                 .volumes
