@@ -214,7 +214,7 @@ impl Store {
             let cluster = read(&tx.one("cluster", row).await?)?;
             let there = tx.all(sqlx::query(ENVIRONMENTS).bind(cluster.id.to_string())).await?;
             if !there.is_empty() {
-                let names = there.iter().map(|row| {
+                let names = there.iter().map(|row| -> Result<String> {
                     let (team, name) = full_name(row)?;
                     Ok(format!("{team}/{name}"))
                 });
