@@ -175,15 +175,22 @@ impl Builder {
         write_dockerfile(&job.request.recipe, &folder)?;
         // A Dockerfile's context leaves out what `.dockerignore` names, wherever the source comes from.
         let ignore_files = fetched.ignore_files || folder.join(".dockerignore").exists();
-        let limits = Limits {
-            ignore_files,
-            ..Limits::default()
+        let read = |manifests: bool| {
+            let folder = folder.clone();
+            let limits = Limits {
+                ignore_files,
+                manifests,
+                ..Limits::default()
+            };
+            blocking(move || SourceTree::read(&folder, &limits))
         };
-        let tree = blocking(move || SourceTree::read(&folder, &limits)).await??;
+        let tree = read(false).await??;
         let plan = match &job.request.recipe {
             Recipe::Plan(plan) => (**plan).clone(),
             Recipe::Detect(asked) => {
-                let detected = crate::detect::in_source(&tree, asked)?;
+                // As it was planned: by files, too, that stay out of the image.
+                let seen = read(true).await??;
+                let detected = crate::detect::in_source(&seen, asked)?;
                 for sentence in &detected.why {
                     job.say(sentence.clone());
                 }

@@ -89,5 +89,14 @@ mod tests {
             .map(|e| e.unwrap().path().unwrap().display().to_string())
             .collect();
         assert_eq!(names, [".gitignore", "a.txt"]);
+        // What is sent is planned there as it is here.
+        std::fs::write(folder.path().join(".gitignore"), "*.log\ncompose.yaml\n").unwrap();
+        let without = pack(folder.path()).unwrap();
+        std::fs::write(folder.path().join("compose.yaml"), "services: {}\n").unwrap();
+        let with = pack(folder.path()).unwrap();
+        assert_ne!(
+            std::fs::read(without.path()).unwrap(),
+            std::fs::read(with.path()).unwrap()
+        );
     }
 }

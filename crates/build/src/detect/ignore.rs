@@ -14,6 +14,21 @@ __pycache__/
 .pluvio/
 ";
 
+/// Files of the root that say what the application is. People leave them out of images and repositories, which says nothing of
+/// how the application is planned.
+const MANIFESTS: [&str; 10] = [
+    "app.yaml",
+    "app.yml",
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+    "template.toml",
+    "Procfile",
+    "app.json",
+    "heroku.yml",
+];
+
 /// In which way a file of rules is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -35,6 +50,8 @@ struct Rule {
     folders_only: bool,
     /// Whether it takes files back from below an ignored folder.
     reaches_below: bool,
+    /// Whether it was written for Pluvio.
+    own: bool,
 }
 
 /// All rules, the strongest last.
@@ -93,6 +110,14 @@ impl Ignore {
             .unwrap_or(parent)
     }
 
+    /// Whether a file says what the application is and is looked at whatever Git and Docker leave out; `.pluvioignore` is
+    /// about just that, and counts.
+    pub fn keeps_manifest(&self, path: &str) -> bool {
+        let own = self.strong.iter().rev().filter(|rule| rule.own);
+        let mut said = own.filter(|rule| rule.matches(path, false));
+        MANIFESTS.contains(&path) && said.next().is_none_or(|rule| rule.negated)
+    }
+
     /// Whether something below an ignored folder may still belong to the source.
     pub fn may_return(&self) -> bool {
         self.strong.iter().any(|rule| rule.negated)
@@ -143,6 +168,7 @@ fn rule(base: &str, dialect: Dialect, line: &str) -> Option<Rule> {
         negated,
         folders_only,
         reaches_below: negated && dialect != Dialect::Git,
+        own: dialect == Dialect::Pluvio,
     })
 }
 
@@ -210,5 +236,20 @@ mod tests {
         ignore.add("", Dialect::Pluvio, "!dist/\ndist/*.map\n");
         assert!(!ignored(&ignore, "dist/index.html"));
         assert!(ignored(&ignore, "dist/index.map"));
+    }
+
+    #[test]
+    fn what_says_what_the_application_is_is_left_out_by_pluvioignore_alone() {
+        let mut ignore = Ignore::default();
+        ignore.add("", Dialect::Docker, "*\n");
+        ignore.add("", Dialect::Git, "Procfile\n");
+        assert!(ignore.keeps_manifest("docker-compose.yml"));
+        assert!(ignore.keeps_manifest("Procfile"));
+        assert!(!ignore.keeps_manifest("sub/Procfile"));
+        assert!(!ignore.keeps_manifest("main.js"));
+        ignore.add("", Dialect::Pluvio, "*.yml\n!app.yml\n");
+        assert!(!ignore.keeps_manifest("docker-compose.yml"));
+        assert!(ignore.keeps_manifest("app.yml"));
+        assert!(ignore.keeps_manifest("Procfile"));
     }
 }

@@ -23,6 +23,9 @@ pub struct Limits {
     pub text_total: u64,
     /// Whether `.gitignore` and the others say what belongs to the source. Not for a Git checkout: what is committed, is source.
     pub ignore_files: bool,
+    /// Whether files of the root that say what the application is are there though they are ignored. Not for what is built:
+    /// they stay out of images.
+    pub manifests: bool,
 }
 
 impl Default for Limits {
@@ -32,6 +35,7 @@ impl Default for Limits {
             text_file: 256 << 10,
             text_total: 8 << 20,
             ignore_files: true,
+            manifests: true,
         }
     }
 }
@@ -99,7 +103,8 @@ impl SourceTree {
                     continue; // gone meanwhile
                 };
                 let ignored = if limits.ignore_files {
-                    ignore.ignored(&path, kind.is_dir(), parent)
+                    let kept = limits.manifests && !kind.is_dir() && ignore.keeps_manifest(&path);
+                    !kept && ignore.ignored(&path, kind.is_dir(), parent)
                 } else {
                     path == ".git"
                 };
@@ -356,6 +361,35 @@ mod tests {
         assert_eq!(problem.code, "spec.too-large");
         let missing = SourceTree::read(&folder.path().join("no"), &Limits::default()).unwrap_err();
         assert_eq!(missing.code, "source.missing");
+    }
+
+    #[test]
+    fn what_is_built_is_without_ignored_files_that_are_planned_by() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["Dockerfile", "docker-compose.yml", "Procfile", "main.js"] {
+            std::fs::write(folder.path().join(name), "a: b\n").unwrap();
+        }
+        std::fs::write(folder.path().join(".dockerignore"), "*\n").unwrap();
+        let planned = SourceTree::read(folder.path(), &Limits::default()).unwrap();
+        assert_eq!(
+            planned.paths().collect::<Vec<_>>(),
+            [
+                ".dockerignore",
+                "Dockerfile",
+                "Procfile",
+                "docker-compose.yml"
+            ]
+        );
+        assert_eq!(planned.text("Procfile"), Some("a: b\n"));
+        let built = Limits {
+            manifests: false,
+            ..Limits::default()
+        };
+        let built = SourceTree::read(folder.path(), &built).unwrap();
+        assert_eq!(
+            built.paths().collect::<Vec<_>>(),
+            [".dockerignore", "Dockerfile"]
+        );
     }
 
     #[test]
