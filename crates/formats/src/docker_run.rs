@@ -94,6 +94,7 @@ pub fn read(
     let folder = around.absolute(".");
     let folder = folder.map(|folder| folder.trim_end_matches("/.").to_owned());
     let mut services = Services::default();
+    let mut made: Vec<String> = Vec::new();
     let mut redirected = shell.redirected.iter().peekable();
     for (number, command) in shell.commands.iter().enumerate() {
         let plain: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
@@ -101,6 +102,12 @@ pub fn read(
             let prompted = &tidied.prompted;
             let is_said =
                 prompted.is_empty() || prompted.binary_search(&command[0].at.line).is_ok();
+            if is_said
+                && let ["docker" | "podman", "network", "create", .., last] =
+                    &plain[program::begins(&plain)..]
+            {
+                made.push((*last).to_owned());
+            }
             other_command(command, &plain, is_said, &mut told);
             continue;
         };
@@ -169,15 +176,17 @@ pub fn read(
             &mut loader.told,
         );
     }
+    let section = |map: Map| Field {
+        at: Place::default(),
+        item: Item::map(Place::default(), map),
+    };
+    let networks = network::declared(&services, &made);
     let document = Item::map(
         Place::default(),
-        Map::from([(
-            "services".to_owned(),
-            Field {
-                at: Place::default(),
-                item: Item::map(Place::default(), services),
-            },
-        )]),
+        Map::from([
+            ("services".to_owned(), section(services)),
+            ("networks".to_owned(), section(networks)),
+        ]),
     );
     let variables = Variables::default();
     let mut import = convert::convert(
@@ -221,11 +230,16 @@ pub fn read_alone(text: &str, name: Option<&Name>, given: &[(String, String)]) -
     read(text, name, given, &Nothing)
 }
 
-/// `services.web.shm_size` → `--shm-size`
+/// `services.web.shm_size` → `--shm-size`, `networks.app.external` → `--network`
 fn name_flag(path: &mut String) {
     let mut parts = path.splitn(3, '.');
-    if parts.next() != Some("services") {
-        return;
+    match parts.next() {
+        Some("services") => {}
+        Some("networks") => {
+            "--network".clone_into(path);
+            return;
+        }
+        _ => return,
     }
     let (_, Some(rest)) = (parts.next(), parts.next()) else {
         return;

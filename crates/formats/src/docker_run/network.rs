@@ -2,6 +2,7 @@
 
 use super::apply::{Service, fields};
 use crate::compose::item::{Field, Item, Map, Place, Told};
+use crate::validate::is_shared_name;
 
 /// `host`, `name`, or `name=…,alias=…,ip=…`.
 pub(super) fn network(value: &str, at: Place, service: &mut Service, told: &mut Told) {
@@ -129,4 +130,28 @@ pub(super) fn finish(service: &mut Service, at: Place, told: &mut Told) {
             }
         }
     }
+}
+
+/// What a compose file would say of the networks that lines name: an engine has one of each name, which is there before a line
+/// names it, made by the lines above (`made`) or by somebody else.
+pub(super) fn declared(services: &Map, made: &[String]) -> Map {
+    let networks = services
+        .values()
+        .filter_map(|service| service.item.get("networks")?.as_map());
+    let mut all = Map::new();
+    for (name, field) in networks.flatten() {
+        if name == "default" || !is_shared_name(name) {
+            continue;
+        }
+        let at = field.at;
+        let (key, value) = match made.contains(name) {
+            true => ("name", name.as_str()),
+            false => ("external", "true"),
+        };
+        let item = Item::scalar(at, value);
+        let inner = Map::from([(key.to_owned(), Field { at, item })]);
+        let item = Item::map(at, inner);
+        all.entry(name.clone()).or_insert(Field { at, item });
+    }
+    all
 }

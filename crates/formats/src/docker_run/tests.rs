@@ -92,14 +92,13 @@ fn c7_several_commands_become_one_application() {
                 imagePorts: true
                 uses: [db]
             networks:
-              app: {}
+              app: { shared: app }
             adapted docker network create app: The application has a network and volumes of its own: nothing has to be made before.
             ignored --detach: Applications run in the background.
             ignored --rm: Pluvio removes what has ended.
             refused curl localhost: It runs no container, and is not run here.
             refused sh: It runs no container, and is not run here.
             adapted --name: `db` is a name on the network; containers are named after application, component and instance.
-            adapted --network: The network app is not declared; it is made all the same.
             adapted --link: It starts after db, which `database` leads to for every component.
             adapted --publish: 80:80 looks like HTTP: it is reached through the gateway, at the application's address, and redeploys lose no request.
         "#]],
@@ -361,6 +360,40 @@ fn what_is_said_of_the_network_is_said_of_the_one_that_is_named() {
     );
     assert_eq!(component.networks.len(), 1);
     assert_eq!(refused(&import.report), [""; 0]);
+}
+
+#[test]
+fn a_network_from_elsewhere_is_shared_by_its_name() {
+    let import = read_alone("docker run --network app_net img", None, &[]);
+    assert_eq!(import.errors, []);
+    assert_eq!(refused(&import.report), [""; 0]);
+    let shared = |import: &Import| -> Vec<String> {
+        let all = import.spec.networks.values();
+        all.filter_map(|network| network.shared.clone()).collect()
+    };
+    assert_eq!(shared(&import), ["app_net"]);
+    let said: Vec<&str> = import
+        .report
+        .iter()
+        .filter(|row| row.at == "--network")
+        .map(|row| row.message.as_str())
+        .collect();
+    assert!(
+        said.iter().any(|message| message.contains("`app_net`")),
+        "{said:?}"
+    );
+    assert!(
+        said.iter().all(|message| !message.contains("not declared")),
+        "{said:?}"
+    );
+    for line in [
+        "docker run --network bridge img",
+        "docker run --network none img",
+        "docker run --network host img",
+        "docker run --ip 10.0.0.5 img",
+    ] {
+        assert_eq!(shared(&read_alone(line, None, &[])), [""; 0], "{line}");
+    }
 }
 
 #[test]

@@ -329,14 +329,18 @@ impl Convert<'_> {
         }
         if one && !own {
             let all: Vec<&str> = joined.networks.keys().map(String::as_str).collect();
-            self.told.adapted(
-                joined.at,
-                &joined.path,
-                format!(
+            let own = self.spec.networks.get(&default_network());
+            let message = match own.and_then(|own| own.shared.as_ref()) {
+                Some(called) => format!(
+                    "{} is the network of all services here, which other applications reach as `{called}`.",
+                    all.join(", ")
+                ),
+                None => format!(
                     "{} is the application's own network here: all services share it.",
                     all.join(", ")
                 ),
-            );
+            };
+            self.told.adapted(joined.at, &joined.path, message);
         }
     }
 
