@@ -59,6 +59,12 @@ pub fn found(tree: &SourceTree) -> Option<&'static str> {
     compose::FILES.into_iter().find(|file| tree.has(file))
 }
 
+/// Whether a folder has compose files: one of a usual name, or those that `COMPOSE_FILE` lists.
+pub(crate) fn is_in(folder: &Path, tree: &SourceTree, asked: &Asked) -> bool {
+    found(tree).is_some()
+        || compose::lists_files(&project(asked), &Beside::new(folder, &asked.reach))
+}
+
 /// Reads the compose files of a folder and plans them.
 ///
 /// Where they build from folders above theirs, as `docker/compose.yaml` with `context: ..` does, the source is the folder above

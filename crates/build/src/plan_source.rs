@@ -97,7 +97,7 @@ pub fn of_folder_as(folder: &Path, asked: &Asked) -> Result<Planned, Problem> {
 /// A compose file says what the whole application is; one source of the folder would be a part of it.
 fn compose_in(folder: &Path, tree: &SourceTree, asked: &Asked) -> Option<Planned> {
     if asked.files.is_empty()
-        && (tree.first(&APP_FILES).is_some() || plan_compose::found(tree).is_none())
+        && (tree.first(&APP_FILES).is_some() || !plan_compose::is_in(folder, tree, asked))
     {
         return None;
     }

@@ -472,47 +472,6 @@ fn a_folder_with_a_template_of_dokploy_is_read_with_it() {
 }
 
 #[test]
-fn ignore_files_hide_no_manifest_and_nothing_that_it_names() {
-    for (file, rules) in [
-        (".dockerignore", "docker-compose.yml\n"),
-        (".dockerignore", "**/docker-compose*\n"),
-        (".dockerignore", "*\n"),
-        (".gitignore", "*.yml\n*.env\n"),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let write =
-            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write(file, rules);
-        write("Dockerfile", "FROM scratch\n");
-        write("web.env", "A=1\n");
-        write(
-            "docker-compose.yml",
-            "services:\n  web: { build: ., env_file: web.env }\n  db: { image: 'redis:8' }\n",
-        );
-        let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
-        assert_eq!(planned.errors, [], "{rules}");
-        assert_eq!(planned.detected.kind, "compose", "{rules}");
-        assert_eq!(planned.spec.components.len(), 2, "{rules}");
-        assert_eq!(planned.spec.components["web"].env["A"].0, "1", "{rules}");
-    }
-    for (name, text) in [
-        ("app.yaml", "name: shop\ncomponents: { a: {}, b: {} }\n"),
-        ("Procfile", "web: a\nworker: b\n"),
-        (
-            "heroku.yml",
-            "build: { docker: { web: Dockerfile, b: Dockerfile } }\n",
-        ),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(".dockerignore"), "*\n").unwrap();
-        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
-        std::fs::write(folder.path().join(name), text).unwrap();
-        let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
-        assert_ne!(planned.detected.kind, "dockerfile", "{name}");
-    }
-}
-
-#[test]
 fn a_file_of_the_wrong_kind_says_what_it_is() {
     let cases = [
         ("FROM debian\nRUN true\n", "x", "is a Dockerfile"),

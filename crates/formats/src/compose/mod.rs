@@ -180,10 +180,7 @@ pub(crate) fn of_template(
 pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     let mut loader = Loader::new(around);
     let mut variables = Variables::default();
-    let env_files: Vec<String> = match project.env_files.is_empty() {
-        true => vec![rebase::join_folder(&project.folder, ".env")],
-        false => project.env_files.clone(),
-    };
+    let env_files = env_files(project);
     let (mut why, mut files) = (Vec::new(), project.files.clone());
     // The first file that was named is number 0, whatever else is read before it.
     if let Some(first) = files.first() {
@@ -219,6 +216,9 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
     );
     if files.is_empty() {
         files = found_files(&project.folder, &variables, around);
+        if let (Some(first), Some(known)) = (files.first(), loader.told.files.first_mut()) {
+            known.clone_from(first);
+        }
     }
     let mut profiles = project.profiles.clone();
     if profiles.is_empty()
@@ -331,9 +331,37 @@ fn usual_files(folder: &str) -> [String; 4] {
     FILES.map(|name| rebase::join_folder(folder, name))
 }
 
+fn env_files(project: &Project) -> Vec<String> {
+    match project.env_files.is_empty() {
+        true => vec![rebase::join_folder(&project.folder, ".env")],
+        false => project.env_files.clone(),
+    }
+}
+
+/// What `COMPOSE_FILE` lists; an empty one lists nothing.
+fn listed(variables: &Variables) -> Option<&str> {
+    let listed = variables.0.get("COMPOSE_FILE")?;
+    (!listed.is_empty()).then_some(listed.as_str())
+}
+
+/// Whether `COMPOSE_FILE` says which files a project has, in its `.env` or as it was given: none needs a usual name then.
+pub fn lists_files(project: &Project, around: &dyn Surroundings) -> bool {
+    let mut loader = Loader::new(around);
+    let mut variables = Variables::default();
+    for path in env_files(project) {
+        if let Entry::Text(text) = around.entry(&path) {
+            loader.env_file(&text, &path, &mut variables);
+        }
+    }
+    let given = project.variables.iter();
+    let given = given.map(|(name, value)| (name.clone(), value.clone()));
+    variables.0.extend(given);
+    listed(&variables).is_some()
+}
+
 /// As `COMPOSE_FILE` says, else the usual names, each with its override.
 fn found_files(folder: &str, variables: &Variables, around: &dyn Surroundings) -> Vec<String> {
-    if let Some(listed) = variables.0.get("COMPOSE_FILE") {
+    if let Some(listed) = listed(variables) {
         let separator = variables
             .0
             .get("COMPOSE_PATH_SEPARATOR")

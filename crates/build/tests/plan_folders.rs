@@ -1,0 +1,70 @@
+//! Which files of a folder say what it is.
+
+use pluvio_build::plan_source;
+use pluvio_model::name::Name;
+
+fn shop() -> Name {
+    "shop".parse().unwrap()
+}
+
+#[test]
+fn ignore_files_hide_no_manifest_and_nothing_that_it_names() {
+    for (file, rules) in [
+        (".dockerignore", "docker-compose.yml\n"),
+        (".dockerignore", "**/docker-compose*\n"),
+        (".dockerignore", "*\n"),
+        (".gitignore", "*.yml\n*.env\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(file, rules);
+        write("Dockerfile", "FROM scratch\n");
+        write("web.env", "A=1\n");
+        write(
+            "docker-compose.yml",
+            "services:\n  web: { build: ., env_file: web.env }\n  db: { image: 'redis:8' }\n",
+        );
+        let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+        assert_eq!(planned.errors, [], "{rules}");
+        assert_eq!(planned.detected.kind, "compose", "{rules}");
+        assert_eq!(planned.spec.components.len(), 2, "{rules}");
+        assert_eq!(planned.spec.components["web"].env["A"].0, "1", "{rules}");
+    }
+    for (name, text) in [
+        ("app.yaml", "name: shop\ncomponents: { a: {}, b: {} }\n"),
+        ("Procfile", "web: a\nworker: b\n"),
+        (
+            "heroku.yml",
+            "build: { docker: { web: Dockerfile, b: Dockerfile } }\n",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".dockerignore"), "*\n").unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+        assert_ne!(planned.detected.kind, "dockerfile", "{name}");
+    }
+}
+
+#[test]
+fn compose_file_in_env_names_files_of_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(".env", "COMPOSE_FILE=teku.yml:besu.yml\n");
+    write("teku.yml", "services: { teku: { image: 'teku:1' } }\n");
+    write("besu.yml", "services: { besu: { image: 'besu:1' } }\n");
+    let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+    assert_eq!(planned.errors, []);
+    assert_eq!(planned.detected.kind, "compose");
+    assert_eq!(planned.spec.components.len(), 2);
+    // An empty one says nothing, and one that leads nowhere is told.
+    write(".env", "COMPOSE_FILE=none.yml\n");
+    let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+    assert!(planned.errors[0].cause.contains("none.yml"));
+    write(".env", "COMPOSE_FILE=\n");
+    write("Dockerfile", "FROM scratch\n");
+    let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+    assert_eq!(planned.detected.kind, "dockerfile");
+}
