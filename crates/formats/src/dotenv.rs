@@ -1,7 +1,8 @@
 //! `.env` files, as docker compose reads them, but for interpolation, which is off: a `$` stays one.
 //!
 //! `KEY=VALUE` and `KEY: VALUE`, `export` before a key, `#` comments; single quotes take everything as it is, double quotes
-//! know `\n \r \t \" \\ \$`, both may span lines; an unquoted value ends at ` #` or the line, without blanks around it.
+//! know `\n \r \t \" \\ \$`, both may span lines; an unquoted value ends at ` #` or the line, without blanks around it, and
+//! may begin with a `#` of its own.
 
 use indexmap::IndexMap;
 use pluvio_model::name::EnvName;
@@ -162,16 +163,12 @@ fn variable(text: &str, marked: bool) -> Result<(EnvName, String, &str), Wrong> 
     let value = text[end + 1..].trim_start_matches([' ', '\t']);
     let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         let line_end = value.find('\n').unwrap_or(value.len());
-        let line = &value[..line_end];
-        let comment = if line.starts_with('#') {
-            Some(0)
-        } else {
-            [" #", "\t#"]
-                .iter()
-                .filter_map(|mark| line.find(mark))
-                .min()
-        };
-        let plain = line[..comment.unwrap_or(line.len())].trim();
+        // Behind a blank only: a value that begins with it is none.
+        let plain = value[..line_end]
+            .split(" #")
+            .next()
+            .unwrap_or_default()
+            .trim();
         return Ok((
             name,
             plain.to_owned(),
@@ -252,8 +249,8 @@ mod tests {
             "#]],
         );
         check(
-            "A=1\nexport B = two words  # said so\nC='$X \\n'\nD=\"a\\nb \\\"q\\\" \\$5\" # c\nE=\nF=x#y\nG: yaml\nH=\"one\ntwo\"\nI='three\nfour'\r\nA=last\r\nJ=a=b\nK=#none\nURL=http://h:1/?a=b\n",
-            expect![[r#"
+            "A=1\nexport B = two words  # said so\nC='$X \\n'\nD=\"a\\nb \\\"q\\\" \\$5\" # c\nE=\nF=x#y\nG: yaml\nH=\"one\ntwo\"\nI='three\nfour'\r\nA=last\r\nJ=a=b\nK=#some\nL= #f0f # c\nM=a\t#b\nURL=http://h:1/?a=b\n",
+            expect![[r##"
                 A = "last"
                 B = "two words"
                 C = "$X \\n"
@@ -264,9 +261,11 @@ mod tests {
                 H = "one\ntwo"
                 I = "three\nfour"
                 J = "a=b"
-                K = ""
+                K = "#some"
+                L = "#f0f"
+                M = "a\t#b"
                 URL = "http://h:1/?a=b"
-            "#]],
+            "##]],
         );
     }
 
