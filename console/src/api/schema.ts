@@ -698,8 +698,10 @@ export type ExitRecord = {
   /** Killed for memory, as far as can be told. */
   oom: boolean
   at: string
-  /** The last lines of its log, at most 20. */
+  /** The last lines of its log, at most 20; of the hook's output where that is why it was stopped. */
   last_lines: string[]
+  /** The hook after its start that failed, for which it was stopped: `the hook … ended with exit code 3`. */
+  hook?: string | null
 }
 
 export type Exposure = "load-balancer" | "node-port" | "host-port"

@@ -324,6 +324,7 @@ export const en = {
   'instance.endsHint': 'with exit code and last lines',
   'instance.exit': 'Ended with code {code}, {at}',
   'instance.exitOom': 'Killed for using more memory than its limit, {at}',
+  'instance.exitHook': 'Stopped, {at}: {hook}',
   'instance.exitSignal': '(signal {n})',
   'instance.state.creating': 'Creating',
   'instance.state.starting': 'Starting',

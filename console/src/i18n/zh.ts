@@ -315,6 +315,7 @@ export const zh: Catalogue = {
   'instance.endsHint': '附退出码与最后的输出',
   'instance.exit': '以代码 {code} 结束，{at}',
   'instance.exitOom': '内存超出上限被终止，{at}',
+  'instance.exitHook': '已停止，{at}：{hook}',
   'instance.exitSignal': '（信号 {n}）',
   'instance.state.creating': '创建中',
   'instance.state.starting': '启动中',

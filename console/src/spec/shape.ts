@@ -174,6 +174,17 @@ const schedule: Shape = {
   short: 'cron',
   fields: [f('cron', text('0 3 * * *')), f('timeZone', text('Europe/Berlin')), f('overlap', flag)],
 }
+const hook: Shape = {
+  t: 'rows',
+  fields: [
+    f('command', command),
+    f('user', text('1000')),
+    f('workingDir', text('/srv')),
+    f('timeout', text('60s')),
+    env,
+    f('privileged', flag),
+  ],
+}
 const container: readonly Field[] = [
   f('image', text('registry/name:tag')),
   f('entrypoint', command),
@@ -311,6 +322,7 @@ export const componentSections: readonly Section[] = [
         ]),
       ),
       f('release', group([f('command', command), f('timeout', text('10m'))])),
+      f('hooks', group([f('postStart', hook), f('preStop', hook)])),
     ],
   },
   {
@@ -411,6 +423,7 @@ const only: Record<string, readonly Kind[]> = {
   probes: run,
   rollout: [...serve, 'database'],
   release: serve,
+  hooks: [...serve, 'database'],
   sidecars: run,
   init: run,
   host: run,

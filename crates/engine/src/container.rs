@@ -22,6 +22,8 @@ pub struct ExecCommand {
     pub env: Vec<String>,
     pub user: Option<String>,
     pub working_dir: Option<String>,
+    /// All rights of the machine's root.
+    pub privileged: bool,
     pub tty: bool,
     /// Columns and rows.
     pub size: Option<(u16, u16)>,

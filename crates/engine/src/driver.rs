@@ -16,7 +16,7 @@ use pluvio_model::id::ClusterId;
 use pluvio_model::image::ContentHash;
 use pluvio_plan::lower::engine::{ContainerCreate, NetworkJoin, NetworkPlan, VolumePlan, label};
 use pluvio_runtime::driver::{
-    Driver, DriverError, DriverLogLine, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
+    Driver, DriverError, DriverLogLine, ExecAs, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
 };
 use pluvio_runtime::{BoxStream, ExecRequest, ExecSession};
 use serde::Deserialize;
@@ -407,20 +407,29 @@ impl Driver for DockerDriver {
         self.engine.logs(container, since, follow).await
     }
 
-    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
+    async fn exec_as(
+        &self,
+        request: &ExecRequest,
+        own: &ExecAs,
+    ) -> Result<ExecSession, DriverError> {
+        let mut env = own.env.clone();
+        if request.tty {
+            // What a terminal's programs draw by.
+            env.push("TERM=xterm-256color".to_owned());
+        }
         let command = ExecCommand {
             command: request.command.clone(),
+            env,
+            user: own.user.clone(),
+            working_dir: own.working_dir.clone(),
+            privileged: own.privileged,
             tty: request.tty,
             size: request.size,
-            // What a terminal's programs draw by.
-            env: if request.tty {
-                vec!["TERM=xterm-256color".to_owned()]
-            } else {
-                Vec::new()
-            },
-            ..ExecCommand::default()
         };
-        self.engine.exec_session(&request.instance, &command).await
+        let session = self
+            .engine
+            .exec_session(&request.instance, &command, !own.no_input);
+        session.await
     }
 
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError> {

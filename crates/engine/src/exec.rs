@@ -81,6 +81,9 @@ impl Engine {
         if let Some(dir) = &command.working_dir {
             body["WorkingDir"] = json!(dir);
         }
+        if command.privileged {
+            body["Privileged"] = json!(true);
+        }
         let created: Created = self
             .post(&format!("/containers/{container}/exec"), &body)
             .await
@@ -180,13 +183,14 @@ impl Engine {
         Ok(CommandEnd { code })
     }
 
-    /// A command with its input: a terminal if the command asks for one.
+    /// A command with its input, if somebody writes to it: a terminal if the command asks for one.
     pub async fn exec_session(
         &self,
         container: &str,
         command: &ExecCommand,
+        takes_input: bool,
     ) -> Result<ExecSession, DriverError> {
-        let attached = self.attach_exec(container, command, true).await?;
+        let attached = self.attach_exec(container, command, takes_input).await?;
         let (input, input_receiver) = mpsc::channel(64);
         let (output, output_receiver) = mpsc::channel(64);
         let session = Session {

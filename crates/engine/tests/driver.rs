@@ -14,8 +14,10 @@ use pluvio_model::problem;
 use pluvio_plan::lower::engine::{
     ContainerCreate, FileCreate, NetworkPlan, Role, Room, VolumePlan, label,
 };
-use pluvio_runtime::driver::{ContainerState, Driver, DriverError, FileToWrite, SeenContainer};
-use pluvio_runtime::{ExecInput, ExecOutput, ExecRequest, LogStream};
+use pluvio_runtime::driver::{
+    ContainerState, Driver, DriverError, ExecAs, FileToWrite, SeenContainer,
+};
+use pluvio_runtime::{ExecInput, ExecOutput, ExecRequest, ExecSession, LogStream};
 use serde_json::{Value, json};
 
 /// Each scenario as two tests.
@@ -266,12 +268,16 @@ async fn outcome(
     request: ExecRequest,
     input: &str,
 ) -> (String, String, i64) {
-    let mut session = driver.exec(&request).await.unwrap();
+    let session = driver.exec(&request).await.unwrap();
     if !input.is_empty() {
         let bytes = ExecInput::Bytes(input.to_owned().into());
         session.input.send(bytes).await.unwrap();
     }
     session.input.send(ExecInput::End).await.unwrap();
+    ended(session).await
+}
+
+async fn ended(mut session: ExecSession) -> (String, String, i64) {
     let (mut out, mut err, mut code) = (Vec::new(), Vec::new(), None);
     while let Some(item) = session.output.next().await {
         match item {
@@ -309,6 +315,17 @@ async fn commands_run_with_input_terminal_and_exit_code(name: &str) {
     );
     let (out, _, code) = outcome(&driver, terminal, "").await;
     assert_eq!((out.as_str(), code), ("33 91\r\nxterm-256color\r\n", 0));
+    let own = ExecAs {
+        user: Some("1000:1000".to_owned()),
+        working_dir: Some("/etc".to_owned()),
+        env: vec!["WORD=given".to_owned()],
+        privileged: false,
+        no_input: true,
+    };
+    let asked = ["sh", "-c", "cat; id -u; pwd; echo $WORD"];
+    let asked = request("pvtest-exec", &asked, false);
+    let (out, _, code) = ended(driver.exec_as(&asked, &own).await.unwrap()).await;
+    assert_eq!((out.as_str(), code), ("1000\n/etc\ngiven\n", 0));
     let missing = driver
         .exec(&request("pvtest-nobody", &["true"], false))
         .await;

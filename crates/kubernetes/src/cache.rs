@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -168,6 +169,20 @@ impl Cache {
     /// Why a pod does not come up, in the cluster's own words: the newest warning about it.
     pub(crate) fn warning(&self, pod: &Pod) -> Option<Arc<Event>> {
         Cache::newest(&self.warnings, pod.metadata.uid.as_deref()?)
+    }
+
+    /// When a hook after a start of one of the pod's containers last failed.
+    pub(crate) fn failed_hook_at(&self, pod: &Pod) -> Option<Timestamp> {
+        let uid = pod.metadata.uid.as_deref()?;
+        let about = self.warnings.state_filter(|event| {
+            event.involved_object.uid.as_deref() == Some(uid)
+                && event.reason.as_deref() == Some("FailedPostStartHook")
+        });
+        let times = about.iter().filter_map(|event| {
+            let at = event.last_timestamp.as_ref();
+            Some(at.or(event.first_timestamp.as_ref())?.0)
+        });
+        times.max()
     }
 
     /// The keys of the taints that keep new pods away, of each node that has any. Not of cordoned ones: the scheduler tells those apart.

@@ -64,7 +64,10 @@ pub(crate) fn instance(
         started_at: started_at.or_else(|| last_exit(status).and_then(|(_, started)| started)),
         ready_at: ready_at(pod),
         restarts: restarts(status),
-        last_exit: last_exit(status).map(|(exit, _)| exit),
+        last_exit: last_exit(status).map(|(exit, began)| ExitRecord {
+            hook: failed_hook(cache, pod, began),
+            ..exit
+        }),
         probe: main(pod).and_then(|main| probe(cache, pod, main, &state, now)),
         in_flight: 0,
         sidecars: sidecars(cache, pod, now),
@@ -237,7 +240,16 @@ pub(crate) fn exit_record(ended: &ContainerStateTerminated) -> ExitRecord {
             .iter()
             .map(|line| (*line).to_owned())
             .collect(),
+        hook: None,
     }
+}
+
+/// Of a container that its kubelet ended because a hook after its start failed: nothing but an event tells that.
+fn failed_hook(cache: &Cache, pod: &Pod, began: Option<Timestamp>) -> Option<String> {
+    let at = cache.failed_hook_at(pod)?;
+    // Both are told in whole seconds.
+    let is_of_it = began.is_none_or(|began| began.as_second() <= at.as_second());
+    is_of_it.then(|| "a hook after its start failed".to_owned())
 }
 
 /// How the program last ended, and when it had begun.

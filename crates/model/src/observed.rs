@@ -310,16 +310,20 @@ pub struct ExitRecord {
     /// Killed for memory, as far as can be told.
     pub oom: bool,
     pub at: jiff::Timestamp,
-    /// The last lines of its log, at most 20.
+    /// The last lines of its log, at most 20; of the hook's output where that is why it was stopped.
     pub last_lines: Vec<String>,
+    /// The hook after its start that failed, for which it was stopped: `the hook … ended with exit code 3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
 }
 
 impl ExitRecord {
     /// `ended with exit code 3`
     pub fn in_words(&self) -> String {
-        match self.oom {
-            true => "killed: it took more memory than its limit".to_owned(),
-            false => format!("ended with exit code {}", self.code),
+        match (&self.hook, self.oom) {
+            (Some(hook), _) => format!("stopped: {hook}"),
+            (None, true) => "killed: it took more memory than its limit".to_owned(),
+            (None, false) => format!("ended with exit code {}", self.code),
         }
     }
 }

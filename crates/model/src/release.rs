@@ -128,6 +128,8 @@ pub struct Content {
     pub restart: RestartPolicy,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_task: Option<DecidedTask>,
+    #[serde(default, skip_serializing_if = "DecidedHooks::is_empty")]
+    pub hooks: DecidedHooks,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<PatchSpec>,
     /// Grows with each restart asked for: the same content, new instances.
@@ -161,6 +163,48 @@ pub struct DecidedTask {
     pub timeout: Span,
     /// Names the run: the same hash runs once.
     pub hash: ContentHash,
+}
+
+/// Commands in the main container besides its program, each list from the first to the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedHooks {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_start: Vec<DecidedHook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_stop: Vec<DecidedHook>,
+}
+
+impl DecidedHooks {
+    pub fn is_empty(&self) -> bool {
+        self.post_start.is_empty() && self.pre_stop.is_empty()
+    }
+
+    /// All of them with their places below `hooks`: `postStart.0`.
+    pub fn each(&self) -> impl Iterator<Item = (String, &DecidedHook)> {
+        let lists = [("postStart", &self.post_start), ("preStop", &self.pre_stop)];
+        lists.into_iter().flat_map(|(which, list)| {
+            let each = list.iter().enumerate();
+            each.map(move |(index, hook)| (format!("{which}.{index}"), hook))
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedHook {
+    pub command: Vec<String>,
+    /// `None`, as for the folder: the program's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<AbsolutePath>,
+    /// Besides the program's own.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env: IndexMap<EnvName, Rendered>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub privileged: bool,
+    /// As it was asked for: what counts without is the runtime's, which may have no such limit at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -531,6 +575,9 @@ impl Release {
                         .cloned(),
                 );
             }
+            let hooks = component.content.hooks.each();
+            let values = hooks.flat_map(|(_, hook)| hook.env.values());
+            all.extend(values.flat_map(Rendered::secrets).cloned());
             all.extend(
                 component
                     .hot_files

@@ -13,7 +13,7 @@ use pluvio_model::facts::{Facts, ImageFacts};
 use pluvio_model::id::ClusterId;
 use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan};
 use pluvio_runtime::driver::{
-    Driver, DriverError, DriverLogLine, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
+    Driver, DriverError, DriverLogLine, ExecAs, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
 };
 use pluvio_runtime::{BoxStream, ExecRequest, ExecSession};
 use serde::{Deserialize, Serialize};
@@ -208,8 +208,12 @@ impl Driver for BoundEngine {
     ) -> Result<BoxStream<DriverLogLine>, DriverError> {
         pass_on!(self.logs(container, since, follow))
     }
-    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
-        pass_on!(self.exec(request))
+    async fn exec_as(
+        &self,
+        request: &ExecRequest,
+        own: &ExecAs,
+    ) -> Result<ExecSession, DriverError> {
+        pass_on!(self.exec_as(request, own))
     }
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError> {
         pass_on!(self.image(reference))

@@ -22,6 +22,10 @@ pub(crate) enum What {
         oom: bool,
     },
     FilesWritten,
+    /// A hook after its start.
+    PostStartFailed,
+    /// A hook before its stop.
+    PreStopFailed,
     /// Something else still has its volume.
     Waiting,
     /// Its container was removed by somebody else.
@@ -51,6 +55,8 @@ impl What {
             What::Ended { code: 0, .. } => "Completed",
             What::Ended { .. } => "Error",
             What::FilesWritten => "FilesWritten",
+            What::PostStartFailed => "FailedPostStartHook",
+            What::PreStopFailed => "FailedPreStopHook",
             What::Waiting => "Waiting",
             What::Removed => "Removed",
             What::Failed => "Failed",
@@ -67,7 +73,11 @@ impl What {
             | What::FilesWritten
             | What::Waiting => false,
             What::Ended { code, oom } => oom || code != 0,
-            What::Unhealthy | What::Removed | What::Failed => true,
+            What::Unhealthy
+            | What::PostStartFailed
+            | What::PreStopFailed
+            | What::Removed
+            | What::Failed => true,
         }
     }
 }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::permission::Permission;
 use pluvio_model::spec::{
-    AbsolutePath, AppSpec, ComponentSpec, HostOptions, MountSpec, VolumeKind, VolumeOptions,
+    AbsolutePath, AppSpec, ComponentSpec, Hooks, HostOptions, MountSpec, VolumeKind, VolumeOptions,
     only_tightens,
 };
 use serde::Serialize;
@@ -32,6 +32,7 @@ pub fn permissions_needed(spec: &AppSpec) -> Vec<Needed> {
         let path = format!("components.{name}");
         let program = component_program(spec, component);
         wishes.host(&path, component.host.as_ref(), &program);
+        wishes.hooks(&path, component.hooks.as_ref(), &program);
         wishes.mounts(&path, shares.among(name, &component.volumes), &program);
         for (kind, containers) in [("sidecars", &component.sidecars), ("init", &component.init)] {
             for (each, of) in containers {
@@ -91,7 +92,7 @@ pub fn widened(before: Option<&AppSpec>, spec: &AppSpec) -> Vec<Needed> {
 }
 
 /// What says which program runs in a container, and as whom.
-const PROGRAM: [&str; 13] = [
+const PROGRAM: [&str; 14] = [
     "image",
     "source",
     "build",
@@ -104,6 +105,7 @@ const PROGRAM: [&str; 13] = [
     "files",
     "groups",
     "release",
+    "hooks",
     "probes",
 ];
 
@@ -226,6 +228,18 @@ impl Wishes {
             for (key, value) in &host.sysctls {
                 let list = format!("{path}.host.sysctls");
                 self.element(list, key, json!([key, value]));
+            }
+        }
+    }
+
+    /// A hook may have more rights than the container that it runs in.
+    fn hooks(&mut self, path: &str, hooks: Option<&Hooks>, program: &Value) {
+        for (which, list) in hooks.into_iter().flat_map(Hooks::lists) {
+            let list_path = format!("{path}.hooks.{which}");
+            let hooks = list.iter().enumerate();
+            for (index, hook) in hooks.filter(|(_, hook)| hook.privileged) {
+                let what = json!([list_path, hook, program]);
+                self.ask(format!("{list_path}.{index}.privileged"), what);
             }
         }
     }
@@ -434,6 +448,7 @@ mod tests {
             json!({ "env": { "BASH_ENV": "/tmp/a" } }),
             json!({ "files": { "/bin/serve": { "content": "anything" } } }),
             json!({ "release": { "command": "anything" } }),
+            json!({ "hooks": { "preStop": [{ "command": "anything" }] } }),
         ];
         for reach in [
             json!({ "host": { "privileged": true } }),
@@ -458,6 +473,17 @@ mod tests {
         };
         let asks = widened(Some(&beside("localhost/a:1")), &beside("localhost/b:1"));
         assert_ne!(asks, [], "a sidecar with the component's image");
+        let hook = |image: &str, privileged: bool| {
+            let warm = json!({ "command": ["warm"], "privileged": privileged });
+            of(&json!({ "image": image, "hooks": { "postStart": [warm] } }))
+        };
+        let had = hook("localhost/a:1", true);
+        assert_eq!(widened(Some(&had), &hook("localhost/b:1", false)), []);
+        for other in [hook("localhost/b:1", true), hook("localhost/a:1", true)] {
+            let asks = widened(Some(&hook("localhost/a:1", false)), &other);
+            assert_eq!(asks.len(), 1, "a hook with more rights than its container");
+        }
+        assert_ne!(widened(Some(&had), &hook("localhost/b:1", true)), []);
         // What is published or reserved gives a program no right over the machine.
         let reach = json!({ "publish": [{ "host": 80, "port": 80 }], "placement": { "reserved": { "gpu": "" } } });
         for other in &others {
@@ -475,6 +501,10 @@ mod tests {
                 "web": {
                     "image": "localhost/b:1",
                     "host": { "privileged": true, "network": true, "capabilities": ["NET_ADMIN"] },
+                    "hooks": {
+                        "postStart": [{ "command": "a" }, { "command": "b", "privileged": true }],
+                        "preStop": [{ "command": "c", "user": "root" }],
+                    },
                     "volumes": { "/logs": { "type": "host", "hostPath": "/var/log" } },
                     "publish": [{ "host": 8000, "port": 80, "address": "0.0.0.0" }, { "host": 80, "port": 80 }],
                     "sidecars": { "log": { "image": "localhost/c:1", "host": { "pid": true } } },
@@ -496,6 +526,7 @@ mod tests {
                 "components.web.host.privileged",
                 "components.web.host.network",
                 "components.web.host.capabilities.0",
+                "components.web.hooks.postStart.1.privileged",
                 "components.web.volumes./logs",
                 "components.web.sidecars.log.host.pid",
                 "components.web.publish.0",

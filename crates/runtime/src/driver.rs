@@ -65,7 +65,15 @@ pub trait Driver: Send + Sync + 'static {
         follow: bool,
     ) -> Result<BoxStream<DriverLogLine>, DriverError>;
     /// Runs a command in a running container. `request.instance` is the container's name.
-    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError>;
+    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
+        self.exec_as(request, &ExecAs::default()).await
+    }
+    /// The same with something of its own.
+    async fn exec_as(
+        &self,
+        request: &ExecRequest,
+        own: &ExecAs,
+    ) -> Result<ExecSession, DriverError>;
 
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError>;
     /// Makes an image of a root file system, a tar archive in a file. `label` marks it; images that were made with the same
@@ -90,6 +98,25 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Wakes when something may have happened in the engine (start, die, oom, destroy). Ends when the engine goes away; ask again.
     async fn events(&self) -> Result<BoxStream<()>, DriverError>;
+}
+
+/// What a command has otherwise than the program of its container. Holds secret values: never logged.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ExecAs {
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
+    /// `NAME=value`, besides the program's own.
+    pub env: Vec<String>,
+    /// All rights of the machine's root.
+    pub privileged: bool,
+    /// Nobody writes to it: it finds the end of its input at once.
+    pub no_input: bool,
+}
+
+impl std::fmt::Debug for ExecAs {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(out, "ExecAs({:?})", self.user)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! are crashed, silenced and removed by calls; [`FaultyDriver`] around it (or around any other driver) fails, delays or never
 //! returns from a chosen step. [`MemoryRuntime`] is a whole runtime whose components come up, or do not, as they are told.
 
+mod commands;
 mod container;
 mod driver;
 mod fault;

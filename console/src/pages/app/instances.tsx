@@ -232,7 +232,8 @@ function StateWords({ instance, now }: { instance: Told; now: number }) {
   const until = instance.state.state === 'back-off' ? instance.state.until : undefined
   switch (state) {
     case 'starting':
-      return instance.probe && !instance.probe.ok
+      // A hook that still runs has failed nothing yet.
+      return instance.probe && !instance.probe.ok && instance.probe.in_a_row > 0
         ? t('instance.state.probing', { n: instance.probe.in_a_row })
         : t('instance.state.starting')
     case 'draining':
@@ -258,10 +259,12 @@ export function LastEnd({ exit }: { exit: ExitRecord }) {
   return (
     <div className="text-xs">
       <p className="font-medium">
-        {exit.oom
-          ? t('instance.exitOom', { at: when(exit.at) })
-          : t('instance.exit', { code: exit.code, at: when(exit.at) })}
-        {!exit.oom && exit.code > 128 && exit.code < 160 && (
+        {exit.hook
+          ? t('instance.exitHook', { hook: exit.hook, at: when(exit.at) })
+          : exit.oom
+            ? t('instance.exitOom', { at: when(exit.at) })
+            : t('instance.exit', { code: exit.code, at: when(exit.at) })}
+        {!exit.hook && !exit.oom && exit.code > 128 && exit.code < 160 && (
           <span className="font-normal text-fg-2"> {t('instance.exitSignal', { n: exit.code - 128 })}</span>
         )}
       </p>

@@ -563,8 +563,12 @@ impl Driver for Engine {
         self.inner.logs(container, since, follow).await
     }
     /// A probe, or what is done in a database.
-    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
-        let session = self.inner.exec(request).await?;
+    async fn exec_as(
+        &self,
+        request: &ExecRequest,
+        own: &ExecAs,
+    ) -> Result<ExecSession, DriverError> {
+        let mut session = self.inner.exec_as(request, own).await?;
         if let Some(session) = self.database_program(request) {
             return Ok(session);
         }
@@ -574,11 +578,7 @@ impl Driver for Engine {
             .get(&request.instance)
             .map(|made| made.image.clone());
         if image.map(|image| self.program(&image)) == Some(Program::Sick) {
-            let output = futures::stream::iter([ExecOutput::Exit(1)]);
-            return Ok(ExecSession {
-                output: Box::pin(output),
-                input: session.input,
-            });
+            session.output = Box::pin(futures::stream::iter([ExecOutput::Exit(1)]));
         }
         Ok(session)
     }

@@ -84,6 +84,13 @@ pub(crate) fn service(item: &mut Item, path: &str, told: &mut Told) {
             variables(&mut field.item, key, &format!("{path}.build"), told);
         }
     }
+    for key in ["post_start", "pre_stop"] {
+        if let Some(Value::List(hooks)) = map.get_mut(key).map(|field| &mut field.item.value) {
+            for hook in hooks {
+                variables(hook, "environment", &format!("{path}.{key}"), told);
+            }
+        }
+    }
     if let Some(field) = map.get_mut("deploy") {
         variables(&mut field.item, "labels", &format!("{path}.deploy"), told);
     }

@@ -6,7 +6,7 @@ use pluvio_model::spec::{
     BuilderChoice, ComponentSpec, ContainerOptions, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
 
-use super::{Found, container, cron, database, external, names, scale, volumes};
+use super::{Found, container, cron, database, external, hooks, names, scale, volumes};
 
 pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &mut Found) {
     what_runs(path, component, found);
@@ -36,6 +36,7 @@ pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &
     if let Some(signal) = &component.stop_signal {
         container::signal(&format!("{path}.stopSignal"), signal, found);
     }
+    hooks::check(path, component, found);
     sidecars_and_init(path, component, found);
     network_names(path, name, component, found);
     offline(path, component, found);
@@ -180,6 +181,7 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
             "it is a task itself",
         ),
         ("probes", component.probes.is_some(), "it ends by itself"),
+        ("hooks", component.hooks.is_some(), "it ends by itself"),
     ] {
         if finite && present {
             found.conflict(

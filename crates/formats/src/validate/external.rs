@@ -132,6 +132,7 @@ fn nothing_that_runs(path: &str, component: &ComponentSpec, found: &mut Found) {
         ("groups", !component.groups.is_empty()),
         ("uses", !component.uses.is_empty()),
         ("release", component.release.is_some()),
+        ("hooks", component.hooks.is_some()),
         ("rollout", component.rollout.is_some()),
         ("restart", component.restart.is_some()),
         ("publish", !component.publish.is_empty()),

@@ -8,6 +8,7 @@ mod container;
 mod cron;
 mod database;
 mod external;
+mod hooks;
 mod references;
 mod scale;
 mod volumes;

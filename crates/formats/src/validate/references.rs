@@ -7,8 +7,8 @@ use pluvio_model::interpolate::{self, Otherwise, Piece, RESERVED};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::problem::{self, Fix};
 use pluvio_model::spec::{
-    AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, GroupSpec, Kind, PortProtocol, Use,
-    default_network,
+    AbsolutePath, AppSpec, ComponentSpec, EnvValue, FileSpec, GroupSpec, Hooks, Kind, PortProtocol,
+    Use, default_network,
 };
 
 use super::{Found, names};
@@ -275,6 +275,14 @@ fn texts<'s>(path: &'s str, spec: &'s AppSpec, component: &'s ComponentSpec, fou
                 &container.files,
                 found,
             );
+        }
+    }
+    for (which, list) in component.hooks.iter().flat_map(Hooks::lists) {
+        for (index, hook) in list.iter().enumerate() {
+            for (variable, value) in &hook.env {
+                let path = format!("{path}.hooks.{which}[{index}].env.{variable}");
+                scope.text(&path, &value.0, None, found);
+            }
         }
     }
     for group in &component.groups {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::backups::BackupSpec;
 use super::container::*;
 use super::external::ExternalSpec;
+use super::hooks::Hooks;
 use super::scale::ScaleSpec;
 use super::source::*;
 use crate::image::ImageReference;
@@ -129,6 +130,9 @@ pub struct ComponentSpec {
     /// A command before the new instances of a release start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseTask>,
+    /// Commands in the container after each start of the program, and before it is told to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// How instances are replaced in a deploy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,

@@ -325,18 +325,26 @@ impl Application {
     }
 
     fn stop(&mut self, name: &str, grace: Span, reason: StopReason) {
-        if let Some(instance) = self.instances.get_mut(name) {
-            instance.stop = Some(reason);
-        }
-        let why = match reason {
+        let hooks = self.turn_to_stop(name);
+        let mut why = match reason {
             StopReason::Leaving => "it is not wanted any more",
             StopReason::Unhealthy => "its probe failed too often",
         };
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.stop = Some(reason);
+            if instance.has_failed_hook() {
+                why = "a hook after its start failed";
+            }
+        }
         self.record(name, What::Killing, format!("told to end: {why}"));
         self.sidecars_leave(name);
         let sidecars = self.sidecars_of(name);
         let (driver, container) = (self.driver(), name.to_owned());
+        let events = self.shared.events.clone();
         self.begin(name, Doing::Stop, async move {
+            if let Some(hooks) = hooks {
+                hooks.before_stop(grace, &events).await;
+            }
             stop_all(&*driver, &[container], grace).await?;
             // They are there as long as somebody may need them.
             stop_all(&*driver, &sidecars, grace).await

@@ -13,7 +13,7 @@ use pluvio_model::release::{DecidedPort, DecidedRollout, Strategy};
 use pluvio_model::spec::RestartPolicy;
 use pluvio_model::stage::RunWish;
 use pluvio_plan::lower::engine::{
-    self, ComponentPlan, InstancePlace, NetworkPlan, TaskPlan, VolumePlan,
+    self, ComponentPlan, InstancePlace, NetworkPlan, TaskPlan, VolumePlan, resolve_hook,
 };
 use pluvio_plan::rollout::ComponentWish;
 
@@ -190,10 +190,11 @@ impl Desired {
 /// A secret without a value fails the release before anything starts.
 fn missing_secret(plan: &ComponentPlan, wish: &RunWish) -> Option<Problem> {
     let value = |secret: &_| wish.secret(secret);
-    let missing = plan
-        .instance
-        .create(&InstancePlace::default(), &value)
-        .err()?;
+    let made = plan.instance.create(&InstancePlace::default(), &value);
+    let mut hooks = plan.instance.hooks().each();
+    let missing = made
+        .err()
+        .or_else(|| hooks.find_map(|(_, hook)| resolve_hook(hook, &value).err()))?;
     Some(problem::SECRET_MISSING.problem(
         format!("The secret {} of {} has no value.", missing.name, plan.name),
         format!(

@@ -15,6 +15,7 @@ use pluvio_runtime::driver::{ContainerState, SeenContainer};
 use tokio::time::Instant;
 
 use super::Application;
+use super::hooks::{Hook, PostStart};
 use super::memo::InstanceMemo;
 use super::sidecars::Expected;
 use crate::collect::{Collector, Progress, Source, remark};
@@ -33,6 +34,10 @@ pub(crate) struct Instance {
     pub(crate) release: u64,
     pub(crate) seen: SeenContainer,
     pub(crate) prober: Option<Prober>,
+    /// Until the hooks after its start are done; it is not asked before.
+    pub(crate) post_start: Option<PostStart>,
+    /// The hooks before its stop, once its content was known.
+    pub(crate) pre_stop: Option<Vec<Hook>>,
     collector: Option<(Instant, Collector)>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) draining_since: Option<Timestamp>,
@@ -58,6 +63,8 @@ impl Instance {
                 .unwrap_or(0),
             seen: container.clone(),
             prober: None,
+            post_start: None,
+            pre_stop: None,
             collector: None,
             progress: Arc::default(),
             draining_since: None,
@@ -71,6 +78,12 @@ impl Instance {
         // Paused counts as running: its probes will tell.
         matches!(&self.seen.state, ContainerState::Running { .. })
             || matches!(&self.seen.state, ContainerState::Other(state) if state == "paused")
+    }
+
+    /// A hook after its start failed, so it is to be stopped.
+    pub(crate) fn has_failed_hook(&self) -> bool {
+        let hooks = self.post_start.as_ref();
+        hooks.is_some_and(|hooks| hooks.failure().is_some())
     }
 
     fn state(&self) -> Option<SeenState> {
@@ -88,9 +101,10 @@ impl Instance {
     }
 
     pub(crate) fn health(&self, memo: Option<&InstanceMemo>) -> Health {
-        match &self.prober {
-            Some(prober) if self.is_running() => prober.verdict().health,
-            None if self.is_running() => Health::Unknown,
+        match (&self.post_start, &self.prober) {
+            (Some(hooks), _) if self.is_running() => hooks.before,
+            (None, Some(prober)) if self.is_running() => prober.verdict().health,
+            (None, None) if self.is_running() => Health::Unknown,
             _ if memo.is_some_and(|memo| memo.ready_at.is_some()) => Health::NotReady,
             _ => Health::Starting,
         }
@@ -205,8 +219,10 @@ impl Application {
             return;
         };
         let expected = self.expected(&instance.component, &instance.hash);
+        let pre_stop = self.learn_pre_stop(instance);
         if let Some(instance) = self.instances.get_mut(name) {
             instance.expected = expected;
+            instance.pre_stop = pre_stop.or(instance.pre_stop.take());
         }
     }
 
@@ -222,13 +238,14 @@ impl Application {
     }
 
     fn runs(&mut self, name: &str, started_at: Timestamp) {
+        self.attend_post_start(name, started_at);
         let (Some(instance), Some(memo)) =
             (self.instances.get(name), self.memo.instances.get(name))
         else {
             return;
         };
         let new_run = memo.started_at != Some(started_at);
-        if new_run || instance.prober.is_none() {
+        if new_run || (instance.prober.is_none() && instance.post_start.is_none()) {
             // Known from before a restart of the node: it keeps what it has until a probe says otherwise.
             let before = if instance.started_here || (new_run && memo.started_at.is_some()) {
                 Health::Starting
@@ -247,16 +264,19 @@ impl Application {
                 published: instance.seen.published.clone(),
                 driver: self.shared.engine.driver.clone(),
             };
+            let wake = self.wake.clone();
             // Without its content (the stage is not readable) there is nothing to ask it: it keeps what it has.
-            let prober = match probes {
-                Some(probes) => Some(Prober::start(
-                    target,
-                    probes,
-                    started_at,
-                    before,
-                    self.wake.clone(),
-                )),
-                None => None,
+            let (post_start, prober) = match self.due_after_start(instance, memo, started_at) {
+                // It is told to end already.
+                Some(_) if instance.stop.is_some() && !new_run => (None, None),
+                Some(hooks) => {
+                    let hooks = PostStart::start(hooks, started_at, before, wake);
+                    (Some(hooks), None)
+                }
+                None => {
+                    let ask = |probes| Prober::start(target, probes, started_at, before, wake);
+                    (None, probes.map(ask))
+                }
             };
             if new_run {
                 if !instance.started_here {
@@ -266,6 +286,7 @@ impl Application {
             }
             if let Some(instance) = self.instances.get_mut(name) {
                 instance.prober = prober;
+                instance.post_start = post_start;
                 if new_run {
                     // Whatever was to end the run before has; this one may be what a killed node asked for.
                     instance.stop = None;
@@ -387,15 +408,27 @@ impl Application {
         instance.prober = None;
         let following = instance.collector.take();
         let stop = instance.stop;
+        let hooks = instance.post_start.take();
+        let failed = hooks.and_then(|hooks| hooks.failure());
+        // One that ended before it was told to did so by itself.
+        let failed = failed.filter(|_| stop == Some(StopReason::Unhealthy));
         // Where an engine only guesses from the exit code, an end that was ordered is none of memory.
         let oom = oom && stop.is_none();
         memo.finished_at = Some(finished_at);
         memo.rests_since = Some(self.shared.clock.now());
         memo.last_exit = Some(ExitRecord {
-            code,
+            // As it counts, also for a program that obeyed with 0.
+            code: match (&failed, code) {
+                (Some(_), 0) => 143,
+                _ => code,
+            },
             oom,
             at: finished_at,
-            last_lines: Vec::new(),
+            last_lines: failed
+                .as_ref()
+                .map(|failed| failed.last_lines.clone())
+                .unwrap_or_default(),
+            hook: failed.map(|failed| failed.text),
         });
         if stop != Some(StopReason::Leaving) {
             memo.exits = count_exit(memo.exits, memo.started_at, finished_at);
@@ -437,7 +470,9 @@ impl Application {
         let Some(exit) = &mut memo.last_exit else {
             return;
         };
-        exit.last_lines = lines;
+        if exit.hook.is_none() {
+            exit.last_lines = lines;
+        }
         let (what, how) = (What::ended(exit), exit.in_words());
         if instance.stop == Some(StopReason::Leaving) {
             self.say(name, What::Stopped, how);
@@ -513,7 +548,8 @@ impl Application {
                     stop: instance.stop,
                     exits: memo.map_or(0, |memo| memo.exits),
                     last_exit: memo.and_then(|memo| memo.last(now)),
-                    live_failed: verdict.is_some_and(|verdict| verdict.live_failed),
+                    live_failed: verdict.is_some_and(|verdict| verdict.live_failed)
+                        || instance.has_failed_hook(),
                     name,
                 })
             })

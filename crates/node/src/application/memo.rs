@@ -1,6 +1,6 @@
 //! What is remembered of an application across restarts of the node, `memos/APPLICATION.json`.
 //!
-//! Nothing here decides what runs: a memo that is lost costs counts, times and the length of a rest.
+//! Nothing here decides what runs: a memo that is lost costs counts, times, the length of a rest, and hooks that are run once more.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ pub(crate) struct InstanceMemo {
     pub(crate) last_exit: Option<ExitRecord>,
     /// The last end by this node's clock: what back-off counts from.
     pub(crate) rests_since: Option<Timestamp>,
+    /// The run, by its beginning, whose hooks after the start are done.
+    #[serde(default)]
+    pub(crate) hooked: Option<Timestamp>,
     /// Hot files as they were last written into it.
     #[serde(default)]
     pub(crate) hot: BTreeMap<String, ContentHash>,

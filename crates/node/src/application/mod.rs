@@ -2,9 +2,9 @@
 //!
 //! Level-triggered: it is woken by a new stage, by what the engine shows, by probes, by requests that ended and by time, and
 //! each time it sees everything afresh. All it remembers is in [`memo::Memo`], on disk, and nothing in there is needed for
-//! doing the right thing, only for telling how it went and how long to rest. So a node that is killed anywhere goes on.
+//! doing the right thing, only for telling how it went, how long to rest, and what need not be run again. So a node that is killed anywhere goes on.
 //!
-//! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions`, `making` and `hot_files` what the loop does,
+//! `desired` is what the stage asks for, `instances` what is there, `sidecars` what is beside them, `externals` what is outside, `actions`, `making`, `hooks` and `hot_files` what the loop does,
 //! `scaling` how many there are, `networks` where they meet, `holders` what keeps it from starting something, `hosts` what they find by name, `runs` what comes to an end
 //! and `running` how one of these is followed, `observe` what it tells.
 
@@ -12,6 +12,7 @@ mod actions;
 mod desired;
 mod externals;
 mod holders;
+mod hooks;
 mod hosts;
 mod hot_files;
 mod inside;

@@ -18,6 +18,7 @@ use pluvio_runtime::driver::ContainerState;
 
 use super::actions::Doing;
 use super::desired::Desired;
+use super::hooks::PostStart;
 use super::instances::Instance;
 use super::memo::InstanceMemo;
 use super::{Application, Component};
@@ -254,8 +255,8 @@ impl Application {
                 .last_exit
                 .clone()
                 .filter(|_| !self.speaking.contains(name)),
-            // Looked up when asked for.
-            probe: None,
+            // A probe's is looked up when asked for.
+            probe: instance.post_start.as_ref().and_then(PostStart::answer),
             in_flight: 0,
             sidecars: self.observed_sidecars(instance),
         }

@@ -218,6 +218,7 @@ impl Running {
             oom,
             at,
             last_lines: progress.take_last_lines(),
+            hook: None,
         };
         End {
             state: match (&why, code) {

@@ -356,6 +356,7 @@ impl Application {
                 oom: oom && sidecar.stop.is_none(),
                 at: finished_at,
                 last_lines: Vec::new(),
+                hook: None,
             });
             memo.exits = count_exit(memo.exits, memo.started_at, finished_at);
         }

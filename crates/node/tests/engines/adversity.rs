@@ -12,7 +12,7 @@ use pluvio_model::image::ContentHash;
 use pluvio_model::observed::{InstanceState, ObservedApplication, ObservedRun, RunState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::quantity::Span;
-use pluvio_model::release::DecidedTask;
+use pluvio_model::release::{DecidedHook, DecidedHooks, DecidedTask};
 use pluvio_model::stage::{TaskWish, Wish};
 use pluvio_node::{Client, Config, Node};
 use pluvio_runtime::conformance::Example;
@@ -94,6 +94,31 @@ impl Play {
             component: "web".parse().unwrap(),
             hash,
         }];
+        self.node().apply(&stage).await.unwrap();
+    }
+
+    /// One instance with a hook on each side.
+    async fn deploy_hooks(&mut self, version: &str) {
+        self.example.version = version.to_owned();
+        self.example.instances = 1;
+        let mut stage = self.example.stage();
+        let Wish::Run(wish) = &mut stage.wish else {
+            unreachable!()
+        };
+        let hook = |words: [&str; 2]| DecidedHook {
+            command: words.map(str::to_owned).to_vec(),
+            user: None,
+            working_dir: None,
+            env: Default::default(),
+            privileged: false,
+            timeout: None,
+        };
+        let web = wish.release.components.get_mut("web").unwrap();
+        web.content.hooks = DecidedHooks {
+            post_start: vec![hook(["prepare", "all"])],
+            pre_stop: vec![hook(["leave", "well"])],
+        };
+        web.hash = ContentHash::of(&web.content);
         self.node().apply(&stage).await.unwrap();
     }
 
@@ -446,4 +471,56 @@ async fn the_engine_is_looked_for_until_it_answers_and_another_is_refused() {
     until(&|problem| problem.is_none()).await;
     stop.send(()).unwrap();
     task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hooks_are_run_once_for_each_start_and_before_a_stop() {
+    let mut play = Play::begin().await;
+    play.deploy_hooks("one").await;
+    let seen = play.settled().await;
+    let name = seen.components["web"].instances[0].name.clone();
+    let ran = |play: &Play| play.engine.ran_in(&name);
+    assert_eq!(ran(&play), ["prepare all"]);
+    // A node that is started anew knows that they are done.
+    play.node.take().unwrap().kill().await;
+    play.node = Some(Node::start(&play.config, play.faults.clone()).unwrap());
+    play.settled().await;
+    assert_eq!(ran(&play), ["prepare all"]);
+    play.engine.end(&name, 1, false);
+    play.until("started again", |seen| {
+        let mut all = seen.components.values().flat_map(|web| &web.instances);
+        all.any(|one| one.restarts == 1 && one.state == InstanceState::Ready)
+    })
+    .await;
+    assert_eq!(ran(&play), ["prepare all", "prepare all"]);
+    play.deploy_hooks("two").await;
+    play.settled().await;
+    assert_eq!(ran(&play), ["prepare all", "prepare all", "leave well"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_fails_stops_its_instance_until_it_does_not() {
+    let mut play = Play::begin().await;
+    play.engine.end_command_with("prepare", 3);
+    play.deploy_hooks("one").await;
+    let seen = play
+        .until("stopped twice", |seen| {
+            let mut all = seen.components.values().flat_map(|web| &web.instances);
+            all.any(|one| one.restarts == 1 && matches!(one.state, InstanceState::BackOff { .. }))
+        })
+        .await;
+    let instance = &seen.components["web"].instances[0];
+    assert_eq!(instance.ready_at, None);
+    let exit = instance.last_exit.as_ref().unwrap();
+    let why = "the hook `prepare all` after its start ended with exit code 3";
+    assert_eq!(exit.hook.as_deref(), Some(why));
+    assert_eq!(exit.last_lines, ["it ends with 3"]);
+    let ran = play.engine.ran_in(&instance.name);
+    assert_eq!(
+        ran,
+        ["prepare all", "leave well", "prepare all", "leave well"]
+    );
+    play.engine.end_command_with("prepare", 0);
+    let seen = play.settled().await;
+    assert_eq!(seen.components["web"].instances[0].restarts, 2);
 }

@@ -9,6 +9,7 @@ mod conformance;
 mod drift;
 mod failures;
 mod growth;
+mod hooks;
 mod logs;
 mod measure;
 mod restart;
@@ -52,5 +53,7 @@ on_engines! {
     16 growth::an_application_that_outgrows_its_network_gets_more_room;
     17 scaling::it_scales_itself_by_the_clock_and_by_what_it_uses;
     15 conformance::a_node_conforms;
+    18 hooks::an_instance_is_ready_when_its_hooks_are_done;
+    19 hooks::a_hook_that_takes_too_long_stops_its_instance;
     14 failures::what_the_engine_refuses_is_a_problem_and_what_ran_goes_on;
 }

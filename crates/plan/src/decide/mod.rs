@@ -9,6 +9,7 @@ mod containers;
 mod database;
 mod environment;
 mod external;
+mod hooks;
 mod images;
 mod inside;
 mod order;
@@ -276,7 +277,9 @@ impl Deciding<'_> {
         );
         let before = self.parent.and_then(|parent| parent.components.get(name));
         let restarts = before.map_or(0, |before| before.content.restarts);
+        let hooks = self.hooks(name, component);
         let content = Content {
+            hooks,
             release_task: component.release.as_ref().map(|task| {
                 let command = task.command.words();
                 let hash =

@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::Name;
 use pluvio_model::release::{
-    Check, DecidedComponent, DecidedContainer, DecidedExternal, DecidedFile, DecidedMount,
-    DecidedProbe, Release, Strategy,
+    Check, DecidedComponent, DecidedContainer, DecidedExternal, DecidedFile, DecidedHook,
+    DecidedMount, DecidedProbe, Release, Strategy,
 };
 use pluvio_model::route::Route;
 use pluvio_model::spec::{
@@ -182,6 +182,10 @@ pub(super) fn of(release: &Release, component: &DecidedComponent) -> IndexMap<St
     }
     if let Some(task) = &content.release_task {
         facts.add_exact("release task".to_owned(), shell(&task.command), task, None);
+    }
+    for (place, of) in content.hooks.each() {
+        let secrets = of.env.values().find_map(versions);
+        facts.add_exact(format!("hook {place}"), hook(of), of, secrets);
     }
     for network in &content.networks {
         facts.add(format!("network {network}"), "joined");
@@ -379,6 +383,27 @@ fn file(what: String, file: &DecidedFile, facts: &mut Facts) {
     };
     let text = format!("{lines}, {}, {}{reload}", file.mode, &hash.as_str()[..6]);
     facts.add_exact(what, text, file, versions(&file.content));
+}
+
+/// `./warm-up, as root, in /srv, with A=b`
+fn hook(hook: &DecidedHook) -> String {
+    let mut text = shell(&hook.command);
+    if let Some(user) = &hook.user {
+        text.push_str(&format!(", as {user}"));
+    }
+    if hook.privileged {
+        text.push_str(", privileged");
+    }
+    if let Some(folder) = &hook.working_dir {
+        text.push_str(&format!(", in {folder}"));
+    }
+    for (name, value) in &hook.env {
+        text.push_str(&format!(", with {name}={}", value.masked()));
+    }
+    if let Some(timeout) = hook.timeout {
+        text.push_str(&format!(", within {timeout}"));
+    }
+    text
 }
 
 fn mount(release: &Release, mount: &DecidedMount) -> String {

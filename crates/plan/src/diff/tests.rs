@@ -123,3 +123,25 @@ fn p4_a_new_secret_version_and_a_moved_tag_are_seen_without_being_shown() {
     "#]],
     );
 }
+
+#[test]
+fn a_hook_has_a_row() {
+    let web = |hooks: Value| json!({ "web": { "image": "localhost/shop:1", "hooks": hooks } });
+    check(
+        web(json!({ "postStart": [{ "command": "warm" }] })),
+        web(json!({
+            "postStart": [{
+                "command": "warm", "user": "root", "privileged": true,
+                "env": { "KEY": "${secrets.KEY}" },
+            }],
+            "preStop": [{
+                "command": ["drain", "--all now"], "workingDir": "/srv", "timeout": "5s",
+            }],
+        })),
+        expect![[r#"
+            web Changed
+              ~ hook postStart.0: warm → warm, as root, privileged, with KEY=${secrets.KEY}
+              + hook preStop.0: drain "--all now", in /srv, within 5s
+        "#]],
+    );
+}

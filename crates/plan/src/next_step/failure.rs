@@ -136,9 +136,11 @@ fn of_component(
 
 /// `retried`: for as long as its component allows.
 fn has_ended_for_good(instance: &ObservedInstance, asked: Timestamp, retried: bool) -> bool {
-    // Starting it again finds no program where there is none, and no more memory.
+    // Starting it again finds no program where there is none, and no more memory; a hook that fails would fail the whole start
+    // with those who know no second one.
     let last = instance.last_exit.as_ref();
-    let hopeless = last.is_some_and(|exit| exit.oom || NOT_STARTED.contains(&exit.code));
+    let hopeless = last
+        .is_some_and(|exit| exit.oom || exit.hook.is_some() || NOT_STARTED.contains(&exit.code));
     if !retried && !hopeless && instance.state != InstanceState::Exited {
         return false;
     }
@@ -235,12 +237,22 @@ fn exited(component: &DecidedComponent, instance: &ObservedInstance) -> Problem 
         oom: false,
         at: Timestamp::UNIX_EPOCH,
         last_lines: Vec::new(),
+        hook: None,
     };
     let exit = instance.last_exit.as_ref().unwrap_or(&unknown);
     let times = match exits(instance) {
         0 | 1 => "once".to_owned(),
         many => format!("{many} times"),
     };
+    if let Some(hook) = &exit.hook {
+        return problem::RELEASE_EXITED
+            .problem(
+                format!("{name} was stopped {times} before it was ready: {hook}."),
+                "Its last lines say why. Correct it under `hooks`, then deploy again.",
+            )
+            .path(format!("components.{name}.hooks.postStart"))
+            .evidence(exit.last_lines.iter().cloned());
+    }
     let (how, remedy) = match (exit.oom, exit.code) {
         (true, _) => {
             let limit = component.content.main.memory_limit;

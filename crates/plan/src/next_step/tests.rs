@@ -181,6 +181,7 @@ fn exit(code: i64, oom: bool) -> Option<ExitRecord> {
         oom,
         at: at(9),
         last_lines: vec!["Error: no database".to_owned(), "  at main".to_owned()],
+        hook: None,
     })
 }
 
@@ -457,6 +458,7 @@ fn what_is_tried_again_is_told_whole() {
         oom: false,
         at: at(100),
         last_lines: vec!["no such table".to_owned()],
+        hook: None,
     });
     let web = case.component("web", vec![ended]);
     case = case.seen(&["web"], vec![web]);
@@ -525,6 +527,7 @@ fn a_sidecar_that_ends_again_and_again_fails_the_release() {
                 oom: false,
                 at: at(3),
                 last_lines: vec!["no place to write to".to_owned()],
+                hook: None,
             }),
             probe: None,
         }];

@@ -209,6 +209,9 @@ pub(crate) async fn status(context: &Context) -> Done {
                     }
                 }
                 if let Some(exit) = &instance.instance.last_exit {
+                    if let Some(hook) = &exit.hook {
+                        out.line(format!("  {}: {hook}", instance.instance.name));
+                    }
                     for line in exit.last_lines.iter().rev().take(5).rev() {
                         out.line(format!("    {}", out.paint(Tone::Faint, line)));
                     }
@@ -238,6 +241,7 @@ fn state_word(state: &InstanceState) -> String {
 fn exit_text(exit: Option<&ExitRecord>) -> String {
     match exit {
         None => String::new(),
+        Some(exit) if exit.hook.is_some() => "hook failed".to_owned(),
         Some(exit) if exit.oom => "killed for memory".to_owned(),
         Some(exit) => format!("exit {}", exit.code),
     }

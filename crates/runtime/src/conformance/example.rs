@@ -150,6 +150,7 @@ impl Example {
             placement: DecidedPlacement::default(),
             restart: RestartPolicy::Always,
             release_task: None,
+            hooks: DecidedHooks::default(),
             patch: None,
             restarts: 0,
         };

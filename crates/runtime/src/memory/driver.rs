@@ -14,10 +14,11 @@ use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan, label
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
+use super::commands::Commands;
 use super::container::Container;
 use crate::driver::{
-    ContainerState, Driver, DriverError, DriverLogLine, FileToWrite, SeenContainer, SeenNetwork,
-    SeenVolume,
+    ContainerState, Driver, DriverError, DriverLogLine, ExecAs, FileToWrite, SeenContainer,
+    SeenNetwork, SeenVolume,
 };
 use crate::{BoxStream, ExecOutput, ExecRequest, ExecSession};
 
@@ -28,6 +29,7 @@ pub struct MemoryDriver {
     state: Arc<Mutex<State>>,
     /// Grows with each event; replaced when the engine restarts, which ends the streams of the old one.
     events: Arc<Mutex<watch::Sender<u64>>>,
+    pub(super) commands: Arc<Mutex<Commands>>,
 }
 
 impl std::fmt::Debug for MemoryDriver {
@@ -55,6 +57,7 @@ impl MemoryDriver {
             cluster,
             state: Arc::default(),
             events: Arc::new(Mutex::new(watch::Sender::new(0))),
+            commands: Arc::default(),
         }
     }
 
@@ -546,8 +549,12 @@ impl Driver for MemoryDriver {
         Ok(Box::pin(futures::stream::iter(kept).chain(more)))
     }
 
-    /// A command probe: exit code 0 where the container is healthy. Anything else echoes its input.
-    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
+    /// A command probe: exit code 0 where the container is healthy. One with something of its own is noted, and ends as it is told.
+    async fn exec_as(
+        &self,
+        request: &ExecRequest,
+        own: &ExecAs,
+    ) -> Result<ExecSession, DriverError> {
         let mut state = self.answering()?;
         if !state.container(&request.instance)?.is_running() {
             return Err(DriverError::Refused {
@@ -556,9 +563,14 @@ impl Driver for MemoryDriver {
             });
         }
         let code = i64::from(state.unhealthy.contains(&request.instance));
+        drop(state);
         let (input, _inputs) = tokio::sync::mpsc::channel(1);
+        let output = match *own == ExecAs::default() {
+            true => vec![ExecOutput::Exit(code)],
+            false => self.run(request),
+        };
         Ok(ExecSession {
-            output: Box::pin(futures::stream::iter([ExecOutput::Exit(code)])),
+            output: Box::pin(futures::stream::iter(output)),
             input,
         })
     }

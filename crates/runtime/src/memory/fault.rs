@@ -12,7 +12,7 @@ use pluvio_plan::lower::engine::{ContainerCreate, NetworkPlan, VolumePlan};
 use tokio::sync::watch;
 
 use crate::driver::{
-    Driver, DriverError, DriverLogLine, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
+    Driver, DriverError, DriverLogLine, ExecAs, FileToWrite, SeenContainer, SeenNetwork, SeenVolume,
 };
 use crate::{BoxStream, ExecRequest, ExecSession};
 
@@ -188,8 +188,12 @@ impl Driver for FaultyDriver {
     ) -> Result<BoxStream<DriverLogLine>, DriverError> {
         self.inner.logs(container, since, follow).await
     }
-    async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
-        self.inner.exec(request).await
+    async fn exec_as(
+        &self,
+        request: &ExecRequest,
+        own: &ExecAs,
+    ) -> Result<ExecSession, DriverError> {
+        self.inner.exec_as(request, own).await
     }
     async fn image(&self, reference: &str) -> Result<Option<ImageFacts>, DriverError> {
         self.inner.image(reference).await

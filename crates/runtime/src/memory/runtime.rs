@@ -285,6 +285,7 @@ fn made(
                 oom: false,
                 at: now,
                 last_lines: lines.clone(),
+                hook: None,
             });
         }
     }

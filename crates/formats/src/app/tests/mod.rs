@@ -194,7 +194,7 @@ components:
                 Did you mean `name`?
             12:5 components.web.banana spec.unknown-key
                 There is no key `banana` in `components.web`.
-                The keys in `components.web` are aliases, backups, build, command, database, displayName, entrypoint, env, exports, external, extraHosts, files, groups, host, image, imagePorts, init, instances, kind, labels, networkAliases, networks, offline, once, options, parameters, patch, placement, ports, probes, publish, release, resources, restart, rollout, routes, scale, schedule, sidecars, source, stopSignal, user, uses, volumes, workingDir.
+                The keys in `components.web` are aliases, backups, build, command, database, displayName, entrypoint, env, exports, external, extraHosts, files, groups, hooks, host, image, imagePorts, init, instances, kind, labels, networkAliases, networks, offline, once, options, parameters, patch, placement, ports, probes, publish, release, resources, restart, rollout, routes, scale, schedule, sidecars, source, stopSignal, user, uses, volumes, workingDir.
             13:43 components.web.probes.ready.interval spec.unknown-key
                 There is no key `interval` in `components.web.probes.ready`.
                 Here it is `period`.

@@ -406,6 +406,7 @@ fn component() -> BoxedStrategy<ComponentSpec> {
             let (instances, resources, ports, env, files, volumes) = shape;
             let (groups, uses, probes, routes, publish) = around;
             let (external, sidecars, init, aliases, patch, release, once) = beside;
+            let hooked = env.clone();
             ComponentSpec {
                 kind,
                 source,
@@ -456,6 +457,17 @@ fn component() -> BoxedStrategy<ComponentSpec> {
                 patch: patch.map(|json| PatchSpec {
                     engine: Some(json.clone()),
                     kubernetes: vec![json],
+                }),
+                hooks: release.clone().map(|(command, timeout)| Hooks {
+                    post_start: vec![Hook {
+                        command,
+                        user: None,
+                        working_dir: None,
+                        env: hooked,
+                        privileged: once,
+                        timeout,
+                    }],
+                    pre_stop: Vec::new(),
                 }),
                 release: release.map(|(command, timeout)| ReleaseTask { command, timeout }),
                 ..ComponentSpec::default()

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 use pluvio_model::name::Name;
 use pluvio_model::spec::{
-    ComponentSpec, ContainerSpec, Kind, MountSpec, PortSpec, RestartPolicy, Use, VolumeKind,
+    ComponentSpec, ContainerSpec, Hooks, Kind, MountSpec, PortSpec, RestartPolicy, Use, VolumeKind,
 };
 
 use super::super::item::{Item, Map, Place};
@@ -166,6 +166,9 @@ impl Convert<'_> {
         }
         if component.instances.is_some_and(|count| count != 1) {
             lost.push(("scale", "number of instances"));
+        }
+        if component.hooks.is_some() {
+            lost.push(("", "commands after its start and before its stop"));
         }
         if component.patch.is_some() {
             lost.push(("", "options that only the engine knows"));
@@ -328,9 +331,12 @@ pub(super) fn texts_of(component: &ComponentSpec) -> impl Iterator<Item = &str> 
     let beside = component.sidecars.values();
     let beside = beside.map(|sidecar| (&sidecar.env, &sidecar.files));
     let own = std::iter::once((&component.env, &component.files));
-    own.chain(beside).flat_map(|(env, files)| {
+    let texts = own.chain(beside).flat_map(|(env, files)| {
         let files = files.values().filter(|file| !file.raw);
         let values = env.values().map(|value| value.0.as_str());
         values.chain(files.map(|file| file.content.as_str()))
-    })
+    });
+    let hooks = component.hooks.iter().flat_map(Hooks::lists);
+    let hooks = hooks.flat_map(|(_, list)| list);
+    texts.chain(hooks.flat_map(|hook| hook.env.values().map(|value| value.0.as_str())))
 }

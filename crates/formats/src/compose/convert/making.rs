@@ -477,49 +477,6 @@ impl Convert<'_> {
         }
     }
 
-    fn hooks(&mut self, fields: &mut Fields, making: &mut Making) {
-        for key in ["post_start", "pre_stop"] {
-            if let Some(taken) = fields.take(key) {
-                self.told.refused(
-                    taken.at,
-                    &taken.path,
-                    "Commands beside a running program are not run by this version.",
-                    "Put it into the image's entrypoint, or into a job.",
-                );
-            }
-        }
-        let Some(steps) = fields.take("pre_start") else {
-            return;
-        };
-        let mut commands = Vec::new();
-        for step in steps.item.items() {
-            let mut inner = Fields::new(steps.path.clone(), step);
-            if let Some(command) = inner.take("command") {
-                commands.extend(self.command(&command));
-            }
-            inner.finish(&mut self.told, &["command"]);
-        }
-        match (commands.pop(), commands.is_empty()) {
-            (Some(command), true) => {
-                self.told.adapted(
-                    steps.at,
-                    &steps.path,
-                    "It becomes the release task: before new instances, and again only when its content changed.",
-                );
-                making.component.release = Some(pluvio_model::spec::ReleaseTask {
-                    command,
-                    timeout: None,
-                });
-            }
-            _ => self.told.refused(
-                steps.at,
-                &steps.path,
-                "A component has one command before it starts.",
-                "Join them in one, or write `init` steps in app.yaml.",
-            ),
-        }
-    }
-
     /// Keys without effect by nature.
     fn no_effect(&mut self, fields: &mut Fields) {
         for (key, why) in [

@@ -9,6 +9,7 @@ mod build;
 mod configs;
 mod deploy;
 mod followers;
+mod hooks;
 mod inside;
 mod limits;
 mod making;

@@ -5,7 +5,7 @@ use pluvio_model::interpolate::escape;
 use pluvio_model::name::EnvName;
 use pluvio_model::problem;
 use pluvio_model::quantity::Span;
-use pluvio_model::spec::{Command, EnvValue, Kind, Probe, Probes};
+use pluvio_model::spec::{AbsolutePath, Command, EnvValue, Kind, Probe, Probes};
 
 use super::super::interpolate::Made;
 use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
@@ -29,12 +29,7 @@ impl Convert<'_> {
         }
         self.made_in_commands(making);
         if let Some(folder) = fields.take("working_dir") {
-            making.component.working_dir = self.parsed(&folder, "an absolute path", |text| {
-                // A path of the specification is below `/`; `/.` is the root itself to every runtime.
-                let is_root = text.bytes().all(|byte| byte == b'/');
-                let text = if is_root { "/." } else { text };
-                text.parse().ok()
-            });
+            making.component.working_dir = self.folder(&folder);
         }
         if let Some(user) = fields.take("user") {
             making.component.user = self.text(&user).filter(|user| !user.is_empty());
@@ -47,6 +42,15 @@ impl Convert<'_> {
         {
             making.component.rollout.get_or_insert_default().grace = Some(span);
         }
+    }
+
+    pub(super) fn folder(&mut self, taken: &Taken) -> Option<AbsolutePath> {
+        self.parsed(taken, "an absolute path", |text| {
+            // A path of the specification is below `/`; `/.` is the root itself to every runtime.
+            let is_root = text.bytes().all(|byte| byte == b'/');
+            let text = if is_root { "/." } else { text };
+            text.parse().ok()
+        })
     }
 
     /// A list as it is; a text taken apart as a shell would.
@@ -559,7 +563,7 @@ impl Convert<'_> {
     }
 }
 
-fn made_env(all: &[Made], env: &mut IndexMap<EnvName, EnvValue>) {
+pub(super) fn made_env(all: &[Made], env: &mut IndexMap<EnvName, EnvValue>) {
     for made in all {
         let name = made.text.trim_start_matches("${").trim_end_matches('}');
         if let Ok(key) = name.parse() {

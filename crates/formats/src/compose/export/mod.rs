@@ -4,6 +4,7 @@
 //! exported file that nobody changed comes back as it was. What compose cannot do has a row.
 
 mod beside;
+mod hooks;
 mod mounts;
 mod own;
 
@@ -290,6 +291,7 @@ impl Writer<'_> {
                 format!("{}ms", grace.millis()).into(),
             );
         }
+        self.hooks(path, component, &mut out);
         self.reach(component, &mut out);
         for (key, there) in [
             ("init", !component.init.is_empty()),

@@ -287,3 +287,76 @@ services:
         ["ConnectionStrings:Default", "Logging.Level", "A:B-C"]
     );
 }
+
+#[test]
+fn commands_beside_a_program_are_its_hooks() {
+    let import = read_text(
+        "
+name: shop
+services:
+  web:
+    image: localhost/web:1
+    post_start:
+      - command: ./warm --all
+        user: root
+        privileged: true
+        working_dir: /srv
+        environment: ['LEVEL=${LEVEL:-2}', 'UNSET']
+      - command: [sh, -c, 'echo $$HOME']
+    pre_stop: [{ command: ./drain, environment: { A: b } }]
+  job: { image: 'localhost/job:1', post_start: [{ command: a }] }
+  after: { image: 'localhost/after:1', depends_on: { job: { condition: service_completed_successfully } } }
+  beside: { image: 'localhost/beside:1', network_mode: 'service:web', pre_stop: [{ command: b }] }
+",
+    );
+    assert_eq!(import.errors, []);
+    let hooks = import.spec.components["web"].hooks.clone().unwrap();
+    let [first, second] = &hooks.post_start[..] else {
+        panic!("{hooks:#?}")
+    };
+    assert_eq!(first.command.words(), ["./warm", "--all"]);
+    assert_eq!(first.user.as_deref(), Some("root"));
+    assert!(first.privileged);
+    let folder = first.working_dir.as_ref().map(|folder| folder.as_str());
+    assert_eq!(folder, Some("/srv"));
+    let env: Vec<_> = first.env.values().map(|value| value.0.as_str()).collect();
+    assert_eq!(env, ["${settings.LEVEL}"]);
+    assert!(import.spec.settings.contains_key("LEVEL"));
+    assert_eq!(second.command.words(), ["sh", "-c", "echo $HOME"]);
+    assert_eq!(hooks.pre_stop[0].command.words(), ["./drain"]);
+    assert_eq!(
+        told(&import, "post_start"),
+        ["refused services.job.post_start"]
+    );
+    assert_eq!(
+        told(&import, "UNSET"),
+        ["ignored services.web.post_start.environment.UNSET"]
+    );
+    let rows = import.report.iter().map(|row| row.message.as_str());
+    let of_beside = "On the network of web it has no commands after its start and before its stop";
+    assert_eq!(rows.filter(|row| row.starts_with(of_beside)).count(), 1);
+    // Written as a compose file it is the same, whether the specification goes along or not.
+    let (written, _) = export::write(&import.spec);
+    assert_eq!(read_text(&written).spec, import.spec);
+    let plain = written.split("x-pluvio").next().unwrap();
+    let again = read_text(plain);
+    assert_eq!(again.errors, [], "{plain}");
+    assert_eq!(again.spec.components["web"].hooks, Some(hooks), "{plain}");
+}
+
+#[test]
+fn a_hook_that_names_no_command_is_none() {
+    for (hooks, cause) in [
+        ("[{ user: root }]", "It names no command."),
+        ("sleep 5", "It is no list."),
+        ("[sleep 5]", "An item of the list is no map."),
+    ] {
+        let text = format!("services: {{ web: {{ image: 'web:1', pre_stop: {hooks} }} }}");
+        let causes: Vec<String> = read_text(&text)
+            .errors
+            .into_iter()
+            .map(|error| error.cause)
+            .collect();
+        assert_eq!(causes, [cause], "{hooks}");
+    }
+}

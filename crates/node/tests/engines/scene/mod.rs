@@ -76,6 +76,7 @@ pub struct Part {
     pub restart: RestartPolicy,
     pub command: Option<Vec<String>>,
     pub image_id: Option<String>,
+    pub hooks: DecidedHooks,
 }
 
 pub fn probe(path: &str, period_ms: u64) -> DecidedProbe {
@@ -115,6 +116,7 @@ impl Part {
             restart: RestartPolicy::Always,
             command: None,
             image_id: None,
+            hooks: DecidedHooks::default(),
         }
     }
 }
@@ -313,6 +315,7 @@ impl Scene {
             placement: DecidedPlacement::default(),
             restart: part.restart,
             release_task: None,
+            hooks: part.hooks.clone(),
             patch: None,
             restarts: 0,
         };

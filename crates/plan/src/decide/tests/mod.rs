@@ -1,6 +1,7 @@
 mod database;
 mod environment;
 mod foreign;
+mod hooks;
 mod images;
 mod outside;
 mod routes;

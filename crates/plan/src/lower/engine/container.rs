@@ -44,6 +44,7 @@ impl Owner<'_> {
                     self.container(component, sidecar, Role::Sidecar(name.clone()))
                 })
                 .collect(),
+            hooks: content.hooks.clone(),
             ordered: component.rollout.strategy == Strategy::Ordered,
             exclusive: self.exclusive_volumes(component),
         }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use pluvio_model::id::{ApplicationId, ClusterId, Generation};
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::{EnvName, Name, derived, numbered};
-use pluvio_model::release::DecidedFile;
+use pluvio_model::release::{DecidedFile, DecidedHooks};
 use pluvio_model::spec::AbsolutePath;
 use pluvio_model::template::{Rendered, SecretRef};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::super::ORDINAL;
 use super::super::merge::merge;
 use super::api::*;
-use super::label;
+use super::{hooks, label};
 
 /// The containers of one instance, in the order they are made: each init step runs to its end before the next is made; then
 /// main, then its sidecars, which join main's network and run while it runs.
@@ -30,6 +30,8 @@ pub struct InstanceTemplate {
     pub(super) init: Vec<ContainerTemplate>,
     pub(super) main: ContainerTemplate,
     pub(super) sidecars: Vec<ContainerTemplate>,
+    /// What is run in main besides its program.
+    pub(super) hooks: DecidedHooks,
     /// Its instances have names of their own: the slot is the ordinal.
     pub(super) ordered: bool,
     /// Volumes that one instance at a time may have, by the engine's name in the template: that of each ordinal.
@@ -218,6 +220,10 @@ impl InstanceTemplate {
 
     pub fn has_init_steps(&self) -> bool {
         !self.init.is_empty()
+    }
+
+    pub fn hooks(&self) -> &DecidedHooks {
+        &self.hooks
     }
 
     pub fn sidecars(&self) -> impl Iterator<Item = &Name> {
@@ -469,7 +475,7 @@ impl InstanceTemplate {
                 self.create(&place, &shown).unwrap_or_default()
             })
             .map(|container| {
-                json!({
+                let mut one = json!({
                     "name": container.name,
                     "body": container.body,
                     "files": container.files.iter().map(|file| json!({
@@ -477,7 +483,11 @@ impl InstanceTemplate {
                         "mode": format!("{:04o}", file.mode),
                         "content": file.content,
                     })).collect::<Vec<_>>(),
-                })
+                });
+                if container.role == Role::Main && !self.hooks.is_empty() {
+                    one["hooks"] = hooks::manifests(&self.hooks, &shown);
+                }
+                one
             })
             .collect()
     }

@@ -5,6 +5,7 @@
 
 mod api;
 mod container;
+mod hooks;
 mod instance;
 mod network;
 mod refuse;
@@ -12,6 +13,7 @@ mod refuse;
 pub(crate) use refuse::unsupported;
 
 pub use api::*;
+pub use hooks::{HookExec, resolve_hook};
 pub use instance::{
     ContainerCreate, ContainerTemplate, FileCreate, InstancePlace, InstanceTemplate, NetworkJoin,
     NetworkTemplate, Role, RunPlace, resolve_files, run_name,

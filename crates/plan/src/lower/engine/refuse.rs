@@ -133,6 +133,15 @@ fn content(component: &DecidedComponent, facts: &Facts, found: &mut Vec<Problem>
             );
         }
     }
+    for (place, hook) in content.hooks.each() {
+        if hook.privileged && facts.rootless {
+            refuse(
+                format!("hooks.{place}.privileged"),
+                "The engine runs without root: it has no privileges to give.",
+                "Take `privileged` out, or use an engine that runs as root.",
+            );
+        }
+    }
     for index in 0..content.publish.len() {
         if content.is_on_host() {
             refuse(

@@ -274,12 +274,17 @@ pub(super) struct Exec {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Lifecycle {
-    pub(super) pre_stop: PreStop,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) post_start: Option<Handler>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pre_stop: Option<Handler>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct PreStop {
-    pub(super) sleep: Sleep,
+#[serde(rename_all = "camelCase")]
+pub(super) enum Handler {
+    Exec(Exec),
+    Sleep(Sleep),
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -20,6 +20,7 @@
 mod api;
 mod config;
 mod external;
+mod hooks;
 mod hosts;
 mod labels;
 mod names;

@@ -15,7 +15,7 @@ use super::super::ORDINAL;
 use super::api::*;
 use super::config::{self, env_key, file_key, hot_key};
 use super::hosts::{dotted_names, host_aliases};
-use super::{Lowering, key, labels, names, security, seed};
+use super::{Lowering, hooks, key, labels, names, security, seed};
 
 /// Time for gateways and nodes to learn that a pod leaves, before it is told to stop.
 const PRE_STOP: u64 = 5;
@@ -34,13 +34,8 @@ impl Lowering<'_> {
         let mut main = self.container(component, name, &content.main, &mut volumes);
         self.hot_mounts(component, &mut main, &mut volumes);
         main.ports = ports(content);
-        if !content.ports.is_empty() {
-            main.lifecycle = Some(Lifecycle {
-                pre_stop: PreStop {
-                    sleep: Sleep { seconds: PRE_STOP },
-                },
-            });
-        }
+        let pause = (!content.ports.is_empty()).then_some(PRE_STOP);
+        main.lifecycle = hooks::lifecycle(content, pause);
         let mut before = Vec::new();
         for (name, sidecar) in &content.sidecars {
             before.push(Container {
@@ -79,15 +74,21 @@ impl Lowering<'_> {
         let options = content.main.options.clone().unwrap_or_default();
         let rollout = &component.rollout;
         let group = security::group_of_volumes(content);
+        // Hooks have as long as the program itself, as on an engine.
+        let for_hooks = match content.hooks.pre_stop.is_empty() {
+            true => 0,
+            false => seconds(rollout.grace),
+        };
         let mut template = PodTemplate {
             metadata,
             spec: PodSpec {
                 init_containers: before,
                 containers: vec![main],
                 volumes: volumes.0.into_values().collect(),
-                // The pause, the rest of its requests, then its own end.
+                // The pause, the rest of its requests, its hooks, then its own end.
                 termination_grace_period_seconds: PRE_STOP
                     + seconds(rollout.drain)
+                    + for_hooks
                     + seconds(rollout.grace),
                 security_context: PodSecurity {
                     sysctls: named(&host.sysctls),

@@ -12,7 +12,7 @@ use pluvio_model::template::Rendered;
 
 use super::pod::{is_left_out, protocol, published_port};
 use super::security::{capability, may_gain};
-use super::{config, hosts};
+use super::{config, hooks, hosts};
 
 /// The greatest number of a user or a group (IsValidUserID of Kubernetes' validation).
 const GREATEST_ID: u32 = i32::MAX.unsigned_abs();
@@ -91,6 +91,7 @@ pub(super) fn unsupported(release: &Release, components: &[&DecidedComponent]) -
             );
         }
         hosts::unsupported(content, &path, is_asked, &mut refuse);
+        hooks::unsupported(content, &path, &mut refuse);
         let mut main = content.main.clone();
         if component.kind == Kind::Database {
             // The official images, which a cluster pulls, name the signal themselves.
@@ -173,6 +174,10 @@ pub(super) fn words_of(component: &DecidedComponent) -> HashSet<String> {
     files.for_each(|file| add(&file.content.masked()));
     let task = content.release_task.iter().flat_map(|task| &task.command);
     task.for_each(|word| add(word));
+    for (_, hook) in content.hooks.each() {
+        hook.env.values().for_each(|value| add(&value.masked()));
+        hook.command.iter().for_each(|word| add(word));
+    }
     for container in content.containers() {
         container
             .env

@@ -84,3 +84,25 @@ fn what_ended_before_it_was_asked_for_is_tried_again() {
     assert!(matches!(ended(-5), Next::Wait(_)));
     assert!(matches!(ended(9), Next::Failed(_)));
 }
+
+#[test]
+fn a_hook_that_fails_is_told_of_rather_than_the_signal_that_followed() {
+    let mut case = Case::web();
+    let web = case.release.components.values_mut().next().unwrap();
+    // Nobody starts again for longer what others described.
+    web.rollout.retry = Span::seconds(90);
+    let mut stopped = case.instance("web", 0, BackOff { until: at(12) });
+    stopped.restarts = 2;
+    stopped.last_exit = exit(143, false).map(|exit| ExitRecord {
+        hook: Some("the hook `./warm-up` after its start ended with exit code 3".to_owned()),
+        last_lines: vec!["no cache to warm".to_owned()],
+        ..exit
+    });
+    let web = case.component("web", vec![stopped]);
+    case.seen(&["web"], vec![web]).check(expect![[r#"
+        release.exited
+          web was stopped 3 times before it was ready: the hook `./warm-up` after its start ended with exit code 3.
+          Its last lines say why. Correct it under `hooks`, then deploy again.
+          | no cache to warm
+    "#]]);
+}

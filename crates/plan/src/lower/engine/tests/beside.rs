@@ -164,3 +164,69 @@ fn a_docker_without_root_has_no_way_to_the_machines_network() {
     );
     assert!(lower(sample::release(meter), &without_root(RuntimeKind::Podman)).is_ok());
 }
+
+#[test]
+fn hooks_are_commands_in_main() {
+    let plan = plan(json!({ "web": {
+        "image": "localhost/shop:1",
+        "hooks": {
+            "postStart": [
+                { "command": "echo ready > /tmp/ready" },
+                {
+                    "command": ["warm", "--all"], "user": "1000:1000", "workingDir": "/srv",
+                    "env": { "KEY": "${secrets.KEY}" }, "privileged": true, "timeout": "5s",
+                },
+            ],
+            "preStop": [{ "command": ["drain"] }],
+        },
+    } }));
+    check(
+        &plan.manifests()["containers"][0]["hooks"],
+        expect![[r#"
+            {
+              "postStart": [
+                {
+                  "body": {
+                    "Cmd": [
+                      "/bin/sh",
+                      "-c",
+                      "echo ready > /tmp/ready"
+                    ]
+                  }
+                },
+                {
+                  "body": {
+                    "Cmd": [
+                      "warm",
+                      "--all"
+                    ],
+                    "User": "1000:1000",
+                    "WorkingDir": "/srv",
+                    "Env": [
+                      "KEY=${secrets.KEY}"
+                    ],
+                    "Privileged": true
+                  },
+                  "timeout": "5s"
+                }
+              ],
+              "preStop": [
+                {
+                  "body": {
+                    "Cmd": [
+                      "drain"
+                    ]
+                  }
+                }
+              ]
+            }
+        "#]],
+    );
+    // Values are put in where they are run, and no run has any.
+    let hooks = plan.components[0].instance.hooks();
+    let with_key = resolve_hook(&hooks.post_start[1], &|_| Some("hunter2".to_owned())).unwrap();
+    assert_eq!(with_key.env, ["KEY=hunter2"]);
+    assert!(!format!("{with_key:?}").contains("hunter2"));
+    let missing = resolve_hook(&hooks.post_start[1], &|_| None).unwrap_err();
+    assert_eq!(missing.name.as_str(), "KEY");
+}

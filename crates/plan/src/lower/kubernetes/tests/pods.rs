@@ -94,3 +94,83 @@ fn a_pod_is_told_what_it_cannot_call_itself() {
     assert_eq!((&two["hostname"], told(&two)), (&json!("mail"), None));
     assert_eq!(two["hostAliases"][0]["hostnames"][0], "mail.example.org");
 }
+
+#[test]
+fn hooks_become_one_command_each_and_the_pause_comes_before_them() {
+    let pod = |hooks: serde_json::Value, listens: bool| {
+        let spec = sample::shop(json!({ "web": {
+            "image": "registry.test/shop:1", "routes": [], "hooks": hooks,
+        } }));
+        let mut wish = wish(&spec);
+        if !listens {
+            let web = wish.release.components.get_mut("web").unwrap();
+            web.content.ports.clear();
+        }
+        let objects = kubernetes(&wish, sample::application(), Generation(7), &options()).unwrap();
+        conform(&objects);
+        let workload = objects.iter().find(|one| one.kind == "Deployment").unwrap();
+        workload.body["spec"]["template"]["spec"].clone()
+    };
+    let lifecycle = |pod: &serde_json::Value| pod["containers"][0]["lifecycle"].clone();
+    let none = pod(json!({}), true);
+    assert_eq!(
+        lifecycle(&none),
+        json!({ "preStop": { "sleep": { "seconds": 5 } } })
+    );
+    assert_eq!(none["terminationGracePeriodSeconds"], 45);
+    let plain = json!({
+        "postStart": [{ "command": ["warm", "--all"] }], "preStop": [{ "command": "echo $HOME" }],
+    });
+    let quiet = pod(plain.clone(), false);
+    assert_eq!(
+        lifecycle(&quiet),
+        json!({
+            "postStart": { "exec": { "command": ["warm", "--all"] } },
+            "preStop": { "exec": { "command": ["/bin/sh", "-c", "echo $HOME"] } },
+        })
+    );
+    // They have as long as the program.
+    assert_eq!(quiet["terminationGracePeriodSeconds"], 55);
+    assert_eq!(
+        lifecycle(&pod(plain, true))["preStop"]["exec"]["command"][2],
+        "sleep 5; /bin/sh -c 'echo $HOME'"
+    );
+    let joined = json!({ "postStart": [
+        { "command": ["a b", "it's"], "workingDir": "/srv", "env": { "A": "1 2", "B": "c" } },
+        { "command": ["second"] },
+    ] });
+    assert_eq!(
+        lifecycle(&pod(joined, true))["postStart"]["exec"]["command"],
+        json!([
+            "/bin/sh",
+            "-c",
+            "(cd /srv && env 'A=1 2' B=c 'a b' 'it'\\''s') && second"
+        ])
+    );
+}
+
+#[test]
+fn a_hook_has_the_user_and_the_rights_of_its_container() {
+    let with = |hook: serde_json::Value, user: &str, privileged: bool| {
+        sample::shop(json!({ "web": {
+            "image": "registry.test/shop:1", "routes": [], "user": user,
+            "host": { "privileged": privileged }, "hooks": { "postStart": [hook] },
+        } }))
+    };
+    let hook = json!({
+        "command": "a", "user": "0", "privileged": true, "timeout": "5s",
+        "env": { "K": "${secrets.KEY}", "L": "plain" },
+    });
+    let at = "spec.unsupported components.web.hooks.postStart.0";
+    assert_eq!(
+        told(&with(hook, "1000", false)),
+        [
+            format!("{at}.user"),
+            format!("{at}.privileged"),
+            format!("{at}.timeout"),
+            format!("{at}.env.K"),
+        ]
+    );
+    let alike = json!({ "command": "a", "user": "0", "privileged": true });
+    lower(&with(alike, "0", true)).unwrap();
+}
