@@ -203,6 +203,17 @@ impl Surroundings for Beside {
             .is_some_and(|data| data.permissions().mode() & 0o111 != 0)
     }
 
+    fn forgiven(&self, path: &str) -> Option<String> {
+        let place = self.place(path)?;
+        let data = fs::metadata(&place).ok()?;
+        if !data.is_file() || data.len() > TEXT_MAX {
+            return None;
+        }
+        let bytes = fs::read(place).ok()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        (!text.contains('\0')).then_some(text)
+    }
+
     fn broken_at(&self, path: &str) -> Option<yaml::Position> {
         let place = self.place(path)?;
         let data = fs::metadata(&place).ok()?;

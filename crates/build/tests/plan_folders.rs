@@ -68,3 +68,26 @@ fn compose_file_in_env_names_files_of_any_name() {
     let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
     assert_eq!(planned.detected.kind, "dockerfile");
 }
+
+#[test]
+fn variables_that_are_no_utf_8_are_read_as_compose_reads_them_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write(".env", b"TAG=2\nNAME=M\xfcller\n");
+    write("web.env", b"WHO=M\xfcller\n");
+    write(
+        "compose.yaml",
+        b"services: { web: { image: 'nginx:$TAG', env_file: web.env } }\n",
+    );
+    let planned = plan_source::of_folder(folder.path(), Some(&shop())).unwrap();
+    assert_eq!(planned.errors, []);
+    let web = &planned.spec.components["web"];
+    let image = web.image.as_ref().unwrap().to_string();
+    assert!(image.ends_with("nginx:2"), "{image}");
+    assert_eq!(web.env["WHO"].0, "M\u{fffd}ller");
+    for file in [".env", "web.env"] {
+        let begins = format!("{file} holds bytes");
+        let mut rows = planned.report.iter();
+        assert!(rows.any(|row| row.message.starts_with(&begins)), "{file}");
+    }
+}

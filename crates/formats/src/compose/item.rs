@@ -179,6 +179,16 @@ impl Told {
         self.row(Outcome::Adapted, at, path, message.into()).remedy = Some(remedy.into());
     }
 
+    /// A file of variables is read as compose reads it, whatever its bytes.
+    pub(crate) fn not_utf8(&mut self, at: Place, path: &str, file: &str) {
+        self.advised(
+            at,
+            path,
+            format!("{file} holds bytes that are no UTF-8 text: for each there is a \u{fffd}, as with compose."),
+            "Save it as UTF-8.",
+        );
+    }
+
     pub(crate) fn ignored(&mut self, at: Place, path: &str, message: impl Into<String>) {
         self.row(Outcome::Ignored, at, path, message.into());
     }

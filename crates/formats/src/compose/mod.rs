@@ -64,6 +64,10 @@ pub trait Surroundings {
     fn takes_along(&self, _path: &str) -> bool {
         false
     }
+    /// What a file says that is no UTF-8, with U+FFFD for each byte that is no text.
+    fn forgiven(&self, _path: &str) -> Option<String> {
+        None
+    }
     /// Where a file holds bytes that are no text, if that is what is wrong with it.
     fn broken_at(&self, _path: &str) -> Option<crate::yaml::Position> {
         None
@@ -197,6 +201,17 @@ pub fn read(project: &Project, around: &dyn Surroundings) -> Import {
             Entry::Text(text) => {
                 loader.env_file(&text, path, &mut variables);
                 why.push(format!("{path} gives {} variables.", variables.0.len()));
+            }
+            Entry::Other => {
+                let read = around.forgiven(path);
+                if let Some(text) = &read {
+                    loader.told.not_utf8(item::Place::default(), path, path);
+                    loader.env_file(text, path, &mut variables);
+                    why.push(format!("{path} gives {} variables.", variables.0.len()));
+                } else {
+                    // It tells why it cannot be read.
+                    loader.read(path, item::Place::default(), "");
+                }
             }
             _ if project.env_files.is_empty() => {}
             _ => loader.told.error(
@@ -349,7 +364,11 @@ pub fn lists_files(project: &Project, around: &dyn Surroundings) -> bool {
     let mut loader = Loader::new(around);
     let mut variables = Variables::default();
     for path in env_files(project) {
-        if let Entry::Text(text) = around.entry(&path) {
+        let text = match around.entry(&path) {
+            Entry::Text(text) => Some(text),
+            _ => around.forgiven(&path),
+        };
+        if let Some(text) = text {
             loader.env_file(&text, &path, &mut variables);
         }
     }

@@ -321,7 +321,13 @@ impl Convert<'_> {
             _ => return,
         };
         let path = super::super::rebase::join("", &path);
-        let Entry::Text(text) = self.around.entry(&path) else {
+        let text = match self.around.entry(&path) {
+            Entry::Text(text) => Some(text),
+            _ => self.around.forgiven(&path).inspect(|_| {
+                self.told.not_utf8(item.at, &files.path, &path);
+            }),
+        };
+        let Some(text) = text else {
             if required && !(self.lenient && path == ".env") {
                 self.told.error(
                     problem::SOURCE_MISSING,
