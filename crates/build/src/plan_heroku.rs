@@ -4,13 +4,14 @@ use pluvio_formats::heroku;
 use pluvio_formats::report::{Outcome, Row};
 use pluvio_model::name::Name;
 use pluvio_model::problem::Problem;
-use pluvio_model::spec::{PortProtocol, PortSpec, SourceSpec};
+use pluvio_model::spec::{BuilderChoice, ComponentSpec, PortProtocol, PortSpec, SourceSpec};
 
-use crate::detect::{self, SourceTree};
+use crate::detect::{self, Detected, SourceTree};
 use crate::plan_compose;
 use crate::plan_source::{Planned, fill};
 
-/// Heroku's files in a folder. A Procfile with a web process alone is that component's command.
+/// Heroku's files in a folder. A Procfile with a web process alone is that component's command, but for an image whose
+/// Dockerfile does not say where it listens.
 pub(crate) fn files(tree: &SourceTree) -> Option<heroku::Files<'_>> {
     let procfile = tree.text(heroku::PROCFILE);
     let app_json = tree
@@ -19,11 +20,45 @@ pub(crate) fn files(tree: &SourceTree) -> Option<heroku::Files<'_>> {
     let processes = procfile.map(heroku::procfile::names).unwrap_or_default();
     let several = processes.iter().any(|name| name != "web");
     let manifest = tree.text(heroku::MANIFEST);
-    let is_ours = app_json.is_some() || manifest.is_some() || several;
+    let is_ours = app_json.is_some()
+        || manifest.is_some()
+        || several
+        || (!processes.is_empty() && exposes_nothing(tree));
     is_ours.then_some(heroku::Files {
         procfile,
         app_json,
         manifest,
+    })
+}
+
+/// Whether they say no more than what one image runs.
+pub(crate) fn is_one_command(files: &heroku::Files) -> bool {
+    let processes = files.procfile.map(heroku::procfile::names);
+    let mut processes = processes.unwrap_or_default().into_iter();
+    files.app_json.is_none() && files.manifest.is_none() && processes.all(|name| name == "web")
+}
+
+/// Whether the folder is built by a Dockerfile that names no port.
+fn exposes_nothing(tree: &SourceTree) -> bool {
+    detect::component(tree, ".", &ComponentSpec::default()).is_ok_and(|found| {
+        found.kind == BuilderChoice::Dockerfile && found.component.ports.is_empty()
+    })
+}
+
+/// A Procfile that comes to nothing beside a Dockerfile that says what runs and where it listens.
+pub(crate) fn left_out(tree: &SourceTree, found: &Detected) -> Option<Row> {
+    let text = tree.text(heroku::PROCFILE)?;
+    let is_left = found.kind == BuilderChoice::Dockerfile
+        && heroku::procfile::names(text)
+            .iter()
+            .any(|name| name == "web");
+    is_left.then(|| {
+        Row::new(
+            Outcome::Ignored,
+            "Procfile.web",
+            "The Dockerfile says what runs and where it listens, and counts.",
+        )
+        .remedy("Write the line as `command` into app.yaml to have it run instead.")
     })
 }
 
@@ -80,7 +115,9 @@ pub(crate) fn of_tree(
                     guess.component.probes = None;
                     guess.component.command = None;
                 }
-                if *name == web && component.build.is_some() && guess.component.ports.is_empty() {
+                // What is built without a Dockerfile listens where its source says, or is told where.
+                let is_image = guess.kind == BuilderChoice::Dockerfile;
+                if *name == web && is_image && guess.component.ports.is_empty() {
                     planned.report.push(listens(&path));
                     component
                         .ports

@@ -11,7 +11,7 @@ use pluvio_formats::{caprover, docker_run, dokploy};
 use pluvio_model::image::ImageReference;
 use pluvio_model::name::Name;
 use pluvio_model::problem::{self, Location, Problem};
-use pluvio_model::spec::{ApiVersion, AppSpec, ComponentSpec, Kind, SourceSpec};
+use pluvio_model::spec::{ApiVersion, AppSpec, BuilderChoice, ComponentSpec, Kind, SourceSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{self, Detected, Limits, SourceTree, kind_name};
@@ -147,7 +147,13 @@ fn of_tree_given(
         return failed(name, "unknown", problem);
     }
     if let Some(files) = plan_heroku::files(tree) {
-        return plan_heroku::of_tree(tree, files, &name, given);
+        let is_one = plan_heroku::is_one_command(&files);
+        let mut planned = plan_heroku::of_tree(tree, files, &name, given);
+        if is_one {
+            // Flags are about the component: there are no variables of the files that they could be meant for.
+            planned.detected.kind = kind_name(BuilderChoice::Dockerfile).into();
+        }
+        return planned;
     }
     let asked = ComponentSpec::default();
     match detect::component(tree, ".", &asked) {
@@ -156,6 +162,7 @@ fn of_tree_given(
             component.source = Some(SourceSpec::Path(".".into()));
             let at = lone_name(&component);
             let mut report = found.report.clone();
+            report.extend(plan_heroku::left_out(tree, &found));
             report.extend(ports_unknown(
                 &format!("components.{at}"),
                 &found,

@@ -1,6 +1,8 @@
 //! Which files of a folder say what it is.
 
+use pluvio_build::detect::SourceTree;
 use pluvio_build::plan_source;
+use pluvio_formats::report::Outcome;
 use pluvio_model::name::Name;
 
 fn shop() -> Name {
@@ -90,4 +92,29 @@ fn variables_that_are_no_utf_8_are_read_as_compose_reads_them_and_told() {
         let mut rows = planned.report.iter();
         assert!(rows.any(|row| row.message.starts_with(&begins)), "{file}");
     }
+}
+
+#[test]
+fn a_web_process_beside_a_dockerfile_is_told_its_port() {
+    let web = "web: uvicorn app:app --port $PORT\n";
+    let with_worker = format!("{web}worker: python w.py\n");
+    for (procfile, kind) in [(web, "dockerfile"), (&*with_worker, "heroku")] {
+        let tree =
+            SourceTree::from_texts([("Dockerfile", "FROM python:3.13\n"), ("Procfile", procfile)]);
+        let planned = plan_source::of_tree(&tree, Some(&shop()));
+        assert_eq!(planned.errors, []);
+        assert_eq!(planned.detected.kind, kind);
+        let component = &planned.spec.components["web"];
+        assert_eq!(component.ports["http"].port, 8080);
+        assert!(component.command.is_some());
+    }
+    // One that says where it listens says what runs, too.
+    let tree = SourceTree::from_texts([
+        ("Dockerfile", "FROM python:3.13\nEXPOSE 8000\nCMD run\n"),
+        ("Procfile", web),
+    ]);
+    let planned = plan_source::of_tree(&tree, Some(&shop()));
+    assert_eq!(planned.detected.kind, "dockerfile");
+    let mut rows = planned.report.iter();
+    assert!(rows.any(|row| row.at == "Procfile.web" && row.outcome == Outcome::Ignored));
 }
