@@ -32,6 +32,7 @@ struct Built {
     /// The folder of its Dockerfile, which is the context.
     folder: String,
     dockerfile: String,
+    target: Option<String>,
 }
 
 fn at(position: yaml::Position) -> Place {
@@ -56,6 +57,7 @@ impl Images {
         let build = BuildSpec {
             builder: BuilderChoice::Dockerfile,
             dockerfile: (built.dockerfile != "Dockerfile").then(|| built.dockerfile.clone()),
+            target: built.target.clone(),
             args: self.args.clone(),
             ..BuildSpec::default()
         };
@@ -253,9 +255,22 @@ impl Reader<'_> {
 
     fn image(&mut self, image: &Entry, path: &str) {
         let place = at(image.key_at);
-        let Some(file) = self.scalar(&image.value, place, path) else {
-            return;
+        let (file, target) = match &image.value.value {
+            Value::Map(parts) => {
+                let said = self.image_parts(parts, path);
+                if said.0.is_none() && parts.iter().all(|part| part.key != "dockerfile") {
+                    self.told.invalid(
+                        place,
+                        path,
+                        "It names no Dockerfile.",
+                        "Write `dockerfile: Dockerfile` into it.",
+                    );
+                }
+                said
+            }
+            _ => (self.scalar(&image.value, place, path), None),
         };
+        let Some(file) = file else { return };
         let file = join("", file.trim());
         if file.starts_with(['/', '~']) || file.split('/').any(|part| part == "..") || file == "." {
             self.told.invalid(
@@ -275,8 +290,23 @@ impl Reader<'_> {
             at: place,
             folder,
             dockerfile,
+            target,
         };
         self.images.built.insert(image.key.clone(), built);
+    }
+
+    /// `{ dockerfile: Dockerfile, target: production }`
+    fn image_parts(&mut self, parts: &[Entry], path: &str) -> (Option<String>, Option<String>) {
+        let (mut file, mut target) = (None, None);
+        for part in parts {
+            let (place, path) = (at(part.key_at), format!("{path}.{}", part.key));
+            match part.key.as_str() {
+                "dockerfile" => file = self.scalar(&part.value, place, &path),
+                "target" => target = self.scalar(&part.value, place, &path),
+                _ => self.unknown_at(part, &path, &["dockerfile", "target"], place),
+            }
+        }
+        (file, target)
     }
 
     /// The processes: those that the file says, and each image that is nobody else's by itself.

@@ -372,3 +372,35 @@ fn without(text: &str, at: crate::yaml::Position, key: &str) -> String {
     assert!(own[column..].starts_with(key), "{own}");
     lines.join("\n")
 }
+
+#[test]
+fn an_image_may_be_said_by_its_parts() {
+    let shop: Name = "shop".parse().unwrap();
+    let text = "build:\n  docker:\n    web: { dockerfile: app/Dockerfile, target: prod }\n";
+    let import = read(manifest(text), None, Some(&shop), &[]);
+    assert_eq!(import.errors, []);
+    let web = &import.spec.components["web"];
+    assert_eq!(web.source, Some(SourceSpec::Path("app".to_owned())));
+    let build = web.build.as_ref().unwrap();
+    assert_eq!(
+        (build.dockerfile.as_deref(), build.target.as_deref()),
+        (None, Some("prod"))
+    );
+    for (parts, want) in [
+        ("{ target: prod }", "It names no Dockerfile."),
+        ("{ dockerfile: [a] }", "It is not a text."),
+    ] {
+        let text = format!("build:\n  docker:\n    web: {parts}\n");
+        let import = read(manifest(&text), None, Some(&shop), &[]);
+        let mut errors = import.errors.iter();
+        assert!(errors.any(|error| error.cause == want), "{parts}");
+    }
+    let text = "build:\n  docker:\n    web: { dockerfile: Dockerfile, args: { A: b } }\n";
+    let import = read(manifest(text), None, Some(&shop), &[]);
+    assert!(
+        import
+            .report
+            .iter()
+            .any(|row| row.at == "build.docker.web.args")
+    );
+}
