@@ -87,7 +87,7 @@ impl Convert<'_> {
         };
         let user = fields.take("user").and_then(|user| self.text(&user));
         let folder = fields.take("working_dir");
-        let folder = folder.and_then(|folder| self.folder(&folder));
+        let folder = folder.and_then(|folder| self.folder_in(&folder));
         let privileged = fields.take("privileged");
         let privileged = privileged.is_some_and(|taken| self.flag(&taken) == Some(true));
         let mut hook = Hook {

@@ -29,7 +29,7 @@ impl Convert<'_> {
         }
         self.made_in_commands(making);
         if let Some(folder) = fields.take("working_dir") {
-            making.component.working_dir = self.folder(&folder);
+            making.component.working_dir = self.folder_in(&folder);
         }
         if let Some(user) = fields.take("user") {
             making.component.user = self.text(&user).filter(|user| !user.is_empty());
@@ -44,7 +44,7 @@ impl Convert<'_> {
         }
     }
 
-    pub(super) fn folder(&mut self, taken: &Taken) -> Option<AbsolutePath> {
+    pub(super) fn folder_in(&mut self, taken: &Taken) -> Option<AbsolutePath> {
         self.parsed(taken, "an absolute path", |text| {
             // A path of the specification is below `/`; `/.` is the root itself to every runtime.
             let is_root = text.bytes().all(|byte| byte == b'/');
