@@ -169,6 +169,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_block_at_the_end_of_a_text_gets_no_line_end_of_its_own() {
+        for (text, want) in [
+            ("- |\n  echo b", "echo b"),
+            ("- |\n  echo b\n", "echo b\n"),
+            ("- |\n  echo b\n  ", "echo b\n"),
+            ("- |+\n  echo b", "echo b"),
+            ("- |-\n  echo b", "echo b"),
+            ("- >\n  echo\n  b", "echo b"),
+            ("- |\n  a\n\n  b", "a\n\nb"),
+            ("- |\n  ä\u{20ac}", "ä\u{20ac}"),
+        ] {
+            let root = read(text, &Limits::default()).unwrap();
+            let Value::List(items) = &root.value else {
+                panic!("{text:?}");
+            };
+            assert_eq!(items[0].as_text(), Some(want), "{text:?}");
+        }
+        // What stands before the end keeps its own.
+        for text in ["a: |\n  x\nb: 1", "a: |\n  x\n# note"] {
+            let root = read(text, &Limits::default()).unwrap();
+            assert_eq!(
+                root.get("a").and_then(Node::as_text),
+                Some("x\n"),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_text_have_a_place() {
         assert_eq!(text_of(b"a: \xc3\xa9\n".to_vec()).as_deref(), Ok("a: é\n"));
         let at = text_of(b"a: 1\nb: \xc3\xa9\xe9\n".to_vec());

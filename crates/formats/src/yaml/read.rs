@@ -50,6 +50,7 @@ pub fn read(text: &str, limits: &Limits) -> Result<Node, Vec<Problem>> {
     }
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
+        unended: Unended::of(text),
         limits,
         anchors: HashMap::new(),
         nodes: 0,
@@ -69,6 +70,7 @@ pub fn read(text: &str, limits: &Limits) -> Result<Node, Vec<Problem>> {
 
 struct Reader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    unended: Option<Unended>,
     limits: &'t Limits,
     /// By anchor id; `None` while the anchored node is still being read.
     anchors: HashMap<usize, Option<Anchored>>,
@@ -78,6 +80,50 @@ struct Reader<'t> {
     problems: Vec<Problem>,
     /// The keys and indexes that lead to what is being read.
     trail: Vec<Step>,
+}
+
+/// The end of a text whose last line has no end of its own.
+///
+/// The parser gives a block scalar that ends there a line end that nobody wrote, and that other readers, compose's among them,
+/// do not add.
+struct Unended {
+    line: usize,
+    column: usize,
+    /// Whether that line is blank: then the scalar ended with the line before, and has its end already.
+    blank: bool,
+}
+
+impl Unended {
+    fn of(text: &str) -> Option<Unended> {
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        (!last.is_empty()).then(|| Unended {
+            line: text.matches('\n').count() + 1,
+            column: last.chars().count(),
+            blank: last.trim().is_empty(),
+        })
+    }
+
+    /// A block scalar as it is written.
+    fn without_added<'t>(&self, event: Event<'t>, end: &Marker) -> Event<'t> {
+        if (self.line, self.column) != (end.line(), end.col()) {
+            return event;
+        }
+        match event {
+            Event::Scalar(
+                mut text,
+                style @ (ScalarStyle::Literal | ScalarStyle::Folded),
+                anchor,
+                tag,
+            ) => {
+                let added = if self.blank { "\n\n" } else { "\n" };
+                if text.ends_with(added) {
+                    text.to_mut().pop();
+                }
+                Event::Scalar(text, style, anchor, tag)
+            }
+            event => event,
+        }
+    }
 }
 
 /// A value that aliases may repeat, and what a copy of it costs.
@@ -120,7 +166,13 @@ fn position(mark: &Marker) -> Position {
 impl<'t> Reader<'t> {
     fn next(&mut self) -> Result<(Event<'t>, Position), Fatal> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, position(&span.start))),
+            Some(Ok((event, span))) => {
+                let event = match &self.unended {
+                    Some(unended) => unended.without_added(event, &span.end),
+                    None => event,
+                };
+                Ok((event, position(&span.start)))
+            }
             Some(Err(error)) => {
                 let at = position(error.marker());
                 Err(Box::new(syntax(
