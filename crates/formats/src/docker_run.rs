@@ -14,6 +14,7 @@ use crate::compose::{Import, Nothing, Surroundings, convert, merge};
 #[cfg(test)]
 use crate::report::{Outcome, Row};
 
+mod ansi;
 mod apply;
 mod flags;
 mod lines;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::ansi;
 use crate::compose::item::Place;
 
 #[derive(Debug, Clone)]
@@ -209,6 +210,12 @@ pub(super) fn commands(
                 }
             }
             '\\' if windows => word!().push('\\'),
+            // A folder of Windows, which a shell of Unix would take apart.
+            '\\' if letters.peek().is_some_and(|c| c.is_alphanumeric())
+                && is_of_drive(word.as_ref(), command.last()) =>
+            {
+                word!().push('\\');
+            }
             '\\' => {
                 if let Some(c) = letters.next() {
                     literal(c, &mut word!());
@@ -254,6 +261,17 @@ pub(super) fn commands(
                         break;
                     }
                 }
+            }
+            '$' if !windows && letters.peek() == Some(&'\'') => {
+                letters.next();
+                let Some((said, lines)) = ansi::quoted(&mut letters) else {
+                    return Err((line, "a single quote is not closed"));
+                };
+                let _ = word!();
+                for c in said.chars() {
+                    literal(c, &mut word!());
+                }
+                line += lines;
             }
             '$' => variable!(),
             ';' | '|' | '&' if word.is_none() || c != '&' => {
@@ -317,6 +335,22 @@ fn begins_path(before: &str, flag: Option<&Word>) -> bool {
     ["source=", "src=", "-v", "volume=", "env-file="]
         .iter()
         .any(|flag| before.ends_with(flag))
+}
+
+/// Whether a word is a path of the machine that goes on in a drive of Windows: `D:`, `D:\data`.
+fn is_of_drive(word: Option<&Word>, flag: Option<&Word>) -> bool {
+    const PATH_MAX: usize = 4096;
+    let text = word.map_or("", |word| word.text.as_str());
+    if text.len() > PATH_MAX {
+        return false;
+    }
+    let start = text.rfind('=').map_or(0, |at| at + 1);
+    let mut letters = text[start..].chars();
+    let drive = letters.next().is_some_and(|c| c.is_ascii_alphabetic());
+    drive
+        && letters.next() == Some(':')
+        && matches!(letters.next(), None | Some('\\'))
+        && begins_path(&text[..start], flag)
 }
 
 /// `your key>` behind a `<`: letters and blanks on one line, or a path without blanks.

@@ -514,3 +514,32 @@ fn what_compose_hands_to_the_engine_a_line_does_as_well() {
     let import = read_alone("docker run --volume-driver nfs img", None, &[]);
     assert_eq!(refused(&import.report), ["--volume-driver"]);
 }
+
+#[test]
+fn escapes_between_quotes_with_a_dollar_are_read() {
+    let env = alone("docker run -e A=$'\\x1c$B' -e B=\"$'x'\" img").env;
+    let values: Vec<&str> = env.values().map(|value| &*value.0).collect();
+    assert_eq!(values, ["\u{1c}$$B", "$$'x'"]);
+}
+
+#[test]
+fn a_folder_of_windows_is_named_however_it_is_written() {
+    for volume in [
+        r"-v D:\data:/data",
+        r#"-v "D:\data:/data""#,
+        r"-v D:\my\data:/data",
+        r"--volume=D:\data:/data",
+    ] {
+        let import = read_alone(&format!("docker run {volume} img"), None, &[]);
+        assert_eq!(import.errors, [], "{volume}");
+        let mut rows = import.report.iter();
+        assert!(
+            rows.any(|row| row.message.contains("names a folder of Windows")),
+            "{volume}: {:?}",
+            import.report
+        );
+    }
+    // Elsewhere it is the shell's.
+    let env = alone(r"docker run -e A=D:\data img").env;
+    assert_eq!(env.values().next().unwrap().0, "D:data");
+}
