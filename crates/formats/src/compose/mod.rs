@@ -40,6 +40,9 @@ pub const FILES: [&str; 4] = [
 /// The key of a service for what `docker run` has a word for, and compose none.
 pub(crate) const CPUSET_MEMS: &str = "x-cpuset-mems";
 
+/// The same for `-P`: whatever ports the image exposes are published.
+pub(crate) const PUBLISH_ALL: &str = "x-publish-all";
+
 /// What a path beside the compose file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {

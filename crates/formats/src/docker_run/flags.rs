@@ -108,11 +108,7 @@ pub(super) const ALL: &[Flag] = &[
         Takes::Switch,
         "It has no effect any more.",
     ),
-    without_effect(
-        "P publish-all",
-        Takes::Switch,
-        "The ports that the image exposes are reached inside the application; its first HTTP port through the gateway once `ports` names it.",
-    ),
+    switch("P publish-all", crate::compose::PUBLISH_ALL),
     one("name", "name"),
     many("p publish", "ports"),
     many("expose", "expose"),

@@ -543,3 +543,25 @@ fn a_folder_of_windows_is_named_however_it_is_written() {
     let env = alone(r"docker run -e A=D:\data img").env;
     assert_eq!(env.values().next().unwrap().0, "D:data");
 }
+
+#[test]
+fn what_an_image_exposes_may_all_be_published() {
+    let component = alone("docker run -P img");
+    // As of an image by itself: its ports are known once it is pulled, and have a route.
+    assert!(!component.image_ports);
+    assert!(component.ports.is_empty());
+    assert_eq!((component.routes, component.restart), (None, None));
+    for line in [
+        "docker run -P -p 80:80 img",
+        "docker run -P=false img",
+        "docker run -P postgres:17",
+    ] {
+        let component = alone(line);
+        assert!(component.image_ports, "{line}");
+        let report = read_alone(line, None, &[]).report;
+        assert!(
+            report.iter().any(|row| row.at == "--publish-all"),
+            "{line}: {report:?}"
+        );
+    }
+}

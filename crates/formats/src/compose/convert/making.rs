@@ -234,6 +234,19 @@ impl Convert<'_> {
                 "A provider is a program of compose's own that makes something elsewhere.",
                 "Declare what it makes as `kind: external`, or as a database of Pluvio's.",
             );
+            let others = KEYS
+                .iter()
+                .filter(|key| !matches!(**key, "provider" | "profiles"));
+            for key in others {
+                if let Some(taken) = fields.take(key) {
+                    self.told.refused(
+                        taken.at,
+                        &taken.path,
+                        "It goes with the `provider`, which makes the service.",
+                        "Take the `provider` out to have it run here.",
+                    );
+                }
+            }
             self.leftovers(fields);
             return;
         }

@@ -84,6 +84,8 @@ pub(crate) struct Convert<'c> {
     /// Text that files brought in, in bytes.
     taken_along: usize,
     published: IndexMap<Name, Vec<Published>>,
+    /// Of which components all is published that their images expose, and where that is said.
+    publishes_all: IndexMap<Name, (Place, String)>,
     /// Where each component was written.
     places: HashMap<Name, (Place, String)>,
     /// Ports that a template says people reach.
@@ -137,6 +139,7 @@ pub(crate) fn convert(input: Input<'_>, mut loader: Loader) -> Import {
         secret_values: BTreeMap::new(),
         taken_along: 0,
         published: IndexMap::new(),
+        publishes_all: IndexMap::new(),
         places: HashMap::new(),
         routed: Vec::new(),
         dialled: HashSet::new(),
@@ -262,7 +265,12 @@ impl Convert<'_> {
             );
             return;
         };
+        let all = services;
         let services = self.selected(services, &input.profiles);
+        if services.is_empty() && !all.is_empty() {
+            self.none_selected(all);
+            return;
+        }
         self.name_all(&services);
         self.find_awaited(&services);
         let volumes = std::mem::take(&mut self.volumes);
@@ -318,6 +326,30 @@ impl Convert<'_> {
             }
         }
         selected
+    }
+
+    /// As with compose, a file of which nothing runs is a mistake.
+    fn none_selected(&mut self, services: &Map) {
+        let all: BTreeSet<&str> = services
+            .values()
+            .filter_map(|field| field.item.get("profiles"))
+            .flat_map(Item::items)
+            .filter_map(Item::as_text)
+            .collect();
+        let all: Vec<&str> = all.into_iter().collect();
+        self.told.error(
+            problem::SOURCE_MISSING,
+            Place::default(),
+            "services",
+            format!(
+                "Every service belongs to a profile, and none is asked for, so nothing would run. There is {}.",
+                all.join(", ")
+            ),
+            format!(
+                "Ask for one: `--profile {}`; `COMPOSE_PROFILES=…` in `.env` does so, too.",
+                all.first().unwrap_or(&"NAME")
+            ),
+        );
     }
 
     fn name_all(&mut self, services: &Map) {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use pluvio_model::name::Name;
 use pluvio_model::spec::{Kind, PortProtocol, PortSpec};
 
+use super::super::PUBLISH_ALL;
 use super::super::item::{Fields, Item, Place, Taken, Value};
 use super::Convert;
 use super::making::{Making, OwnNetwork};
@@ -95,6 +96,15 @@ impl Convert<'_> {
             .image
             .as_ref()
             .is_some_and(|image| Self::is_database(image.short_name()));
+        if let Some(taken) = fields.take(PUBLISH_ALL) {
+            if published_at_all && !database && self.flag(&taken) == Some(true) {
+                let place = (taken.at, taken.path);
+                self.publishes_all.insert(making.name.clone(), place);
+            } else {
+                self.told
+                    .ignored(taken.at, &taken.path, "It publishes nothing here.");
+            }
+        }
         let mut published: Vec<Published> = Vec::new();
         if let Some(ports) = fields.take("ports").filter(|_| published_at_all) {
             if ports.item.as_map().is_some() {

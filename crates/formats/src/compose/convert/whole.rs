@@ -103,6 +103,7 @@ impl Convert<'_> {
             let image = component.image.as_ref();
             let serves = !component.ports.is_empty()
                 || self.dialled.contains(name)
+                || self.publishes_all.contains_key(name)
                 || !component.publish.is_empty()
                 || image.is_some_and(|image| Self::is_database(image.short_name()));
             if component.kind == Kind::Service && component.restart.is_none() && !serves {
@@ -222,6 +223,32 @@ impl Convert<'_> {
                 )
             {
                 component.routes = Some(Vec::new());
+            }
+        }
+        for (name, (at, path)) in &self.publishes_all {
+            let component = self.spec.components.get_mut(name);
+            let component = component.filter(|component| {
+                let runs = matches!(
+                    component.kind,
+                    Kind::Service | Kind::Stateful | Kind::Daemon
+                );
+                runs && component.ports.is_empty() && !published.contains_key(name)
+            });
+            match component {
+                Some(component) => {
+                    component.image_ports = false;
+                    component.routes = None;
+                    self.told.adapted(
+                        *at,
+                        path,
+                        "The ports that the image exposes are its own: the first that may speak HTTP is reached through the gateway, others inside the application.",
+                    );
+                }
+                None => self.told.adapted(
+                    *at,
+                    path,
+                    "Besides the ports that are named, those that the image exposes are reached inside the application.",
+                ),
             }
         }
     }

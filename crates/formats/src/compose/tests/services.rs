@@ -360,3 +360,17 @@ fn a_hook_that_names_no_command_is_none() {
         assert_eq!(causes, [cause], "{hooks}");
     }
 }
+
+#[test]
+fn a_file_of_which_nothing_is_asked_for_is_a_mistake() {
+    let text =
+        "services: { a: { image: a, profiles: [dev] }, b: { image: b, profiles: [x, dev] } }";
+    let import = read_text(text);
+    assert_eq!(import.errors.len(), 1);
+    let problem = &import.errors[0];
+    assert!(problem.cause.contains("There is dev, x."), "{problem:?}");
+    assert!(problem.remedy.contains("`--profile dev`"), "{problem:?}");
+    let one = read_text(&text.replace("[dev]", "[]"));
+    assert_eq!(one.errors, []);
+    assert_eq!(one.spec.components.len(), 1);
+}
