@@ -9,6 +9,7 @@ use crate::report::Outcome;
 
 mod engines;
 mod networks;
+mod protocols;
 mod services;
 mod volumes;
 

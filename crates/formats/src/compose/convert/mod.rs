@@ -19,6 +19,7 @@ mod networks;
 mod options;
 mod ports;
 mod program;
+mod protocols;
 mod relations;
 mod take;
 mod volumes;
@@ -292,6 +293,7 @@ impl Convert<'_> {
         self.sections();
         self.share_volumes();
         self.ports_asked_for(&services);
+        self.other_protocols(&services);
         self.lead_to_components();
         self.restart_unasked();
     }

@@ -7,8 +7,8 @@ use pluvio_model::spec::{Kind, PortProtocol, PortSpec};
 
 use super::super::PUBLISH_ALL;
 use super::super::item::{Fields, Item, Place, Taken, Value};
-use super::Convert;
 use super::making::{Making, OwnNetwork};
+use super::{Convert, protocols};
 
 /// One port that the file publishes.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(super) struct Published {
     pub(super) address: Option<IpAddr>,
     pub(super) udp: bool,
     pub(super) http: bool,
+    /// Nobody said that it is HTTP, nor that it is not.
+    pub(super) guessed: bool,
     pub(super) at: Place,
     pub(super) path: String,
 }
@@ -37,25 +39,6 @@ impl Published {
             None => format!("{}{protocol}", self.target),
         }
     }
-}
-
-/// Ports of well-known programs that do not speak plain HTTP (IANA's registry, and the images' own documents).
-const NOT_HTTP: &[u16] = &[
-    21, 22, 23, 25, 53, 69, 88, 110, 111, 123, 135, 139, 143, 161, 389, 443, 445, 465, 502, 514,
-    548, 587, 636, 853, 873, 993, 995, 1080, 1194, 1433, 1514, 1515, 1521, 1812, 1813, 1883, 1935,
-    2003, 2004, 2049, 2181, 2222, 2888, 3306, 3310, 3389, 3478, 3690, 3888, 4190, 4222, 4369, 4822,
-    5044, 5060, 5061, 5222, 5269, 5432, 5433, 5671, 5672, 5900, 6379, 6380, 6432, 6514, 6650, 6667,
-    6881, 7687, 8333, 8443, 8554, 8883, 9042, 9092, 9160, 9300, 9418, 9848, 9849, 9876, 9997,
-    10050, 10051, 10911, 11211, 12201, 19132, 20880, 24224, 25565, 26257, 26379, 27015, 27017,
-    27018, 27019, 28015, 33060, 50000, 51820, 61613, 61616, 64738,
-];
-
-/// PHP's process manager speaks FastCGI at 9000, where others serve pages.
-fn is_fpm(making: &Making) -> bool {
-    let image = making.component.image.as_ref().map(ToString::to_string);
-    let of_image = image.is_some_and(|image| image.contains("fpm"));
-    let name = making.name.as_str();
-    of_image || name.contains("php") || name.contains("fpm")
 }
 
 /// The most ports of one range.
@@ -165,6 +148,7 @@ impl Convert<'_> {
                     address: None,
                     udp: false,
                     http: true,
+                    guessed: false,
                     at: *at,
                     path: path.clone(),
                 },
@@ -254,10 +238,7 @@ impl Convert<'_> {
             let http = match entry.app_protocol.as_deref() {
                 Some("http" | "http2" | "h2c" | "ws" | "grpc" | "kubernetes.io/h2c") => true,
                 Some(_) => false,
-                None => {
-                    let known = NOT_HTTP.contains(&target) || target == 9000 && is_fpm(making);
-                    !entry.udp && !database && !known
-                }
+                None => !entry.udp && !database && !protocols::is_known(making, target),
             };
             let http = http && count == 1 && !entry.udp;
             let protocol = match (entry.udp, http, entry.app_protocol.as_deref()) {
@@ -275,6 +256,7 @@ impl Convert<'_> {
                 address: entry.address,
                 udp: entry.udp,
                 http,
+                guessed: entry.app_protocol.is_none(),
                 at,
                 path: ports.path.clone(),
             });
