@@ -13,7 +13,7 @@ use pluvio_model::problem::{
     Code, Problem, SECRET_MISSING, SETTING_MISSING, SPEC_CONFLICT, SPEC_INVALID, SPEC_TOO_LARGE,
     SPEC_UNKNOWN_REFERENCE,
 };
-use pluvio_model::spec::{AppSpec, Use};
+use pluvio_model::spec::{AppSpec, BuildSpec, BuilderChoice, ComponentSpec, Use};
 use pluvio_model::template::{Part, Rendered, SecretRef};
 
 use super::ports::{self, Ports};
@@ -124,7 +124,9 @@ impl<'a> Environments<'a> {
     fn assemble(&mut self, name: &Name) -> IndexMap<EnvName, Variable> {
         let component = &self.spec.components[name];
         let mut environment: IndexMap<EnvName, Variable> = IndexMap::new();
-        if let Some((_, port)) = self.ports.get(name).and_then(ports::first_http) {
+        if is_told_its_port(component)
+            && let Some((_, port)) = self.ports.get(name).and_then(ports::first_http)
+        {
             let variable = Variable {
                 text: port.port.to_string(),
                 context: name.clone(),
@@ -462,6 +464,14 @@ impl<'a> Environments<'a> {
             }
         }
     }
+}
+
+/// Somebody else's file (`imagePorts`) describes containers that no one gives `PORT`: to some, odoo for one, it means the port of
+/// another. What is made from source without a Dockerfile is started by a builder of ours, and asks for it.
+fn is_told_its_port(component: &ComponentSpec) -> bool {
+    let is_ours = |build: &BuildSpec| build.builder != BuilderChoice::Dockerfile;
+    let built = component.source.is_some() && component.build.as_ref().is_none_or(is_ours);
+    !component.image_ports || built
 }
 
 fn is_empty(value: &Rendered) -> bool {

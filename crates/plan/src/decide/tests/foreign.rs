@@ -73,6 +73,28 @@ fn ports_are_needed_where_something_leads_to_them_and_no_promise_elsewhere() {
     );
 }
 
+#[test]
+fn others_containers_are_told_no_port() {
+    let port = |more: Value| {
+        let mut component = foreign(json!({ "ports": { "http": { "port": 8069 } } }));
+        let own = component.as_object_mut().unwrap();
+        own.extend(more.as_object().unwrap().clone());
+        let release = decide(json!({ "web": component }), &[], &[], None).unwrap();
+        let env = &release.components["web"].content.main.env;
+        env.get("PORT").map(|value| value.masked())
+    };
+    assert_eq!(port(json!({})), None);
+    assert_eq!(
+        port(json!({ "env": { "PORT": "1" } })).as_deref(),
+        Some("1")
+    );
+    // app.yaml's are.
+    assert_eq!(
+        port(json!({ "imagePorts": false })).as_deref(),
+        Some("8069")
+    );
+}
+
 /// Where `web` has data, and in which volume.
 fn data(release: &Release) -> Vec<String> {
     let mounts = &release.components["web"].content.main.mounts;
