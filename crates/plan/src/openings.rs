@@ -5,7 +5,7 @@
 //! count: whatever else a text holds says nothing of who is dialled.
 //!
 //! Where a file of somebody else's was read (`imagePorts`), nothing was closed: containers on one network reach each other at
-//! any port. There, what the others' texts dial is open, `redis:6380` as well as `REDIS_HOST=redis` beside `REDIS_PORT=6380`,
+//! any port. There, what the others' texts and files dial is open, `redis:6380` as well as `REDIS_HOST=redis` beside `REDIS_PORT=6380`,
 //! and so is what a program is told to listen on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -119,11 +119,14 @@ pub(crate) fn dialled_by_others(spec: &AppSpec) -> BTreeMap<&Name, BTreeSet<u16>
             texts.extend(words.flat_map(|command| command.words()));
         }
         // What a component exports is what others are given of it.
-        let exports = component.exports.values().map(|value| (true, &value.0));
-        let texts = texts.iter().map(|text| (false, text)).chain(exports);
+        let exports = component.exports.values().map(|value| (true, &*value.0));
+        let texts = texts.iter().map(|text| (false, &**text)).chain(exports);
+        // A proxy's file often is all that names whom it leads to.
+        let texts = texts.chain(files_of(component).map(|text| (false, text)));
         let mut found: Vec<(bool, &str, u16)> = Vec::new();
         for (is_own, text) in texts {
-            found.extend(addresses(text).map(|(host, port)| (is_own, host, port)));
+            let known = addresses(text).filter(|(host, _)| hosts.contains_key(*host));
+            found.extend(known.map(|(host, port)| (is_own, host, port)));
         }
         let beside = component.sidecars.values().chain(component.init.values());
         let pairs = beside.flat_map(|beside| named_apart(beside.env.iter(), spec));
@@ -140,6 +143,14 @@ pub(crate) fn dialled_by_others(spec: &AppSpec) -> BTreeMap<&Name, BTreeSet<u16>
         }
     }
     ports
+}
+
+/// The files that a component and what runs beside it have.
+fn files_of(component: &ComponentSpec) -> impl Iterator<Item = &str> {
+    let beside = component.sidecars.values().chain(component.init.values());
+    let files = beside.flat_map(|beside| beside.files.values());
+    let files = component.files.values().chain(files);
+    files.map(|file| file.content.as_str())
 }
 
 /// The ports that a component which opens what it is asked for is told to listen on itself: others may dial them by what is

@@ -97,6 +97,25 @@ fn where_nothing_was_closed_what_others_dial_is_open() {
 }
 
 #[test]
+fn what_a_mounted_file_dials_is_open_where_nothing_was_closed() {
+    let conf = "# of api:x\nserver { location / { proxy_pass http://api:3000; } }\n";
+    let files = json!({ "/etc/nginx/nginx.conf": { "content": conf, "raw": true } });
+    let api = json!({ "image": "localhost/api:1", "routes": [], "imagePorts": true });
+    let web = json!({ "image": "localhost/web:1", "routes": [{ "path": "/" }], "files": files });
+    let beside = json!({ "image": "localhost/web:1", "routes": [{ "path": "/" }],
+        "sidecars": { "proxy": { "image": "localhost/proxy:1", "files": files } } });
+    for user in [web, beside] {
+        let spec = shop(user, api.clone());
+        let all = dialled_by_others(&spec);
+        let ports: Vec<u16> = all.values().flatten().copied().collect();
+        assert_eq!(ports, [3000]);
+        let release = sample::decide(1, &spec, None).unwrap();
+        let open = &release.components["api"].content.ports;
+        assert!(open.values().any(|port| port.port == 3000), "{open:?}");
+    }
+}
+
+#[test]
 fn a_host_and_a_port_may_be_named_apart() {
     let spec = |env: Value| {
         let api = json!({ "image": "localhost/api:1", "routes": [], "imagePorts": true,

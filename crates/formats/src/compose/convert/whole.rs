@@ -63,7 +63,9 @@ impl Convert<'_> {
             });
         }
         for component in self.spec.components.values() {
-            for file in component.files.values() {
+            let beside = component.sidecars.values();
+            let files = beside.flat_map(|beside| beside.files.values());
+            for file in component.files.values().chain(files) {
                 for (host, port) in host_ports(&file.content) {
                     if let Some(name) = hosts.get(host) {
                         found.push(((*name).clone(), port));
@@ -77,7 +79,8 @@ impl Convert<'_> {
             let Some(component) = self.spec.components.get_mut(&name) else {
                 continue;
             };
-            // Without any port its name leads to the instance itself, whatever it listens on.
+            // Without any port its name leads to the instance itself, whatever it listens on: what others dial, in files too, is
+            // opened when it is decided, so that it counts for readiness and on clusters.
             if component.ports.is_empty()
                 || component.ports.values().any(|known| known.port == port)
             {
