@@ -4,6 +4,7 @@
 //! health), [`mounts`], [`ports`], [`build`], [`limits`] (resources, options, what reaches beyond). This one has what
 //! belongs to the application: names, top-level sections, and what is decided once all services are known.
 
+mod addresses;
 mod beside;
 mod build;
 mod configs;
@@ -294,7 +295,8 @@ impl Convert<'_> {
         self.share_volumes();
         self.ports_asked_for(&services);
         self.other_protocols(&services);
-        self.lead_to_components();
+        let routed = self.lead_to_components();
+        self.lost_addresses(&services, &routed);
         self.restart_unasked();
     }
 

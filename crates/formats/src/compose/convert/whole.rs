@@ -9,6 +9,7 @@ use pluvio_model::spec::{
 
 use super::super::item::{Item, Map, Value};
 use super::Convert;
+use super::addresses::Routed;
 use super::followers::{volume_of, volumes_of};
 use super::ports::Published;
 
@@ -115,8 +116,10 @@ impl Convert<'_> {
         }
     }
 
-    /// Published ports become routes where they look like HTTP, and ports of the machine elsewhere.
-    pub(super) fn lead_to_components(&mut self) {
+    /// Published ports become routes where they look like HTTP, and ports of the machine elsewhere. Which of the machine's lead
+    /// nowhere any more is given back.
+    pub(super) fn lead_to_components(&mut self) -> Routed {
+        let mut routed = Routed::new();
         let published = std::mem::take(&mut self.published);
         let mut firsts: Vec<(&Name, &Published)> = Vec::new();
         for (name, ports) in &published {
@@ -150,6 +153,7 @@ impl Convert<'_> {
             for port in ports {
                 let shown = port.shown();
                 if first.is_some_and(|first| std::ptr::eq(first, port)) {
+                    routed.extend(port.host.map(|host| (host, name.clone())));
                     let whose = if is_main {
                         "the application's address"
                     } else {
@@ -161,12 +165,13 @@ impl Convert<'_> {
                         format!("{shown} looks like HTTP: it is reached through the gateway, at {whose}, and redeploys lose no request."),
                         match port.host {
                             Some(host) => format!("For the machine's own port {host} write `publish: [{{ host: {host}, port: {} }}]`; redeploys then stop before they start.", port.target),
-                            None => "Run `pluvio routes` to see the address.".to_owned(),
+                            None => "Run `pluvio route` to see the address.".to_owned(),
                         },
                     );
                     continue;
                 }
                 if first.is_some() && matches!(port.target, 443 | 8443) && !port.udp {
+                    routed.extend(port.host.map(|host| (host, name.clone())));
                     self.told.adapted(
                         port.at,
                         &port.path,
@@ -254,6 +259,7 @@ impl Convert<'_> {
                 ),
             }
         }
+        routed
     }
 }
 

@@ -72,3 +72,52 @@ services:
     assert_eq!(port(&import, "web", 4317), (false, Some(4317)));
     assert!(port(&import, "web", 3000).0);
 }
+
+#[test]
+fn the_machines_address_of_a_page_that_became_a_route_is_told_of() {
+    let files = [
+        (
+            "compose.yaml",
+            "
+name: shop
+services:
+  web:
+    image: localhost/web:1
+    ports: ['3000:3001', '5432:5432']
+    env_file: [web.env]
+    environment:
+      NEXTAUTH_URL: http://localhost:3000/
+      SETTING: ${URL:-https://127.0.0.1:3000}
+      DATABASE: http://localhost:5432
+      OTHER: http://localhost:3001
+  beside:
+    image: localhost/beside:1
+    network_mode: service:web
+    environment: [CALLBACK=http://localhost:3000/back]
+",
+        ),
+        ("web.env", "FROM_FILE=http://localhost:3000\n"),
+    ];
+    let import = read_files(&files);
+    assert_eq!(import.errors, []);
+    let rows = import.report.iter();
+    let rows: Vec<_> = rows
+        .filter(|row| row.message.contains("leads nowhere now"))
+        .map(|row| (&*row.at, row.remedy.as_deref().unwrap_or_default()))
+        .collect();
+    let places: Vec<&str> = rows.iter().map(|(at, _)| *at).collect();
+    assert_eq!(
+        places,
+        [
+            "services.web.environment.NEXTAUTH_URL",
+            "services.web.environment.SETTING",
+            "services.web.env_file.FROM_FILE",
+            "services.beside.environment.CALLBACK",
+        ]
+    );
+    assert!(
+        rows[0].1.contains("http://web:3001, `${web.url}`"),
+        "{rows:?}"
+    );
+    assert!(rows[1].1.starts_with("Give URL the address"), "{rows:?}");
+}

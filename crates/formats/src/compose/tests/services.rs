@@ -374,3 +374,18 @@ fn a_file_of_which_nothing_is_asked_for_is_a_mistake() {
     assert_eq!(one.errors, []);
     assert_eq!(one.spec.components.len(), 1);
 }
+
+#[test]
+fn what_stands_beside_a_provider_goes_with_it() {
+    let import = read_text(
+        "services: { a: { provider: { type: x }, image: a, depends_on: [b] }, b: { image: b } }",
+    );
+    assert_eq!(import.errors, []);
+    for key in ["provider", "image", "depends_on"] {
+        let path = format!("services.a.{key}");
+        let rows: Vec<_> = import.report.iter().filter(|row| row.at == path).collect();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(rows[0].outcome, Outcome::Refused);
+        assert!(!rows[0].message.contains("no key"), "{rows:?}");
+    }
+}
