@@ -1,6 +1,7 @@
 //! From texts to one document: YAML, interpolation, `extends`, `include`, several files merged.
 
 use indexmap::{IndexMap, IndexSet};
+use pluvio_model::interpolate::escape;
 use pluvio_model::problem::{self, Fix, Problem};
 use pluvio_model::spec::SecretSpec;
 
@@ -8,7 +9,7 @@ use super::interpolate::{Made, Met, Names, Settings, interpolate};
 use super::item::{Field, Item, Map, Place, Scalar, Told, Value};
 use super::merge::canonical;
 use super::rebase::rebase;
-use super::{Entry, Surroundings};
+use super::{Entry, Surroundings, shell};
 use crate::yaml::{self, Limits, OVERRIDE, Resolved};
 
 /// Files within files.
@@ -37,6 +38,8 @@ pub(crate) struct Loader<'l> {
     unset: IndexSet<String>,
     /// Bytes that variables have put into values.
     filled: usize,
+    /// Variables that are made of what every shell sets.
+    shelled: shell::Shelled,
     pub(super) items: usize,
     pub(super) bodies: IndexMap<String, Item>,
 }
@@ -66,30 +69,6 @@ impl Names for With<'_> {
     }
 }
 
-/// A path that begins with what every shell sets: compose is run in the project's folder, by somebody with a home.
-fn of_the_shell(text: &str, path: &str, variables: &Variables) -> Option<(String, &'static str)> {
-    let is_path = path.contains(".volumes[")
-        || [".source", ".context", ".file", ".env_file"]
-            .iter()
-            .any(|key| path.ends_with(key));
-    if !is_path {
-        return None;
-    }
-    const KNOWN: [(&str, &str, &str); 2] = [
-        ("PWD", ".", "`$PWD` is the folder of the project."),
-        ("HOME", "~", "`$HOME` is the folder of who reads the file."),
-    ];
-    KNOWN.into_iter().find_map(|(name, stands, message)| {
-        let rest = text.strip_prefix('$')?;
-        let rest = match rest.strip_prefix('{') {
-            Some(inner) => inner.strip_prefix(name)?.strip_prefix('}')?,
-            None => rest.strip_prefix(name)?,
-        };
-        let ends = rest.is_empty() || rest.starts_with(['/', ':']);
-        (ends && !variables.0.contains_key(name)).then(|| (format!("{stands}{rest}"), message))
-    })
-}
-
 impl<'l> Loader<'l> {
     pub(crate) fn new(around: &'l dyn Surroundings) -> Loader<'l> {
         Loader {
@@ -103,6 +82,7 @@ impl<'l> Loader<'l> {
             header_port: None,
             unset: IndexSet::new(),
             filled: 0,
+            shelled: shell::Shelled::default(),
             items: 0,
             bodies: IndexMap::new(),
         }
@@ -279,22 +259,31 @@ impl<'l> Loader<'l> {
         variables: &Variables,
         path: &str,
     ) -> Scalar {
-        let text = match of_the_shell(&text, path, variables) {
-            Some((read, message)) => {
-                self.told.adapted(at, path, message);
-                read
-            }
-            None => text,
-        };
         let names = With {
             variables,
             dialect: self.dialect,
             lenient: self.lenient,
         };
         let mut met = Met::default();
-        let made = interpolate(&text, &names, &mut self.settings, &mut met);
+        let made = match shell::path(&text, path, &names, &self.shelled, &mut met) {
+            Some(of_shell) => {
+                let filled = self.shells_place(of_shell, at, path);
+                let template = escape(&filled);
+                Some((filled, template))
+            }
+            None => interpolate(&text, &names, &mut self.settings, &mut met),
+        };
         for name in met.unset {
             if self.unset.insert(name.clone()) {
+                if shell::NAMES.contains(&name.as_str()) {
+                    self.told.advised(
+                        at,
+                        path,
+                        format!("`${name}` is of the shell that compose is run in; outside of the paths of what is mounted nothing is put there."),
+                        format!("Write `{name}=…` into the `.env` beside the file, or give it: `--env {name}=…`, `--env-file FILE`."),
+                    );
+                    continue;
+                }
                 self.told.advised(
                     at,
                     path,
@@ -482,6 +471,7 @@ impl<'l> Loader<'l> {
                         file: self.number(file),
                         ..Place::default()
                     };
+                    let shelled = shell::value(&value, into, &self.shelled);
                     let scalar = {
                         let mut settings = Settings::default();
                         std::mem::swap(&mut settings, &mut self.settings);
@@ -490,6 +480,10 @@ impl<'l> Loader<'l> {
                         self.settings = settings;
                         scalar
                     };
+                    if let Some(of_shell) = shelled {
+                        let both = (scalar.text.clone(), of_shell);
+                        self.shelled.0.insert(name.clone(), both);
+                    }
                     into.0.insert(name, scalar.text);
                 }
             }

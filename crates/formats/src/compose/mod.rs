@@ -16,6 +16,7 @@ pub(crate) mod load;
 pub(crate) mod merge;
 mod others;
 pub(crate) mod rebase;
+mod shell;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ mod engines;
 mod networks;
 mod protocols;
 mod services;
+mod shell;
 mod volumes;
 
 /// Files by their paths.

@@ -372,9 +372,10 @@ impl Convert<'_> {
                         },
                     };
                     self.loader_env.told.files.clone_from(&self.told.files);
+                    let at = format!("{}.{name}", files.path);
                     let scalar =
                         self.loader_env
-                            .scalar(value, Resolved::Text, item.at, &known, &files.path);
+                            .scalar(value, Resolved::Text, item.at, &known, &at);
                     self.told.rows.append(&mut self.loader_env.told.rows);
                     self.told.errors.append(&mut self.loader_env.told.errors);
                     self.variable(&name, &scalar.template(), item.at, &files.path, making);
