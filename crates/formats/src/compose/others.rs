@@ -3,7 +3,7 @@
 use pluvio_model::problem;
 
 use super::Entry;
-use super::item::{Item, Map, Place, Value};
+use super::item::{Item, Map, Value};
 use super::load::{DEPTH_MAX, ITEMS_MAX, Loader, Variables};
 use super::merge::{canonical, merge};
 use super::rebase::{join, join_folder, parent, rebase};
@@ -280,13 +280,13 @@ impl Loader<'_> {
                 }
             }
             if let Some(whole) = whole {
-                self.join_included(item, whole, each.at, &key);
+                self.join_included(item, whole, &key);
             }
         }
     }
 
-    /// What is included may not say anew what is there.
-    fn join_included(&mut self, item: &mut Item, other: Item, at: Place, key: &str) {
+    /// What is there already is laid over what is included.
+    fn join_included(&mut self, item: &mut Item, other: Item, key: &str) {
         let (Some(map), Value::Map(other)) = (item.as_map_mut(), other.value) else {
             return;
         };
@@ -309,17 +309,17 @@ impl Loader<'_> {
                         continue;
                     };
                     for (name, one) in theirs {
-                        match ours.get(&name) {
+                        match ours.get_mut(&name) {
                             Some(known)
                                 if !section.starts_with("x-") && !same(&known.item, &one.item) =>
                             {
-                                self.told.error(
-                                    problem::SPEC_CONFLICT,
-                                    at,
-                                    key,
-                                    format!("The included file has `{section}.{name}`, which this file has too, and differently."),
-                                    "Rename one of them, or merge the files with `-f` instead.",
+                                self.told.adapted(
+                                    known.at,
+                                    &format!("{section}.{name}"),
+                                    format!("It completes what `{key}` has under this name: what stands here wins, as in an override file."),
                                 );
+                                let own = std::mem::replace(&mut known.item, one.item);
+                                merge(&mut known.item, own, &section);
                             }
                             Some(_) => {}
                             None => {

@@ -389,3 +389,57 @@ fn what_stands_beside_a_provider_goes_with_it() {
         assert!(!rows[0].message.contains("no key"), "{rows:?}");
     }
 }
+
+#[test]
+fn what_is_included_may_be_completed() {
+    let import = read_files(&[
+        (
+            "compose.yaml",
+            "
+name: shop
+include: [base/compose.yaml, more/compose.yaml]
+services:
+  web:
+    ports: ['8080:80']
+    environment: { A: own }
+    command: [run]
+  job: { image: 'localhost/job:1' }
+",
+        ),
+        (
+            "base/compose.yaml",
+            "
+services:
+  web:
+    image: localhost/web:1
+    command: [serve, all]
+    environment: { A: base, B: base }
+  job: { image: 'localhost/job:1' }
+  cache: { image: 'redis:8' }
+",
+        ),
+        (
+            "more/compose.yaml",
+            "services: { cache: { image: 'redis:7', environment: { C: more } } }\n",
+        ),
+    ]);
+    assert_eq!(import.errors, []);
+    let components = &import.spec.components;
+    let web = &components["web"];
+    let image = |name: &str| components[name].image.as_ref().map(ToString::to_string);
+    assert!(image("web").is_some_and(|image| image.ends_with("localhost/web:1")));
+    assert!(image("cache").is_some_and(|image| image.ends_with("redis:8")));
+    assert_eq!(web.env["A"].0, "own");
+    assert_eq!(web.env["B"].0, "base");
+    assert_eq!(components["cache"].env["C"].0, "more");
+    let words = web.command.as_ref().map(|command| command.words());
+    assert_eq!(words, Some(vec!["run".to_owned()]));
+    assert_eq!(web.ports["http"].port, 80);
+    // The same said twice completes nothing.
+    let completed = import.report.iter();
+    let completed: Vec<&str> = completed
+        .filter(|row| row.message.contains("It completes"))
+        .map(|row| &*row.at)
+        .collect();
+    assert_eq!(completed, ["services.web", "services.cache"]);
+}
