@@ -190,7 +190,13 @@ fn components_of_each_kind_run_on_a_cluster_as_on_the_engine() {
     let before = pods(&place);
     place.deploy(&spec("two", "")).ok();
     keeps("two");
-    clerks_last(&["4321", "4400", "a book of the image", "filed by one", "filed by two"]);
+    clerks_last(&[
+        "4321",
+        "4400",
+        "a book of the image",
+        "filed by one",
+        "filed by two",
+    ]);
     let seeds = runs(&place, "seed", "job");
     assert_eq!(seeds.len(), 2, "{seeds:#?}");
     let first = runs(&place, "first", "job");

@@ -100,7 +100,11 @@ async fn look(
         let found = engine.path_exists(container, &usual).await?
             || engine.path_exists(container, &other).await?;
         if !found {
-            tracing::info!(image = container, program, "volumes begin empty: the image has no such program");
+            tracing::info!(
+                image = container,
+                program,
+                "volumes begin empty: the image has no such program"
+            );
             filled.clear();
         }
     }

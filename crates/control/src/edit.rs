@@ -222,7 +222,13 @@ fn others_of(spec: &AppSpec) -> BTreeSet<String> {
 }
 
 /// What images have to be looked into for, on a cluster.
-fn looks(spec: &AppSpec) -> (BTreeMap<String, String>, BTreeMap<Name, LookedFor>, LookedFor) {
+fn looks(
+    spec: &AppSpec,
+) -> (
+    BTreeMap<String, String>,
+    BTreeMap<Name, LookedFor>,
+    LookedFor,
+) {
     let components = spec.components.keys();
     let each = components.map(|name| (name.clone(), asked_inside(spec, Some(name))));
     (named_users(spec), each.collect(), asked_inside(spec, None))

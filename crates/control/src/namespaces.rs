@@ -61,6 +61,8 @@ impl Control {
             },
             Err(problem) => (Vec::new(), Some(problem)),
         };
+        // What stays is looked at again; nobody else tells that an environment is gone.
+        self.inner.places.free();
         Ok(Some(NamespaceStays {
             cluster: cluster.name,
             name,

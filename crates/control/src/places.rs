@@ -140,7 +140,7 @@ impl Places {
         });
     }
 
-    /// Tells that a volume's data are gone: what held them may be empty now.
+    /// Tells that a volume's data, or an environment, are gone: what held them may be empty now.
     pub(crate) fn free(&self) {
         self.freed.send_modify(|count| *count += 1);
     }

@@ -80,7 +80,9 @@ impl Control {
         }
         let mut named = BTreeMap::new();
         for (component, image) in images {
-            let image = self.named_for_cluster(whose, Some(&component), image).await?;
+            let image = self
+                .named_for_cluster(whose, Some(&component), image)
+                .await?;
             named.insert(component, image);
         }
         Ok(named)

@@ -146,7 +146,9 @@ impl Engine {
         })?;
         let mut archive = tar::Archive::new(&head[..]);
         let entries = archive.entries().into_iter().flatten();
-        let kinds = entries.map_while(Result::ok).map(|entry| entry.header().entry_type());
+        let kinds = entries
+            .map_while(Result::ok)
+            .map(|entry| entry.header().entry_type());
         let kinds: Vec<tar::EntryType> = kinds.take(2).collect();
         Ok(kinds.len() == 2 && kinds[0].is_dir())
     }

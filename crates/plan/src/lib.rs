@@ -31,7 +31,7 @@ pub mod schedule;
 pub mod undone;
 
 pub use decide::{
-    LookedFor, ImageNeed, asked_inside, decide, images_inherited, images_needed, is_out_of_use,
+    ImageNeed, LookedFor, asked_inside, decide, images_inherited, images_needed, is_out_of_use,
     named_users, other_images_needed, refuse_other_data, volume_of, wrong_schedules,
 };
 

@@ -46,7 +46,7 @@ mod tests {
                 "preStop": [{ "command": ["a"], "user": "root" }],
             } },
             "job": { "kind": "job", "image": "localhost/job:1", "hooks": {} },
-            "far": { "kind": "external", "external": { "addresses": ["bank.example:443"] }, "hooks": {} },
+            "far": { "kind": "external", "ports": { "api": { "port": 443, "protocol": "tcp" } }, "external": { "addresses": ["bank.example"] }, "hooks": {} },
         } }));
         let told: Vec<String> = crate::validate(&spec.unwrap())
             .into_iter()

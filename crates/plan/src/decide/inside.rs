@@ -86,10 +86,15 @@ pub struct LookedFor {
 /// What a specification asks of a component's image; `None`: of all images that sidecars and init steps have of their own.
 pub fn asked_inside(spec: &AppSpec, component: Option<&Name>) -> LookedFor {
     let mut asked = LookedFor::default();
-    let mut note = |user: &Option<String>, volumes: &indexmap::IndexMap<AbsolutePath, MountSpec>| {
+    let mut note = |user: &Option<String>,
+                    volumes: &indexmap::IndexMap<AbsolutePath, MountSpec>| {
         asked.users |= user.as_deref().is_some_and(is_named_user);
-        let disks = volumes.iter().filter(|(_, mount)| mount.kind == VolumeKind::Disk);
-        asked.paths.extend(disks.map(|(target, _)| target.to_string()));
+        let disks = volumes
+            .iter()
+            .filter(|(_, mount)| mount.kind == VolumeKind::Disk);
+        asked
+            .paths
+            .extend(disks.map(|(target, _)| target.to_string()));
     };
     for (name, of) in &spec.components {
         if component.is_some_and(|component| component != name) {

@@ -382,7 +382,9 @@ pub(crate) async fn reach_of(context: &Context, client: &Client) -> Reach {
     let is_here = match client.address() {
         Address::Socket(_) => true,
         Address::Tcp(address) | Address::Tls(address) => {
-            let host = address.rsplit_once(':').map_or(&**address, |(host, _)| host);
+            let host = address
+                .rsplit_once(':')
+                .map_or(&**address, |(host, _)| host);
             let host = host.trim_matches(['[', ']']);
             let address = host.parse::<std::net::IpAddr>();
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())

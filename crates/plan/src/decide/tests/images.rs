@@ -180,7 +180,10 @@ fn on_a_cluster_a_volume_begins_with_what_the_image_has_there() {
     facts.runtime.runtime = RuntimeKind::Kubernetes;
     let asked = crate::asked_inside(&spec, Some(&"web".parse().unwrap()));
     assert_eq!(asked.paths.len(), 2, "{asked:?}");
-    assert_eq!(crate::asked_inside(&spec, None), crate::LookedFor::default());
+    assert_eq!(
+        crate::asked_inside(&spec, None),
+        crate::LookedFor::default()
+    );
     for image in facts.images.values_mut() {
         image.facts.inside = Some(Inside {
             filled: ["/srv/www".to_owned(), "/srv/www2".to_owned()].into(),

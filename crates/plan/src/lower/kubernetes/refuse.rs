@@ -448,7 +448,9 @@ fn container(
             ),
             None if !is_planned || user.split(':').any(str::is_empty) => refuse(
                 format!("{path}.user"),
-                &format!("Kubernetes knows users by number only, and the image does not say the number of {user}."),
+                &format!(
+                    "Kubernetes knows users by number only, and the image does not say the number of {user}."
+                ),
                 "Write one that its /etc/passwd and /etc/group have, or the number, `1000` or `1000:1000`.",
             ),
             _ => {}

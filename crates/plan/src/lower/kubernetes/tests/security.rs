@@ -261,7 +261,10 @@ fn a_step_before_all_others_copies_what_a_volume_begins_with() {
     let names: Vec<_> = before.iter().map(|one| one["name"].clone()).collect();
     assert_eq!(names, [json!("pluvio-seed-0"), json!("log")]);
     let step = &before[0];
-    assert_eq!(step["volumeMounts"][0]["name"], pod["containers"][0]["volumeMounts"][0]["name"]);
+    assert_eq!(
+        step["volumeMounts"][0]["name"],
+        pod["containers"][0]["volumeMounts"][0]["name"]
+    );
     assert_eq!(step["volumeMounts"][0]["readOnly"], json!(null));
     assert_eq!(step["command"][4], "/srv/www");
     assert_eq!(step["image"], "registry.test/shop:1");
@@ -275,11 +278,13 @@ fn a_user_by_name_runs_by_the_number_that_the_image_gives_it() {
     } }));
     let mut wish = wish(&spec);
     let options = options();
-    let lower =
-        |wish: &RunWish| kubernetes(wish, sample::application(), Generation(7), &options);
+    let lower = |wish: &RunWish| kubernetes(wish, sample::application(), Generation(7), &options);
     let problems = lower(&wish).unwrap_err();
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].cause.contains("the number of app"), "{problems:?}");
+    assert!(
+        problems[0].cause.contains("the number of app"),
+        "{problems:?}"
+    );
 
     let pod = |wish: &RunWish| {
         let objects = lower(wish).unwrap();
@@ -301,7 +306,10 @@ fn a_user_by_name_runs_by_the_number_that_the_image_gives_it() {
     web.content.main.named_user = None;
     web.content.main.image_id = web.content.main.image.to_string();
     let planned = pod(&wish);
-    assert_eq!(planned["containers"][0]["securityContext"]["runAsUser"], json!(null));
+    assert_eq!(
+        planned["containers"][0]["securityContext"]["runAsUser"],
+        json!(null)
+    );
 }
 
 #[test]
