@@ -294,6 +294,8 @@ pub struct DecidedMount {
     pub gid: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<bool>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_copy: bool,
     /// Whether it begins with what the image has there: on a cluster, where somebody must copy it. Engines do by themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seed: bool,

@@ -51,6 +51,13 @@ pub(super) fn of_container(
                 }
             }
         }
+        if mount.kind != VolumeKind::Disk && mount.no_copy {
+            found.conflict(
+                format!("{path}.noCopy"),
+                "`noCopy` is for `type: disk`.",
+                "Remove it: nothing else begins with what the image has.",
+            );
+        }
         if mount.kind != VolumeKind::Host && mount.host_path.is_some() {
             found.conflict(
                 format!("{path}.hostPath"),

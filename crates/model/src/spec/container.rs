@@ -243,6 +243,9 @@ pub struct MountSpec {
     /// `memory` on an engine: whether programs that lie in it may be started. When absent: on Docker they may not, elsewhere they may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec: Option<bool>,
+    /// `disk`: a new volume begins empty, whatever the image has at its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_copy: bool,
 }
 
 impl MountSpec {

@@ -96,7 +96,8 @@ fn seeded(
     image: &Image,
 ) -> IndexMap<AbsolutePath, DecidedMount> {
     for (target, mount) in &mut mounts {
-        mount.seed = mount.kind == VolumeKind::Disk && image.inside.is_filled(target);
+        let takes = mount.kind == VolumeKind::Disk && !mount.no_copy;
+        mount.seed = takes && image.inside.is_filled(target);
     }
     mounts
 }

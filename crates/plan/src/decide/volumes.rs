@@ -76,6 +76,7 @@ impl<'a> Volumes<'a> {
                     uid: mount.uid,
                     gid: mount.gid,
                     exec: mount.exec,
+                    no_copy: mount.no_copy,
                     seed: false,
                 };
                 (target.clone(), decided)

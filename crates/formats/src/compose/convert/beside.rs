@@ -129,6 +129,8 @@ impl Convert<'_> {
                 );
                 let mut spec = mount(VolumeKind::Disk, false);
                 spec.name = Some(name);
+                // What the image has there is hidden by a folder.
+                spec.no_copy = true;
                 spec
             };
             making

@@ -164,6 +164,7 @@ impl Convert<'_> {
         }
         let mut read_only = false;
         let mut propagations = Vec::new();
+        let mut no_copy = false;
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option {
                 "ro" => read_only = true,
@@ -178,12 +179,7 @@ impl Convert<'_> {
                         path: path.to_owned(),
                     });
                 }
-                "nocopy" | "volume-nocopy" => self.told.refused(
-                    at,
-                    path,
-                    "`nocopy`: an empty volume gets what the image has at its place.",
-                    "Take it out, or mount it where the image has nothing.",
-                ),
+                "nocopy" | "volume-nocopy" => no_copy = true,
                 other => self.told.refused(
                     at,
                     path,
@@ -202,6 +198,9 @@ impl Convert<'_> {
                 self.bind(source.trim(), target, read_only, at, path, making);
             }
             Some(source) => self.named(source.trim(), target, read_only, at, path, making),
+        }
+        if no_copy {
+            self.no_copy(&place, at, path, making);
         }
         for asked in propagations {
             self.propagation(asked, &place, making);
@@ -223,8 +222,9 @@ impl Convert<'_> {
                 .ignored(taken.at, &taken.path, "It has no effect on Linux.");
         }
         let (mut size, mut mode, mut propagation) = (None, None, None);
+        let mut no_copy = false;
         for (key, refused) in [
-            ("volume", ["subpath", "nocopy"].as_slice()),
+            ("volume", ["subpath"].as_slice()),
             ("bind", ["recursive"].as_slice()),
             ("image", ["subpath"].as_slice()),
             ("tmpfs", [].as_slice()),
@@ -260,6 +260,11 @@ impl Convert<'_> {
                         format!("It has no effect here ({}).", inside.join(", ")),
                     );
                 }
+            }
+            if key == "volume"
+                && let Some(taken) = more.take("nocopy")
+            {
+                no_copy = self.flag(&taken) == Some(true);
             }
             if key == "bind"
                 && let Some(taken) = more.take("propagation")
@@ -369,8 +374,19 @@ impl Convert<'_> {
                 "Write type volume, bind with a source, or tmpfs.",
             ),
         }
+        if no_copy {
+            self.no_copy(&place, item.at, path, making);
+        }
         if let Some(asked) = propagation {
             self.propagation(asked, &place, making);
+        }
+    }
+
+    /// Of a volume; what else is mounted never begins with what the image has.
+    fn no_copy(&mut self, target: &AbsolutePath, at: Place, path: &str, making: &mut Making) {
+        match making.component.volumes.get_mut(target) {
+            Some(mount) if mount.kind == VolumeKind::Disk => mount.no_copy = true,
+            _ => self.told.ignored(at, path, "`nocopy` is so anyway."),
         }
     }
 

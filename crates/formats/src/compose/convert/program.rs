@@ -5,7 +5,7 @@ use pluvio_model::interpolate::escape;
 use pluvio_model::name::EnvName;
 use pluvio_model::problem;
 use pluvio_model::quantity::Span;
-use pluvio_model::spec::{AbsolutePath, Command, EnvValue, Kind, Probe, Probes};
+use pluvio_model::spec::{Command, EnvValue, Kind, Probe, Probes};
 
 use super::super::interpolate::Made;
 use super::super::item::{Fields, Item, Place, Scalar, Taken, Value};
@@ -42,15 +42,6 @@ impl Convert<'_> {
         {
             making.component.rollout.get_or_insert_default().grace = Some(span);
         }
-    }
-
-    pub(super) fn folder_in(&mut self, taken: &Taken) -> Option<AbsolutePath> {
-        self.parsed(taken, "an absolute path", |text| {
-            // A path of the specification is below `/`; `/.` is the root itself to every runtime.
-            let is_root = text.bytes().all(|byte| byte == b'/');
-            let text = if is_root { "/." } else { text };
-            text.parse().ok()
-        })
     }
 
     /// A list as it is; a text taken apart as a shell would.

@@ -1,6 +1,7 @@
 //! Values as they are expected: what is of another kind is told.
 
 use pluvio_model::quantity::{Bytes, Span};
+use pluvio_model::spec::AbsolutePath;
 
 use super::super::item::{Place, Taken};
 use super::super::values;
@@ -86,6 +87,15 @@ impl Convert<'_> {
 
     pub(super) fn span(&mut self, taken: &Taken) -> Option<Span> {
         self.parsed(taken, "a span of time such as 10s or 1m30s", values::span)
+    }
+
+    pub(super) fn folder_in(&mut self, taken: &Taken) -> Option<AbsolutePath> {
+        self.parsed(taken, "an absolute path", |text| {
+            // A path of the specification is below `/`; `/.` is the root itself to every runtime.
+            let is_root = text.bytes().all(|byte| byte == b'/');
+            let text = if is_root { "/." } else { text };
+            text.parse().ok()
+        })
     }
 
     pub(super) fn flag(&mut self, taken: &Taken) -> Option<bool> {

@@ -67,6 +67,9 @@ impl Writer<'_> {
             if mount.read_only {
                 one.insert("read_only".into(), true.into());
             }
+            if mount.no_copy {
+                one.insert("volume".into(), json!({ "nocopy": true }));
+            }
             if let (VolumeKind::Memory, Some(size)) = (mount.kind, mount.size) {
                 one.insert("tmpfs".into(), json!({ "size": size.0 }));
             }

@@ -193,9 +193,18 @@ impl Owner<'_> {
                         .get(name)
                         .map(|volume| self.volume_name(name, volume))
                 });
+                let source = volume.unwrap_or_default();
+                // Podman takes `nocopy` of a bind alone, which has no way to write a colon.
+                if mount.no_copy && !target.contains(':') {
+                    let mode = if mount.read_only { "ro" } else { "rw" };
+                    config
+                        .binds
+                        .push(format!("{source}:{target}:{mode},nocopy"));
+                    return;
+                }
                 config.mounts.push(Mount {
                     r#type: "volume".to_owned(),
-                    source: volume.unwrap_or_default(),
+                    source,
                     target: target.to_owned(),
                     read_only: mount.read_only,
                 });
