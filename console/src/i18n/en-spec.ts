@@ -54,6 +54,8 @@ export const spec = {
   'field.target': 'Target stage',
   'field.args': 'Build arguments',
   'field.secrets': 'Secrets',
+  'field.ssh': 'SSH keys',
+  'field.contexts': 'Further contexts',
   'field.external': 'Outside',
   'field.addresses': 'Addresses',
   'field.check': 'Check',
@@ -180,6 +182,8 @@ export const spec = {
   'field.hint.scale':
     'In place of a number of instances: between two bounds, by per cent of the CPU and memory that an instance asks for, or by the clock.',
   'field.hint.schedule': 'Five fields of cron.',
+  'field.hint.ssh': 'The id of a mount, and the secret that holds a private key.',
+  'field.hint.contexts': 'A folder of the source, a Git address, docker-image://IMAGE or component:NAME.',
   'field.hint.exports': 'Values for those that use it.',
   'field.hint.shared':
     'What other applications of the environment call it: components on networks of one such name find each other.',

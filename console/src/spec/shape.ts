@@ -245,6 +245,8 @@ export const componentSections: readonly Section[] = [
           f('args', { t: 'pairs', name: 'ARG' }),
           f('env', { t: 'pairs', name: 'NAME' }),
           f('secrets', list('NPM_TOKEN')),
+          f('ssh', { t: 'pairs', name: 'default' }),
+          f('contexts', { t: 'pairs', name: 'base' }),
         ]),
       ),
       f(

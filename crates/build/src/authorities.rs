@@ -5,16 +5,14 @@
 //! else, and each stage `ARG`s that name it to programs with a bundle of their own. Neither stays in what is built. Where
 //! the machine knows no authority of its own, a Dockerfile is sent as it is.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pluvio_engine::{Engine, TarEntry, body_of_reader};
 use pluvio_model::problem::Problem;
 use sha2::{Digest, Sha256};
 
-use crate::dockerfile::DOCKERFILE_MAX;
 use crate::host::{BUNDLE, BUNDLE_VARIABLES};
 use crate::job::engine;
-use crate::source::text_inside;
 
 /// The machine's bundle, where it holds more than its distribution put in.
 fn own_bundle() -> Option<PathBuf> {
@@ -107,7 +105,7 @@ fn push(out: &mut String, line: &str) {
 }
 
 /// `# escape=` among the directives at the head.
-fn escape_character(text: &str) -> char {
+pub(crate) fn escape_character(text: &str) -> char {
     text.lines()
         .map_while(|line| line.trim().strip_prefix('#'))
         .filter_map(|directive| directive.trim().strip_prefix("escape="))
@@ -116,7 +114,7 @@ fn escape_character(text: &str) -> char {
 }
 
 /// `EOF` of `RUN <<EOF`, `<<-"EOF"`.
-fn heredoc_end(line: &str) -> Option<String> {
+pub(crate) fn heredoc_end(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("<<")?;
     let word = rest.trim_start_matches('-');
     let word: String = word
@@ -142,17 +140,10 @@ impl Replaced {
 }
 
 /// The Dockerfile to send instead, where this machine's authorities are needed.
-pub(crate) async fn replaced(
-    client: &Engine,
-    folder: &Path,
-    dockerfile: &str,
-) -> Result<Option<Replaced>, Problem> {
-    let Some(image) = image(client).await? else {
-        return Ok(None);
-    };
-    let text = text_inside(folder, dockerfile, DOCKERFILE_MAX);
-    Ok(text.ok().map(|text| Replaced {
-        text: mounted(&text, &image),
+pub(crate) async fn replaced(client: &Engine, text: &str) -> Result<Option<Replaced>, Problem> {
+    let image = image(client).await?;
+    Ok(image.map(|image| Replaced {
+        text: mounted(text, &image),
         mount: mount_of(&image),
     }))
 }

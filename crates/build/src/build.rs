@@ -20,12 +20,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::base::BaseImage;
 use crate::builder::{BuildRequest, BuildSettings, Builder, BuiltImage, Log, Recipe};
+use crate::contexts;
 use crate::detect::{Limits, SourceTree, WRITTEN_DOCKERFILE};
 use crate::dockerfile::{self, DockerfileSite};
 use crate::fetch::{self, Fetched};
 use crate::job::{EndOnDrop, Job, cancelled, engine, timed_out};
 use crate::plan::{Base, BuildPlan, StepsPlan};
 use crate::presence::Presence;
+use crate::references::with_contexts;
 use crate::sbom;
 use crate::source::{self, Manifest};
 use crate::steps::{self, BUILD_KEY, BUILT_FOR, FOR_LABEL, Site, TEAM_LABEL};
@@ -117,7 +119,15 @@ impl Builder {
         let made = match &plan {
             BuildPlan::Dockerfile(plan) => {
                 job.step(StepName::Base, StepState::Running, "");
-                let from = dockerfile::from_images(self, job, plan, &folder).await?;
+                dockerfile::refuse_ssh(job, plan)?;
+                let text = dockerfile::text_of(plan, &folder)?;
+                let contexts = Box::pin(contexts::at_hand(self, job, plan, &fetched)).await?;
+                let images = contexts
+                    .iter()
+                    .map(|context| (context.name.clone(), context.image.name.clone()));
+                let images: Vec<_> = images.collect();
+                let text = with_contexts(&text, &plan.args, &images);
+                let from = dockerfile::from_images(self, job, plan, &text).await?;
                 let names: Vec<&str> = from.iter().map(|image| image.name.as_str()).collect();
                 job.step(StepName::Base, StepState::Done, names.join(", "));
                 from_ids.extend(from.iter().filter_map(|image| image.id.clone()));
@@ -126,6 +136,8 @@ impl Builder {
                     plan,
                     folder: &folder,
                     manifest: &manifest,
+                    text,
+                    contexts,
                     from,
                 };
                 let key = site.key(&tree_hash);
@@ -408,7 +420,7 @@ fn below(
     Ok((folder.join(root), inside))
 }
 
-async fn hashed(folder: &Path, tree: &SourceTree) -> Result<Manifest, Problem> {
+pub(crate) async fn hashed(folder: &Path, tree: &SourceTree) -> Result<Manifest, Problem> {
     let folder = folder.to_owned();
     let paths: Vec<String> = tree.paths().map(str::to_owned).collect();
     // Names with line ends cannot be told from two names in the lists that a workspace is cleaned by.
@@ -426,7 +438,7 @@ async fn hashed(folder: &Path, tree: &SourceTree) -> Result<Manifest, Problem> {
         })
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work)

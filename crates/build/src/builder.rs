@@ -104,6 +104,17 @@ pub enum Recipe {
     Plan(Box<BuildPlan>),
 }
 
+/// Where the files of a Dockerfile's context beside its own are.
+#[derive(Debug, Clone)]
+pub enum ContextAtHand {
+    Source(BuildSource),
+    /// An image in the engine's store, which may go by this name there.
+    Image {
+        reference: String,
+        id: String,
+    },
+}
+
 /// One component to build.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
@@ -115,6 +126,8 @@ pub struct BuildRequest {
     pub recipe: Recipe,
     /// Values of the secrets that the recipe names.
     pub secrets: BTreeMap<EnvName, SecretValue>,
+    /// What of the recipe's contexts the source does not hold, by their names: repositories and images of other components.
+    pub contexts: BTreeMap<String, ContextAtHand>,
     /// For base images and `FROM` images of private registries: their hosts and who pulls.
     pub registries: Vec<(String, RegistryCredential)>,
     pub cancel: CancellationToken,

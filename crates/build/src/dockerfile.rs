@@ -1,7 +1,8 @@
 //! A user's own Dockerfile, by the engine's builder: BuildKit in Docker, Buildah in Podman.
 //!
 //! For trusted teams: BuildKit keeps to no limits but those of its own cgroup. Secrets of `RUN --mount=type=secret` reach
-//! BuildKit when a step asks for them, and Buildah as files that it takes out of the context before it builds.
+//! BuildKit when a step asks for them, and Buildah as files that it takes out of the context before it builds. Keys of
+//! `RUN --mount=type=ssh` stay in an agent beside the build; Buildah's API has no way to it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -13,19 +14,23 @@ use indexmap::IndexMap;
 use pluvio_engine::{BuildEvent, BuildSecret, EngineBuild, body_of_reader, pull_problem};
 use pluvio_model::facts::ImageFacts;
 use pluvio_model::image::{ContentHash, ImageReference};
+use pluvio_model::name::EnvName;
 use pluvio_model::problem::{self, Location, Problem};
 
 use crate::authorities;
 use crate::builder::Builder;
+use crate::contexts::NamedContext;
 use crate::host::HostAccess;
 use crate::job::{Job, cgroup_of, engine};
 use crate::plan::{Base, BaseName, DockerfilePlan};
+use crate::references::from_names;
 use crate::source::{self, Manifest};
+use crate::ssh_agent::Agent;
 use crate::steps::{BUILD_KEY, BUILT_FOR};
 
 const EVIDENCE: usize = 30;
 /// The largest Dockerfile.
-pub(crate) const DOCKERFILE_MAX: u64 = 4 << 20;
+const DOCKERFILE_MAX: u64 = 4 << 20;
 
 /// A plan with what it is followed with.
 pub(crate) struct DockerfileSite<'a> {
@@ -34,10 +39,14 @@ pub(crate) struct DockerfileSite<'a> {
     /// The context.
     pub(crate) folder: &'a Path,
     pub(crate) manifest: &'a Manifest,
+    /// The Dockerfile, with its contexts' images in place of their names.
+    pub(crate) text: String,
+    pub(crate) contexts: Vec<NamedContext>,
+    /// The images of its `FROM` lines.
     pub(crate) from: Vec<FromImage>,
 }
 
-/// An image that the Dockerfile starts from.
+/// An image that the Dockerfile is made from.
 #[derive(Debug, Clone)]
 pub(crate) struct FromImage {
     pub(crate) name: String,
@@ -47,14 +56,32 @@ pub(crate) struct FromImage {
     missing: Option<Problem>,
 }
 
-/// Reads the Dockerfile's `FROM` lines, and makes those of our bases that are missing.
-pub(crate) async fn from_images(
-    builder: &Builder,
-    job: &Job,
-    plan: &DockerfilePlan,
-    folder: &Path,
-) -> Result<Vec<FromImage>, Problem> {
-    let text = source::text_inside(folder, &plan.dockerfile, DOCKERFILE_MAX).map_err(|_| {
+impl FromImage {
+    pub(crate) fn there(name: String, id: String) -> FromImage {
+        FromImage {
+            name,
+            id: Some(id),
+            missing: None,
+        }
+    }
+}
+
+/// Keys that the engine's builder has no way to are refused before anything is pulled for it.
+pub(crate) fn refuse_ssh(job: &Job, plan: &DockerfilePlan) -> Result<(), Problem> {
+    if plan.ssh.is_empty() || !job.engine.is_podman() {
+        return Ok(());
+    }
+    Err(problem::SPEC_UNSUPPORTED
+        .problem(
+            "Podman's API has no way to an SSH agent for a build's steps.",
+            "Build on Docker, or mount the key as a file: name its secret in `build.secrets`, and write `RUN --mount=type=secret,id=NAME`.",
+        )
+        .path(format!("components.{}.build.ssh", job.request.component)))
+}
+
+/// The Dockerfile's text.
+pub(crate) fn text_of(plan: &DockerfilePlan, folder: &Path) -> Result<String, Problem> {
+    source::text_inside(folder, &plan.dockerfile, DOCKERFILE_MAX).map_err(|_| {
         problem::BUILD_DOCKERFILE_MISSING
             .problem(
                 format!("There is no file {} in the source.", plan.dockerfile),
@@ -64,38 +91,56 @@ pub(crate) async fn from_images(
                 file: Some(plan.dockerfile.clone()),
                 ..Location::default()
             })
-    })?;
+    })
+}
+
+/// The images of the Dockerfile's `FROM` lines; makes those of our bases that are missing.
+pub(crate) async fn from_images(
+    builder: &Builder,
+    job: &Job,
+    plan: &DockerfilePlan,
+    text: &str,
+) -> Result<Vec<FromImage>, Problem> {
     let mut images = Vec::new();
-    for name in from_names(&text, &plan.args) {
-        let mut facts = job.engine.image_facts(&name).await.map_err(engine)?;
-        if facts.is_none()
-            && let Some(base) = our_base(&name)
-        {
-            let made = builder
-                .base(&base, &job.request.registries, &job.log())
-                .await?;
-            if made.reference != name {
-                job.engine
-                    .tag_image(&made.facts.id, &name)
-                    .await
-                    .map_err(engine)?;
-            }
-            facts = Some(made.facts);
-        }
-        let mut missing = None;
-        if facts.is_none() {
-            match pull(job, &name).await {
-                Ok(pulled) => facts = Some(pulled),
-                Err(problem) => {
-                    job.say(problem.cause.clone());
-                    missing = Some(problem);
-                }
-            }
-        }
-        let id = facts.map(|facts| facts.id);
-        images.push(FromImage { name, id, missing });
+    for name in from_names(text, &plan.args) {
+        images.push(at_hand(builder, job, name).await?);
     }
     Ok(images)
+}
+
+/// An image in the engine's store, as far as it can be had.
+pub(crate) async fn at_hand(
+    builder: &Builder,
+    job: &Job,
+    name: String,
+) -> Result<FromImage, Problem> {
+    let mut facts = job.engine.image_facts(&name).await.map_err(engine)?;
+    if facts.is_none()
+        && let Some(base) = our_base(&name)
+    {
+        let made = builder
+            .base(&base, &job.request.registries, &job.log())
+            .await?;
+        if made.reference != name {
+            job.engine
+                .tag_image(&made.facts.id, &name)
+                .await
+                .map_err(engine)?;
+        }
+        facts = Some(made.facts);
+    }
+    let mut missing = None;
+    if facts.is_none() {
+        match pull(job, &name).await {
+            Ok(pulled) => facts = Some(pulled),
+            Err(problem) => {
+                job.say(problem.cause.clone());
+                missing = Some(problem);
+            }
+        }
+    }
+    let id = facts.map(|facts| facts.id);
+    Ok(FromImage { name, id, missing })
 }
 
 /// Pulls ahead of the engine's builder, which neither tells how far it is nor why it failed in words to rely on; Podman's
@@ -144,53 +189,20 @@ fn our_base(name: &str) -> Option<Base> {
     Some(Base::new(base, Some(version)))
 }
 
-/// The images of `FROM` lines, stages and `scratch` left out, arguments put in as far as they are known.
-fn from_names(text: &str, args: &IndexMap<String, String>) -> Vec<String> {
-    let mut known: IndexMap<String, String> = IndexMap::new();
-    let mut stages: Vec<String> = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let keyword = words.next().unwrap_or("").to_ascii_uppercase();
-        if keyword == "ARG" && stages.is_empty() && names.is_empty() {
-            for word in words {
-                let (name, default) = word.split_once('=').unwrap_or((word, ""));
-                let value = args.get(name).cloned();
-                let default = default.trim_matches(['"', '\'']).to_owned();
-                known.insert(name.to_owned(), value.unwrap_or(default));
-            }
-        } else if keyword == "FROM" {
-            let mut words = words.filter(|word| !word.starts_with("--"));
-            let mut image = words.next().unwrap_or("").to_owned();
-            for (name, value) in &known {
-                image = image
-                    .replace(&format!("${{{name}}}"), value)
-                    .replace(&format!("${name}"), value);
-            }
-            let stage = words.nth(1);
-            let is_stage = stages
-                .iter()
-                .any(|stage| stage.eq_ignore_ascii_case(&image));
-            if !is_stage && image != "scratch" && !image.is_empty() && !image.contains('$') {
-                names.push(image);
-            }
-            stages.push(stage.unwrap_or("").to_owned());
-        }
-    }
-    names.sort();
-    names.dedup();
-    names
-}
-
 impl DockerfileSite<'_> {
     /// Covers plan, context and the images it starts from.
     pub(crate) fn key(&self, tree: &str) -> ContentHash {
         let from: Vec<_> = self
-            .from
-            .iter()
+            .images()
             .map(|image| (&image.name, &image.id))
             .collect();
         ContentHash::of(&("dockerfile 1", self.plan, tree, from))
+    }
+
+    /// Every image that it is made from.
+    fn images(&self) -> impl Iterator<Item = &FromImage> {
+        let contexts = self.contexts.iter().map(|context| &context.image);
+        self.from.iter().chain(contexts)
     }
 
     /// Builds the image under a name. Podman loses one whose layers are those of another that is removed meanwhile, and
@@ -215,6 +227,8 @@ impl DockerfileSite<'_> {
             args.entry(name).or_insert(value);
         }
         let secrets = self.secrets()?;
+        // They end with this build, however it ends.
+        let agents = self.agents().await?;
         let build = EngineBuild {
             dockerfile: self.plan.dockerfile.clone(),
             reference: reference.clone(),
@@ -232,6 +246,10 @@ impl DockerfileSite<'_> {
             ]),
             credentials: request.registries.clone(),
             secrets: secrets.clone(),
+            ssh: agents
+                .iter()
+                .map(|(id, agent)| (id.clone(), agent.socket()))
+                .collect(),
             memory: Some(job.settings.limits.memory_bytes),
             cpu_quota: (job.settings.limits.cpu_millis > 0)
                 .then_some(job.settings.limits.cpu_millis * 100),
@@ -248,10 +266,13 @@ impl DockerfileSite<'_> {
         let folder = self.folder.to_owned();
         let mut paths: Vec<String> = self.manifest.keys().cloned().collect();
         let dockerfile = self.plan.dockerfile.clone();
-        let replaced = authorities::replaced(&job.engine, &folder, &dockerfile).await?;
-        let sent = replaced.as_ref().map(|replaced| replaced.text.clone());
-        if sent.is_some() {
+        let replaced = authorities::replaced(&job.engine, &self.text).await?;
+        let mut sent = (!self.contexts.is_empty()).then(|| self.text.clone());
+        if let Some(replaced) = &replaced {
             job.say("this machine's certificate authorities are mounted in each RUN");
+            sent = Some(replaced.text.clone());
+        }
+        if sent.is_some() {
             paths.retain(|path| *path != dockerfile);
         }
         let packing = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
@@ -278,9 +299,13 @@ impl DockerfileSite<'_> {
         let mut events = pin!(events);
         let mut last: VecDeque<String> = VecDeque::new();
         let mut instruction = None;
-        let own = |text: String| match &replaced {
-            Some(replaced) => replaced.unmounted(&text),
-            None => text,
+        let own = |text: String| {
+            let text = match &replaced {
+                Some(replaced) => replaced.unmounted(&text),
+                None => text,
+            };
+            let contexts = self.contexts.iter();
+            contexts.fold(text, |text, context| context.named(&text))
         };
         while let Some(event) = events.next().await {
             match event {
@@ -321,23 +346,39 @@ impl DockerfileSite<'_> {
 
     /// The values that the Dockerfile may mount, each with a file name that nobody can guess and no `COPY` names.
     fn secrets(&self) -> Result<BTreeMap<String, BuildSecret>, Problem> {
-        let request = &self.job.request;
         let names = self.plan.secrets.iter();
         names
             .map(|name| {
-                let value = request.secrets.get(name).ok_or_else(|| {
-                    problem::SECRET_MISSING.problem(
-                        format!("The build secret {name} has no value."),
-                        format!("Set it with `pluvio secret set {name}`."),
-                    )
-                })?;
                 let secret = BuildSecret {
-                    value: value.0.clone(),
+                    value: self.value_of(name)?.to_owned(),
                     file: format!(".pluvio-secret-{}", uuid::Uuid::now_v7().simple()),
                 };
                 Ok((name.to_string(), secret))
             })
             .collect()
+    }
+
+    /// An agent for each key that the Dockerfile's steps may sign in with, by the id of their mounts.
+    async fn agents(&self) -> Result<BTreeMap<String, Agent>, Problem> {
+        let mut agents = BTreeMap::new();
+        for (id, secret) in &self.plan.ssh {
+            let life = self.job.settings.limits.timeout;
+            let agent = Agent::start(secret, self.value_of(secret)?, life).await;
+            let component = &self.job.request.component;
+            let path = format!("components.{component}.build.ssh.{id}");
+            agents.insert(id.clone(), agent.map_err(|problem| problem.path(path))?);
+        }
+        Ok(agents)
+    }
+
+    fn value_of(&self, secret: &EnvName) -> Result<&str, Problem> {
+        let value = self.job.request.secrets.get(secret).ok_or_else(|| {
+            problem::SECRET_MISSING.problem(
+                format!("The build secret {secret} has no value."),
+                format!("Set it with `pluvio secret set {secret}`."),
+            )
+        })?;
+        Ok(&value.0)
     }
 
     fn failed(&self, message: &str, instruction: Option<&str>, last: VecDeque<String>) -> Problem {
@@ -359,7 +400,7 @@ impl DockerfileSite<'_> {
             || says("pinging container registry")
             || says("creating build container")
             || says("short-name");
-        let missing = self.from.iter().find(|image| image.id.is_none());
+        let missing = self.images().find(|image| image.id.is_none());
         if let (true, Some(image)) = (pulling, missing)
             && let Ok(reference) = image.name.parse::<ImageReference>()
         {
@@ -408,13 +449,6 @@ impl DockerfileSite<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn from_lines_are_read_with_their_arguments() {
-        let text = "ARG NODE=20\nARG BASE=\"alpine\"\nFROM --platform=linux/amd64 node:${NODE} AS build\nRUN x\nFROM $BASE\nCOPY --from=build /a /a\nFROM build\nFROM scratch\nFROM ${UNKNOWN}\n";
-        let args = IndexMap::from([("NODE".to_owned(), "22".to_owned())]);
-        assert_eq!(from_names(text, &args), ["alpine", "node:22"]);
-    }
 
     #[test]
     fn our_bases_are_known_by_name() {

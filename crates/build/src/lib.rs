@@ -8,6 +8,7 @@ mod authorities;
 mod base;
 mod build;
 mod builder;
+mod contexts;
 pub mod detect;
 mod dockerfile;
 pub mod fetch;
@@ -24,8 +25,10 @@ mod plan_foreign;
 mod plan_heroku;
 pub mod plan_source;
 mod presence;
+mod references;
 mod sbom;
 mod source;
+mod ssh_agent;
 mod steps;
 
 pub use base::{BaseImage, BaseOrigin};

@@ -10,7 +10,7 @@
 use indexmap::IndexMap;
 use pluvio_model::image::ContentHash;
 use pluvio_model::name::EnvName;
-use pluvio_model::spec::BuilderChoice;
+use pluvio_model::spec::{BuildContext, BuilderChoice};
 use serde::{Deserialize, Serialize};
 
 use crate::glob::Glob;
@@ -45,6 +45,12 @@ pub struct DockerfilePlan {
     /// Readable as files under `/run/secrets` while it builds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<EnvName>,
+    /// Secrets that hold the keys of `RUN --mount=type=ssh`, by its `id`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub ssh: IndexMap<String, EnvName>,
+    /// What it names beside its own context.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub contexts: IndexMap<String, BuildContext>,
 }
 
 /// Steps in a build container of ours, then an image of base and outputs.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use pluvio_model::problem::{self, Problem};
-use pluvio_model::spec::{GitSource, SourceSpec};
+use pluvio_model::spec::{BuildContext, GitSource, SourceSpec};
 
 use crate::fetch::{Fetched, sub_folder};
 use crate::plan_beside::{Reach, inside, real};
@@ -32,7 +32,7 @@ pub fn of_repository(
         // As it was asked for: a link on the way may lead elsewhere with the next commit.
         None => git.path.clone().unwrap_or_default(),
     };
-    each_path(&mut planned, |path| {
+    each_path(&mut planned, &base, |path| {
         SourceSpec::Git(GitSource {
             path: joined(&base, path),
             ..git.clone()
@@ -54,7 +54,7 @@ pub fn of_upload(
     let root = planned.root.clone().unwrap_or_else(|| real(&folder));
     let base = inside(&real(whole), &root);
     // The deploy names the upload; the specification says which folder of it.
-    each_path(&mut planned, |path| match joined(&base, path) {
+    each_path(&mut planned, &base, |path| match joined(&base, path) {
         Some(path) => SourceSpec::Path(path),
         None => SourceSpec::Upload(upload.to_owned()),
     });
@@ -81,10 +81,18 @@ fn joined(base: &str, path: &str) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
-fn each_path(planned: &mut Planned, source: impl Fn(&str) -> SourceSpec) {
+/// What is built from below `base`, from all of the source.
+fn each_path(planned: &mut Planned, base: &str, source: impl Fn(&str) -> SourceSpec) {
     for component in planned.spec.components.values_mut() {
-        if let Some(SourceSpec::Path(path)) = &component.source {
-            component.source = Some(source(path));
+        let Some(SourceSpec::Path(path)) = &component.source else {
+            continue;
+        };
+        component.source = Some(source(path));
+        let build = component.build.iter_mut();
+        for context in build.flat_map(|build| build.contexts.values_mut()) {
+            if let BuildContext::Folder(path) = context {
+                *path = joined(base, path).unwrap_or_else(|| ".".to_owned());
+            }
         }
     }
 }
@@ -229,6 +237,27 @@ services:
         let planned = source.upload("deploy/docker");
         let web = planned.spec.components["web"].source.clone();
         assert_eq!(web, Some(SourceSpec::Path("deploy/docker".to_owned())));
+    }
+
+    #[test]
+    fn contexts_begin_at_the_root_of_the_source() {
+        let contexts = |planned: &Planned| {
+            let build = planned.spec.components["web"].build.as_ref().unwrap();
+            let contexts = build.contexts.values().map(ToString::to_string);
+            contexts.collect::<Vec<_>>()
+        };
+        let source = Source::new(
+            "services: { web: { build: { context: ../../api, additional_contexts: { a: ../tools, b: 'docker-image://b:1' } } } }",
+        );
+        let want = ["deploy/tools", "docker-image://docker.io/library/b:1"];
+        assert_eq!(contexts(&source.repository("deploy/docker")), want);
+        assert_eq!(contexts(&source.upload("deploy/docker")), want);
+        let below = Source::new(
+            "services: { web: { build: { context: ., additional_contexts: { a: ./a, b: . } } } }",
+        );
+        let want = ["deploy/docker/a", "deploy/docker"];
+        assert_eq!(contexts(&below.repository("deploy/docker")), want);
+        assert_eq!(contexts(&below.upload("deploy/docker")), want);
     }
 
     /// Nothing of what lies beside the source may show in a plan.

@@ -405,6 +405,8 @@ fn dockerfile(path: &str) -> Recipe {
         target: None,
         args: IndexMap::new(),
         secrets: Vec::new(),
+        ssh: IndexMap::new(),
+        contexts: IndexMap::new(),
     })))
 }
 
@@ -422,6 +424,8 @@ async fn a_dockerfile_is_built_by_the_engine(name: &str) {
         target: Some("web".to_owned()),
         args: [("WHAT".to_owned(), "arg".to_owned())].into(),
         secrets: Vec::new(),
+        ssh: IndexMap::new(),
+        contexts: IndexMap::new(),
     };
     let recipe =
         |plan: &DockerfilePlan| Recipe::Plan(Box::new(BuildPlan::Dockerfile(plan.clone())));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pluvio_build::{BuildRequest, LogEntry};
+use pluvio_build::{BuildRequest, ContextAtHand, LogEntry};
 use pluvio_model::facts::{ImageAtHand, ImageFacts};
 use pluvio_model::id::OperationId;
 use pluvio_model::image::ImageReference;
@@ -14,8 +14,8 @@ use pluvio_model::operation::{Operation, StepName, StepState};
 use pluvio_model::problem::{self, Problem};
 use pluvio_model::release::Release;
 use pluvio_model::revision::{Origin, Revision};
-use pluvio_model::spec::{BuildSpec, ComponentSpec};
-use pluvio_plan::{ImageNeed, images_needed, other_images_needed};
+use pluvio_model::spec::{BuildContext, BuildSpec, ComponentSpec, SourceSpec};
+use pluvio_plan::{ImageNeed, images_in_order, images_needed, other_images_needed};
 use pluvio_store::{Application, Deciding, LeasedJob, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -176,7 +176,7 @@ async fn build(
     );
     let mut found = Found::default();
     let outcome: Result<(), Problem> = async {
-        for (name, need) in needs {
+        for (name, need) in images_in_order(&revision.spec, needs) {
             if let Some(pinned) = payload.pinned.get(&name) {
                 images.insert(name, pinned.clone());
                 continue;
@@ -192,6 +192,7 @@ async fn build(
                 component,
                 need,
                 &payload,
+                &images,
                 &notes,
                 cancel,
                 &mut found,
@@ -289,6 +290,7 @@ async fn obtain(
     component: &ComponentSpec,
     need: ImageNeed,
     payload: &BuildJob,
+    before: &BTreeMap<Name, ImageAtHand>,
     say: &mpsc::UnboundedSender<Note>,
     cancel: &CancellationToken,
     found: &mut Found,
@@ -337,11 +339,13 @@ async fn obtain(
                 .build_source(application.team, source, payload.upload.as_deref())
                 .await?;
             let spec: BuildSpec = component.build.clone().unwrap_or_default();
+            let contexts = contexts_at_hand(control, application, &spec, before).await?;
+            let names = spec.secret_names();
             let mut secrets = BTreeMap::new();
-            if !spec.secrets.is_empty() {
+            if !names.is_empty() {
                 let rows = control.inner.store.secrets(application.id).await?;
                 let mut references = Vec::new();
-                for wanted in &spec.secrets {
+                for wanted in names {
                     let row = rows.iter().find(|r| r.name == *wanted).ok_or_else(|| {
                         problem::SECRET_MISSING.problem(
                             format!("The build secret {wanted} has no value."),
@@ -387,6 +391,7 @@ async fn obtain(
                 source,
                 recipe: pluvio_build::Recipe::Detect(Box::new(component.clone())),
                 secrets,
+                contexts,
                 registries: control.registry_credentials(application.team).await?,
                 cancel: cancel.clone(),
             };
@@ -412,6 +417,44 @@ async fn obtain(
             }))
         }
     }
+}
+
+/// What a build is made from and its own source does not hold. `before`: the images that were obtained before this one.
+async fn contexts_at_hand(
+    control: &Control,
+    application: &Application,
+    build: &BuildSpec,
+    before: &BTreeMap<Name, ImageAtHand>,
+) -> Result<BTreeMap<String, ContextAtHand>, Problem> {
+    let mut contexts = BTreeMap::new();
+    for (context, from) in &build.contexts {
+        let at_hand = match from {
+            BuildContext::Folder(_) | BuildContext::Image(_) => continue,
+            BuildContext::Git(git) => {
+                let git = SourceSpec::Git(git.clone());
+                let source = control.build_source(application.team, &git, None);
+                ContextAtHand::Source(source.await?)
+            }
+            BuildContext::Component(name) => {
+                let image = before.get(name).ok_or_else(|| {
+                    problem::IMAGE_NOT_FOUND.problem(
+                        format!(
+                            "The context {context} is what {name} runs, and that has no image."
+                        ),
+                        format!(
+                            "Give {name} a source or an image, or write `docker-image://IMAGE`."
+                        ),
+                    )
+                })?;
+                ContextAtHand::Image {
+                    reference: image.reference.to_string(),
+                    id: image.facts.id.clone(),
+                }
+            }
+        };
+        contexts.insert(context.clone(), at_hand);
+    }
+    Ok(contexts)
 }
 
 /// An image by its name: at hand, else from its registry. `latest` and `--pull` always ask the registry, and fall back to

@@ -1,7 +1,7 @@
-//! What BuildKit asks its client for while it builds: values of secrets, and who pulls from a registry.
+//! What BuildKit asks its client for while it builds: values of secrets, who pulls from a registry, and SSH agents.
 //!
-//! The client opens `POST /session`, and the roles turn around: over that connection the engine is the client of three gRPC
-//! services, each of one small message. Values go to the engine when a step asks for them and nowhere else: not into the
+//! The client opens `POST /session`, and the roles turn around: over that connection the engine is the client of gRPC services,
+//! most of one small message. Values go to the engine when a step asks for them and nowhere else: not into the
 //! context, a build argument, a layer or the cache.
 //! (Source: github.com/moby/buildkit, session/secrets/secrets.proto, session/auth/auth.proto.)
 
@@ -12,10 +12,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioExecutor;
 
+use crate::build_ssh::{self, Agents};
 use crate::connection::{Engine, empty};
 use crate::error::Failure;
 use crate::image_build::fields;
@@ -26,17 +28,19 @@ const SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
 
 /// gRPC's own numbers.
-const OK: u8 = 0;
+pub(crate) const OK: u8 = 0;
 const NOT_FOUND: u8 = 5;
-const UNIMPLEMENTED: u8 = 12;
+pub(crate) const UNIMPLEMENTED: u8 = 12;
+pub(crate) const UNAVAILABLE: u8 = 14;
 
-/// A message is a name; what is longer is not from BuildKit.
-const LONGEST: usize = 64 * 1024;
+/// A message is a name, or a piece of what an agent is asked; what is longer is not from BuildKit.
+pub(crate) const LONGEST: usize = 64 * 1024;
 
 /// What a build may ask for.
 pub(crate) struct Answers {
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) credentials: Vec<(String, RegistryCredential)>,
+    pub(crate) ssh: Agents,
 }
 
 /// Open while it lives.
@@ -63,7 +67,9 @@ impl Engine {
             (session("x-docker-expose-session-name"), "pluvio"),
             (method.clone(), HEALTH),
             (method.clone(), SECRET),
-            (method, CREDENTIALS),
+            (method.clone(), CREDENTIALS),
+            (method.clone(), build_ssh::CHECK),
+            (method, build_ssh::FORWARD),
         ];
         let response = self
             .send(Method::POST, "/session", &headers, empty())
@@ -92,28 +98,23 @@ impl Engine {
     }
 }
 
-type Answer = StreamBody<stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 2>>>;
+pub(crate) type Answer = UnsyncBoxBody<Bytes, Infallible>;
 
 impl Answers {
     async fn to(&self, request: Request<Incoming>) -> Response<Answer> {
         let path = request.uri().path().to_owned();
+        if path == build_ssh::FORWARD {
+            let id = request.headers().get(build_ssh::ID);
+            let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+            let id = id.to_owned();
+            return build_ssh::forward(&self.ssh, &id, request.into_body()).await;
+        }
         let body = http_body_util::Limited::new(request.into_body(), LONGEST);
         let (status, message) = match body.collect().await {
             Ok(body) => self.message(&path, &body.to_bytes()),
             Err(_) => (UNIMPLEMENTED, Vec::new()),
         };
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", u16::from(status).into());
-        let framed = if status == OK {
-            frame(&message)
-        } else {
-            Bytes::new()
-        };
-        let parts = [Ok(Frame::data(framed)), Ok(Frame::trailers(trailers))];
-        let mut response = Response::new(StreamBody::new(stream::iter(parts)));
-        let kind = header::HeaderValue::from_static("application/grpc");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        response
+        answered(status, &message)
     }
 
     fn message(&self, path: &str, body: &[u8]) -> (u8, Vec<u8>) {
@@ -144,12 +145,38 @@ impl Answers {
                 });
                 (OK, message)
             }
+            build_ssh::CHECK => build_ssh::check(&self.ssh, &asked()),
             _ => (UNIMPLEMENTED, Vec::new()),
         }
     }
 }
 
-fn frame(message: &[u8]) -> Bytes {
+/// One message, or only how it ended.
+pub(crate) fn answered(status: u8, message: &[u8]) -> Response<Answer> {
+    let framed = if status == OK {
+        frame(message)
+    } else {
+        Bytes::new()
+    };
+    let parts: [Result<_, Infallible>; 2] = [Ok(Frame::data(framed)), Ok(end(status))];
+    answering(StreamBody::new(stream::iter(parts)).boxed_unsync())
+}
+
+pub(crate) fn answering(body: Answer) -> Response<Answer> {
+    let mut response = Response::new(body);
+    let kind = header::HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// The last of an answer.
+pub(crate) fn end(status: u8) -> Frame<Bytes> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", u16::from(status).into());
+    Frame::trailers(trailers)
+}
+
+pub(crate) fn frame(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     let mut framed = vec![0];
     framed.extend(length.to_be_bytes());
@@ -158,7 +185,7 @@ fn frame(message: &[u8]) -> Bytes {
 }
 
 /// A field of bytes.
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![number << 3 | 2];
     let mut length = content.len();
     while length >= 0x80 {
@@ -182,6 +209,7 @@ mod tests {
         Answers {
             secrets: BTreeMap::from([("TOKEN".to_owned(), "x".repeat(300))]),
             credentials: vec![("docker.io".to_owned(), credential)],
+            ssh: Agents::from([("default".to_owned(), "/agent".into())]),
         }
     }
 
@@ -195,6 +223,12 @@ mod tests {
         assert_eq!(status, OK);
         assert_eq!(fields(&message), [(1, "x".repeat(300).as_bytes())]);
         assert_eq!(ask(SECRET, "OTHER").0, NOT_FOUND);
+    }
+
+    #[test]
+    fn a_mount_has_an_agent_by_its_id() {
+        assert_eq!(ask(build_ssh::CHECK, "default"), (OK, Vec::new()));
+        assert_eq!(ask(build_ssh::CHECK, "other").0, UNIMPLEMENTED);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `POST /build`: a Dockerfile and its context, by the engine's own builder (BuildKit in Docker, Buildah in Podman).
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use futures::{Stream, StreamExt};
@@ -29,6 +30,8 @@ pub struct EngineBuild {
     pub credentials: Vec<(String, RegistryCredential)>,
     /// What `RUN --mount=type=secret,id=NAME` reads.
     pub secrets: BTreeMap<String, BuildSecret>,
+    /// Sockets of the SSH agents that `RUN --mount=type=ssh,id=NAME` reaches. Docker only.
+    pub ssh: BTreeMap<String, PathBuf>,
     /// Bytes; the classic builder and Buildah keep to it, BuildKit does not.
     pub memory: Option<u64>,
     /// Microseconds of CPU time in 100 ms.
@@ -122,6 +125,7 @@ impl Engine {
                     .map(|(name, secret)| (name.clone(), secret.value.clone()))
                     .collect(),
                 credentials: build.credentials.clone(),
+                ssh: build.ssh.clone(),
             };
             let session = self.build_session(answers).await.map_err(failed)?;
             path.push_str(&format!("&session={}", session.id));

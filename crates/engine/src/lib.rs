@@ -11,6 +11,7 @@
 
 mod archive;
 mod build_session;
+mod build_ssh;
 mod connection;
 mod container;
 mod driver;

@@ -31,8 +31,8 @@ pub mod schedule;
 pub mod undone;
 
 pub use decide::{
-    ImageNeed, LookedFor, asked_inside, decide, images_inherited, images_needed, is_out_of_use,
-    named_users, other_images_needed, refuse_other_data, volume_of, wrong_schedules,
+    ImageNeed, LookedFor, asked_inside, decide, images_in_order, images_inherited, images_needed,
+    is_out_of_use, named_users, other_images_needed, refuse_other_data, volume_of, wrong_schedules,
 };
 
 /// What a specification tells by itself, before anything is built or fetched, and what its shape does not: schedules that

@@ -91,6 +91,8 @@ pub(super) fn detect(context: &Context) -> Result<Detected, Problem> {
         target: context.build.target.clone(),
         args: context.build.args.clone(),
         secrets: context.build.secrets.clone(),
+        ssh: context.build.ssh.clone(),
+        contexts: context.build.contexts.clone(),
     };
     let (component, why, report) = findings.component();
     Ok(Detected {

@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use super::{cannot_write, sub_folder};
 use crate::builder::{GitCredential, Log, LogEntry, SshHosts};
+use crate::ssh_agent::with_line_ends;
 
 pub(super) struct Checkout {
     pub(super) folder: PathBuf,
@@ -215,12 +216,7 @@ impl<'a> Git<'a> {
                 hidden.push(password.clone());
             }
             Some(GitCredential::SshKey { user, key }) => {
-                // What editors and consoles make of a key's line ends.
-                let mut key = key.replace("\r\n", "\n");
-                if !key.ends_with('\n') {
-                    key.push('\n');
-                }
-                let key = write("key", &key, 0o600)?;
+                let key = write("key", &with_line_ends(key), 0o600)?;
                 ssh.push_str(&format!(" -i {} -o IdentitiesOnly=yes", quoted(&key)));
                 let named = source
                     .url

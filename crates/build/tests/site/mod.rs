@@ -101,6 +101,7 @@ impl Site {
             source: BuildSource::Folder(self.folder.path().to_owned()),
             recipe,
             secrets: Default::default(),
+            contexts: Default::default(),
             registries: Vec::new(),
             cancel: self.cancel.clone(),
         }

@@ -80,7 +80,13 @@ pub(crate) fn service(item: &mut Item, path: &str, told: &mut Told) {
                 )]),
             );
         }
-        for key in ["args", "labels", "additional_contexts", "extra_hosts"] {
+        for key in [
+            "args",
+            "labels",
+            "additional_contexts",
+            "extra_hosts",
+            "ssh",
+        ] {
             variables(&mut field.item, key, &format!("{path}.build"), told);
         }
     }

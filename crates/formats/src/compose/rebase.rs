@@ -43,6 +43,12 @@ pub(crate) fn join(folder: &str, path: &str) -> String {
     }
 }
 
+/// Whether what a build has beside its context is a path. (Of addresses with a scheme [`join`] makes nothing else.)
+fn is_path(text: &str) -> bool {
+    let others = ["service:", "target:", "git@", "github.com/"];
+    !text.is_empty() && !others.iter().any(|start| text.starts_with(start))
+}
+
 /// Makes the paths of a file in another folder relative to the project's.
 pub(crate) fn rebase(item: &mut Item, folder: &str) {
     if folder.is_empty() || folder == "." {
@@ -83,6 +89,16 @@ pub(crate) fn rebase(item: &mut Item, folder: &str) {
         };
         if let Some(build) = service.get_mut("build") {
             at(&mut build.item, "context", &set);
+            for key in ["additional_contexts", "ssh"] {
+                let build = build.item.as_map_mut();
+                let beside = build.and_then(|build| build.get_mut(key));
+                let beside = beside.and_then(|field| field.item.as_map_mut());
+                for field in beside.into_iter().flat_map(|map| map.values_mut()) {
+                    if field.item.as_text().is_some_and(is_path) {
+                        set(Some(&mut field.item));
+                    }
+                }
+            }
         }
         if let Some(extends) = service.get_mut("extends") {
             at(&mut extends.item, "file", &set);

@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::report::Outcome;
 
+mod builds;
 mod engines;
 mod networks;
 mod protocols;

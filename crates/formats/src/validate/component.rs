@@ -3,16 +3,16 @@
 use pluvio_model::clock;
 use pluvio_model::name::{Name, is_host_name};
 use pluvio_model::spec::{
-    BuilderChoice, ComponentSpec, ContainerOptions, Kind, PortProtocol, PortSpec, ScheduleSpec,
+    ComponentSpec, ContainerOptions, Kind, PortProtocol, PortSpec, ScheduleSpec,
 };
 
-use super::{Found, container, cron, database, external, hooks, names, scale, volumes};
+use super::{Found, build, container, cron, database, external, hooks, names, scale, volumes};
 
 pub(super) fn check(path: &str, name: &Name, component: &ComponentSpec, found: &mut Found) {
     what_runs(path, component, found);
     fields_of_kind(path, component, found);
     if let Some(build) = &component.build {
-        build_fields(path, build, found);
+        build::check(path, name, build, found);
     }
     if let Some(source) = &component.source {
         source_fields(path, source, found);
@@ -207,60 +207,6 @@ fn fields_of_kind(path: &str, component: &ComponentSpec, found: &mut Found) {
     }
 }
 
-fn build_fields(path: &str, build: &pluvio_model::spec::BuildSpec, found: &mut Found) {
-    let dockerfile = matches!(
-        build.builder,
-        BuilderChoice::Auto | BuilderChoice::Dockerfile
-    );
-    for (key, present) in [
-        ("dockerfile", build.dockerfile.is_some()),
-        ("dockerfileText", build.dockerfile_text.is_some()),
-        ("target", build.target.is_some()),
-        ("args", !build.args.is_empty()),
-    ] {
-        if present && !dockerfile {
-            found.conflict(
-                format!("{path}.build.{key}"),
-                format!("`{key}` is for Dockerfiles, and another builder is chosen."),
-                format!("Remove `{key}`, or write `builder: dockerfile`."),
-            );
-        }
-    }
-    if build.dockerfile.is_some() && build.dockerfile_text.is_some() {
-        found.conflict(
-            format!("{path}.build.dockerfileText"),
-            "It has a Dockerfile as a file and another as text.",
-            "Remove one of them.",
-        );
-    }
-    if build.builder == BuilderChoice::Dockerfile {
-        for (key, present) in [
-            ("command", build.command.is_some()),
-            ("output", build.output.is_some()),
-            ("version", build.version.is_some()),
-        ] {
-            if present {
-                found.conflict(
-                    format!("{path}.build.{key}"),
-                    format!("`{key}` has no effect with a Dockerfile."),
-                    format!("Remove `{key}`, or choose another builder."),
-                );
-            }
-        }
-    }
-    for (key, value) in [("output", &build.output), ("dockerfile", &build.dockerfile)] {
-        if let Some(value) = value
-            && leaves_the_source(value)
-        {
-            found.invalid(
-                format!("{path}.build.{key}"),
-                format!("`{value}` is outside of the source."),
-                "Write a path relative to the source's folder, without `..`.",
-            );
-        }
-    }
-}
-
 fn source_fields(path: &str, source: &pluvio_model::spec::SourceSpec, found: &mut Found) {
     use pluvio_model::spec::SourceSpec;
     let check_folder = |found: &mut Found, key: &str, folder: &str| {
@@ -310,7 +256,7 @@ fn source_fields(path: &str, source: &pluvio_model::spec::SourceSpec, found: &mu
     }
 }
 
-fn leaves_the_source(path: &str) -> bool {
+pub(super) fn leaves_the_source(path: &str) -> bool {
     path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0')
 }
 

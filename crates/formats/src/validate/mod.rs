@@ -3,6 +3,7 @@
 //! [`validate()`] finds everything at once. Each problem has the path of keys where it is; [`crate::app::Reading::place`]
 //! adds lines. What only a runtime knows (hosts that are taken, images that do not exist) is not asked here.
 
+mod build;
 mod component;
 mod container;
 mod cron;
@@ -29,6 +30,7 @@ pub fn validate(spec: &AppSpec) -> Vec<Problem> {
         problems: Vec::new(),
     };
     references::application(spec, &mut found);
+    build::circle(spec, &mut found);
     for (name, component) in &spec.components {
         let path = format!("components.{name}");
         component::check(&path, name, component, &mut found);

@@ -104,21 +104,7 @@ pub(super) fn component(
             );
         }
     }
-    for (index, secret) in component
-        .build
-        .iter()
-        .flat_map(|build| &build.secrets)
-        .enumerate()
-    {
-        if !spec.secrets.contains_key(secret) {
-            unknown_secret(
-                &format!("{path}.build.secrets[{index}]"),
-                spec,
-                secret,
-                found,
-            );
-        }
-    }
+    super::build::references(path, spec, component, found);
     texts(path, spec, component, found);
 }
 
@@ -523,7 +509,7 @@ fn exports(name: &Name, component: &ComponentSpec) -> Vec<EnvName> {
     all
 }
 
-fn unknown_secret(path: &str, spec: &AppSpec, name: &EnvName, found: &mut Found) {
+pub(super) fn unknown_secret(path: &str, spec: &AppSpec, name: &EnvName, found: &mut Found) {
     found.unknown(
         path,
         "secret",

@@ -5,6 +5,7 @@
 //! cannot do is refused by name when it is lowered, never dropped.
 
 mod backups;
+mod build_context;
 mod component;
 mod container;
 mod database;
@@ -18,6 +19,7 @@ mod source;
 mod volume_options;
 
 pub use backups::*;
+pub use build_context::*;
 pub use component::*;
 pub use container::*;
 pub use database::*;

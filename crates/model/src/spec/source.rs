@@ -1,11 +1,14 @@
 //! Where a component's code comes from and how it is built.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::build_context::BuildContext;
 use super::container::Command;
-use crate::name::EnvName;
+use crate::name::{EnvName, Name};
 
 /// Exactly one of `path`, `git`, `svn`, `upload`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +109,31 @@ pub struct BuildSpec {
     /// Secrets the build may read as files under `/run/secrets`; never in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<EnvName>,
+    /// `dockerfile`: keys for `RUN --mount=type=ssh`, by the mount's `id` (`default` where it names none): the secret that holds
+    /// a private key without a passphrase. Steps sign in with it and cannot read it. Docker only.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub ssh: IndexMap<String, EnvName>,
+    /// `dockerfile`: what it may name beside its own context in `FROM`, `COPY --from` and `RUN --mount`, by that name: a folder
+    /// of the source, a Git repository, `docker-image://IMAGE` or `component:NAME`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub contexts: IndexMap<String, BuildContext>,
+}
+
+impl BuildSpec {
+    /// Every secret that the build is given, each once.
+    pub fn secret_names(&self) -> BTreeSet<&EnvName> {
+        self.secrets.iter().chain(self.ssh.values()).collect()
+    }
+
+    /// The components whose images it is made from, by the contexts' names.
+    pub fn components(&self) -> impl Iterator<Item = (&str, &Name)> {
+        self.contexts
+            .iter()
+            .filter_map(|(context, from)| match from {
+                BuildContext::Component(name) => Some((context.as_str(), name)),
+                _ => None,
+            })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -266,7 +266,7 @@ fn secrets(
         spec.components
             .values()
             .flat_map(|component| component.build.iter())
-            .flat_map(|build| build.secrets.iter().cloned()),
+            .flat_map(|build| build.secret_names().into_iter().cloned()),
     );
     names.extend(wishes.given.iter().cloned());
     // A server knows the password that its data were made with and no other.

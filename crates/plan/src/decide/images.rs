@@ -8,7 +8,7 @@ use pluvio_model::name::Name;
 use pluvio_model::problem::{IMAGE_NOT_FOUND, Problem, SOURCE_MISSING};
 use pluvio_model::release::{BuildRecord, DecidedContainer, DecidedPort, Release, numeric_user};
 use pluvio_model::revision::Origin;
-use pluvio_model::spec::{AppSpec, ComponentSpec, Database, Kind};
+use pluvio_model::spec::{AppSpec, BuildSpec, ComponentSpec, Database, Kind};
 
 use indexmap::IndexMap;
 
@@ -43,11 +43,7 @@ pub fn images_needed(
         .filter(|(_, component)| has_container(component.kind));
     runs.filter_map(|(name, component)| {
         let inherited = parent.and_then(|(before, release)| {
-            let before = before.components.get(name)?;
-            let same = component.source == before.source
-                && component.build == before.build
-                && component.image == before.image
-                && component.database == before.database;
+            let same = is_made_alike(name, spec, before, spec.components.len());
             let pinned = component
                 .image
                 .as_ref()
@@ -66,6 +62,41 @@ pub fn images_needed(
         need.map(|need| (name.clone(), need))
     })
     .collect()
+}
+
+/// Whether what a component's image is made of is as it was before, the images of components that it is built from included.
+/// `left`: how many of those there can be one after the other.
+fn is_made_alike(name: &Name, spec: &AppSpec, before: &AppSpec, left: usize) -> bool {
+    let (Some(now), Some(then)) = (spec.components.get(name), before.components.get(name)) else {
+        return false;
+    };
+    now.source == then.source
+        && now.build == then.build
+        && now.image == then.image
+        && now.database == then.database
+        && built_from(now).all(|other| left > 0 && is_made_alike(other, spec, before, left - 1))
+}
+
+/// The components whose images this one is built from.
+fn built_from(component: &ComponentSpec) -> impl Iterator<Item = &Name> {
+    let build = component.build.iter();
+    build.flat_map(BuildSpec::components).map(|(_, name)| name)
+}
+
+/// What [`images_needed`] answers in the order in which it is obtained: the images that one is built from before it.
+pub fn images_in_order(spec: &AppSpec, needs: BTreeMap<Name, ImageNeed>) -> Vec<(Name, ImageNeed)> {
+    let mut waiting: Vec<(Name, ImageNeed)> = needs.into_iter().collect();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|(name, _)| {
+            let component = spec.components.get(name).into_iter();
+            let mut from = component.flat_map(built_from);
+            from.all(|other| waiting.iter().all(|(name, _)| name != other))
+        });
+        // There is always one: a specification with a circle was refused.
+        ordered.push(waiting.remove(ready.unwrap_or(0)));
+    }
+    ordered
 }
 
 /// Images of sidecars and init steps that must be at hand besides: those that the parent has not, and on a deploy all whose

@@ -22,7 +22,9 @@ mod volumes;
 
 pub use database::refuse_other_data;
 pub(crate) use database::{mount_data, volume as database_volume};
-pub use images::{ImageNeed, images_inherited, images_needed, other_images_needed};
+pub use images::{
+    ImageNeed, images_in_order, images_inherited, images_needed, other_images_needed,
+};
 pub use inside::{LookedFor, asked_inside, named_users};
 pub use placement::is_out_of_use;
 pub use volumes::volume_of;

@@ -142,6 +142,7 @@ fn mount() -> BoxedStrategy<MountSpec> {
                     uid,
                     gid,
                     exec,
+                    no_copy: kind == VolumeKind::Disk && read_only,
                 }
             },
         )
@@ -217,6 +218,14 @@ fn source() -> BoxedStrategy<SourceSpec> {
     ]
     .boxed()
 }
+fn build_context() -> BoxedStrategy<BuildContext> {
+    prop_oneof![
+        name().prop_map(BuildContext::Component),
+        image().prop_map(BuildContext::Image),
+        "[a-z]{1,5}(/[a-z]{1,5})?".prop_map(BuildContext::Folder),
+    ]
+    .boxed()
+}
 fn build() -> BoxedStrategy<BuildSpec> {
     let builder = prop_oneof![
         Just(BuilderChoice::Auto),
@@ -231,15 +240,19 @@ fn build() -> BoxedStrategy<BuildSpec> {
         of(text()),
         map(text(), text()),
         vec(env_name(), 0..3),
+        map(text(), env_name()),
+        map(text(), build_context()),
     )
         .prop_map(
-            |(builder, version, command, output, args, secrets)| BuildSpec {
+            |(builder, version, command, output, args, secrets, ssh, contexts)| BuildSpec {
                 builder,
                 version,
                 command,
                 output,
                 args,
                 secrets,
+                ssh,
+                contexts,
                 ..BuildSpec::default()
             },
         )

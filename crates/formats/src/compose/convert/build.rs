@@ -99,10 +99,7 @@ impl Convert<'_> {
             Some(taken) => self.text(taken).unwrap_or_default(),
             None => self.folder.to_owned(),
         };
-        let git = ["https://", "http://", "git://", "ssh://", "git@"]
-            .iter()
-            .any(|start| folder.starts_with(start))
-            || folder.starts_with("github.com/");
+        let repository = repository(&folder);
         let mut spec = BuildSpec {
             builder: BuilderChoice::Dockerfile,
             ..BuildSpec::default()
@@ -112,33 +109,14 @@ impl Convert<'_> {
         if let Some(text) = inner.take("dockerfile_inline") {
             spec.dockerfile_text = self.text(&text);
         }
-        if git {
-            let address = match folder.strip_prefix("github.com/") {
-                Some(rest) => format!("https://github.com/{rest}"),
-                None => folder.clone(),
-            };
-            making.component.source = Some(SourceSpec::Git(GitSource::of(&address)));
+        if let Some(address) = &repository {
+            making.component.source = Some(SourceSpec::Git(GitSource::of(address)));
             spec.dockerfile = asked.filter(|path| path != "Dockerfile");
         } else {
             folder = join("", &folder);
             let mut file = asked.unwrap_or_else(|| "Dockerfile".to_owned());
             let whole = join(&folder, &file);
-            let above = folder.split('/').take_while(|part| *part == "..").count();
-            self.above = self.above.max(above);
-            let absolute = folder.starts_with(['/', '~']);
-            if above > 0 || absolute {
-                let remedy = match absolute {
-                    true => "Write it relative to the file's folder, such as `..` or `../api`."
-                        .to_owned(),
-                    false => self.around.outside(),
-                };
-                self.told.error(
-                    problem::SPEC_UNSUPPORTED,
-                    build.at,
-                    &build.path,
-                    format!("The context {folder} is outside of the folder that is deployed."),
-                    remedy,
-                );
+            if !self.is_inside(&folder, build.at, &build.path) {
                 return;
             }
             // A Dockerfile beside the context: then the folder above both is the context's source, which it may not be.
@@ -224,6 +202,12 @@ impl Convert<'_> {
                 }
             }
         }
+        if let Some(ssh) = inner.take("ssh") {
+            spec.ssh = self.ssh(&ssh, &making.service);
+        }
+        if let Some(contexts) = inner.take("additional_contexts") {
+            spec.contexts = self.contexts(&contexts, repository.is_some());
+        }
         for (key, message) in [
             ("tags", "What is built here is named by Pluvio."),
             ("labels", "Labels of an image have no effect on what runs."),
@@ -246,9 +230,7 @@ impl Convert<'_> {
             }
         }
         for (key, message) in [
-            ("ssh", "Keys of an agent are not handed to builds."),
             ("network", "Builds have a network of their own."),
-            ("additional_contexts", "A build has one context."),
             ("extra_hosts", "Builds resolve names as the machine does."),
             ("privileged", "Builds have no privileges of the machine."),
             ("entitlements", "Builds have no privileges of the machine."),
@@ -273,10 +255,34 @@ impl Convert<'_> {
                 "args",
                 "target",
                 "secrets",
+                "ssh",
+                "additional_contexts",
                 "dockerfile_inline",
             ],
         );
         making.component.build = Some(spec);
+    }
+
+    /// Whether a folder is in what is deployed. One that is not is told, and how far above it is.
+    pub(super) fn is_inside(&mut self, folder: &str, at: Place, path: &str) -> bool {
+        let above = folder.split('/').take_while(|part| *part == "..").count();
+        self.above = self.above.max(above);
+        let absolute = folder.starts_with(['/', '~']);
+        if above == 0 && !absolute {
+            return true;
+        }
+        let remedy = match absolute {
+            true => "Write it relative to the file's folder, such as `..` or `../api`.".to_owned(),
+            false => self.around.outside(),
+        };
+        self.told.error(
+            problem::SPEC_UNSUPPORTED,
+            at,
+            path,
+            format!("The context {folder} is outside of the folder that is deployed."),
+            remedy,
+        );
+        false
     }
 
     /// A secret of the file's, as one of the application's.
@@ -356,4 +362,14 @@ impl Convert<'_> {
         self.secret(&name, Default::default());
         Some(name)
     }
+}
+
+/// The address of a repository, where a context is one.
+pub(super) fn repository(context: &str) -> Option<String> {
+    if let Some(rest) = context.strip_prefix("github.com/") {
+        return Some(format!("https://github.com/{rest}"));
+    }
+    let known = ["https://", "http://", "git://", "ssh://", "git@"];
+    let is_one = known.iter().any(|start| context.starts_with(start));
+    is_one.then(|| context.to_owned())
 }

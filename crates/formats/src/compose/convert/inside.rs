@@ -4,9 +4,8 @@ use super::super::item::{Item, Place, Value};
 use crate::report::{Outcome, Row};
 
 /// Keys that are told of as a whole wherever they are refused or without effect: what is in them gets rows, too.
-const WHOLE: [&str; 29] = [
+const WHOLE: [&str; 27] = [
     "annotations",
-    "additional_contexts",
     "cache_from",
     "cache_to",
     "credential_spec",
@@ -29,7 +28,6 @@ const WHOLE: [&str; 29] = [
     "pre_stop",
     "provider",
     "rollback_config",
-    "ssh",
     "tags",
     "ulimits",
     "volume",

@@ -8,6 +8,7 @@ mod addresses;
 mod beside;
 mod build;
 mod configs;
+mod contexts;
 mod deploy;
 mod followers;
 mod hooks;

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use pluvio_model::interpolate::{self, Otherwise, Piece};
 use pluvio_model::name::{EnvName, Name};
 use pluvio_model::spec::{
-    AppSpec, Command, ComponentSpec, EnvValue, FileMode, Kind, PortProtocol, PortRef,
+    AppSpec, BuildContext, Command, ComponentSpec, EnvValue, FileMode, Kind, PortProtocol, PortRef,
     RestartPolicy, SourceSpec, Use, default_network,
 };
 use serde_json::{Map, Value, json};
@@ -345,6 +345,25 @@ impl Writer<'_> {
                 }
                 if !asked.args.is_empty() {
                     build.insert("args".into(), json!(asked.args));
+                }
+                if !asked.ssh.is_empty() {
+                    // Compose asks an agent, or is given the file of a key.
+                    let ids: Vec<&String> = asked.ssh.keys().collect();
+                    build.insert("ssh".into(), json!(ids));
+                }
+                if !asked.contexts.is_empty() {
+                    let contexts = asked.contexts.iter();
+                    let contexts = contexts.map(|(name, context)| {
+                        let context = match context {
+                            BuildContext::Component(other) => format!("service:{other}"),
+                            context => context.to_string(),
+                        };
+                        (name.clone(), escaped(&context).into())
+                    });
+                    build.insert(
+                        "additional_contexts".into(),
+                        contexts.collect::<Map<String, Value>>().into(),
+                    );
                 }
             }
             out.insert("build".into(), build.into());

@@ -204,3 +204,33 @@ fn on_a_cluster_a_volume_begins_with_what_the_image_has_there() {
     facts.images.clear();
     decide(Some(&first), &facts);
 }
+
+#[test]
+fn what_others_are_built_from_is_made_before_them_and_they_anew_when_it_changed() {
+    let spec = |argument: &str| {
+        let from = |other: &str| json!({ "contexts": { "base": format!("component:{other}") } });
+        let source = json!({ "path": "." });
+        sample::shop(json!({
+            "api": { "source": source, "build": from("middle"), "routes": [] },
+            "middle": { "source": source, "build": from("base"), "routes": [] },
+            "base": { "source": source, "build": { "args": { "A": argument } }, "routes": [] },
+            "web": { "image": "localhost/shop:1" },
+        }))
+    };
+    let (before, after) = (spec("1"), spec("2"));
+    let mut facts = sample::facts(&before);
+    let image = facts.images["web"].clone();
+    for built in ["api", "middle", "base"] {
+        facts.images.insert(built.parse().unwrap(), image.clone());
+    }
+    let revision = sample::revision(1, &before, Origin::Deploy);
+    let release = crate::decide(&revision, None, &facts, &mut sample::volume_ids()).unwrap();
+    let built = |spec: &AppSpec| {
+        let needs = images_needed(spec, &Origin::Apply, Some((&before, &release)));
+        let ordered = images_in_order(spec, needs).into_iter();
+        let built = ordered.filter(|(_, need)| *need == ImageNeed::Build);
+        built.map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(built(&before), [""; 0]);
+    assert_eq!(built(&after), ["base", "middle", "api"]);
+}

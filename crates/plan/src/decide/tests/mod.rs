@@ -15,7 +15,7 @@ use pluvio_model::revision::Origin;
 use pluvio_model::spec::AppSpec;
 use serde_json::{Value, json};
 
-use super::{ImageNeed, images_needed};
+use super::{ImageNeed, images_in_order, images_needed};
 use crate::sample;
 
 /// The decided value at a JSON pointer.
