@@ -115,6 +115,7 @@ export const spec = {
   'field.access': 'Access',
   'field.size': 'Size',
   'field.readOnly': 'Read only',
+  'field.noCopy': 'Begins empty, whatever the image has there',
   'field.uid': 'Owner, by number',
   'field.gid': 'Group, by number',
   'field.exec': 'Programs in it may be started',

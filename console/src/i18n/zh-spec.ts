@@ -116,6 +116,7 @@ export const spec: Record<keyof typeof en, string> = {
   'field.access': '访问方式',
   'field.size': '大小',
   'field.readOnly': '只读',
+  'field.noCopy': '初始为空，不复制镜像中的内容',
   'field.uid': '所有者编号',
   'field.gid': '用户组编号',
   'field.exec': '允许启动其中的程序',

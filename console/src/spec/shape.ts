@@ -93,6 +93,7 @@ const volumes = f('volumes', {
     f('access', choice('exclusive', 'shared')),
     f('size', text('1Gi')),
     f('readOnly', flag),
+    f('noCopy', flag),
     f('hostPath', text('/srv/data')),
     f('hostVolume', text('shop_data')),
     f('class', text()),
