@@ -113,10 +113,15 @@ pub(crate) fn escape_character(text: &str) -> char {
         .unwrap_or('\\')
 }
 
-/// `EOF` of `RUN <<EOF`, `<<-"EOF"`.
+/// `EOF` of `RUN <<EOF`, `<<-"EOF"`; not of `$((1<<n))`, in which a number or a bracket stands before it.
 pub(crate) fn heredoc_end(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("<<")?;
-    let word = rest.trim_start_matches('-');
+    let mut all = line.match_indices("<<");
+    let begins = |at: usize| {
+        let before = line[..at].chars().next_back();
+        before.is_none_or(|c| c.is_whitespace() || c.is_ascii_digit() && is_descriptor(&line[..at]))
+    };
+    let (at, _) = all.find(|(at, _)| begins(*at))?;
+    let word = line[at + 2..].trim_start_matches('-');
     let word: String = word
         .trim_start_matches(['"', '\''])
         .chars()
@@ -124,6 +129,12 @@ pub(crate) fn heredoc_end(line: &str) -> Option<String> {
         .collect();
     let is_name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     is_name.then_some(word)
+}
+
+/// `3` of `exec 3<<EOF`: a number that is a word.
+fn is_descriptor(before: &str) -> bool {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    word.chars().all(|c| c.is_ascii_digit())
 }
 
 /// A Dockerfile that is sent in place of the user's own.

@@ -109,6 +109,7 @@ pub(crate) async fn at_hand(
 async fn of_files(job: &Job, folder: &Path, ignore_files: bool) -> Result<FromImage, Problem> {
     let limits = Limits {
         ignore_files: ignore_files || folder.join(".dockerignore").exists(),
+        manifests: false,
         ..Limits::default()
     };
     let place = folder.to_owned();

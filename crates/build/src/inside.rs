@@ -36,7 +36,7 @@ impl Builder {
         }
         let name = format!(
             "{}look-{}",
-            self.owner_prefix(),
+            self.process_prefix(),
             uuid::Uuid::now_v7().simple()
         );
         let read = read(self.engine.clone(), name, key.0.clone(), folders.clone());

@@ -76,6 +76,9 @@ pub(crate) fn with_contexts(
     out
 }
 
+/// Of a name, in bytes.
+const LONGEST: usize = 4096;
+
 /// Arguments before the first `FROM`, as far as they are known where an instruction stands.
 struct Arguments<'a> {
     given: &'a IndexMap<String, String>,
@@ -110,6 +113,10 @@ impl<'a> Arguments<'a> {
     fn put_into(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (name, value) in &self.known {
+            // No image has such a name: arguments of arguments could grow without end.
+            if text.len() > LONGEST {
+                break;
+            }
             text = text
                 .replace(&format!("${{{name}}}"), value)
                 .replace(&format!("${name}"), value);

@@ -15,6 +15,9 @@ use crate::connection::{Body, Engine, empty, escape, full};
 use crate::container::named;
 use crate::error::Failure;
 
+/// The most that is read of a container into memory, in bytes: a list of all of Debian's packages has less.
+const SMALL: u64 = 16 << 20;
+
 /// One entry of a small archive that is made in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TarEntry<'a> {
@@ -107,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// One small file of a container.
+    /// One small file of a container: what is larger than 16 MiB, whoever made it, is an error.
     pub async fn read_file(
         &self,
         container: &str,
@@ -118,9 +121,14 @@ impl Engine {
         };
         let broken = |why: String| named(Failure::Body(why), &format!("read {path} of"), container);
         let mut tar = Vec::new();
-        body.read_to_end(&mut tar)
+        (&mut body)
+            .take(SMALL + 1)
+            .read_to_end(&mut tar)
             .await
             .map_err(|e| broken(e.to_string()))?;
+        if tar.len() as u64 > SMALL {
+            return Err(broken(format!("it is larger than {SMALL} bytes")));
+        }
         let mut archive = tar::Archive::new(&tar[..]);
         let mut content = Vec::new();
         if let Some(entry) = archive.entries().map_err(|e| broken(e.to_string()))?.next() {

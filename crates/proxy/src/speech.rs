@@ -11,6 +11,8 @@ use crate::{inner, table::CompiledRoute, upstream::Lease};
 
 /// A client that is silent for so long may wait for a greeting: an instance that speaks first speaks no HTTP.
 const SILENCE: Duration = Duration::from_millis(500);
+/// How long an instance may take to greet.
+const GREETING: Duration = Duration::from_secs(5);
 /// Between two looks at a beginning that does not tell yet.
 const AGAIN: Duration = Duration::from_millis(5);
 /// After as many looks it is served as HTTP, which limits how long a request may take to come.
@@ -38,11 +40,12 @@ pub(crate) async fn of(stream: &TcpStream, edge: &CompiledRoute) -> Speech {
         let Some((lease, instance)) = inner::reach(&choice.backend).await else {
             return std::future::pending().await;
         };
-        match instance.peek(&mut [0]).await {
-            Ok(1..) => (lease, instance),
-            // It waits for its client, as HTTP does.
-            _ => std::future::pending().await,
+        match tokio::time::timeout(GREETING, instance.peek(&mut [0])).await {
+            Ok(Ok(1..)) => return (lease, instance),
+            // It waits for its client, as HTTP does: it is let go, or it could not leave while nothing is said.
+            _ => drop((lease, instance)),
         }
+        std::future::pending().await
     };
     tokio::select! {
         is_http = begins(stream) => match is_http {

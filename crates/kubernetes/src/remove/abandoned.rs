@@ -95,6 +95,16 @@ fn user(namespace: &str, stage: &Stage, notes: &Notes) -> Option<String> {
     }
 }
 
+/// Whether somebody else made it, or says what it shall be: then it is not ours to end.
+fn is_managed_by_others(there: &PartialObjectMeta<Namespace>) -> bool {
+    let mut all = there.metadata.managed_fields.iter().flatten();
+    all.any(|fields| {
+        let manager = fields.manager.as_deref().unwrap_or_default();
+        let is_status = fields.subresource.as_deref() == Some("status");
+        manager != MANAGER && !is_status && !manager.starts_with("kube-")
+    })
+}
+
 struct Sweep {
     removal: Removal,
     spaces: Api<Namespace>,
@@ -134,6 +144,7 @@ impl Sweep {
             && there.labels().get(HOME) == Some(home)
             && there.name_any() != *home
             && there.metadata.deletion_timestamp.is_none()
+            && !is_managed_by_others(there)
     }
 
     /// What keeps it, nothing that can be told where it was changed meanwhile; `None` when it goes.

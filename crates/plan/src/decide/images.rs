@@ -37,13 +37,14 @@ pub fn images_needed(
     origin: &Origin,
     parent: Option<(&AppSpec, &Release)>,
 ) -> BTreeMap<Name, ImageNeed> {
+    let mut known = BTreeMap::new();
     let runs = spec
         .components
         .iter()
         .filter(|(_, component)| has_container(component.kind));
     runs.filter_map(|(name, component)| {
         let inherited = parent.and_then(|(before, release)| {
-            let same = is_made_alike(name, spec, before, spec.components.len());
+            let same = is_made_alike(name, spec, before, &mut known);
             let pinned = component
                 .image
                 .as_ref()
@@ -65,16 +66,27 @@ pub fn images_needed(
 }
 
 /// Whether what a component's image is made of is as it was before, the images of components that it is built from included.
-/// `left`: how many of those there can be one after the other.
-fn is_made_alike(name: &Name, spec: &AppSpec, before: &AppSpec, left: usize) -> bool {
+/// `known`: what was found out of others; one that is still looked at is in a circle, which was refused.
+fn is_made_alike<'s>(
+    name: &'s Name,
+    spec: &'s AppSpec,
+    before: &AppSpec,
+    known: &mut BTreeMap<&'s Name, bool>,
+) -> bool {
+    if let Some(known) = known.get(name) {
+        return *known;
+    }
+    known.insert(name, false);
     let (Some(now), Some(then)) = (spec.components.get(name), before.components.get(name)) else {
         return false;
     };
-    now.source == then.source
+    let alike = now.source == then.source
         && now.build == then.build
         && now.image == then.image
         && now.database == then.database
-        && built_from(now).all(|other| left > 0 && is_made_alike(other, spec, before, left - 1))
+        && built_from(now).all(|other| is_made_alike(other, spec, before, known));
+    known.insert(name, alike);
+    alike
 }
 
 /// The components whose images this one is built from.

@@ -123,7 +123,7 @@ impl Convert<'_> {
                     at,
                     path,
                     format!(
-                        "The folder {inside} is not where the application runs: it becomes the volume `{name}`, into which the texts of its {} files are written with each start.",
+                        "The folder {inside} is not where the application runs: it becomes the volume `{name}`, with the texts of its {} files: what the program changes in these is undone with each start, and on a cluster it cannot change them. What else it writes there stays.",
                         files.len()
                     ),
                 );

@@ -71,7 +71,12 @@ fn line(hook: &DecidedHook) -> String {
         let values = hook.env.iter();
         words.extend(values.map(|(name, value)| quoted(&format!("{name}={}", value.masked()))));
     }
-    words.extend(hook.command.iter().map(|word| quoted(word)));
+    // In front, `A=b` would be said to the shell.
+    let program = hook.command.iter().map(|word| match word.contains('=') {
+        true => in_quotes(word),
+        false => quoted(word),
+    });
+    words.extend(program);
     let words = words.join(" ");
     match &hook.working_dir {
         Some(folder) => format!("(cd {} && {words})", quoted(folder.as_str())),
@@ -85,6 +90,10 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_bare) {
         return word.to_owned();
     }
+    in_quotes(word)
+}
+
+fn in_quotes(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 

@@ -52,7 +52,7 @@ impl Lowering<'_> {
                 let found = all().find(|one: &&Container| one.name == name)?;
                 Some(&found.volume_mounts[..])
             };
-            seed::steps(content, mounts, name)
+            seed::steps(self.release, content, mounts, name)
         };
         before.splice(0..0, steps);
         let mut labels = self.metadata("", Some(component)).labels;
