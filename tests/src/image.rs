@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::engine::Engine;
 
 /// On each engine under the same name, which also says what is in it.
-pub const IMAGE: &str = "localhost/pluvio-scenarios/web:7";
+pub const IMAGE: &str = "localhost/pluvio-scenarios/web:8";
 
 /// Its program, started as `/serve`.
 const SERVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/image/web.rs");
