@@ -131,11 +131,15 @@ fn what_compose_would_call_anothers_network_leads_there_on_a_cluster_and_datagra
     assert!(asks("bank--vault", "/ask?web:8080/").is_err());
     assert!(asks("far--web", "/ask?vault:8080/").is_err());
     // Once it is deleted its name is.
-    let words = ["delete", "-a", "bank", "-e", &place.environment, "--yes"];
-    place.pluvio.cli(&[&words[..], &["--json"]].concat()).ok();
+    let delete = |app: &str| {
+        let words = ["delete", "-a", app, "-e", &place.environment, "--yes"];
+        place.pluvio.cli(&[&words[..], &["--json"]].concat()).ok();
+    };
+    delete("bank");
     wait::until_true("no name any more", SOON * 3, || {
         asks("ours--web", "/ask?vault:8080/").is_err_and(|why| why.contains("lookup"))
     });
+    delete("far");
     place.end();
 }
 
